@@ -1,0 +1,89 @@
+"""
+Fixtures that all tests share: nothing stays behind, every launcher is tried, programs run apart.
+
+Not for the fixtures of one folder: those stand in that folder's own conftest. Whoever changes the
+order of things here must keep ``nothing_is_left_behind`` the first fixture to be set up, since it
+can see only what the fixtures after it leave behind.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from tests.leaks import Snapshot, wait_until_settled
+from tests.script import ScriptRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Loaded machines stretch any single example; pytest-timeout is what catches a hang.
+hypothesis.settings.register_profile(
+    "webworker_executor",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("webworker_executor")
+
+
+def pytest_configure() -> None:
+    """
+    Give this run a place for temporary files and a name that its descendants inherit.
+
+    Other programs write to the shared temporary folder at the same time, so only in a folder of
+    our own does a new file prove a leak.
+    """
+    folder = tempfile.mkdtemp(prefix="web-")
+    # Not config.add_cleanup: multiprocessing tidies up in this folder when the process ends.
+    atexit.register(_remove_folder, folder, os.getpid())
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = folder
+    os.environ["WEBWORKER_EXECUTOR_TEST_RUN"] = f"{os.getpid()}-{folder}"
+    # Threads of a numerical library would look like leaks, and crowd a small machine.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def _remove_folder(folder: str, owner: int) -> None:
+    # A fork of this process runs its exit handlers too.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """
+    Compare descriptors, threads, processes, files and signal handlers before and after each test.
+
+    Raises:
+        AssertionError: If something new is still there after five seconds; lists what it is.
+    """
+    before = Snapshot.take()
+    yield
+    left_behind = wait_until_settled(before, timeout=5.0)
+    assert not left_behind, "the test left behind:\n  " + "\n  ".join(left_behind)
+
+
+@pytest.fixture(params=["spawn", "fork", "zygote"])
+def launcher(request: pytest.FixtureRequest) -> str:
+    """
+    Name each way to start a worker in turn: what holds for one must hold for all.
+    """
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> ScriptRunner:
+    """
+    Run programs in interpreters of their own, see :class:`tests.script.ScriptRunner`.
+    """
+    return ScriptRunner(tmp_path)
