@@ -1,0 +1,62 @@
+"""
+Web Workers for Python: a process pool that survives, and workers that talk.
+
+The public names are bound on first use (PEP 562), because a worker process imports this package
+too and must not load the pool, ``concurrent.futures`` or ``multiprocessing`` for it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from webworker_executor.child.scope import scope as scope
+    from webworker_executor.errors import BrokenWorkerPool as BrokenWorkerPool
+    from webworker_executor.errors import PortClosedError as PortClosedError
+    from webworker_executor.errors import ProtocolError as ProtocolError
+    from webworker_executor.errors import WebWorkerError as WebWorkerError
+    from webworker_executor.errors import WorkerCrashedError as WorkerCrashedError
+    from webworker_executor.errors import WorkerStartError as WorkerStartError
+    from webworker_executor.launch.zygote import ZygoteLauncher as ZygoteLauncher
+    from webworker_executor.pool.executor import WebWorkerExecutor as WebWorkerExecutor
+    from webworker_executor.pool.future import WorkerFuture as WorkerFuture
+    from webworker_executor.web.event import MessageEvent as MessageEvent
+    from webworker_executor.web.worker import Worker as Worker
+    from webworker_executor.wire.failure import RemoteError as RemoteError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BrokenWorkerPool": "errors",
+    "MessageEvent": "web.event",
+    "PortClosedError": "errors",
+    "ProtocolError": "errors",
+    "RemoteError": "wire.failure",
+    "WebWorkerError": "errors",
+    "WebWorkerExecutor": "pool.executor",
+    "Worker": "web.worker",
+    "WorkerCrashedError": "errors",
+    "WorkerFuture": "pool.future",
+    "WorkerStartError": "errors",
+    "ZygoteLauncher": "launch.zygote",
+    "scope": "child.scope",
+}
+
+__all__ = [  # noqa: PLE0604, RUF022  # the table above is the list
+    *sorted(_HOMES),
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,73 @@
+"""
+The exceptions of the package, each of which says what happened, why, and what to do.
+
+::
+
+    WebWorkerError
+    ├── WorkerStartError(OSError)             a worker process could not be brought up
+    ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one task failed
+    ├── BrokenWorkerPool(BrokenProcessPool)   the whole pool is out of order
+    ├── ProtocolError                         the other side wrote what no peer of ours would write
+    └── PortClosedError(ConnectionError)      a message was awaited from an end that is gone
+
+This module is not imported by a worker until something goes wrong there:
+``BrokenProcessPool`` draws in ``multiprocessing``.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+
+
+class WebWorkerError(Exception):
+    """Base of everything this package raises of its own."""
+
+
+class WorkerStartError(WebWorkerError, OSError):
+    """Raised when a worker process cannot be created or dies before it is ready."""
+
+
+class ProtocolError(WebWorkerError):
+    """Raised when bytes on a link are no frame, or a frame nobody asked for."""
+
+
+class PortClosedError(WebWorkerError, ConnectionError):
+    """Raised when a message is awaited from a worker that is gone and left none."""
+
+
+class BrokenWorkerPool(WebWorkerError, BrokenProcessPool):
+    """
+    Raised for every task of a pool that is out of order, and by its ``submit``.
+
+    ``__cause__`` is what broke it: the exception of an initializer with its remote frames, or
+    the error of the process that could not be started. The pool stays broken; make a new one.
+    """
+
+
+class WorkerCrashedError(WebWorkerError, BrokenProcessPool):
+    """
+    Raised for the one task that a worker was running when it died.
+
+    Every other task of the pool goes on, and a new worker takes the place of the dead one.
+
+    Attributes:
+        pid: Process id of the dead worker.
+        exitcode: Its exit status, ``-signal`` when a signal killed it, ``None`` when somebody
+            else reaped it and the status is not known.
+        signal_name: Such as ``"SIGKILL"``, or ``None`` when no signal killed it.
+        task: What it ran, as ``module.function``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        pid: int | None = None,
+        exitcode: int | None = None,
+        signal_name: str | None = None,
+        task: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.exitcode = exitcode
+        self.signal_name = signal_name
+        self.task = task

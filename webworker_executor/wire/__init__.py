@@ -1,0 +1,1 @@
+"""Form: bytes to values and back. Pure; see the modules."""

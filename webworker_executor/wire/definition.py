@@ -1,0 +1,195 @@
+"""
+Send a callable once, and name it by number after that.
+
+For: deciding which callables may be sent once, and packing calls with or without theirs.
+Not for: remembering who has which definition; that is the sender's business, worker by worker.
+A changer must know: a definition is never sent twice to one worker, so it must mean the same for
+ever. Whatever can change between two calls in a way that this module would not see must travel
+inside the call.
+"""
+
+from __future__ import annotations
+
+from _pickle import dumps
+from itertools import count
+
+from webworker_executor.wire import by_name, codec, variable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from webworker_executor.wire.variable import Carried
+
+    from webworker_executor.wire.snapshot import Snapshot
+
+    _Taken = tuple["Definition", Snapshot, int]
+
+__all__ = ["ARGUMENTS", "FULL", "NO_ARGUMENTS", "Definition", "define", "pack_call", "unpack_call"]
+
+NO_ARGUMENTS = 0
+"""Shape of a call with no arguments: its payload is empty."""
+ARGUMENTS = 1
+"""Shape of a call with positional arguments only: its payload is their tuple."""
+FULL = 2
+"""Shape of any other call: callable or None, positional arguments, keyword arguments, context or
+None."""
+
+# A worker keeps every definition. A function whose global counts the calls would fill it.
+_MAX_CHANGES = 8
+_NOTHING = codec.Packed(b"", [])
+_FUNCTION = type(lambda: None)
+_BUILTIN = type(len)
+
+_idents = count(1)
+_by_name: dict[int, Definition] = {}
+_by_value: dict[int, _Taken] = {}
+
+
+class Definition:
+    """
+    A callable that a worker can remember.
+
+    Attributes:
+        ident: Its number, at least 1, given once in the life of this process.
+        payload: The callable, packed.
+        fn: The callable. Being held here, no other object gets its address, which is the key.
+    """
+
+    __slots__ = ("fn", "ident", "payload")
+
+    def __init__(self, fn: Callable[..., Any], payload: bytes) -> None:
+        self.ident = next(_idents)
+        self.payload = payload
+        self.fn = fn
+
+    def __repr__(self) -> str:
+        return f"<Definition #{self.ident} {self.fn!r} {len(self.payload)} B>"
+
+
+def define(fn: Callable[..., Any]) -> Definition | None:
+    """
+    Give the definition of a callable that means the same at every call.
+
+    Args:
+        fn: Any callable.
+
+    Returns:
+        The definition; the same one for as long as the callable is unchanged. None for a callable
+        that holds a state, or refers to one, which must travel inside each call. Also None on any
+        error: packing the call will meet it again and raise it.
+    """
+    # By address, because a callable's own __hash__ and __eq__ are a user's code.
+    definition = _by_name.get(id(fn))
+    if definition is not None:
+        return definition
+    try:
+        taken = _by_value.get(id(fn))
+        if taken is not None and taken[1].is_unchanged():
+            return taken[0]
+        return _define_anew(fn, taken)
+    except Exception:
+        return None
+
+
+def _define_anew(fn: Any, previous: _Taken | None) -> Definition | None:
+    kind = type(fn)
+    if kind is not _FUNCTION and kind is not _BUILTIN and not issubclass(kind, type):
+        return None
+    if by_name.goes_by_name(fn):
+        payload = dumps(fn, 5)
+        if b"_main__" in payload:
+            return None
+        # setdefault, because two threads may come here at once, and a number once used must stay.
+        return _by_name.setdefault(id(fn), Definition(fn, payload))
+    if kind is not _FUNCTION or not by_name.is_module_level(fn):
+        # A lambda made anew for each call would be remembered for ever by both sides.
+        return None
+    n_changes = 0 if previous is None else previous[2] + 1
+    if n_changes > _MAX_CHANGES or by_name.is_being_imported(fn.__module__):
+        return None
+    # Here, because it imports what a worker must not at its start; what goes by value needs it
+    # anyway.
+    from webworker_executor.wire import snapshot
+
+    taken = snapshot.take(fn)
+    if taken is None:
+        return None
+    packed = codec.pack_by_value(fn)
+    if packed.buffers or not taken.is_unchanged():
+        return None
+    definition = Definition(fn, packed.payload)
+    _by_value[id(fn)] = (definition, taken, n_changes)
+    return definition
+
+
+def pack_call(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Definition | None, int, codec.Packed]:
+    """
+    Pack a call, and the caller's context variables with it.
+
+    Args:
+        fn: What is to be called.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+
+    Returns:
+        The definition that the worker must have before the call, or None if the callable is inside;
+        the shape, one of `NO_ARGUMENTS`, `ARGUMENTS` and `FULL`; and the packed call.
+
+    Raises:
+        Exception: As `pack`.
+    """
+    definition = define(fn)
+    context = variable.capture()
+    if definition is not None:
+        if context is not None or kwargs:
+            return definition, FULL, codec.pack((None, args, kwargs, context))
+        if args:
+            return definition, ARGUMENTS, codec.pack(args)
+        return definition, NO_ARGUMENTS, _NOTHING
+    call = (fn, args, kwargs, context)
+    if by_name.must_go_by_value(fn):
+        # The plain pickler would send its name, and the worker would import the module that is
+        # submitting.
+        return None, FULL, codec.pack_by_value(call)
+    return None, FULL, codec.pack(call)
+
+
+def unpack_call(
+    shape: int,
+    payload: bytes | bytearray | memoryview,
+    buffers: Iterable[object],
+    fn: Callable[..., Any] | None,
+) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Carried | None]:
+    """
+    Unpack a call.
+
+    Args:
+        shape: The shape that `pack_call` gave.
+        payload: The packed call's payload.
+        buffers: Its buffers.
+        fn: The callable of its definition, or None if it had none.
+
+    Returns:
+        The callable, its positional and keyword arguments, and what `run_in_context` needs; None if
+        the call can be made directly.
+
+    Raises:
+        Exception: As `unpack`.
+    """
+    if shape == NO_ARGUMENTS:
+        return _given(fn), (), {}, None
+    unpacked: Any = codec.unpack(payload, buffers)
+    if shape == ARGUMENTS:
+        return _given(fn), unpacked, {}, None
+    inside, args, kwargs, context = unpacked
+    return inside if fn is None else fn, args, kwargs, context
+
+
+def _given(fn: Callable[..., Any] | None) -> Callable[..., Any]:
+    if fn is None:
+        raise LookupError("A call came without its callable. That is a bug of webworker_executor.")
+    return fn

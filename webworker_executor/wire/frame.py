@@ -1,0 +1,277 @@
+"""
+Frames: the one shape in which everything crosses a link. Pure: bytes in, frames out, no socket.
+
+::
+
+     0               4      5       6       7       8                      16
+    +---------------+------+-------+-------+-------+----------------------+---------
+    | u32 length    | kind | flags | codec | n_fds | u64 ident            | payload
+    +---------------+------+-------+-------+-------+----------------------+---------
+
+All numbers are big-endian. ``length`` counts what follows it. With ``BUFFERS`` in ``flags`` the
+payload opens with a table (``u32`` count, a ``u64`` length each, the pickle's first) and is followed
+by that many raw buffers, each at a multiple of 16 bytes from the frame's start. With ``MORE`` the payload goes on in the next frame. ``ident`` is the task, the
+definition, or 0.
+
+A decoder believes nothing: a header is checked before a byte is kept for it, and memory grows
+with what arrived, never with what was claimed. To add a kind, add it to ``NAMES`` and to the set
+that the receiving side passes to its decoder.
+"""
+
+from __future__ import annotations
+
+from _struct import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HEADER = Struct(">IBBBBQ")
+HEADER_NBYTES = HEADER.size
+LENGTH_NBYTES = 4
+
+HELLO, READY, LOAD_ERROR = 0x01, 0x02, 0x04
+MESSAGE = 0x10
+CALL, RESULT, RAISE, DEFINE, RECALL, RETURNED = 0x20, 0x21, 0x22, 0x26, 0x27, 0x28
+CLOSE, CLOSING = 0x31, 0x32
+NAMES = {
+    HELLO: "HELLO",
+    READY: "READY",
+    LOAD_ERROR: "LOAD_ERROR",
+    MESSAGE: "MESSAGE",
+    CALL: "CALL",
+    RESULT: "RESULT",
+    RAISE: "RAISE",
+    DEFINE: "DEFINE",
+    RECALL: "RECALL",
+    RETURNED: "RETURNED",
+    CLOSE: "CLOSE",
+    CLOSING: "CLOSING",
+}
+TO_WORKER = frozenset({HELLO, MESSAGE, CALL, DEFINE, RECALL, CLOSE})
+FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, RETURNED, CLOSING})
+
+MORE, BUFFERS = 0x02, 0x08
+PICKLE = 2
+
+# What stands in front of the pickle: of a call its definition (0: inside the pickle) and the
+# shape of its arguments; of an answer the microseconds that the task took.
+CALL_PREFIX = Struct(">IB")
+ANSWER_PREFIX = Struct(">I")
+
+# Parts below this are joined into one: a copy of 16 KiB is cheaper than one more buffer to send.
+JOIN_NBYTES = 16384
+# A payload is cut here, because ``length`` is 32 bits wide.
+MAX_PAYLOAD_NBYTES = 1 << 30
+COUNT = Struct(">I")
+MAX_BUFFERS = 65536
+# What malloc aligns to: an array laid over a received buffer is as aligned as one of its own.
+ALIGNMENT = 16
+PADDING = bytes(ALIGNMENT)
+
+
+class MalformedFrame(ValueError):
+    """Raised when bytes are no frame that this side could have been sent."""
+
+
+class Frame:
+    """One message on a link: kind, ident, payload and the raw buffers that came along."""
+
+    __slots__ = ("buffers", "ident", "kind", "payload")
+
+    def __init__(
+        self, kind: int, ident: int, payload: memoryview | bytes, buffers: Sequence[memoryview] = ()
+    ) -> None:
+        self.kind = kind
+        self.ident = ident
+        self.payload = payload
+        self.buffers = buffers
+
+    def __repr__(self) -> str:
+        name = NAMES.get(self.kind, hex(self.kind))
+        extra = f" buffers={[buffer.nbytes for buffer in self.buffers]}" if self.buffers else ""
+        return f"<Frame {name} #{self.ident} {len(self.payload)} B{extra}>"
+
+
+def encode(
+    kind: int,
+    ident: int,
+    payload: bytes = b"",
+    buffers: Sequence[bytes | memoryview] = (),
+    prefix: bytes = b"",
+) -> list[bytes | memoryview]:
+    """
+    Lay out one frame.
+
+    Args:
+        kind: One of the constants of this module.
+        ident: Which task, definition or message, 0 to 2**64 - 1.
+        payload: The value, packed.
+        buffers: What was packed out of band; not copied here.
+        prefix: Bytes in front of the payload (and of the table of buffers).
+
+    Returns:
+        Parts to be written one after the other; a single one when the frame is small.
+    """
+    if buffers:
+        parts = _with_table(prefix, payload, buffers)
+        flags = BUFFERS
+    else:
+        flags = 0
+        if len(payload) < JOIN_NBYTES:
+            body = prefix + payload
+            return [HEADER.pack(12 + len(body), kind, 0, PICKLE, 0, ident) + body]
+        parts = [prefix, payload]
+    nbytes = sum(map(len, parts))
+    if nbytes <= MAX_PAYLOAD_NBYTES:
+        return [HEADER.pack(12 + nbytes, kind, flags, PICKLE, 0, ident), *parts]
+    return list(_encode_in_pieces(kind, ident, flags, parts))
+
+
+def _with_table(
+    prefix: bytes, payload: bytes, buffers: Sequence[bytes | memoryview]
+) -> list[bytes | memoryview]:
+    layout = Struct(f">I{len(buffers) + 1}Q")
+    # What follows a pickle's end is not read, so that the padding can be counted to it.
+    payload += PADDING[: -(HEADER_NBYTES + len(prefix) + layout.size + len(payload)) % ALIGNMENT]
+    lengths = [len(buffer) for buffer in buffers]
+    parts: list[bytes | memoryview] = [
+        prefix + layout.pack(len(buffers), len(payload), *lengths),
+        payload,
+    ]
+    for buffer, nbytes in zip(buffers, lengths, strict=True):
+        parts.append(buffer)
+        parts.append(PADDING[: -nbytes % ALIGNMENT])
+    return parts
+
+
+def _encode_in_pieces(
+    kind: int, ident: int, flags: int, parts: Iterable[bytes | memoryview]
+) -> Iterable[bytes | memoryview]:
+    for part in parts:
+        view = memoryview(part)
+        for start in range(0, len(view), MAX_PAYLOAD_NBYTES):
+            piece = view[start : start + MAX_PAYLOAD_NBYTES]
+            yield HEADER.pack(12 + len(piece), kind, flags | MORE, PICKLE, 0, ident)
+            yield piece
+    yield HEADER.pack(12, kind, flags, PICKLE, 0, ident)
+
+
+class FrameDecoder:
+    """
+    Turns the bytes of a stream, however they are cut, into frames.
+
+    Args:
+        kinds: The kinds this side may receive; any other is malformed.
+        prefix_nbytes: By kind, how many bytes stand in front of a table of buffers.
+    """
+
+    def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
+        self._kinds = kinds
+        self._prefix_nbytes = prefix_nbytes or PREFIXES
+        self._partial = b""
+        self._growing: bytearray | None = None
+        self._growing_nbytes = 0
+        self._pieces: bytearray | None = None
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether every byte that came belongs to a frame that was handed out."""
+        return not self._partial and self._growing is None and self._pieces is None
+
+    @property
+    def missing_nbytes(self) -> int:
+        """How many bytes the frame under way still claims; a hint for the size of a read."""
+        if self._growing is None:
+            return 0
+        return self._growing_nbytes - len(self._growing)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """
+        Take the next bytes of the stream.
+
+        Args:
+            data: As many as came, from one byte up.
+
+        Returns:
+            The frames that are complete now, in order.
+
+        Raises:
+            MalformedFrame: The bytes are no frame for this side. The stream cannot be read on.
+        """
+        frames: list[Frame] = []
+        position = 0
+        if self._growing is not None:
+            position = min(self._growing_nbytes - len(self._growing), len(data))
+            self._growing += memoryview(data)[:position]
+            if len(self._growing) < self._growing_nbytes:
+                return frames
+            whole, self._growing = memoryview(self._growing), None
+            self._accept(frames, HEADER.unpack_from(whole), whole[HEADER_NBYTES:])
+        elif self._partial:
+            data, self._partial = self._partial + data, b""
+        view = memoryview(data)
+        end = len(data)
+        kinds = self._kinds
+        while end - position >= HEADER_NBYTES:
+            header = HEADER.unpack_from(data, position)
+            length, kind, flags, codec, n_fds, ident = header
+            # Zeros, text and noise are told from frames here, before anything is kept for them.
+            if length < 12 or kind not in kinds or codec != PICKLE or n_fds or flags & ~0x0A:
+                raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")
+            start = position + HEADER_NBYTES
+            stop = position + LENGTH_NBYTES + length
+            if stop > end:
+                self._growing = bytearray(view[position:])
+                self._growing_nbytes = stop - position
+                return frames
+            if flags or self._pieces is not None:
+                self._accept(frames, header, memoryview(bytearray(view[start:stop])))
+            else:
+                frames.append(Frame(kind, ident, view[start:stop]))
+            position = stop
+        if position < end:
+            self._partial = bytes(view[position:])
+        return frames
+
+    def _accept(self, frames: list[Frame], header: tuple[int, ...], payload: memoryview) -> None:
+        """Join pieces and part buffers from payload: the frames that are not the simple ones."""
+        _, kind, flags, _, _, ident = header
+        if flags & MORE or self._pieces is not None:
+            if self._pieces is None:
+                self._pieces = bytearray()
+            self._pieces += payload
+            if flags & MORE:
+                return
+            payload, self._pieces = memoryview(self._pieces), None
+        if not flags & BUFFERS:
+            frames.append(Frame(kind, ident, payload))
+            return
+        prefix_nbytes = self._prefix_nbytes.get(kind, 0)
+        prefix, table = payload[:prefix_nbytes], payload[prefix_nbytes:]
+        lengths, rest = _read_table(table)
+        head = bytes(prefix) + rest[: lengths[0]]
+        buffers = []
+        position = lengths[0]
+        for nbytes in lengths[1:]:
+            buffers.append(rest[position : position + nbytes])
+            position += nbytes + -nbytes % ALIGNMENT
+        frames.append(Frame(kind, ident, head, buffers))
+
+
+def _read_table(table: memoryview) -> tuple[tuple[int, ...], memoryview]:
+    if len(table) < COUNT.size:
+        raise MalformedFrame("a table of buffers is cut short")
+    (count,) = COUNT.unpack_from(table)
+    if count > MAX_BUFFERS or len(table) < 4 + 8 * (count + 1):
+        raise MalformedFrame(f"a table claims {count} buffers in {len(table)} bytes")
+    layout = Struct(f">I{count + 1}Q")
+    _, *lengths = layout.unpack_from(table)
+    rest = table[layout.size :]
+    nbytes = lengths[0] + sum(length + -length % ALIGNMENT for length in lengths[1:])
+    if nbytes != len(rest):
+        raise MalformedFrame(f"buffers of {nbytes} bytes stand in {len(rest)}")
+    return tuple(lengths), rest
+
+
+PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size, RAISE: ANSWER_PREFIX.size}

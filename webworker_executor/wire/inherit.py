@@ -1,0 +1,204 @@
+"""
+Pack what only a new process may inherit: the locks, queues, pipes and shared memory of
+`multiprocessing`.
+
+For: the initializer of a worker and its arguments, which travel once, with descriptors, before any
+task.
+Not for: the arguments of tasks. There these objects refuse to be packed, as in the stdlib.
+A changer must know: `multiprocessing` asks a thread-local "spawning popen" for leave, and has it
+pass descriptors. It is not public, but stable since 3.4; this module is the only place that leans
+on it.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+
+from webworker_executor.wire.codec import unpack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+__all__ = ["ForkInheritanceOnly", "InheritedFd", "pack_inheritable", "unpack_inheritable"]
+
+_arriving: list[Sequence[int]] = []
+
+
+class ForkInheritanceOnly(TypeError):
+    """
+    An object of `multiprocessing`'s fork context cannot reach a worker that is not a fork of this
+    process.
+    """
+
+
+class InheritedFd:
+    """
+    Stands in the pickle for a descriptor that goes beside it.
+    """
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def __reduce__(self) -> tuple[type[InheritedFd], tuple[int]]:
+        return InheritedFd, (self.index,)
+
+    def detach(self) -> int:
+        """
+        Give the descriptor to the caller, who closes it.
+
+        Returns:
+            The descriptor as it is numbered in this process.
+
+        Raises:
+            RuntimeError: If called at another time than while `unpack_inheritable` runs.
+        """
+        if not _arriving:
+            raise RuntimeError(
+                "An inherited descriptor was asked for after its message had been unpacked."
+            )
+        return _arriving[-1][self.index]
+
+
+class _Inheritance:
+    """
+    Plays the part of `multiprocessing.popen_spawn_posix.Popen` while a value is packed.
+    """
+
+    DupFd = InheritedFd
+
+    def __init__(self) -> None:
+        self.fds: list[int] = []
+
+    def duplicate_for_child(self, fd: int) -> int:
+        self.fds.append(fd)
+        return len(self.fds) - 1
+
+
+def pack_inheritable(value: object, duplicate: Callable[[int], int]) -> tuple[bytes, list[int]]:
+    """
+    Pack a value that may hold objects which only a new process inherits.
+
+    Args:
+        value: Usually a tuple of an initializer and its arguments.
+        duplicate: Makes a copy of a descriptor, as `os.dup` does.
+
+    Returns:
+        The pickle, and the descriptors that go with it, in order. They are copies, and the caller's
+        to close. The value itself must be kept until the worker has unpacked it, for with the last
+        semaphore object its name goes.
+
+    Raises:
+        ForkInheritanceOnly: If it holds an object of `multiprocessing`'s fork context. A forked
+        worker can have it.
+        PicklingError: For what no pickler takes.
+        TypeError: The same.
+        AttributeError: The same.
+        OSError: If a descriptor cannot be copied. None is left open then but those copied before.
+
+    Source: `multiprocessing.popen_spawn_posix`; drop-in's "initargs travel by inheritance".
+    """
+    from multiprocessing.context import get_spawning_popen, set_spawning_popen
+
+    inheritance = _Inheritance()
+    before = get_spawning_popen()
+    set_spawning_popen(inheritance)  # type: ignore[arg-type]  # all that is asked of it is here
+    try:
+        payload = _dumps(value, inheritance)
+    except Exception as error:
+        found = _forked_only(error)
+        if found is None:
+            raise
+        message = (
+            f"{found} belongs to multiprocessing's fork context and cannot be passed to a worker "
+            f"that is started as a new program. Make it with multiprocessing.get_context('spawn'), "
+            f"or use launcher='fork'."
+        )
+        raise ForkInheritanceOnly(message) from error
+    finally:
+        set_spawning_popen(before)
+    return payload, [duplicate(fd) for fd in inheritance.fds]
+
+
+def _dumps(value: object, inheritance: _Inheritance) -> bytes:
+    from multiprocessing.reduction import ForkingPickler
+
+    tracker_index = _tracker_index(inheritance)
+    n_fds = len(inheritance.fds)
+    try:
+        with BytesIO() as file:
+            ForkingPickler(file, 5).dump((tracker_index, value))
+            payload = file.getvalue()
+        if b"_main__" not in payload:
+            return payload
+    except Exception as error:
+        if _forked_only(error) is not None:
+            raise
+    del inheritance.fds[n_fds:]
+    from webworker_executor.wire.by_value import dumps_by_value
+
+    reducers = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # not public
+    return dumps_by_value((tracker_index, value), more_reducers=reducers)
+
+
+def _tracker_index(inheritance: _Inheritance) -> int | None:
+    """
+    Let the worker share this process's resource tracker, if there is one, as the stdlib's workers
+    do.
+
+    A worker with a tracker of its own would have it unlink, when the worker ends, the shared memory
+    that it had only attached to (until Python 3.13), and warn of leaks that are none.
+    """
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    if module is None or module._resource_tracker._fd is None:
+        return None
+    return inheritance.duplicate_for_child(module.getfd())
+
+
+def _forked_only(error: BaseException) -> str | None:
+    """
+    Name the object of the fork context that an error is about.
+    """
+    text = str(error)
+    if isinstance(error, RuntimeError) and "created in a fork context" in text:
+        return "A lock, semaphore, event or queue"
+    if isinstance(error, ValueError) and "forking was enabled" in text:
+        return "Shared memory (Value, Array)"
+    return None
+
+
+def unpack_inheritable(payload: bytes | bytearray | memoryview, fds: Sequence[int]) -> object:
+    """
+    Unpack what `pack_inheritable` packed, in the worker.
+
+    Args:
+        payload: The pickle.
+        fds: The descriptors that came with it, in order. They belong to the objects that are built.
+
+    Returns:
+        The value.
+
+    Raises:
+        Exception: Whatever importing and building the parts raises.
+    """
+    _arriving.append(fds)
+    try:
+        unpacked: Any = unpack(payload)
+        tracker_index, value = unpacked
+        if tracker_index is not None:
+            _share_tracker(fds[tracker_index])
+        return value
+    finally:
+        _arriving.pop()
+
+
+def _share_tracker(fd: int) -> None:
+    from multiprocessing import resource_tracker
+
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is None:
+        tracker._fd = fd

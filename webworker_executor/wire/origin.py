@@ -1,0 +1,247 @@
+"""
+Remember which functions and classes went out by value, and which came in.
+
+For: giving the host its own objects back, and giving the functions of one module one set of globals
+in a worker.
+Not for: pickling, which is `by_value`'s.
+A changer must know: one process can be both, a worker to its host and a host to its own workers, so
+every table is about one direction:
+
+- *shipped*: what this process sent by value and may get back by reference. Strong references, or
+  the reference might dangle; therefore only what its module keeps alive anyway.
+- *received*: what came by value. If the sender keeps the original, it may go back by reference, but
+  only to the host. Going down or sideways it is sent in full, because the reader may never have
+  seen it; its ident still lets the reader find the one that it has.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from webworker_executor.wire import codec
+from webworker_executor.wire.by_name import MAIN, is_being_imported, is_module_level
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+_PROCESS = [uuid4().hex]
+_serial_of: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+
+_shipped: dict[str, object] = {}
+_received: weakref.WeakKeyDictionary[object, tuple[str, bool]] = weakref.WeakKeyDictionary()
+# A class of the host's module would be there as long as the module. Here nothing else may refer to
+# it between two tasks, and with it would go what the tasks have set on it.
+_lasting: dict[str, type] = {}
+_unfinished: weakref.WeakSet[type] = weakref.WeakSet()
+
+_variables: dict[str, dict[str, object]] = {}
+_namespaces: dict[int, str] = {}
+_versions: dict[str, dict[str, object]] = {}
+_ABSENT = object()
+
+
+def after_fork() -> None:
+    """
+    Become another process than the one whose memory this is a copy of.
+
+    The module `__main__` is here, so what the host sends of it gets these globals, as in a forked
+    worker of the stdlib.
+    """
+    namespace = f"{_PROCESS[0]}:__main__"
+    _PROCESS[0] = uuid4().hex
+    _stand_in(namespace, sys.modules["__main__"].__dict__)
+
+
+def _stand_in(namespace: str, variables: dict[str, object]) -> dict[str, object]:
+    _variables[namespace] = variables
+    _namespaces[id(variables)] = namespace
+    _versions[namespace] = {}
+    return variables
+
+
+def serial(obj: object) -> str:
+    """
+    Give a function or class a name that no other object in any process has or will have.
+    """
+    known = _serial_of.get(obj)
+    if known is None:
+        # setdefault, because two threads may pack the same function for the first time.
+        known = _serial_of.setdefault(obj, uuid4().hex)
+    return known
+
+
+def function_ident(fn: FunctionType) -> str:
+    """
+    Give the ident under which a function is known wherever it goes.
+    """
+    received = _received.get(fn)
+    return serial(fn) if received is None else received[0]
+
+
+def ship(obj: FunctionType | type, ident: str) -> bool:
+    """
+    Note that an object goes out by value.
+
+    Args:
+        obj: A function or class.
+        ident: How the other process will call it when it refers to it.
+
+    Returns:
+        Whether it is kept here, so that it may come back by reference.
+    """
+    received = _received.get(obj)
+    is_kept = received[1] if received is not None else is_module_level(obj)
+    if is_kept:
+        _shipped[ident] = obj
+    return is_kept
+
+
+def shipped(ident: str, name: str) -> object:
+    """
+    Find an object that was shipped.
+
+    Raises:
+        LookupError: If it was not.
+    """
+    try:
+        return _shipped[ident]
+    except KeyError:
+        message = (
+            f"{name!r} came back by reference to a process that never sent it. Bytes that were meant "
+            f"for a host are being read elsewhere; pack the value without to_host."
+        )
+        raise LookupError(message) from None
+
+
+def born_here(ident: str) -> FunctionType | None:
+    """
+    Find a function of this process by its ident, if it is one and was kept.
+    """
+    found = _shipped.get(ident)
+    if found is None or found in _received:
+        return None
+    return found  # type: ignore[return-value]  # functions have idents of their own
+
+
+def is_born_here(fn: FunctionType) -> bool:
+    """
+    Tell whether a function is this process's own, not one that came by value.
+    """
+    return fn not in _received
+
+
+def host_ident(obj: object) -> str | None:
+    """
+    Give the ident under which the host keeps the original of an object, or None.
+    """
+    received = _received.get(obj)
+    return received[0] if received is not None and received[1] else None
+
+
+def receive_function(fn: FunctionType, ident: str, is_kept: bool) -> None:
+    """
+    Note that a function has come by value.
+    """
+    _received[fn] = (ident, is_kept)
+
+
+def receive_class(cls: type, ident: str, is_kept: bool) -> None:
+    """
+    Note that a class has come by value and has no attributes yet.
+    """
+    _unfinished.add(cls)
+    _received[cls] = (ident, is_kept)
+    if is_kept:
+        _lasting[ident] = cls
+
+
+def is_unfinished(cls: type) -> bool:
+    """
+    Tell whether a class that came by value still waits for its attributes.
+    """
+    return cls in _unfinished
+
+
+def finish(cls: type) -> None:
+    """
+    Note that a class has its attributes.
+    """
+    _unfinished.discard(cls)
+
+
+def namespace_of(fn: FunctionType) -> str | None:
+    """
+    Name the globals of a function that goes by value, if other functions share them.
+
+    Those of a module that is importable are left alone: what the worker imports itself is the
+    better copy, and a lambda there takes a snapshot, as cloudpickle does.
+    """
+    known = _namespaces.get(id(fn.__globals__))
+    if known is not None:
+        return known
+    name = fn.__globals__.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if fn.__globals__ is not getattr(module, "__dict__", None):
+        return None
+    is_unreachable = name in MAIN or is_being_imported(name)
+    return f"{_PROCESS[0]}:{name}" if is_unreachable else None
+
+
+def variables(namespace: str, base: dict[str, object]) -> dict[str, object]:
+    """
+    Give the globals that stand here for those of another process's module.
+
+    Args:
+        namespace: The name that the sender gave.
+        base: What to begin with: `__name__`, `__file__`.
+
+    Returns:
+        The same dictionary each time; for this process's own module a new one, for nothing that
+        another process sends may change what the user's module holds.
+    """
+    if namespace.startswith(_PROCESS[0]):
+        return base
+    known = _variables.get(namespace)
+    if known is not None:
+        return known
+    main = sys.modules["__main__"].__dict__
+    if codec.is_fork and namespace.endswith(":__main__") and id(main) not in _namespaces:
+        # The host had sent nothing by value when it forked, so this is the first time that it names
+        # its `__main__`.
+        return _stand_in(namespace, main)
+    return _stand_in(namespace, base)
+
+
+def changed(
+    own: dict[str, object], arrived: dict[str, object], versions: dict[str, object]
+) -> dict[str, object]:
+    """
+    Select the globals that the sender has changed since it last sent them.
+
+    Args:
+        own: The globals as they are here.
+        arrived: The globals as they were there.
+        versions: For each of these, what tells its content; None if nothing does.
+
+    Returns:
+        Those to be set.
+    """
+    namespace = _namespaces.get(id(own))
+    if namespace is None:
+        return arrived
+    seen = _versions[namespace]
+    is_inherited = own is sys.modules["__main__"].__dict__
+    selected = {}
+    for name, value in arrived.items():
+        token = versions[name]
+        if token is not None and seen.get(name, _ABSENT) == token:
+            continue
+        # A forked worker had the host's globals from the start, and its initializer may have
+        # changed them since.
+        if not (is_inherited and name in own and name not in seen):
+            selected[name] = value
+        seen[name] = token
+    return selected

@@ -1,0 +1,175 @@
+"""
+Tell whether a function or class still is what it was when it was packed.
+
+For: sending a function or class of `__main__` once, as long as nothing that it was packed with has
+changed.
+Not for: comparing values. Everything is compared by identity, and what can change without a new
+identity is refused.
+A changer must know: a wrong "unchanged" runs old code in a worker, in silence; a wrong "changed"
+costs some microseconds. When in doubt, refuse.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from cloudpickle.cloudpickle import _extract_code_globals
+
+from webworker_executor.wire.by_name import MAIN, goes_by_name
+from webworker_executor.wire.machinery import attributes_of
+
+if TYPE_CHECKING:
+    from types import CellType, CodeType
+
+    _Parts = tuple[
+        FunctionType,
+        CodeType,
+        tuple[object, ...] | None,
+        dict[str, object] | None,
+        dict[str, object],
+    ]
+
+__all__ = ["Snapshot", "take"]
+
+_ABSENT = object()
+_ATOMS = frozenset(
+    (int, str, bytes, float, bool, complex, type(None), type(...), type(NotImplemented), ContextVar)
+)
+
+
+class Snapshot:
+    """
+    What a function or class, and everything of `__main__` that it refers to, consisted of.
+    """
+
+    __slots__ = ("_cells", "_classes", "_functions", "_globals")
+
+    def __init__(self) -> None:
+        self._functions: list[_Parts] = []
+        self._globals: list[tuple[dict[str, object], str, object]] = []
+        self._cells: list[tuple[CellType, object]] = []
+        self._classes: list[tuple[type, dict[str, object]]] = []
+
+    def is_unchanged(self) -> bool:
+        """
+        Tell whether packing the object now would give the same meaning as then.
+
+        Returns:
+            True only if every part is the identical object.
+
+        Raises:
+            Exception: Whatever the comparison of a user's object raises, where there is a new one.
+        """
+        for fn, code, defaults, keyword_defaults, attributes in self._functions:
+            if (
+                fn.__code__ is not code
+                or fn.__defaults__ is not defaults
+                or fn.__kwdefaults__ != keyword_defaults
+                or fn.__dict__ != attributes
+            ):
+                return False
+        for variables, name, value in self._globals:
+            if variables.get(name, _ABSENT) is not value:
+                return False
+        for cell, value in self._cells:
+            if _contents(cell) is not value:
+                return False
+        for cls, attributes in self._classes:
+            # In C, and equal as soon as all are identical, so no user's __eq__ is asked.
+            if cls.__dict__ != attributes:
+                return False
+        return True
+
+    def holds(self, value: Any) -> bool:
+        """
+        Add a value, and tell whether it cannot change unseen.
+
+        Args:
+            value: Whatever a function or class refers to.
+
+        Returns:
+            False if it can change without a new identity; the snapshot is of no use then.
+        """
+        kind = type(value)
+        if kind in _ATOMS:
+            return True
+        if kind is tuple or kind is frozenset:
+            return all(map(self.holds, value))
+        if kind is ModuleType:
+            return value.__name__ not in MAIN and sys.modules.get(value.__name__) is value
+        if kind is FunctionType:
+            return goes_by_name(value) or self._add_function(value)
+        if kind is BuiltinFunctionType:
+            return goes_by_name(value) or (
+                isinstance(value.__self__, type) and goes_by_name(value.__self__)
+            )
+        if issubclass(kind, type):
+            return goes_by_name(value) or self._add_class(value)
+        return False
+
+    def _add_function(self, fn: FunctionType) -> bool:
+        if any(fn is known for known, *_ in self._functions):
+            return True
+        keyword_defaults = None if fn.__kwdefaults__ is None else dict(fn.__kwdefaults__)
+        attributes = dict(fn.__dict__)
+        self._functions.append((fn, fn.__code__, fn.__defaults__, keyword_defaults, attributes))
+        values = (
+            *(fn.__defaults__ or ()),
+            *(keyword_defaults or {}).values(),
+            *attributes.values(),
+        )
+        return all(map(self.holds, values)) and self._add_cells(fn) and self._add_globals(fn)
+
+    def _add_cells(self, fn: FunctionType) -> bool:
+        for cell in fn.__closure__ or ():
+            value = _contents(cell)
+            if value is _ABSENT or not self.holds(value):
+                return False
+            self._cells.append((cell, value))
+        return True
+
+    def _add_globals(self, fn: FunctionType) -> bool:
+        variables = fn.__globals__
+        if variables.get("__name__") in sys.stdlib_module_names:
+            # A method that the library made, for a named tuple say; its module does not change.
+            return True
+        for name in _extract_code_globals(fn.__code__):
+            value = variables.get(name, _ABSENT)
+            if value is not _ABSENT and not self.holds(value):
+                return False
+            self._globals.append((variables, name, value))
+        return True
+
+    def _add_class(self, cls: type) -> bool:
+        if any(cls is known for known, _ in self._classes):
+            return True
+        self._classes.append((cls, dict(cls.__dict__)))
+        return (
+            goes_by_name(type(cls))
+            and all(map(self.holds, cls.__bases__))
+            and all(map(self.holds, attributes_of(cls)))
+        )
+
+
+def _contents(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _ABSENT
+
+
+def take(obj: FunctionType | type) -> Snapshot | None:
+    """
+    Take a snapshot of a function or class.
+
+    Args:
+        obj: What goes by value.
+
+    Returns:
+        The snapshot, or None if it refers to something that may change unseen: a list, an instance.
+    """
+    snapshot = Snapshot()
+    return snapshot if snapshot.holds(obj) else None
