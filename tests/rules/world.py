@@ -1,0 +1,347 @@
+"""
+Play the processes and the pool around a scheduler, and check after every event what must hold.
+
+For the property tests; a model in place of processes, sockets and clocks, not a mock: it decides nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from webworker_executor.rules.action import (
+    Actions,
+    Alarm,
+    Break,
+    Cancel,
+    Fail,
+    Recall,
+    Retire,
+    Send,
+    Start,
+    Stopped,
+)
+from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
+from webworker_executor.rules.worker import (
+    ASKED,
+    BARREN,
+    DRAINING,
+    EXITED,
+    READY,
+    STARTING,
+    Worker,
+)
+
+
+class Torn(BaseException):
+    """Stand for the exception that a signal handler raises at any line."""
+
+
+class Process:
+    """Be a worker's process: what was written to it, and what it runs."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.is_up = False
+        self.is_retired = False
+        self.mailbox: deque[Task] = deque()
+        self.running: Task | None = None
+        self.recalls: deque[int] = deque()
+
+    def held(self) -> list[Task]:
+        """List what it holds, in order."""
+        return [*([] if self.running is None else [self.running]), *self.mailbox]
+
+
+class World:
+    """Perform a scheduler's actions on modelled processes."""
+
+    def __init__(self, max_workers: int, **options: Any) -> None:
+        self.max_workers = max_workers
+        self.scheduler = Scheduler(max_workers, **options)
+        self.now = 0.0
+        self.tasks: list[Task] = []
+        self.outcome: dict[Task, str] = {}
+        self.n_begun: Counter[Task] = Counter()
+        self.n_sent: Counter[Worker] = Counter()
+        self.charged: list[Task] = []
+        self.sent: list[int] = []
+        self.processes: dict[Worker, Process] = {}
+        self.alarms: list[float] = []
+        self.doomed: set[Task] = set()
+        self.n_breaks = 0
+        self.n_stops = 0
+        self.is_disturbed = False
+
+    # Performing
+
+    def perform(self, actions: Actions) -> None:
+        """Do what the scheduler asks for, in its order."""
+        for action in actions:
+            match action:
+                case Start(worker):
+                    if worker not in self.processes:
+                        self.processes[worker] = Process(worker)
+                case Send(worker, tasks):
+                    self.send(worker, tasks)
+                case Recall(worker, count):
+                    assert count >= 1
+                    assert self.processes[worker].is_up
+                    self.processes[worker].recalls.append(count)
+                case Retire(worker):
+                    assert [] == self.processes[worker].held()
+                    self.processes[worker].is_retired = True
+                case Fail(task, _):
+                    self.charged.append(task)
+                    self.settle(task, "failed")
+                case Cancel(tasks):
+                    for task in tasks:
+                        self.settle(task, "cancelled")
+                case Break(_, tasks, _):
+                    self.n_breaks += 1
+                    for task in tasks:
+                        self.settle(task, "broken")
+                    for process in self.processes.values():
+                        process.is_retired = True
+                        process.running = None
+                        process.mailbox.clear()
+                        process.recalls.clear()
+                case Alarm(at):
+                    self.alarms.append(at)
+                case Stopped():
+                    self.n_stops += 1
+                    assert not self.processes
+                    assert not self.unresolved()
+
+    def send(self, worker: Worker, tasks: list[Task]) -> None:
+        """Write tasks to a process, save those whose future was cancelled meanwhile."""
+        assert tasks
+        process = self.processes[worker]
+        assert not process.is_retired
+        for task in tasks:
+            if task not in self.doomed:
+                process.mailbox.append(task)
+                self.sent.append(task.ident)
+        for task in tasks:
+            if task in self.doomed:
+                self.settle(task, "cancelled")
+                self.perform(self.scheduler.task_dropped(worker, task))
+
+    def settle(self, task: Task, outcome: str) -> None:
+        """Resolve a future, which can be done only once."""
+        assert task not in self.outcome
+        self.outcome[task] = outcome
+
+    def unresolved(self) -> list[Task]:
+        """List the tasks whose future is not resolved, in order of submission."""
+        return [task for task in self.tasks if task not in self.outcome]
+
+    # Events
+
+    def submit(self) -> Task:
+        """Submit one task."""
+        task = Task(len(self.tasks))
+        self.tasks.append(task)
+        self.perform(self.scheduler.submitted(task))
+        return task
+
+    def ready(self, process: Process) -> None:
+        """Let a process come up."""
+        process.is_up = True
+        self.perform(self.scheduler.worker_ready(process.worker))
+
+    def begin(self, process: Process) -> None:
+        """Let a process take up the next task it was sent."""
+        process.running = process.mailbox.popleft()
+        self.n_begun[process.running] += 1
+        self.n_sent[process.worker] += 1
+        assert self.n_begun[process.running] == 1
+
+    def finish(self, process: Process, seconds: float) -> None:
+        """Let a process answer the task that it runs."""
+        task = process.running
+        assert task is not None
+        process.running = None
+        actions = self.scheduler.task_finished(process.worker, task, seconds)
+        self.settle(task, "done")
+        self.perform(actions)
+
+    def give_back(self, process: Process) -> None:
+        """Let a process answer the oldest Recall."""
+        self.is_disturbed = True
+        count = process.recalls.popleft()
+        given = [process.mailbox.pop() for _ in range(min(count, len(process.mailbox)))]
+        idents = [task.ident for task in given]
+        self.perform(self.scheduler.tasks_returned(process.worker, idents))
+
+    def exit(self, process: Process, *, is_known: bool) -> None:
+        """Let a process die, and the pool know or not know what it was running."""
+        self.is_disturbed = True
+        del self.processes[process.worker]
+        held, was_ready = process.held(), process.worker.state is not STARTING
+        n_charged, n_breaks = len(self.charged), self.n_breaks
+        begun = process.running if is_known else UNKNOWN
+        self.perform(self.scheduler.worker_exited(process.worker, begun, self.now))
+        charged = self.charged[n_charged:]
+        if self.n_breaks > n_breaks:
+            return
+        if process.running is not None:
+            assert [process.running] == charged
+        elif not is_known and was_ready and held:
+            assert held[:1] == charged
+        elif charged:
+            assert held[:1] == charged
+            assert charged[0].strikes >= 3
+
+    def fail_start(self, process: Process, *, transient: bool) -> None:
+        """Let the creation of a process fail."""
+        self.is_disturbed = True
+        del self.processes[process.worker]
+        self.perform(self.scheduler.start_failed(process.worker, self.now, transient))
+
+    def ring(self) -> None:
+        """Let the time come to the next alarm."""
+        self.alarms.sort()
+        self.now = max(self.now, self.alarms.pop(0))
+        self.perform(self.scheduler.clock(self.now))
+
+    def cancel(self, task: Task) -> None:
+        """Cancel a task that waits."""
+        self.settle(task, "cancelled")
+        self.perform(self.scheduler.task_cancelled(task))
+
+    def tear(self, n_lines: int, event: Callable[[], None]) -> bool:
+        """
+        Throw an exception into an event's decision after so many lines, and recover as a pool must.
+
+        Returns:
+            Whether the event was long enough to be torn.
+        """
+        try:
+            tear_after(n_lines, event)
+        except Torn:
+            self.is_disturbed = True
+            self.recover()
+            return True
+        return False
+
+    def recover(self) -> None:
+        """Resolve what the torn step settled, forget what was never written, then start afresh."""
+        for task in self.unresolved():
+            if task.state is DONE:
+                self.settle(task, "failed")
+            elif task.state is CANCELLED:
+                self.settle(task, "cancelled")
+        for worker in self.scheduler.workers:
+            process = self.processes.get(worker)
+            written = process.held() if process is not None else []
+            for task in list(worker.inflight):
+                if task not in written:
+                    worker.inflight.remove(task)
+        # A stale Recall is answered all the same; only a dead worker's answers never come.
+        self.perform(self.scheduler.recover(self.unresolved()))
+
+    # What must hold
+
+    def check(self) -> None:
+        """Compare the scheduler's view with the processes, and look for work left lying."""
+        workers = self.scheduler.workers
+        assert set(self.processes) == set(workers)
+        held = [task for worker in workers for task in worker.inflight]
+        queued = [task for task in self.tasks if task.state is QUEUED]
+        assert len(queued) == self.scheduler.n_queued
+        assert sorted(task.ident for task in held + queued) == [
+            task.ident for task in self.unresolved()
+        ]
+        for worker in workers:
+            assert self.processes[worker].held() == list(worker.inflight)
+        if not self.is_disturbed:
+            assert sorted(self.sent) == self.sent
+        self.check_crew()
+        self.check_idleness()
+
+    def check_crew(self) -> None:
+        """Never too many workers, never two in one place."""
+        live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
+        slots = [worker.slot for worker in live]
+        assert len(set(slots)) == len(slots) <= self.max_workers
+        assert set(slots) <= set(range(self.max_workers))
+        assert len(self.holders()) <= self.max_workers
+
+    def holders(self) -> list[Worker]:
+        """List the workers that hold tasks."""
+        return [worker for worker in self.scheduler.workers if worker.inflight]
+
+    def check_idleness(self) -> None:
+        """No task waits while a worker idles, or could be started."""
+        if self.n_breaks or len(self.holders()) == self.max_workers:
+            return
+        live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
+        idle = [worker for worker in live if worker.state is READY and not worker.inflight]
+        if self.scheduler.n_queued:
+            assert not [worker for worker in live if not worker.inflight]
+            is_trying = any(worker.state is STARTING for worker in live)
+            assert len(live) == self.max_workers or self.alarms or is_trying
+        rich = [worker for worker in self.scheduler.workers if len(worker.inflight) > 1]
+        if idle and rich:
+            asked = [worker for worker in self.scheduler.workers if worker.recall is ASKED]
+            assert asked or all(worker.recall is BARREN for worker in rich)
+        for worker in self.scheduler.workers:
+            assert worker.state is not EXITED
+            assert worker.state is not DRAINING or worker.inflight
+
+    def drain(self) -> None:
+        """Shut down and let everything run to its end; there must be one."""
+        self.perform(self.scheduler.shutdown())
+        for _ in range(20 * len(self.tasks) + 200):
+            self.check()
+            if self.n_stops:
+                break
+            self.advance()
+        assert 1 == self.n_stops
+        assert [] == self.unresolved()
+        assert all(count == 1 for count in self.n_begun.values())
+
+    def advance(self) -> None:
+        """Let every process do its next step."""
+        for process in list(self.processes.values()):
+            if process.worker not in self.processes:
+                continue
+            if process.is_retired:
+                self.exit(process, is_known=True)
+            elif not process.is_up:
+                self.ready(process)
+            elif process.recalls:
+                self.give_back(process)
+            elif process.running is not None:
+                self.finish(process, 0.001)
+            elif process.mailbox:
+                self.begin(process)
+        if self.alarms:
+            self.ring()
+
+
+def tear_after(n_lines: int, event: Callable[[], None]) -> None:
+    """Run an event, and raise `Torn` at the n-th line of the rules that it reaches."""
+    left = n_lines
+
+    def trace(frame: FrameType, what: str, _: object) -> Any:
+        nonlocal left
+        if "webworker_executor.rules." not in frame.f_globals["__name__"]:
+            return None
+        if what == "line":
+            left -= 1
+            if left == 0:
+                raise Torn
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        event()
+    finally:
+        sys.settrace(before)

@@ -1,0 +1,243 @@
+"""
+Decide which worker gets which task, when workers are started and retired, and who gives tasks back.
+
+Not for events: `Supervisor` and `Scheduler` note what happened and then ask here what follows. A
+changer must know: everything is decided anew from the state of the backlog and the roster, whatever
+the event was, which is why a torn step can be mended by putting those two in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from webworker_executor.rules.action import (
+    Action,
+    Actions,
+    Break,
+    Recall,
+    Retire,
+    Send,
+    Start,
+    Stopped,
+)
+from webworker_executor.rules.backlog import Backlog
+from webworker_executor.rules.birth import Births
+from webworker_executor.rules.roster import Roster
+from webworker_executor.rules.stage import BROKEN, OPEN, POOL_TABLE, SHUTTING, STOPPED
+from webworker_executor.rules.task import CANCELLED, DONE, TASK_TABLE, Task
+from webworker_executor.rules.worker import (
+    ASKED,
+    BARREN,
+    CLOSING,
+    EXITED,
+    FREE,
+    READY,
+    STARTING,
+    Worker,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Assignment"]
+
+
+class Assignment:
+    """
+    Hold a pool's backlog and roster, and match them.
+
+    The arguments are those of `Scheduler`, which is what others see of this.
+
+    Source: design.md, "Data flowing through"; speed.md, P2 and "Give-back".
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_births",
+        "_break_on_crash",
+        "_eager",
+        "_idle",
+        "_least_pace",
+        "_live",
+        "_max_prefetch",
+        "_max_tasks",
+        "_max_workers",
+        "_prefetch_seconds",
+        "_reason",
+        "_roster",
+        "_stage",
+        "_wanted",
+        "_woken",
+    )
+
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        eager: bool = False,
+        max_tasks_per_worker: int | None = None,
+        break_on_crash: bool = False,
+        prefetch_seconds: float = 0.010,
+        max_prefetch: int = 1024,
+        start_attempts: int = 3,
+        restart_delay: float = 0.1,
+        transient_patience: float = 10.0,
+    ) -> None:
+        self._max_workers = max_workers
+        self._eager = eager
+        self._max_tasks = max_tasks_per_worker
+        self._break_on_crash = break_on_crash
+        self._prefetch_seconds = prefetch_seconds
+        self._max_prefetch = max_prefetch if prefetch_seconds > 0 else 1
+        self._least_pace = prefetch_seconds / self._max_prefetch
+        self._stage: str = OPEN
+        self._reason = ""
+        self._wanted: set[int] = set()
+        self._woken = False
+        self._backlog = Backlog()
+        self._births = Births(start_attempts, restart_delay, transient_patience)
+        self._roster = Roster(max_workers)
+        self._live = self._roster.live
+        self._idle = self._roster.idle
+
+    @property
+    def n_queued(self) -> int:
+        """Count the tasks that wait for a worker."""
+        return self._backlog.n_queued
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """List every worker that has not exited, in order of start."""
+        return tuple(self._roster.all)
+
+    def _assign(self) -> Actions:
+        if self._stage is not OPEN and self._stage is not SHUTTING:
+            lost = self._backlog.clear("fail")
+            return self._conclude([Break(self._reason, lost)] if lost else [])
+        actions: list[Action] = []
+        leaving = [worker for worker in self._roster.draining if not worker.inflight]
+        for worker in leaving:
+            self._close(worker)
+        self._hand_over(actions)
+        self._grow(actions)
+        self._hand_over(actions)
+        if self._backlog.n_queued:
+            actions += self._feed_busy(self._max_prefetch)
+        else:
+            actions += self._recall()
+            if self._stage is SHUTTING and not self._roster.has_surplus():
+                leaving += self._idle + self._roster.fresh
+                for worker in self._idle + self._roster.fresh:
+                    self._close(worker)
+        actions += [Retire(worker) for worker in leaving]
+        return self._conclude(actions)
+
+    def _hand_over(self, actions: list[Action]) -> None:
+        roster = self._roster
+        while self._backlog.n_queued and (self._idle or roster.fresh) and roster.has_hand_free():
+            worker = self._idle[-1] if self._idle else roster.fresh[0]
+            actions.append(self._feed(worker, self._depth(worker)))
+            roster.sort(worker)
+
+    def _feed(self, worker: Worker, depth: int) -> Send:
+        portion = min(
+            self._backlog.n_queued // (2 * self._max_workers), depth - len(worker.inflight)
+        )
+        if self._max_tasks is not None:
+            portion = min(portion, self._max_tasks - worker.n_sent)
+        tasks = self._backlog.take(max(portion, 1))
+        if worker.recall is BARREN:
+            worker.recall = FREE
+        for task in tasks:
+            self._put(worker, task)
+        return Send(worker, tasks)
+
+    def _put(self, worker: Worker, task: Task) -> None:
+        task.state = TASK_TABLE[task.state]["send"]
+        task.worker = worker
+        worker.inflight.append(task)
+        worker.n_sent += 1
+        if worker.n_sent == self._max_tasks and worker.state is READY:
+            worker.step("drain")
+            self._roster.sort(worker)
+
+    def _depth(self, worker: Worker) -> int:
+        pace = worker.pace
+        if pace is None:
+            return 1
+        return int(self._prefetch_seconds / pace) if pace > self._least_pace else self._max_prefetch
+
+    def _feed_busy(self, limit: int) -> Actions:
+        actions: list[Action] = []
+        for worker in tuple(self._live):
+            n_held = len(worker.inflight)
+            if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
+                continue
+            depth = min(self._depth(worker), limit)
+            if 2 * n_held <= depth:
+                actions.append(self._feed(worker, depth))
+        return actions
+
+    def _grow(self, actions: list[Action]) -> None:
+        births = self._births
+        if births.retry_at is not None:
+            return
+        free = self._roster.free_slots()
+        needed = self._backlog.n_queued - len(self._idle) - len(self._roster.fresh)
+        asked = self._wanted.intersection(free)
+        self._woken = self._woken or needed > 0 or bool(asked)
+        if self._eager and self._woken and self._stage is OPEN and not births.n_volleys:
+            needed = len(free)
+        slots = sorted(free, key=lambda slot: slot not in asked)[: max(needed, len(asked))]
+        if births.n_volleys:
+            # After a failure one start is tried, not all: where one fails, eight would.
+            is_trying = any(worker.state is STARTING for worker in self._live)
+            slots = [] if is_trying else slots[:1]
+        actions += [Start(self._roster.start(slot, births.n_volleys)) for slot in slots]
+
+    def _recall(self) -> Actions:
+        actions: list[Action] = []
+        n_waiting = len(self._idle) if self._roster.has_hand_free() else 0
+        for _ in range(n_waiting - self._roster.n_recalls()):
+            worker = self._roster.richest()
+            if worker is None:
+                break
+            worker.recall = ASKED
+            # Half of what waits behind the head, rounded up: the giver goes on with the rest.
+            actions.append(Recall(worker, len(worker.inflight) // 2))
+        return actions
+
+    def _close(self, worker: Worker) -> None:
+        worker.step("close")
+        self._roster.sort(worker)
+
+    def _break(
+        self, reason: str, worker: Worker | None, tasks: Iterable[Task] | None = None
+    ) -> Actions:
+        if tasks is None and self._stage is not OPEN and self._stage is not SHUTTING:
+            return ()
+        self._stage = POOL_TABLE[self._stage]["break"]
+        self._reason = self._reason or reason
+        held = [task for each in self.workers for task in each.inflight]
+        if tasks is None:
+            tasks = [*held, *self._backlog.tasks]
+        lost = [task for task in tasks if task.state is not CANCELLED]
+        # Past the table: after a tear these may be in any state, and they all end here.
+        for task in lost:
+            task.state = DONE
+        self._backlog.rebuild(())
+        for each in self.workers:
+            each.inflight = deque()
+            if each.state is not CLOSING and each.state is not EXITED:
+                each.step("close")
+            self._roster.sort(each)
+        return self._conclude([Break(self._reason, lost, worker)])
+
+    def _conclude(self, actions: list[Action]) -> Actions:
+        if self._stage is OPEN or self._stage is BROKEN or self._stage is STOPPED:
+            return actions or ()
+        if self._roster.all or self._backlog.n_queued:
+            return actions or ()
+        self._stage = POOL_TABLE[self._stage]["stop"]
+        return [*actions, Stopped()]

@@ -1,0 +1,147 @@
+"""
+Keep the workers sorted by what they can be used for.
+
+Not for deciding anything about tasks. A changer must know: the scheduler's hot paths hold on to
+these very lists, so they are changed in place and never replaced; and everything here can be sorted
+anew from the workers' own states.
+"""
+
+from __future__ import annotations
+
+from webworker_executor.rules.worker import ASKED, DRAINING, EXITED, FREE, READY, STARTING, Worker
+
+__all__ = ["Roster"]
+
+
+class Roster:
+    """
+    Be the list of workers, by use.
+
+    Args:
+        max_workers: How many may hold a slot, and how many may hold tasks, at a time.
+
+    Attributes:
+        all: Every worker that has not exited, in order of start.
+        live: Those that take tasks: `STARTING` and `READY`. Each holds a slot.
+        idle: The live ones that are `READY` and hold no task; the last was used last.
+        fresh: The live ones that are `STARTING` and hold no task, oldest first.
+        draining: Those that finish what they hold, and get no more.
+
+    Source: design.md, "rules/".
+    """
+
+    __slots__ = ("_n_started", "all", "draining", "fresh", "idle", "live", "max_workers")
+
+    def __init__(self, max_workers: int) -> None:
+        self.max_workers = max_workers
+        self.all: list[Worker] = []
+        self.live: list[Worker] = []
+        self.idle: list[Worker] = []
+        self.fresh: list[Worker] = []
+        self.draining: list[Worker] = []
+        self._n_started = 0
+
+    def start(self, slot: int, birth: int) -> Worker:
+        """
+        Add a worker.
+
+        Args:
+            slot: Its place, which must be free.
+            birth: Its stamp, see `Births`.
+
+        Returns:
+            The new worker, `STARTING`.
+
+        Source: `Roster`.
+        """
+        worker = Worker(self._n_started, slot, birth)
+        self._n_started += 1
+        self.all.append(worker)
+        self.sort(worker)
+        return worker
+
+    def sort(self, worker: Worker) -> None:
+        """
+        Put a worker where its state belongs, wherever it stood before.
+
+        Args:
+            worker: The worker; it is forgotten once it has exited.
+
+        Source: `Roster`.
+        """
+        is_live = worker.state is READY or worker.state is STARTING
+        is_free = not worker.inflight
+        for group, belongs in (
+            (self.all, worker.state is not EXITED),
+            (self.live, is_live),
+            (self.idle, is_live and is_free and worker.state is READY),
+            (self.fresh, is_live and is_free and worker.state is STARTING),
+            (self.draining, worker.state is DRAINING),
+        ):
+            if belongs and worker not in group:
+                group.append(worker)
+            elif not belongs and worker in group:
+                group.remove(worker)
+
+    def free_slots(self) -> list[int]:
+        """
+        List the places without a worker.
+
+        Returns:
+            The slots in ascending order.
+
+        Source: `Roster`.
+        """
+        taken = {worker.slot for worker in self.live}
+        return [slot for slot in range(self.max_workers) if slot not in taken]
+
+    def has_hand_free(self) -> bool:
+        """
+        Tell whether one more worker may be given tasks.
+
+        Draining workers have freed their slot for a replacement that is up before they left; but
+        what they still run counts, or a pool whose workers take one task each would run any number
+        of tasks at a time.
+
+        Returns:
+            True while fewer than `max_workers` workers hold tasks.
+
+        Source: features.md, max_tasks_per_child; concurrent.futures promises at most max_workers
+        calls at a time.
+        """
+        n_busy = len(self.live) - len(self.idle) - len(self.fresh)
+        return n_busy + len(self.draining) < self.max_workers
+
+    def has_surplus(self) -> bool:
+        """
+        Tell whether a task waits behind another.
+
+        Returns:
+            True if some worker holds two tasks or more.
+
+        Source: speed.md, "Give-back".
+        """
+        return any(len(worker.inflight) > 1 for worker in self.all)
+
+    def richest(self) -> Worker | None:
+        """
+        Choose whom to ask for unstarted tasks.
+
+        Returns:
+            The worker with most tasks of those that hold two or more and may be asked, if any.
+
+        Source: speed.md, "Give-back".
+        """
+        rich = [worker for worker in self.all if worker.recall is FREE and len(worker.inflight) > 1]
+        return max(rich, key=lambda worker: len(worker.inflight), default=None)
+
+    def n_recalls(self) -> int:
+        """
+        Count the answers to Recalls that are awaited.
+
+        Returns:
+            The number of workers asked.
+
+        Source: speed.md, "Give-back".
+        """
+        return sum(worker.recall is ASKED for worker in self.all)

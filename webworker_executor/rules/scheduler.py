@@ -1,0 +1,253 @@
+"""
+Decide who runs what: events come in, the actions to perform go out.
+
+For hand-over, prefetch, give-back, replacement, retries and the end of a pool. Not for futures,
+payloads, sockets or clocks: times are given, tasks are opaque. A changer must know: `submitted` and
+`task_finished` run 200,000 times a second; and every step settles a task's fate (its state) before
+it moves the task, so that an exception which a signal handler throws into the middle of a step
+cannot make a task run twice. `recover` puts the rest in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from webworker_executor.rules.action import (
+    Action,
+    Actions,
+    Alarm,
+    Break,
+    Cancel,
+    Fail,
+    Recall,
+    Retire,
+    Send,
+    Start,
+    Stopped,
+)
+from webworker_executor.rules.stage import OPEN, SHUTTING
+from webworker_executor.rules.supervisor import UNKNOWN, Supervisor, Unknown
+from webworker_executor.rules.task import TASK_TABLE, Task
+from webworker_executor.rules.worker import BARREN, EXITED, FREE, READY, STARTING, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "UNKNOWN",
+    "Action",
+    "Actions",
+    "Alarm",
+    "Break",
+    "Cancel",
+    "Fail",
+    "ProtocolViolation",
+    "Recall",
+    "Retire",
+    "Scheduler",
+    "Send",
+    "Start",
+    "Stopped",
+    "Unknown",
+]
+
+# Submits into a busy pool hand over every so many tasks: a worker's socket is fed in bulk, not by a
+# system call each. speed.md, 2 cores: 8 / 32 / 128 gave 154k / 174k / 307k tasks/s at a p99 of 66 /
+# 38 / 48 us.
+BATCH = 32
+
+
+class ProtocolViolation(ValueError):
+    """
+    Report an answer about a task that its worker does not run.
+
+    The scheduler is as it was before. The worker is not to be trusted further: kill it, and report
+    its exit.
+
+    Source: faults.md, "the copy never answers for the worker".
+    """
+
+
+class Scheduler(Supervisor):
+    """
+    Decide for one pool.
+
+    Every event returns the actions it asks for, in the order to perform; empty for none. Not
+    thread-safe: the caller holds one lock around an event and the performing of what it returned.
+
+    Args:
+        max_workers: How many tasks may run at a time.
+        eager: Start all workers with the first that is wanted, as `fork` must before threads come.
+        max_tasks_per_worker: How many tasks a process runs until it is replaced; None for no limit.
+        break_on_crash: Whether a death that was not asked for breaks the pool, as in the stdlib.
+        prefetch_seconds: Seconds of work a worker may hold ahead; 0 for none.
+        max_prefetch: How many tasks a worker may hold at most.
+        start_attempts: How many starts in a row may fail before the pool breaks.
+        restart_delay: Seconds before the first retry of a failed start; doubles with each.
+        transient_patience: Seconds to go on trying while the system has no room for a process.
+
+    Source: design.md, "Key types"; speed.md, P2 and "Give-back"; faults.md, "Workers".
+    """
+
+    __slots__ = ()
+
+    def submitted(self, task: Task) -> Actions:
+        """
+        Take a new task.
+
+        Args:
+            task: The task, `NEW`.
+
+        Returns:
+            What to do.
+
+        Raises:
+            InvalidTransition: If it was submitted before.
+
+        Source: design.md, "submit(f, x) and back".
+        """
+        task.state = TASK_TABLE[task.state]["submit"]
+        backlog = self._backlog
+        if self._idle and not backlog.n_queued and not self._roster.draining:
+            worker = self._idle.pop()
+            self._put(worker, task)
+            send = Send(worker, [task])
+            return (send,) if self._max_tasks is None else (send, *self._assign())
+        backlog.tasks.append(task)
+        n_queued = backlog.n_queued = backlog.n_queued + 1
+        if len(self._live) < self._max_workers or self._idle or self._roster.fresh:
+            return self._assign()
+        if n_queued == 1 or not n_queued % BATCH:
+            return self._feed_busy(2 if n_queued == 1 else self._max_prefetch)
+        return ()
+
+    def task_finished(self, worker: Worker, task: Task, seconds: float) -> Actions:
+        """
+        Take note of an answer.
+
+        Args:
+            worker: Who answered.
+            task: What was answered; must be the oldest task the worker holds.
+            seconds: How long it ran.
+
+        Returns:
+            What to do.
+
+        Raises:
+            ProtocolViolation: If it is another task, or the worker is not up; nothing has changed.
+
+        Source: design.md, "Ownership stays exact".
+        """
+        inflight = worker.inflight
+        if not inflight or inflight[0] is not task or worker.state is STARTING:
+            return self._refuse(f"{worker!r} answered {task!r}, which it does not run")
+        task.state = TASK_TABLE[task.state]["finish"]
+        inflight.popleft()
+        pace = worker.pace
+        if pace is None or seconds > pace:
+            worker.pace = pace = seconds
+        else:
+            worker.pace = pace = 0.7 * pace + 0.3 * seconds
+        if worker.recall is BARREN:
+            worker.recall = FREE
+        if worker.state is not READY:
+            self._roster.sort(worker)
+            return self._assign()
+        if self._backlog.n_queued:
+            can_divide = pace > self._least_pace
+            depth = int(self._prefetch_seconds / pace) if can_divide else self._max_prefetch
+            if not inflight or 2 * len(inflight) <= depth:
+                send = self._feed(worker, depth)
+                return (send,) if worker.state is READY else (send, *self._assign())
+            return ()
+        if not inflight:
+            self._idle.append(worker)
+        if self._stage is not OPEN and len(inflight) < 2:
+            return self._assign()
+        return self._recall() if self._idle and self._roster.has_surplus() else ()
+
+    def task_dropped(self, worker: Worker, task: Task) -> Actions:
+        """
+        Take note that a task was cancelled at the hand-over, so that it was not sent after all.
+
+        Args:
+            worker: Who would have got it.
+            task: The task; it becomes `CANCELLED`.
+
+        Returns:
+            What to do.
+
+        Raises:
+            ProtocolViolation: If the worker does not hold it; nothing has changed.
+
+        Source: faults.md, "`cancel` racing with start".
+        """
+        if task not in worker.inflight:
+            return self._refuse(
+                f"{task!r} was dropped on the way to {worker!r}, which it was not sent to"
+            )
+        task.state = TASK_TABLE[task.state]["drop"]
+        worker.inflight.remove(task)
+        worker.n_sent -= 1
+        self._roster.sort(worker)
+        return self._assign()
+
+    def tasks_returned(self, worker: Worker, idents: Iterable[int]) -> Actions:
+        """
+        Take back tasks that a worker has not begun.
+
+        Args:
+            worker: Who was asked by a Recall.
+            idents: The tasks' numbers in any order; none if all had begun.
+
+        Returns:
+            What to do.
+
+        Raises:
+            ProtocolViolation: If the worker does not hold one of them; nothing has changed.
+
+        Source: speed.md, "Give-back".
+        """
+        if worker.state is EXITED:
+            return ()
+        returned = set(idents)
+        back = [task for task in worker.inflight if task.ident in returned]
+        if len(back) != len(returned):
+            return self._refuse(
+                f"{worker!r} gave back tasks {sorted(returned)}, some of which it does not hold"
+            )
+        worker.inflight = deque(task for task in worker.inflight if task.ident not in returned)
+        worker.n_sent -= len(back)
+        worker.recall = FREE if back else BARREN
+        self._backlog.give_back(back)
+        self._roster.sort(worker)
+        return self._assign()
+
+    def task_cancelled(self, task: Task) -> Actions:
+        """
+        Forget a task that still waits.
+
+        Args:
+            task: The task, `QUEUED`.
+
+        Returns:
+            What to do.
+
+        Raises:
+            InvalidTransition: If it does not wait, unless the pool is broken; nothing has changed.
+
+        Source: faults.md, "ten thousand cancels".
+        """
+        if self._stage is OPEN:
+            self._backlog.cancel(task)
+            return ()
+        if self._stage is SHUTTING:
+            self._backlog.cancel(task)
+        return self._assign()
+
+    def _refuse(self, complaint: str) -> Actions:
+        # Whatever workers still say after the pool broke is about tasks that were failed long ago.
+        if self._stage is OPEN or self._stage is SHUTTING:
+            raise ProtocolViolation(complaint)
+        return ()

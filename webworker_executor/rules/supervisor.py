@@ -1,0 +1,284 @@
+"""
+Note what happens to workers and to the pool as a whole: births, deaths, shutdown, tears.
+
+Not for tasks' own events (`Scheduler`), nor for what follows (`Assignment`). A changer must know: a
+death settles first what it is charged to, and only then moves the other tasks, so that a torn step
+cannot run a task twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from webworker_executor.rules.action import (
+    Action,
+    Actions,
+    Alarm,
+    Cancel,
+    Fail,
+    Retire,
+    Start,
+    Stopped,
+)
+from webworker_executor.rules.assignment import Assignment
+from webworker_executor.rules.stage import OPEN, POOL_TABLE, SHUTTING, STOPPED
+from webworker_executor.rules.task import CANCELLED, DONE, SENT, TASK_TABLE, Task
+from webworker_executor.rules.worker import CLOSING, EXITED, FREE, READY, STARTING, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["UNKNOWN", "Supervisor", "Unknown"]
+
+LAST_STRIKE = 3
+
+
+class Unknown:
+    """Be the type of `UNKNOWN`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown()
+
+
+class Supervisor(Assignment):
+    """
+    Note births and deaths, the pool's end, and tears.
+
+    Source: OTP's supervisor for the word; faults.md, "Workers", for the rules.
+    """
+
+    __slots__ = ()
+
+    def wanted(self, slot: int | None = None) -> Actions:
+        """
+        Start a worker though there is no task for it.
+
+        Args:
+            slot: The place that must be taken; None for any, if no worker is without work.
+
+        Returns:
+            What to do; nothing if the pool is shutting down.
+
+        Raises:
+            ValueError: If there is no such place.
+
+        Source: design.md, `ex.workers[0].post_message(...)`.
+        """
+        if slot is not None and not 0 <= slot < self._max_workers:
+            raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
+        if self._stage is not OPEN:
+            return ()
+        free = self._roster.free_slots()
+        if slot is None:
+            if self._idle or self._roster.fresh:
+                return ()
+            self._wanted.update(free[:1])
+        elif slot in free:
+            self._wanted.add(slot)
+        return self._assign()
+
+    def worker_ready(self, worker: Worker) -> Actions:
+        """
+        Take note that a worker is up.
+
+        Args:
+            worker: A worker that was to be started.
+
+        Returns:
+            What to do.
+
+        Raises:
+            InvalidTransition: If it was up before, or has exited.
+
+        Source: speed.md, P6.
+        """
+        worker.step("ready")
+        self._births.succeeded()
+        self._wanted.discard(worker.slot)
+        if worker.state is READY and worker.n_sent == self._max_tasks:
+            worker.step("drain")
+        self._roster.sort(worker)
+        return self._assign()
+
+    def worker_exited(self, worker: Worker, begun: Task | Unknown | None, now: float) -> Actions:
+        """
+        Take note of a worker's death, asked for or not.
+
+        Args:
+            worker: Who died.
+            begun: The task it was running; None if it is known that it ran none; `UNKNOWN` charges
+                the oldest it held.
+            now: The time in seconds.
+
+        Returns:
+            What to do; nothing if the exit was reported before.
+
+        Source: design.md, "the head pays, the rest go back to the front of the queue".
+        """
+        if worker.state is EXITED:
+            return ()
+        if self._break_on_crash and worker.state is not CLOSING and self._stage in {OPEN, SHUTTING}:
+            worker.step("exit")
+            return self._break("a worker died unexpectedly", worker)
+        return self._bury(worker, begun, now)
+
+    def start_failed(self, worker: Worker, now: float, transient: bool = False) -> Actions:
+        """
+        Take note that a worker's process could not even be created.
+
+        Args:
+            worker: Whom to start was asked for.
+            now: The time in seconds.
+            transient: Whether the system merely had no room: no descriptors, processes or memory.
+
+        Returns:
+            What to do; nothing if the exit was reported before.
+
+        Source: faults.md, "bounded tries with back-off".
+        """
+        return () if worker.state is EXITED else self._bury(worker, None, now, transient)
+
+    def clock(self, now: float) -> Actions:
+        """
+        Take note of the time, as an Alarm asked.
+
+        Args:
+            now: The time in seconds.
+
+        Returns:
+            What to do.
+
+        Source: design.md, "Decide apart from do".
+        """
+        if self._births.retry_at is not None:
+            if now < self._births.retry_at:
+                return (Alarm(self._births.retry_at),)
+            self._births.retry_at = None
+        return self._assign()
+
+    def shutdown(self, cancel: bool = False) -> Actions:
+        """
+        Finish what was submitted, then let all workers leave.
+
+        Args:
+            cancel: Whether to cancel the tasks that still wait.
+
+        Returns:
+            What to do; `Stopped` comes once, now or later.
+
+        Source: concurrent.futures, `Executor.shutdown`.
+        """
+        self._stage = POOL_TABLE[self._stage]["shutdown"]
+        self._wanted.clear()
+        cancelled = self._backlog.clear("cancel") if cancel else []
+        return [Cancel(cancelled), *self._assign()] if cancelled else self._assign()
+
+    def break_(self, reason: str = "the pool was told to break") -> Actions:
+        """
+        Fail everything and take nothing more.
+
+        Args:
+            reason: What happened, for the error of every task.
+
+        Returns:
+            What to do.
+
+        Source: concurrent.futures.process, `terminate_broken`.
+        """
+        return self._break(reason, None)
+
+    def recover(self, tasks: Iterable[Task]) -> Actions:
+        """
+        Put everything in order after an exception tore a step, so that no task is lost or doubled.
+
+        What a worker holds it keeps; whatever else is unfinished waits. Before, the performer takes
+        out of each `worker.inflight` what it never wrote, and resolves what is `DONE` or `CANCELLED`
+        though its future is not: the torn step had settled it. Afterwards it reports again an exit
+        that is not noted yet, naming the task that was begun, which may be charged already.
+
+        Args:
+            tasks: Every task whose future is not resolved, in the order of submission.
+
+        Returns:
+            What to do. Start, Retire, Alarm, Break and Stopped may repeat what was done before.
+
+        Source: faults.md, "signals at any line".
+        """
+        if self._stage is STOPPED:
+            return (Stopped(),)
+        if self._stage is not OPEN and self._stage is not SHUTTING:
+            return self._break(self._reason, None, tasks)
+        waiting = {task: None for task in tasks if task.state not in {DONE, CANCELLED}}
+        actions: list[Action] = []
+        for worker in self.workers:
+            self._mend(worker, waiting)
+            if worker.state is STARTING:
+                actions.append(Start(worker))
+            elif worker.state is CLOSING:
+                actions.append(Retire(worker))
+        self._backlog.rebuild(waiting)
+        if self._births.retry_at is not None:
+            actions.append(Alarm(self._births.retry_at))
+        return [*actions, *self._assign()]
+
+    def _mend(self, worker: Worker, waiting: dict[Task, None]) -> None:
+        held: list[Task] = []
+        if worker.state is not EXITED and worker.state is not CLOSING:
+            held = [task for task in dict.fromkeys(worker.inflight) if task in waiting]
+        for task in held:
+            del waiting[task]
+            task.state = SENT
+            task.worker = worker
+        worker.inflight = deque(held)
+        worker.recall = FREE
+        if worker.state is READY and worker.n_sent == self._max_tasks:
+            worker.step("drain")
+        self._roster.sort(worker)
+
+    def _bury(
+        self, worker: Worker, begun: Task | Unknown | None, now: float, transient: bool = False
+    ) -> Actions:
+        was_starting = worker.state is STARTING
+        charged = self._charge(worker, begun)
+        if charged is not None:
+            charged.state = TASK_TABLE[charged.state]["fail"]
+        worker.step("exit")
+        self._backlog.give_back([task for task in worker.inflight if task is not charged])
+        worker.inflight = deque()
+        worker.recall = FREE
+        self._roster.sort(worker)
+        if not worker.n_sent:
+            # It died without ever being given work: replacing it unasked could go on for ever.
+            self._woken = False
+        actions: list[Action] = [] if charged is None else [Fail(charged, worker)]
+        if was_starting and self._stage in {OPEN, SHUTTING}:
+            has_alarm = self._births.failed(worker.birth, now, transient=transient)
+            if self._is_hopeless(now):
+                return [*actions, *self._break("workers cannot start", worker)]
+            if has_alarm and self._births.retry_at is not None:
+                actions.append(Alarm(self._births.retry_at))
+        return [*actions, *self._assign()]
+
+    def _charge(self, worker: Worker, begun: Task | Unknown | None) -> Task | None:
+        if not worker.inflight:
+            return None
+        head = worker.inflight[0]
+        if isinstance(begun, Task):
+            return begun if begun in worker.inflight else None
+        if worker.state is STARTING:
+            return None
+        if begun is None:
+            head.strikes += 1
+            return head if head.strikes >= LAST_STRIKE else None
+        return head
+
+    def _is_hopeless(self, now: float) -> bool:
+        has_work = self._backlog.n_queued or self._wanted
+        has_others = any(worker.state is not CLOSING for worker in self._roster.all)
+        return bool(has_work) and not has_others and self._births.is_hopeless(now)

@@ -1,0 +1,100 @@
+"""
+Name the states of a worker's life, and what the rules know of each worker.
+
+Not for its process, socket or pid: the pool keeps those under the worker's `ident`. A changer must
+know: `inflight` order is the order in which the worker runs; who paid for a crash hangs on it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from webworker_executor.rules.machine import Machine, Table, table
+
+if TYPE_CHECKING:
+    from webworker_executor.rules.task import Task
+
+__all__ = [
+    "ASKED",
+    "BARREN",
+    "CLOSING",
+    "DRAINING",
+    "EXITED",
+    "FREE",
+    "READY",
+    "STARTING",
+    "WORKER_TABLE",
+    "Worker",
+]
+
+STARTING: Final = "starting"
+READY: Final = "ready"
+DRAINING: Final = "draining"
+CLOSING: Final = "closing"
+EXITED: Final = "exited"
+
+# Any state may exit, since a process may die at any time. A worker that was asked to leave while it
+# started may still say that it is ready: the two messages crossed.
+WORKER_TABLE: Final[Table] = table(
+    "worker",
+    {
+        STARTING: {"ready": READY, "close": CLOSING, "exit": EXITED},
+        READY: {"drain": DRAINING, "close": CLOSING, "exit": EXITED},
+        DRAINING: {"close": CLOSING, "exit": EXITED},
+        CLOSING: {"ready": CLOSING, "exit": EXITED},
+        EXITED: {},
+    },
+)
+
+# What stands between asking a worker for its unstarted tasks and asking again.
+FREE: Final = "free"
+ASKED: Final = "asked"
+BARREN: Final = "barren"
+
+
+class Worker(Machine):
+    """
+    Be one started process, as the scheduler sees it.
+
+    Args:
+        ident: The number of this process, never used again.
+        slot: Its place among the workers, 0 to `max_workers - 1`; its replacement takes the same.
+        birth: How many volleys of starts had failed when it was started, see `Births`.
+
+    Attributes:
+        inflight: The tasks it holds, in the order in which it runs them. Read it anew each time.
+        n_sent: How many tasks it was ever given, less those that came back.
+        pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
+        recall: `FREE`, `ASKED` (for unstarted tasks), or `BARREN` (had none; wait for an answer).
+
+    Source: design.md, "Data flowing through".
+    """
+
+    __slots__ = ("birth", "ident", "inflight", "n_sent", "pace", "recall", "slot")
+    table: ClassVar[Table] = WORKER_TABLE
+
+    def __init__(self, ident: int, slot: int, birth: int = 0) -> None:
+        super().__init__()
+        self.ident = ident
+        self.slot = slot
+        self.birth = birth
+        self.inflight: deque[Task] = deque()
+        self.n_sent = 0
+        self.pace: float | None = None
+        self.recall: str = FREE
+
+    @property
+    def recalling(self) -> bool:
+        """
+        Tell whether an answer to a Recall is awaited.
+
+        Returns:
+            True between the Recall and the tasks that come back.
+
+        Source: speed.md, "Give-back".
+        """
+        return self.recall is ASKED
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.ident} slot={self.slot} {self.state} inflight={len(self.inflight)}>"
