@@ -1,0 +1,1 @@
+"""Movement: frames through the kernel."""

@@ -1,0 +1,81 @@
+"""
+Descriptors: made, moved above the standard streams, sent, received, closed.
+
+Every descriptor here is close-on-exec from birth. Who gets one from a function of this module
+owns it.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import socket
+
+# Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
+# finds its links: a descriptor that stands there already would be overwritten before it is copied.
+LOWEST = 10
+MAX_FDS_PER_SEND = 250
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """
+    Open two connected stream sockets, close-on-exec, both at or above ``LOWEST``.
+
+    Raises:
+        OSError: No descriptor is left (``EMFILE``, ``ENFILE``); nothing stays open.
+
+    Source: socketpair(2), fcntl(2) ``F_DUPFD_CLOEXEC``.
+    """
+    near, far = socket.socketpair()
+    try:
+        near = _lifted(near)
+        far = _lifted(far)
+    except BaseException:
+        near.close()
+        far.close()
+        raise
+    return near, far
+
+
+def _lifted(end: socket.socket) -> socket.socket:
+    if end.fileno() >= LOWEST:
+        return end
+    with end:
+        return socket.socket(fileno=lift(end.fileno()))
+
+
+def lift(fd: int) -> int:
+    """Duplicate a descriptor to a number of at least ``LOWEST``, close-on-exec."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+
+
+def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:
+    """
+    Send a few bytes and duplicates of descriptors with the first of them.
+
+    Args:
+        end: A connected ``AF_UNIX`` socket, with room for ``data``.
+        data: At least one byte: rights travel on bytes.
+        fds: At most ``MAX_FDS_PER_SEND``; they stay the caller's.
+
+    Raises:
+        OSError: The other side is gone, or there is no room.
+
+    Source: unix(7), ``SCM_RIGHTS``.
+    """
+    end.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
+def pidfd_open(pid: int) -> int | None:
+    """
+    Open a descriptor that stands for a child, or ``None`` where the kernel refuses.
+
+    Held by it, a child cannot be mistaken for a later process of the same number.
+
+    Source: pidfd_open(2).
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return None

@@ -1,0 +1,76 @@
+"""
+The ledger: shared memory in which each worker notes the task it has begun.
+
+It is written by a worker before each task and read by the host only after that worker's death.
+That tells a task that was running, which must fail, from one that merely lay in the dead worker's
+socket, which can run elsewhere. Nobody waits on it and nothing else depends on it: where the
+kernel refuses ``memfd_create`` there is no ledger, and the first task in line is taken for begun.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+
+# A line of the cache each: two workers that note their tasks do not disturb each other.
+ENTRY_NBYTES = 64
+IDENT = struct.Struct("=Q")
+UNKNOWN_ENTRY = -1
+
+
+class Ledger:
+    """
+    A page of entries, one for each process that may live at the same time.
+
+    The ledger owns its descriptor and its mapping; both go with ``close``.
+
+    Args:
+        n_entries: How many processes can have an entry at a time.
+
+    Raises:
+        OSError: No memory or no descriptor is left, or ``memfd_create`` is refused.
+
+    Source: memfd_create(2), mmap(2).
+    """
+
+    def __init__(self, n_entries: int) -> None:
+        self._free = list(range(n_entries - 1, -1, -1))
+        nbytes = max(n_entries * ENTRY_NBYTES, mmap.PAGESIZE)
+        self.fd = os.memfd_create("webworker-ledger", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(self.fd, nbytes)
+            # Before 3.13 a mapping keeps a descriptor of its own.
+            if sys.version_info >= (3, 13):
+                self._map = mmap.mmap(self.fd, nbytes, trackfd=False)
+            else:
+                self._map = mmap.mmap(self.fd, nbytes)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def claim(self) -> int:
+        """Take an entry that nobody uses, cleared; ``UNKNOWN_ENTRY`` when all are in use."""
+        if not self._free:
+            return UNKNOWN_ENTRY
+        entry = self._free.pop()
+        IDENT.pack_into(self._map, entry * ENTRY_NBYTES, 0)
+        return entry
+
+    def release(self, entry: int) -> None:
+        """Give an entry back; its process must be dead."""
+        if entry != UNKNOWN_ENTRY:
+            self._free.append(entry)
+
+    def begun(self, entry: int) -> int | None:
+        """Return the task that was begun last, 0 before the first, ``None`` if not known."""
+        if entry == UNKNOWN_ENTRY:
+            return None
+        (ident,) = IDENT.unpack_from(self._map, entry * ENTRY_NBYTES)
+        return int(ident)
+
+    def close(self) -> None:
+        """Free the memory on this side; the processes keep theirs."""
+        self._map.close()
+        os.close(self.fd)

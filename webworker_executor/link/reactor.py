@@ -1,0 +1,172 @@
+"""
+The reactor: the one I/O thread of a process.
+
+It waits for descriptors, timers and calls from other threads, and does what nobody stands there
+for. No code of a user ever runs on it, and nothing it calls may block. It lives from its first
+``start`` to ``stop``; workers are started on it, because the kernel kills a worker
+(``PR_SET_PDEATHSIG``) when the *thread* that started it ends.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+
+_log = logging.getLogger("webworker_executor.link")
+
+
+class Timer:
+    """A call that is due at a time; ``cancel`` makes it never happen."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        """Forget the call; no effect after it happened."""
+        self.call = None
+
+
+class Reactor:
+    """
+    An epoll set, a heap of timers and a queue of calls, served by one daemon thread.
+
+    ``register``, ``modify`` and ``unregister`` may be called from any thread, as may ``call_soon``
+    and ``stop``; timers are set from the reactor's own thread only.
+
+    Raises:
+        OSError: No descriptor is left for the epoll set; nothing stays open.
+        RuntimeError: No thread can be started.
+    """
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], object]] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._callbacks: dict[int, Callable[[int], object]] = {}
+        self._stopping = False
+        self._epoll = select.epoll()
+        # Wait for other events of a registered descriptor. The C function itself: see `local`.
+        self.modify: Callable[[int, int], object] = self._epoll.modify
+        try:
+            self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except BaseException:
+            self._epoll.close()
+            raise
+        self.thread = threading.Thread(target=self._run, name="webworker-reactor", daemon=True)
+        try:
+            self._epoll.register(self._wakeup, READ)
+            self.thread.start()
+        except BaseException:
+            self._close()
+            raise
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller runs on the reactor's thread."""
+        return threading.get_ident() == self.thread.ident
+
+    def register(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
+        """Call ``callback(events)`` whenever ``fd`` is ready; the caller keeps the descriptor."""
+        self._callbacks[fd] = callback
+        try:
+            self._epoll.register(fd, events)
+        except BaseException:
+            self._callbacks.pop(fd, None)
+            raise
+
+    def unregister(self, fd: int) -> None:
+        """Forget a descriptor; to be called before it is closed. Forgetting twice is fine."""
+        if self._callbacks.pop(fd, None) is not None:
+            try:
+                self._epoll.unregister(fd)
+            except (OSError, ValueError):
+                _log.debug("descriptor %d was closed before it was unregistered", fd)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Run ``call`` on the reactor's thread, after what was asked for earlier."""
+        # The deque owns the call from here. The wake-up comes after it, and the thread looks into
+        # the deque after it took the wake-up: whichever way they interleave, it is seen.
+        self._calls.append(call)
+        self._wake()
+
+    def call_at(self, when: float, call: Callable[[], object]) -> Timer:
+        """Run ``call`` at a time of ``time.monotonic()``; from the reactor's thread only."""
+        timer = Timer(call)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
+
+    def stop(self) -> None:
+        """End the thread and close the descriptors, after the calls that were asked for."""
+        self._stopping = True
+        self._wake()
+
+    def close_after_fork(self) -> None:
+        """In a forked child, where the thread does not exist: close the descriptors."""
+        self._stopping = True
+        self._callbacks.clear()
+        self._close()
+
+    def _wake(self) -> None:
+        try:
+            os.eventfd_write(self._wakeup, 1)
+        except (BlockingIOError, OSError):
+            _log.debug("the reactor is awake or gone")
+
+    def _close(self) -> None:
+        wakeup, self._wakeup = self._wakeup, -1
+        if wakeup != -1:
+            self._epoll.close()
+            os.close(wakeup)
+
+    def _run(self) -> None:
+        try:
+            while not (self._stopping and not self._calls):
+                self._wait()
+                self._do_calls()
+                self._do_timers()
+        finally:
+            self._close()
+
+    def _wait(self) -> None:
+        timeout = -1.0
+        if self._calls or self._stopping:
+            timeout = 0.0
+        elif self._timers:
+            timeout = max(0.0, self._timers[0][0] - time.monotonic())
+        for fd, events in self._epoll.poll(timeout):
+            if fd == self._wakeup:
+                os.eventfd_read(fd)
+                continue
+            # A callback earlier in this very round may have forgotten this descriptor.
+            callback = self._callbacks.get(fd)
+            if callback is not None:
+                self._guarded(callback, events)
+
+    def _do_calls(self) -> None:
+        for _ in range(len(self._calls)):
+            self._guarded(self._calls.popleft())
+
+    def _do_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            call = heapq.heappop(self._timers)[2].call
+            if call is not None:
+                self._guarded(call)
+
+    def _guarded(self, call: Callable[..., object], *args: object) -> None:
+        # One bad call must not take the whole process's I/O with it; it is our bug, so it is loud.
+        try:
+            call(*args)
+        except Exception:
+            _log.exception("a call on the reactor failed")
