@@ -1,0 +1,99 @@
+"""
+Start a worker by forking the program itself, because somebody asked for just that.
+
+The process finds the program's memory as it stood, which is the point (large globals, objects of
+``multiprocessing``'s fork context) and the danger (locks that other threads held). Nothing else in
+this package forks the program.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+
+from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.link.reactor import Reactor
+
+
+class ForkLauncher:
+    """
+    Copies of the program: a millisecond each, globals included.
+
+    Args:
+        is_ours: Tells the package's own threads from those of the program.
+    """
+
+    name = "fork"
+    starts_all_at_once = True
+    shares_memory = True
+    passes_surroundings = False
+
+    def __init__(
+        self,
+        is_ours: Callable[[threading.Thread], bool],
+    ) -> None:
+        self._is_ours = is_ours
+        # By name, as in the text that a spawned worker starts from: it runs in another process.
+        # Imported now, because after a fork an import may wait for a thread that is not there.
+        self._entry = importlib.import_module("webworker_executor.child.forked").become_worker
+
+    def open(self, reactor: Reactor) -> None:
+        """Nothing is kept."""
+
+    def launch(
+        self,
+        spec: WorkerSpec,
+        on_started: Callable[[Child], object],
+        on_failed: Callable[[Exception], object],
+    ) -> None:
+        """
+        Fork the program.
+
+        Source: fork(2).
+        """
+        for stream in (sys.stdout, sys.stderr):
+            # What is buffered now would be written twice.
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                continue
+        host = os.getpid()
+        try:
+            pid = self._fork()
+        except OSError as error:
+            on_failed(error)
+            return
+        if pid == 0:
+            try:
+                leave_the_terminal()
+                self._entry(host, spec.data, spec.control, spec.ledger, spec.inherited)
+            finally:
+                # Whatever happens, the copy never runs on as the program.
+                os._exit(70)
+        on_started(Child(pid))
+
+    def _fork(self) -> int:
+        # Python 3.12 warns of threads at a fork. Ours are of no danger to the copy: it throws away
+        # what they held. Threads of the program are, and then the warning is the user's to see.
+        main = threading.main_thread()
+        if all(thread is main or self._is_ours(thread) for thread in threading.enumerate()):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return os.fork()
+        return os.fork()
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+def leave_the_terminal() -> None:
+    """In a forked process: lead a process group of its own, with nothing on standard input."""
+    os.setpgid(0, 0)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    if null:
+        os.close(null)

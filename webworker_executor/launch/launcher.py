@@ -1,0 +1,203 @@
+"""
+What every way of starting a process has in common.
+
+A launcher brings up one process that holds three descriptors and runs ``child.loop.main``: 3 the
+data link, 4 the control link, 5 the ledger. It knows nothing of tasks. Its ``launch`` is called on
+the reactor's thread, because the kernel ties a worker's life to the thread that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from webworker_executor.link.fds import pidfd_open
+from webworker_executor.link.reactor import READ, Reactor
+
+DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """
+    What a process is to be born with. The descriptors stay the caller's.
+
+    Attributes:
+        data: The child's end of the data link.
+        control: The child's end of the control link.
+        ledger: The ledger's descriptor, or ``None`` where there is none.
+        environ: The whole environment of the process, or ``None`` for the program's own.
+        inherited: Any object that a forked process finds in memory; others never see it.
+    """
+
+    data: int
+    control: int
+    ledger: int | None = None
+    environ: Mapping[str, str] | None = None
+    inherited: object = field(default=None, repr=False)
+
+
+class Launcher(Protocol):
+    """One way of starting a worker process."""
+
+    @property
+    def name(self) -> str:
+        """How users call it, such as ``"spawn"``."""
+
+    @property
+    def starts_all_at_once(self) -> bool:
+        """Whether a pool starts its workers together at the first task (the stdlib's fork rule)."""
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the process finds ``WorkerSpec.inherited`` in its memory."""
+
+    @property
+    def passes_surroundings(self) -> bool:
+        """Whether the process has the program's environment and directory as they are now."""
+
+    def open(self, reactor: Reactor) -> None:
+        """Take up a user: a pool that may launch from now on."""
+
+    def launch(
+        self,
+        spec: WorkerSpec,
+        on_started: Callable[[Child], object],
+        on_failed: Callable[[Exception], object],
+    ) -> None:
+        """
+        Start a process; on the reactor's thread, which also gets one of the two calls, maybe later.
+
+        The descriptors of ``spec`` may be closed as soon as this returns.
+        """
+
+    def close(self) -> None:
+        """Let go of a user; with the last, end what the launcher keeps running for itself."""
+
+
+class Child:
+    """
+    A started process, held by a pidfd: no signal of ours can reach a stranger.
+
+    Where the kernel has no pidfd, a thread waits for the process instead.
+
+    Attributes:
+        pid: Its process id.
+        pidfd: Readable once it has ended, or ``None``. Owned by the child object.
+        exitcode: ``None`` while it runs or when the status is not known; ``-signal`` if killed.
+        ended: Set when the end has been seen.
+    """
+
+    def __init__(self, pid: int, pidfd: int | None = None) -> None:
+        self.pid = pid
+        self.pidfd = pidfd_open(pid) if pidfd is None else pidfd
+        self.exitcode: int | None = None
+        self.ended = threading.Event()
+
+    def __repr__(self) -> str:
+        state = f"exitcode={self.exitcode}" if self.ended.is_set() else "running"
+        return f"<{type(self).__name__} pid={self.pid} {state}>"
+
+    def watch(self, reactor: Reactor, on_exit: Callable[[], object]) -> None:
+        """Call ``on_exit`` on the reactor's thread, once, when the process has ended."""
+
+        def ended() -> None:
+            if self.reap():
+                on_exit()
+
+        def readable(_: int) -> None:
+            reactor.unregister(pidfd)
+            ended()
+
+        def wait() -> None:
+            with contextlib.suppress(OSError):
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            reactor.call_soon(ended)
+
+        if self.pidfd is not None:
+            pidfd = self.pidfd
+            reactor.register(pidfd, READ, readable)
+        else:
+            name = f"webworker-wait-{self.pid}"
+            threading.Thread(target=wait, name=name, daemon=True).start()
+
+    def reap(self) -> bool:
+        """
+        Collect the exit status if the process has ended.
+
+        Returns:
+            Whether it has. The status stays ``None`` when the program ignores SIGCHLD or has
+            reaped the process itself: unknown, but never another process's.
+        """
+        if self.ended.is_set():
+            return True
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return self._finish(None)
+        if pid == 0:
+            return False
+        return self._finish(os.waitstatus_to_exitcode(status))
+
+    def _finish(self, exitcode: int | None) -> bool:
+        self.exitcode = exitcode
+        self.ended.set()
+        pidfd, self.pidfd = self.pidfd, None
+        if pidfd is not None:
+            os.close(pidfd)
+        return True
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        if self.ended.is_set():
+            return
+        pidfd = self.pidfd
+        with contextlib.suppress(ProcessLookupError):
+            if pidfd is not None:
+                signal.pidfd_send_signal(pidfd, number)
+            else:
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def forget_after_fork(self) -> None:
+        """In a forked copy of the host: let go of the pidfd, for the process is not ours."""
+        self._finish(None)
+
+
+def interpreter_flags() -> list[str]:
+    """Return the command line flags that make another interpreter behave like this one."""
+    # Private, but what both `subprocess` and `multiprocessing` of the stdlib stand on since 2.7.
+    import subprocess
+
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # typeshed leaves private names out
+    return flags
+
+
+def interpreter() -> str:
+    """
+    Return the Python to run workers with, as ``multiprocessing.set_executable`` may have set it.
+
+    Raises:
+        FileNotFoundError: The program does not know its interpreter (it is embedded or frozen).
+    """
+    spawn = sys.modules.get("multiprocessing.spawn")
+    executable = spawn.get_executable() if spawn is not None else sys.executable
+    if not executable:
+        raise FileNotFoundError(
+            "no interpreter for the workers: sys.executable is empty, as in an embedded Python. "
+            "Name one with multiprocessing.set_executable(path)."
+        )
+    return os.fsdecode(executable)

@@ -1,0 +1,104 @@
+"""
+Start a worker as a fresh interpreter, by ``posix_spawn``.
+
+Nothing of the program's memory, threads or locks is in it, so nothing can be inherited half-way.
+``subprocess`` is not used: it reads a pipe until the child has exec'ed, and a child that another
+thread forked meanwhile can hold that pipe open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from webworker_executor.launch.launcher import (
+    CONTROL_FD,
+    DATA_FD,
+    LEDGER_FD,
+    Child,
+    WorkerSpec,
+    interpreter,
+    interpreter_flags,
+)
+from webworker_executor.link.reactor import Reactor
+
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# The package is found where the host found it. The empty entry of `-c` goes first: a file of the
+# current directory must not be taken for a module of the standard library. The program's own
+# sys.path follows with the first frame.
+_BOOTSTRAP = (
+    "import sys; sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
+    "from webworker_executor.child.{module} import {function}; {function}({host})"
+)
+
+# A launching program may ignore or block these; a worker must start with what a program expects.
+_RESET = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
+
+
+class SpawnLauncher:
+    """Fresh interpreters: the default. Ten milliseconds each, and nothing inherited by accident."""
+
+    name = "spawn"
+    starts_all_at_once = False
+    shares_memory = False
+    passes_surroundings = True
+
+    def open(self, reactor: Reactor) -> None:
+        """Nothing is kept."""
+
+    def launch(
+        self,
+        spec: WorkerSpec,
+        on_started: Callable[[Child], object],
+        on_failed: Callable[[Exception], object],
+    ) -> None:
+        """
+        Start an interpreter that becomes a worker.
+
+        Source: posix_spawn(3).
+        """
+        try:
+            child = Child(spawn_interpreter(spec, "loop", "main"))
+        except (OSError, ValueError) as error:
+            on_failed(error)
+        else:
+            on_started(child)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+def spawn_interpreter(spec: WorkerSpec, module: str, function: str) -> int:
+    """
+    Start an interpreter with the links at their places and call a function of ``child`` in it.
+
+    Returns:
+        The process id of a child in a process group of its own, so that the terminal's Ctrl-C
+        reaches the program alone, with ``/dev/null`` for standard input.
+
+    Raises:
+        OSError: The process cannot be created.
+    """
+    code = _BOOTSTRAP.format(root=_PACKAGE_ROOT, module=module, function=function, host=os.getpid())
+    executable = interpreter()
+    actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, spec.data, DATA_FD),
+        (os.POSIX_SPAWN_DUP2, spec.control, CONTROL_FD),
+    ]
+    if spec.ledger is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, spec.ledger, LEDGER_FD))
+    else:
+        # Whatever the program has there, if it is inheritable, is not for the worker.
+        actions.append((os.POSIX_SPAWN_OPEN, LEDGER_FD, os.devnull, os.O_RDONLY, 0))
+    return os.posix_spawn(
+        executable,
+        [executable, *interpreter_flags(), "-c", code],
+        os.environ if spec.environ is None else spec.environ,
+        file_actions=actions,
+        setpgroup=0,
+        setsigmask=[],
+        setsigdef=_RESET,
+    )
