@@ -1,0 +1,1 @@
+"""Objects of the Web Worker model, as the host sees them."""

@@ -1,0 +1,109 @@
+"""
+The events thread: where handlers and callbacks of users run in the host.
+
+They run one at a time and in order, never on the reactor. A handler that takes long keeps its
+thread; another takes over the queue, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from webworker_executor.link.reactor import Reactor
+
+# How long a handler may hold the queue while others wait in it.
+PATIENCE = 0.1
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class EventsThread:
+    """
+    A queue of calls and the daemon thread that makes them.
+
+    Args:
+        reactor: Whose clock notices a handler that takes long.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        # A SimpleQueue may be put to from a signal handler or a finalizer at any line.
+        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # guards the thread's change
+        self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
+        self._is_watched = False
+        self._is_stopped = False
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller is one of the handlers."""
+        return threading.current_thread().name == "webworker-events"
+
+    def call(self, call: Callable[[], object]) -> None:
+        """Make a call on the events thread, after those that wait; what it raises is logged."""
+        self._queue.put(call)
+        if self._thread is None:
+            self._reactor.call_soon(self._take_over)
+        elif self._busy_since is not None and not self._is_watched:
+            self._is_watched = True
+            self._reactor.call_soon(self._watch)
+
+    def stop(self) -> None:
+        """End the thread after the calls that wait."""
+        self._is_stopped = True
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread's end, unless it is the caller or it is held by a handler."""
+        thread = self._thread
+        if thread is not None and not self.is_current_thread:
+            thread.join(PATIENCE if self._busy_since is not None else None)
+
+    def _watch(self) -> None:
+        self._reactor.call_at(time.monotonic() + PATIENCE, self._look)
+
+    def _look(self) -> None:
+        busy_since = self._busy_since
+        if busy_since is None or self._queue.empty():
+            self._is_watched = False
+        elif time.monotonic() - busy_since < PATIENCE:
+            self._watch()
+        else:
+            self._is_watched = False
+            self._busy_since = None
+            self._thread = None
+            self._take_over()
+
+    def _take_over(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="webworker-events", daemon=True)
+            self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            # No thread can be had. The calls wait; the next one tries again.
+            self._thread = None
+            _log.warning("no thread can be started for event handlers; they wait")
+
+    def _run(self) -> None:
+        me = threading.current_thread()
+        while self._thread is me:
+            call = self._queue.get()
+            if call is None:
+                return
+            self._busy_since = time.monotonic()
+            try:
+                call()
+            except BaseException:
+                _log.exception("an event handler failed")
+            # A reference kept while the queue is empty would keep a user's result alive.
+            del call
+            if self._thread is me:
+                self._busy_since = None

@@ -1,0 +1,102 @@
+"""
+The host: this process as the starter of workers. One per process, never public.
+
+It keeps the one reactor and the events thread while anybody uses them, finishes what is pending
+before the interpreter exits, and marks everything as the parent's in a forked child.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from typing import Protocol
+
+from webworker_executor.link.reactor import Reactor
+from webworker_executor.web.events import EventsThread
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class User(Protocol):
+    """Whoever keeps workers: a pool."""
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """Bring everything to its end; the interpreter is about to exit."""
+
+    def disown_after_fork(self) -> None:
+        """In a forked child: all of this is the parent's."""
+
+
+class Host:
+    """The process's reactor and events thread, shared by its users."""
+
+    def __init__(self) -> None:
+        # Guards the fields below. Reentrant: a finalizer may release while a user is acquired.
+        self._lock = threading.RLock()
+        self._users: list[User] = []
+        self._reactor: Reactor | None = None
+        self._events: EventsThread | None = None
+        self.is_exiting = False
+
+    def acquire(self, user: User) -> tuple[Reactor, EventsThread]:
+        """
+        Take up a user.
+
+        Raises:
+            RuntimeError: The interpreter is exiting, or no thread can be started.
+            OSError: No descriptor is left.
+        """
+        with self._lock:
+            if self.is_exiting:
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            if self._reactor is None or self._events is None:
+                self._reactor = Reactor()
+                self._events = EventsThread(self._reactor)
+            self._users.append(user)
+            return self._reactor, self._events
+
+    def release(self, user: User) -> None:
+        """Let a user go; with the last one the threads end."""
+        with self._lock:
+            if user not in self._users:
+                return
+            self._users.remove(user)
+            if self._users or self._reactor is None or self._events is None:
+                return
+            self._events.stop()
+            self._reactor.stop()
+            self._reactor = self._events = None
+
+    def is_own_thread(self, thread: threading.Thread) -> bool:
+        """Whether a thread is one of the package's."""
+        return thread.name.startswith("webworker-")
+
+    def finish_at_exit(self) -> None:
+        """Run before the interpreter joins its threads: no more work, and none left undone."""
+        self.is_exiting = True
+        # The error that ended the program has been printed by now, and is kept for debuggers.
+        last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        interrupted = isinstance(last, KeyboardInterrupt)
+        while self._users:
+            user = self._users[0]
+            user.finish_at_exit(interrupted=interrupted)
+            self.release(user)
+
+    def disown_after_fork(self) -> None:
+        """In a forked child: the threads are not there, and the workers are the parent's."""
+        self._lock = threading.RLock()
+        users, self._users = self._users, []
+        reactor, self._reactor, self._events = self._reactor, None, None
+        for user in users:
+            user.disown_after_fork()
+        if reactor is not None:
+            reactor.close_after_fork()
+
+
+host = Host()
+# Before the interpreter joins threads and long before `atexit`: the rule of concurrent.futures,
+# which registers its own in the same way.
+threading._register_atexit(host.finish_at_exit)  # type: ignore[attr-defined]  # private, but the stdlib's only door
+os.register_at_fork(after_in_child=host.disown_after_fork)
