@@ -1,0 +1,57 @@
+"""
+Become a worker in a process that was forked: shake off what belongs to the process before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from webworker_executor.child import loop
+
+
+def become_worker(
+    parent: int,
+    data_fd: int,
+    control_fd: int,
+    ledger_fd: int | None,
+    inherited: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
+) -> None:
+    """
+    Run as a worker and end the process; never returns.
+
+    Args:
+        parent: The process id of the process that forked.
+        data_fd: The data link.
+        control_fd: The control link.
+        ledger_fd: The ledger, or ``None``.
+        inherited: The initializer and its arguments.
+    """
+    # Handlers that the program registered for its own exit are not the worker's to run.
+    atexit._clear()
+    threading.main_thread().name = "MainThread"
+    # A loop of the program (asyncio's, say) must not be woken by this process's signals.
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if ledger_fd is None:
+        ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    status = 1
+    try:
+        loop.main(parent, data_fd, control_fd, ledger_fd, inherited)
+        status = 0
+        threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter runs at its own exit
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                continue
+        os._exit(status)

@@ -1,0 +1,384 @@
+"""
+The loop of a worker: read, run, answer.
+
+The main thread reads what has come in one piece, runs one task to its end, and answers before it
+begins the next: so the answers that left tell exactly how far the worker had come. Before each task
+it notes in the ledger that the task has begun. ``lifeline`` has the second thread.
+
+A worker imports this module before it is of any use, so it imports the least: see the test of a
+lean start. Whatever a task does to the process (descriptors, signals, forks) must at worst end it:
+the answer of a process that is not sure of itself is its death, which the host handles.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import posix
+import sys
+from _struct import Struct
+from collections import deque
+from time import perf_counter
+
+from webworker_executor.child import lifeline
+from webworker_executor.child.scope import scope
+from webworker_executor.web.event import MessageEvent
+from webworker_executor.wire import codec
+from webworker_executor.wire.definition import unpack_call
+from webworker_executor.wire.frame import (
+    ANSWER_PREFIX,
+    CALL,
+    CALL_PREFIX,
+    CLOSE,
+    DEFINE,
+    HELLO,
+    LOAD_ERROR,
+    MESSAGE,
+    RAISE,
+    READY,
+    RESULT,
+    RETURNED,
+    TO_WORKER,
+    Frame,
+    FrameDecoder,
+    encode,
+)
+from webworker_executor.wire.variable import run_in_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from mmap import mmap
+    from typing import Any
+
+READ_NBYTES = 65536
+LARGE_READ_NBYTES = 1 << 20
+LEDGER_ENTRY_NBYTES = 64
+LEDGER_IDENT = Struct("=Q")
+IDENT = Struct(">Q")
+MAX_MICROSECONDS = 0xFFFFFFFF
+
+
+class Loop:
+    """
+    A worker's main thread.
+
+    Args:
+        data: The data link; blocking, owned by the loop.
+    """
+
+    def __init__(self, data: _socket.socket) -> None:
+        self._data = data
+        self._decoder = FrameDecoder(TO_WORKER)
+        # What has come and is not begun. The main thread takes from the left, the control thread
+        # gives back from the right; both are single steps of a deque.
+        self._todo: deque[Frame] = deque()
+        # Held by who reads the socket and feeds the decoder, so that frames stay in order.
+        self._reading = _thread.allocate_lock()
+        # Held by who writes a frame: threads that a task started may post messages.
+        self._writing = _thread.allocate_lock()
+        self._definitions: dict[int, Callable[..., Any]] = {}
+        self._ledger: mmap | None = None
+        self._ledger_at = 0
+        self.is_running_task = False
+        self._is_copy = False
+        posix.register_at_fork(after_in_child=self._mark_copy)
+
+    def _mark_copy(self) -> None:
+        # A task forked, and this is the copy: it must never answer for the worker.
+        self._is_copy = True
+
+    # -- reading
+
+    def next_frame(self) -> Frame:
+        """Wait for the next frame; ends the process when the host is gone."""
+        while True:
+            try:
+                return self._todo.popleft()
+            except IndexError:
+                with self._reading:
+                    # The control thread may have filled it while this one waited for the lock.
+                    if not self._todo:
+                        self._read(0)
+
+    def _read(self, flags: int) -> None:
+        nbytes = LARGE_READ_NBYTES if self._decoder.missing_nbytes else READ_NBYTES
+        try:
+            data = self._data.recv(nbytes, flags)
+        except BlockingIOError:
+            if flags:
+                return
+            # A task made the socket non-blocking.
+            self._data.setblocking(True)
+            return
+        if not data:
+            posix._exit(1)
+        self._todo.extend(self._decoder.feed(data))
+
+    def give_back(self, count: int) -> None:
+        """Return up to ``count`` tasks from the end of the queue; on the control thread."""
+        # The host believes that tasks are answered in the order it sent them. So the news of a gap
+        # must leave before the answer to any task behind the gap: both go the same way, and no
+        # answer leaves between taking the tasks and telling of it.
+        with self._reading, self._writing:
+            # What still lies in the socket comes first: it was sent last.
+            before = -1
+            while len(self._todo) != before:
+                before = len(self._todo)
+                self._read(_socket.MSG_DONTWAIT)
+            idents: list[int] = []
+            kept: list[Frame] = []
+            while len(idents) < count:
+                try:
+                    frame = self._todo.pop()
+                except IndexError:
+                    break
+                if frame.kind == CALL:
+                    idents.append(frame.ident)
+                else:
+                    kept.append(frame)
+            # If the main thread found the deque empty meanwhile, it waits for the lock held here.
+            self._todo.extend(reversed(kept))
+            answer = b"".join(map(IDENT.pack, reversed(idents)))
+            self._send(encode(RETURNED, 0, answer))
+
+    # -- writing
+
+    def _send(self, parts: list[bytes | memoryview]) -> None:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                try:
+                    view = view[self._data.send(view) :]
+                except BlockingIOError:
+                    self._data.setblocking(True)
+
+    def send_message(self, message: object) -> None:
+        """Send a message to the host; in the thread of the caller, between whole frames."""
+        packed = codec.pack(message, to_host=True)
+        parts = encode(MESSAGE, 0, packed.payload, packed.buffers)
+        if self._is_copy:
+            raise RuntimeError("a process that a task forked has no channel of its own to the host")
+        with self._writing:
+            self._send(parts)
+
+    # -- life
+
+    def hello(self) -> dict[str, Any]:
+        """Take the first frame and set up the process as the host wishes."""
+        frame = self.next_frame()
+        if frame.kind != HELLO:
+            posix._exit(1)
+        hello: dict[str, Any] = codec.unpack(frame.payload, frame.buffers)  # type: ignore[assignment]  # the host packed a dict
+        scope.__init__()  # type: ignore[misc]  # a forked process has the scope of its parent
+        scope.is_worker = True
+        scope.index = hello["index"]
+        scope.name = hello["name"]
+        scope._send = self.send_message
+        return hello
+
+    def map_ledger(self, fd: int, entry: int) -> None:
+        """Map the ledger, and close its descriptor."""
+        if entry >= 0:
+            from mmap import mmap
+
+            self._ledger = mmap(fd, 0)
+            self._ledger_at = entry * LEDGER_ENTRY_NBYTES
+        posix.close(fd)
+
+    def ready(self) -> None:
+        """Tell the host that tasks can run."""
+        with self._writing:
+            self._send(encode(READY, 0))
+
+    def load_error(self, exc: BaseException) -> None:
+        """Tell the host that the initializer failed."""
+        from webworker_executor.wire.failure import pack_failure
+
+        with self._writing:
+            self._send(encode(LOAD_ERROR, 0, pack_failure(exc, skip=1)))
+
+    def run(self) -> None:
+        """Serve until the host says goodbye, then return."""
+        while True:
+            frame = self.next_frame()
+            kind = frame.kind
+            if kind == CALL:
+                self._run_call(frame)
+            elif kind == DEFINE:
+                self._define(frame)
+            elif kind == MESSAGE:
+                self._message(frame)
+            elif kind == CLOSE:
+                return
+            # A frame must not outlive its turn: what a task was given is released before the wait.
+            del frame
+            if scope._waiting:
+                scope._deliver()
+
+    def _define(self, frame: Frame) -> None:
+        try:
+            self._definitions[frame.ident] = codec.unpack(frame.payload, frame.buffers)  # type: ignore[assignment]  # a callable
+        except BaseException as exc:
+            error = exc
+
+            # Whoever calls it gets the error; a frame that only defines has nobody to tell.
+            def fail(*args: object, **kwargs: object) -> None:
+                raise error
+
+            self._definitions[frame.ident] = fail
+
+    def _message(self, frame: Frame) -> None:
+        try:
+            scope._receive(MessageEvent(codec.unpack(frame.payload, frame.buffers)))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+
+    def _run_call(self, frame: Frame) -> None:
+        ident = frame.ident
+        if self._ledger is not None:
+            LEDGER_IDENT.pack_into(self._ledger, self._ledger_at, ident)
+        started = perf_counter()
+        try:
+            self.is_running_task = True
+            try:
+                number, shape = CALL_PREFIX.unpack_from(frame.payload)
+                definition = self._definitions[number] if number else None
+                fn, args, kwargs, context = unpack_call(
+                    shape, frame.payload[CALL_PREFIX.size :], frame.buffers, definition
+                )
+                # Only the task itself may keep what it was given.
+                frame.payload, frame.buffers = b"", ()
+                if context is None:
+                    value = fn(*args, **kwargs)
+                else:
+                    value = run_in_context(context, fn, args, kwargs)
+                del fn, args, kwargs
+                packed = codec.pack(value, to_host=True)
+                del value
+            finally:
+                self.is_running_task = False
+            kind, payload, buffers = RESULT, packed.payload, packed.buffers
+        except BaseException as exc:
+            kind, payload, buffers = RAISE, self._failure(exc), []
+        if self._is_copy:
+            # A forked copy came back from the task; the worker itself goes on elsewhere.
+            posix._exit(0)
+        seconds = perf_counter() - started
+        prefix = ANSWER_PREFIX.pack(min(int(seconds * 1e6), MAX_MICROSECONDS))
+        with self._writing:
+            self._send(encode(kind, ident, payload, buffers, prefix))
+
+    def _failure(self, exc: BaseException) -> bytes:
+        from webworker_executor.wire.failure import pack_failure
+
+        return pack_failure(exc, skip=1)
+
+
+def main(
+    host: int,
+    data_fd: int = 3,
+    control_fd: int = 4,
+    ledger_fd: int = 5,
+    inherited: tuple[Callable[..., object], tuple[object, ...]] | None = None,
+) -> None:
+    """
+    Be a worker until the host is done with it.
+
+    Args:
+        host: The process id of whoever started this process.
+        data_fd: The data link.
+        control_fd: The control link.
+        ledger_fd: The ledger, or anything that may be closed where there is none.
+        inherited: The initializer and its arguments, in a process that was forked with them.
+    """
+    loop = Loop(_socket.socket(fileno=data_fd))
+    control = _socket.socket(fileno=control_fd)
+    _take_interrupts_only_in_tasks(loop)
+    hello = loop.hello()
+    fds = _receive_fds(control, hello["n_fds"])
+    lifeline.start(control, host, loop.give_back)
+    loop.map_ledger(ledger_fd, hello["ledger_entry"])
+    _adopt(hello)
+    try:
+        _initialize(hello, fds, inherited)
+    except BaseException as exc:
+        _report_initializer(loop, exc)
+        posix._exit(1)
+    loop.ready()
+    del hello, inherited
+    loop.run()
+
+
+def _take_interrupts_only_in_tasks(loop: Loop) -> None:
+    import _signal
+
+    def interrupt(number: int, frame: object) -> None:
+        # Between tasks the loop has half a frame in its hands.
+        if loop.is_running_task:
+            raise KeyboardInterrupt
+
+    _signal.signal(_signal.SIGINT, interrupt)
+
+
+def _receive_fds(control: _socket.socket, count: int) -> list[int]:
+    fds: list[int] = []
+    while len(fds) < count:
+        import array
+
+        items = array.array("i")
+        space = _socket.CMSG_SPACE(250 * items.itemsize)
+        data, ancillary, _, _ = control.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            posix._exit(1)
+        for _, _, rights in ancillary:
+            items.frombytes(rights[: len(rights) - len(rights) % items.itemsize])
+        fds.extend(items)
+    return fds
+
+
+def _adopt(hello: dict[str, Any]) -> None:
+    """Look like the host: the same path, arguments and main file; nothing of `-c` is left."""
+    sys.path[:] = hello["sys_path"]
+    sys.argv[:] = hello["argv"]
+    if hello["environ"] is not None:
+        import os
+
+        # A process forked from another than the host has that one's surroundings.
+        os.environ.clear()
+        os.environ.update(hello["environ"])
+    if hello["cwd"] is not None:
+        posix.chdir(hello["cwd"])
+    if hello["main"] is not None:
+        module = type(sys)("__main__")
+        module.__dict__.update(hello["main"])
+        sys.modules["__main__"] = module
+    from webworker_executor.child.identity import IdentityFinder
+
+    IdentityFinder(f"WebWorker-{hello['index']}", hello["authkey"]).install()
+
+
+def _initialize(
+    hello: dict[str, Any],
+    fds: list[int],
+    inherited: tuple[Callable[..., object], tuple[object, ...]] | None,
+) -> None:
+    if hello["worker_data"] is not None:
+        scope.worker_data = codec.unpack(*hello["worker_data"])
+    if hello["initializer"] is not None:
+        from webworker_executor.wire.inherit import unpack_inheritable
+
+        initializer, initargs = unpack_inheritable(hello["initializer"], fds)  # type: ignore[misc]  # the host packed a pair
+        initializer(*initargs)
+    elif inherited is not None:
+        initializer, initargs = inherited
+        initializer(*initargs)
+
+
+def _report_initializer(loop: Loop, exc: BaseException) -> None:
+    import logging
+
+    # The stdlib's own words and logger, which programs look for.
+    logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=exc)
+    loop.load_error(exc)
+    logging.shutdown()
