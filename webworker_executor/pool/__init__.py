@@ -1,0 +1,1 @@
+"""Outside: the pool of workers and its ``concurrent.futures`` face."""

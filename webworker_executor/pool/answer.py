@@ -1,0 +1,60 @@
+"""
+Answers of workers, to be unpacked by whoever asks for them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Protocol
+
+from webworker_executor.pool import broken
+from webworker_executor.pool.future import Answer, FailureAnswer
+from webworker_executor.wire import codec
+from webworker_executor.wire.failure import unpack_failure
+from webworker_executor.wire.frame import ANSWER_PREFIX, RAISE, Frame
+
+
+class Breakable(Protocol):
+    """A pool that one bad answer breaks, as the stdlib's does."""
+
+    def break_(self, text: str) -> None:
+        """Fail everything."""
+
+
+def read_answer(frame: Frame, breakable: Breakable | None) -> object:
+    """
+    Return what a future is to hold for the frame of an answer.
+
+    Args:
+        frame: A ``RESULT`` or ``RAISE``.
+        breakable: The pool, if it is to break when the value does not unpack.
+    """
+    payload, buffers = frame.payload[ANSWER_PREFIX.size :], frame.buffers
+    if frame.kind == RAISE:
+        return FailureAnswer(functools.partial(_fail, payload))
+    if payload == _NONE:
+        return None
+    if breakable is not None:
+        return Answer(functools.partial(_open_or_break, payload, buffers, breakable))
+    return Answer(functools.partial(codec.unpack, payload, buffers))
+
+
+_NONE = codec.pack(None).payload
+
+
+def _fail(payload: bytes) -> object:
+    raise unpack_failure(payload)
+
+
+def _open_or_break(payload: bytes, buffers: list[memoryview], pool: Breakable) -> object:
+    try:
+        return codec.unpack(payload, buffers)
+    except BaseException as error:
+        pool.break_(broken.SUBMIT_TO_BROKEN)
+        raise broken.broken(broken.PENDING_IN_BROKEN, error) from error
+
+
+def failure_opener(payload: bytes) -> Callable[[], BaseException]:
+    """Return a function that unpacks an exception once and gives the same one ever after."""
+    return functools.cache(functools.partial(unpack_failure, payload))

@@ -1,0 +1,79 @@
+"""
+What is said when a worker dies or a pool breaks.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from webworker_executor.errors import BrokenWorkerPool, WorkerCrashedError
+
+# The stdlib's words, which programs and tests look for.
+SUBMIT_TO_BROKEN = (
+    "A child process terminated abruptly, the process pool is not usable anymore"
+)
+PENDING_IN_BROKEN = (
+    "A process in the process pool was terminated abruptly while the future was running or pending."
+)
+AFTER_SHUTDOWN = "cannot schedule new futures after shutdown"
+AFTER_EXIT = "cannot schedule new futures after interpreter shutdown"
+IN_FORKED_CHILD = (
+    "this executor belongs to the parent process: its workers answer there, not in a forked "
+    "child. Make a new WebWorkerExecutor in the child."
+)
+INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
+ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
+CANNOT_START = (
+    "no worker could be started after several tries, so that no task can run. The cause is the last "
+    "error; a worker that ends before it is ready writes its own words to standard error."
+)
+
+_LIKELY = {
+    "SIGKILL": (
+        "That is often the kernel's out-of-memory killer; see dmesg. Use fewer workers or smaller "
+        "inputs."
+    ),
+    "SIGSEGV": "That is a bug in an extension module or in C code it calls.",
+    "SIGABRT": "C code in the task called abort(), as a failed assertion does.",
+    "SIGBUS": "A mapped file was cut, or /dev/shm is full.",
+    "SIGTERM": "Somebody asked it to end.",
+}
+
+
+def signal_name(exitcode: int | None) -> str | None:
+    """Return the name of the signal that an exit status of ``-n`` stands for."""
+    if exitcode is None or exitcode >= 0:
+        return None
+    try:
+        return signal.Signals(-exitcode).name
+    except ValueError:
+        return f"signal {-exitcode}"
+
+
+def how_it_ended(exitcode: int | None) -> str:
+    """Say an exit status in words."""
+    if exitcode is None:
+        return "ended, with a status that somebody else collected,"
+    name = signal_name(exitcode)
+    return f"was killed by {name}" if name else f"exited with status {exitcode}"
+
+
+def crashed(index: int, pid: int | None, exitcode: int | None, task: str) -> WorkerCrashedError:
+    """Make the error of the one task that a dead worker was running."""
+    name = signal_name(exitcode)
+    hint = _LIKELY.get(name or "", "The task ended its own process, or C code in it did.")
+    return WorkerCrashedError(
+        f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while running {task}. {hint} "
+        "Only this task failed; a new worker takes the place.",
+        pid=pid,
+        exitcode=exitcode,
+        signal_name=name,
+        task=task,
+    )
+
+
+def broken(text: str, cause: BaseException | None) -> BrokenWorkerPool:
+    """Make one error of a broken pool; each future gets its own."""
+    error = BrokenWorkerPool(text)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,61 @@
+"""
+A submitted call: a task of the scheduler, with its bytes and its future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.rules.task import Task
+from webworker_executor.wire.definition import Definition, pack_call
+from webworker_executor.wire.frame import CALL, CALL_PREFIX, encode
+
+
+class Call(Task):
+    """
+    One call of a user's function.
+
+    Args:
+        ident: The task's number in its pool.
+        fn: What to call.
+        args: With these.
+        kwargs: And these. All are packed here and now, so that later changes do not reach the task.
+
+    Attributes:
+        future: Where the answer goes.
+        parts: The frame to be sent.
+        definition: The callable that a worker must have before, or ``None``.
+        is_posted: Whether the frame has been given to a link.
+        fn_name: For errors.
+
+    Raises:
+        Exception: What packing raises.
+    """
+
+    __slots__ = ("definition", "fn_name", "future", "is_posted", "parts")
+
+    def __init__(
+        self, ident: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        definition, shape, packed = pack_call(fn, args, kwargs)
+        number = 0 if definition is None else definition.ident
+        super().__init__(ident)
+        self.definition: Definition | None = definition
+        self.parts = encode(
+            CALL, ident, packed.payload, packed.buffers, CALL_PREFIX.pack(number, shape)
+        )
+        self.is_posted = False
+        self.fn_name = name_of(fn)
+        self.future = WorkerFuture()
+
+
+def name_of(fn: object) -> str:
+    """Return what errors call a callable: ``module.qualname`` where it has them."""
+    try:
+        name = fn.__qualname__  # type: ignore[attr-defined]  # most callables have it
+        module = fn.__module__
+    except Exception:
+        return type(fn).__name__
+    return f"{module}.{name}" if isinstance(module, str) else str(name)

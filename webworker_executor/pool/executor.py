@@ -1,0 +1,322 @@
+"""
+``WebWorkerExecutor``: the ``concurrent.futures`` face of a pool.
+
+It checks, packs and waits; the pool does. Its private attributes are those of
+``ProcessPoolExecutor`` that programs are known to touch.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.pool import mapping, starting
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.failing import fail_packing
+from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.pool.pool import Pool
+from webworker_executor.web.worker import Worker
+
+if TYPE_CHECKING:
+    import multiprocessing.context
+
+    from webworker_executor.launch.launcher import Child, Launcher
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+class WebWorkerExecutor(Executor):
+    """
+    Run calls in long-lived worker processes; a drop-in for ``ProcessPoolExecutor``.
+
+    Nothing is started before the first task. Workers are started one by one while no worker is
+    idle, or all at once where they are forked.
+
+    Args:
+        max_workers: How many workers there may be; by default as many as there are CPUs.
+        mp_context: A ``multiprocessing`` context or the name of a start method, which picks the
+            launcher: ``"spawn"`` → spawn, ``"forkserver"`` → zygote, ``"fork"`` → fork.
+        initializer: Called in each worker before its first task.
+        initargs: Its arguments. Objects of ``multiprocessing`` (queues, locks, events, values) are
+            handed over; where they belong to a fork context, the workers are forked.
+        max_tasks_per_child: After so many tasks a worker is replaced; by default never.
+        launcher: ``"spawn"`` (default), ``"zygote"``, ``"fork"``, or a launcher object such as
+            ``ZygoteLauncher(preload=[...])``. Not to be combined with ``mp_context``.
+        on_crash: ``"replace"`` (default): a worker's death fails the one task it ran, and a new
+            worker takes its place. ``"break"``: it breaks the pool, to the letter of the stdlib.
+        worker_data: A value that each worker finds, copied, as ``scope.worker_data``.
+        env: Environment variables that workers have beside the program's own.
+        name: For ``repr`` and as ``scope.name``.
+
+    Raises:
+        ValueError: ``max_workers`` or ``max_tasks_per_child`` is not positive, or an option has an
+            unknown value.
+        TypeError: An argument has the wrong type.
+
+    Source: concurrent.futures, ``ProcessPoolExecutor``; HTML, "Web workers".
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: multiprocessing.context.BaseContext | str | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        max_tasks_per_child: int | None = None,
+        launcher: str | Launcher | None = None,
+        on_crash: str = "replace",
+        worker_data: object = None,
+        env: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> None:
+        self._max_workers = starting.count_workers(max_workers)
+        starting.check_options(initializer, max_tasks_per_child, on_crash, env)
+        self._mp_context = starting.find_context(mp_context, max_tasks_per_child)
+        self._initializer = initializer
+        self._initargs = initargs
+        self._max_tasks_per_child = max_tasks_per_child
+        self._name = name
+        birth = starting.Birth(
+            starting.find_launcher(mp_context, launcher, max_tasks_per_child), name=name, env=env
+        )
+        self._preparation = starting.Preparation(birth, initializer, initargs, worker_data)
+        self._pool = Pool(
+            birth,
+            self._max_workers,
+            max_tasks_per_worker=max_tasks_per_child,
+            breaks_on_crash=on_crash == "break",
+        )
+        # Collected with work pending, the work is finished and the workers leave: the stdlib's rule.
+        self._finalizer = weakref.finalize(self, self._pool.shutdown)
+        self._finalizer.atexit = False
+
+    def __repr__(self) -> str:
+        name = f" {self._name!r}" if self._name else ""
+        pool = self._pool
+        state = "broken" if pool.broken else "shut down" if pool.is_shut else "open"
+        return (
+            f"<WebWorkerExecutor{name} {state} workers={len(pool.processes)}/{self._max_workers} "
+            f"tasks={len(pool.calls)}>"
+        )
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            "a WebWorkerExecutor cannot be pickled: its workers belong to this process. A task that "
+            "needs workers of its own can make its own executor."
+        )
+
+    # -- tasks
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:  # noqa: ANN401  # the user's
+        """
+        Run ``fn(*args, **kwargs)`` in a worker.
+
+        The arguments are packed before this returns, in the thread of the caller: what is changed
+        afterwards does not change the task.
+
+        Args:
+            fn: Any callable; lambdas, closures and functions of ``__main__`` go by value.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments, all of them: none is kept for the executor.
+
+        Returns:
+            A future. What packing the call raises is found there, too.
+
+        Raises:
+            BrokenWorkerPool: The pool is broken.
+            RuntimeError: It was shut down, the interpreter is exiting, or this process is a forked
+                copy of the one that the executor belongs to.
+
+        Source: concurrent.futures, ``Executor.submit``.
+        """
+        pool = self._pool
+        pool.refuse()
+        if not self._preparation.is_done:
+            self._preparation.do()
+        try:
+            call = Call(pool.next_ident(), fn, args, kwargs)
+        except BaseException as error:
+            pool.want_worker()
+            return fail_packing(error)
+        future = call.future
+        pool.submit(call)
+        return future
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """
+        Run ``fn`` over iterables side by side and yield the results in order.
+
+        Args:
+            fn: Called with one element of each iterable.
+            *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
+            timeout: Seconds from now within which a result must come when it is asked for.
+            chunksize: How many calls make a task; by default one.
+            buffersize: How many tasks may be under way and not yielded; by default all.
+
+        Returns:
+            An iterator. The first exception ends it; dropping it cancels what has not begun.
+
+        Raises:
+            ValueError: ``chunksize`` or ``buffersize`` is less than 1.
+            TypeError: ``buffersize`` is no integer.
+            TimeoutError: From the iterator.
+            RuntimeError: As ``submit``.
+
+        Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
+        """
+        mapping.check(chunksize, buffersize)
+        return self._map(fn, zip(*iterables), timeout, chunksize, buffersize)  # noqa: B905  # shortest ends
+
+    def starmap(
+        self,
+        fn: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """
+        Run ``fn(*element)`` for each element; otherwise as ``map``.
+
+        Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
+        """
+        mapping.check(chunksize, buffersize)
+        return self._map(fn, map(tuple, iterable), timeout, chunksize, buffersize)
+
+    def _map(
+        self,
+        fn: Callable[..., Any],
+        argument_tuples: Iterable[tuple[Any, ...]],
+        timeout: float | None,
+        chunksize: int | None,
+        buffersize: int | None,
+    ) -> Iterator[Any]:
+        self._pool.refuse()
+        if chunksize is None or chunksize == 1:
+            return mapping.ordered(self, fn, argument_tuples, timeout, buffersize)
+        parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
+        return mapping.flattened(
+            mapping.ordered(self, mapping.run_chunk, parts, timeout, buffersize)
+        )
+
+    # -- workers
+
+    @property
+    def size(self) -> int:
+        """How many workers there may be."""
+        return self._max_workers
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """The raw channels: one for each place in the pool, whether a process is there or not."""
+        if not self._preparation.is_done:
+            self._preparation.do()
+        return tuple(self._pool.workers)
+
+    def terminate_workers(self) -> None:
+        """
+        End the executor by SIGTERM to every worker; running and pending tasks fail.
+
+        Source: concurrent.futures of Python 3.14, on every Python.
+        """
+        self._end_workers(kill=False)
+
+    def kill_workers(self) -> None:
+        """
+        End the executor by SIGKILL to every worker; running and pending tasks fail.
+
+        Source: concurrent.futures of Python 3.14, on every Python.
+        """
+        self._end_workers(kill=True)
+
+    def _end_workers(self, *, kill: bool) -> None:
+        children = list(self._pool.children().values())
+        self.shutdown(wait=False, cancel_futures=True)
+        self._pool.break_(starting.ENDED_BY_FORCE)
+        for child in children:
+            if kill:
+                child.kill()
+            else:
+                child.terminate()
+
+    # -- the end
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """
+        Take no more tasks, and let the workers leave when all is done.
+
+        May be called any number of times, from any thread and from callbacks.
+
+        Args:
+            wait: Return when every task is done, every callback has run and every worker has left;
+                a worker that does not leave within 5 s is forced.
+            cancel_futures: Cancel the tasks that have not been handed to a worker. Whoever waits for
+                one of them is woken.
+
+        Source: concurrent.futures, ``Executor.shutdown``.
+        """
+        self._pool.shutdown(cancel=cancel_futures)
+        if wait:
+            self._pool.wait()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
+            # Ctrl-C means now: what runs is ended, what waits is cancelled.
+            self._pool.abandon()
+            self._pool.wait()
+            return False
+        try:
+            self.shutdown(wait=True)
+        except KeyboardInterrupt:
+            self._pool.abandon()
+            self._pool.wait()
+            raise
+        return False
+
+    # -- what programs look at in a ProcessPoolExecutor
+
+    @property
+    def _processes(self) -> dict[int, Child] | None:
+        return None if self._pool.is_shut else self._pool.children()
+
+    @property
+    def _broken(self) -> str | bool:
+        return self._pool.broken or False
+
+    @property
+    def _shutdown_thread(self) -> bool:
+        return self._pool.is_shut
+
+    @property
+    def _pending_work_items(self) -> dict[int, Future[Any]]:
+        return {ident: call.future for ident, call in self._pool.calls.copy().items()}
+
+    @property
+    def _executor_manager_thread(self) -> starting.ManagerView | None:
+        return None if self._pool.is_shut else starting.ManagerView(self._pool.wait)
+
+
+if sys.platform != "linux":  # pragma: no cover  # claimed and tested on Linux alone
+    raise ImportError(
+        f"webworker_executor does not run on {sys.platform} yet: it stands on Linux's epoll, pidfd and "
+        "AF_UNIX sockets. Use concurrent.futures.ProcessPoolExecutor there."
+    )
+

@@ -1,0 +1,307 @@
+"""
+One worker process of a pool: how it is brought up, spoken to and laid to rest.
+
+Everything here but ``post`` runs on the reactor's thread. What happens next is not decided here:
+news goes to the pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from webworker_executor.launch.launcher import Child, Launcher, WorkerSpec
+from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
+from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
+from webworker_executor.link.local import Link
+from webworker_executor.link.reactor import Reactor, Timer
+from webworker_executor.pool.call import Call
+from webworker_executor.rules.worker import Worker
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import (
+    CLOSE,
+    COUNT,
+    DEFINE,
+    FROM_WORKER,
+    HELLO,
+    RECALL,
+    Frame,
+    encode,
+)
+
+# Between being asked to leave and SIGTERM, and between that and SIGKILL.
+CLOSE_SECONDS = 5.0
+TERMINATE_SECONDS = 1.0
+# A process that closed its link is about to end; one that has not by then never will.
+LAST_WORDS_SECONDS = 1.0
+
+
+@dataclass
+class Birth:
+    """What every worker of a pool is born with."""
+
+    launcher: Launcher
+    name: str = ""
+    initializer: bytes | None = None
+    initializer_fds: list[int] = field(default_factory=list)
+    inherited: object = None
+    worker_data: tuple[bytes, list[bytes]] | None = None
+    env: Mapping[str, str] | None = None
+
+
+class News(Protocol):
+    """Who is told what a process does."""
+
+    def launched(self, process: WorkerProcess) -> None:
+        """It exists, or soon will: ``open`` it."""
+
+    def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
+        """It could not be created."""
+
+    def received(self, process: WorkerProcess, frame: Frame) -> None:
+        """It sent a frame."""
+
+    def exited(self, process: WorkerProcess) -> None:
+        """It has ended and everything it wrote has been received."""
+
+
+class WorkerProcess:
+    """
+    A process in the making, alive or dead.
+
+    Args:
+        worker: What the scheduler knows of it.
+        news: Who is told.
+        reactor: The I/O thread.
+    """
+
+    def __init__(self, worker: Worker, news: News, reactor: Reactor) -> None:
+        self.worker = worker
+        self._news = news
+        self._reactor = reactor
+        self.child: Child | None = None
+        self.data: Link | None = None
+        self._control: Link | None = None
+        self._entry = UNKNOWN_ENTRY
+        self._ledger: Ledger | None = None
+        self._definitions: set[int] = set()
+        self._last_signal = 0
+        self._timer: Timer | None = None
+        self._link: Link | None = None
+        self._has_failed = False
+        self.started = threading.Event()
+        self.died_receiving = False
+        self.load_error: bytes | None = None
+        self.why = ""
+
+    def __repr__(self) -> str:
+        return f"<WorkerProcess {self.worker!r} {self.child!r}>"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id once it is known."""
+        return None if self.child is None else self.child.pid
+
+    # -- birth
+
+    def launch(self, birth: Birth, ledger: Ledger | None) -> None:
+        """Start the process; the pool hears how that went."""
+        try:
+            self._launch(birth, ledger)
+        except (OSError, MemoryError) as error:
+            self.failed(error)
+
+    def _launch(self, birth: Birth, ledger: Ledger | None) -> None:
+        with contextlib.ExitStack() as far_ends:
+            near, far = socket_pair()
+            far_ends.callback(far.close)
+            self._link = Link(near, self._reactor, FROM_WORKER, self._received, self._data_ended)
+            control, control_far = socket_pair()
+            far_ends.callback(control_far.close)
+            self._send_fds(control, birth.initializer_fds)
+            self._control = Link(
+                control, self._reactor, FROM_WORKER, self._received, self._control_ended
+            )
+            ledger_fd = None
+            if ledger is not None:
+                self._ledger, self._entry = ledger, ledger.claim()
+                # A copy, because a fork closes what is the host's before it becomes a worker.
+                ledger_fd = lift(ledger.fd)
+                far_ends.callback(os.close, ledger_fd)
+            # The first frame comes before any other: nobody else has the link yet.
+            self._link.post(self._hello(birth))
+            self._link.flush()
+            spec = WorkerSpec(
+                far.fileno(),
+                control_far.fileno(),
+                ledger_fd,
+                None if birth.env is None else {**os.environ, **birth.env},
+                birth.inherited,
+            )
+            birth.launcher.launch(spec, self._started, self.failed)
+        if not self._has_failed:
+            self._news.launched(self)
+
+    def open(self) -> None:
+        """Let frames be posted; under the pool's lock, which so keeps them in order."""
+        self.data = self._link
+
+    def _send_fds(self, control: socket.socket, fds: list[int]) -> None:
+        for start in range(0, len(fds), MAX_FDS_PER_SEND):
+            send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
+
+    def _hello(self, birth: Birth) -> list[bytes | memoryview]:
+        process = sys.modules.get("multiprocessing.process")
+        main = sys.modules.get("__main__")
+        hello: dict[str, Any] = {
+            "index": self.worker.slot,
+            "name": birth.name,
+            "sys_path": list(sys.path),
+            "argv": list(sys.argv),
+            "main": None,
+            "environ": None,
+            "cwd": None,
+            "authkey": None if process is None else bytes(process.current_process().authkey),
+            "ledger_entry": self._entry,
+            "n_fds": len(birth.initializer_fds),
+            "initializer": birth.initializer,
+            "worker_data": birth.worker_data,
+        }
+        if not birth.launcher.shares_memory:
+            hello["main"] = {"__file__": main.__file__} if hasattr(main, "__file__") else {}
+        if not birth.launcher.passes_surroundings:
+            hello["environ"] = {**os.environ, **(birth.env or {})}
+            with contextlib.suppress(OSError):
+                hello["cwd"] = os.getcwd()
+        packed = codec.pack(hello)
+        return encode(HELLO, 0, packed.payload, packed.buffers)
+
+    def _started(self, child: Child) -> None:
+        self.child = child
+        try:
+            child.watch(self._reactor, self._exited)
+        except OSError as error:
+            child.kill()
+            self.failed(error)
+            return
+        if self._last_signal:
+            child.send_signal(self._last_signal)
+        self.started.set()
+
+    def failed(self, error: Exception) -> None:
+        """Take back what was opened for a process that does not come."""
+        self._has_failed = True
+        self._close_links()
+        self.started.set()
+        self._news.launch_failed(self, error)
+
+    # -- life
+
+    def post(self, call: Call) -> None:
+        """Give a call to the link, unless it was given before; ``flush`` sends it. Any thread."""
+        link = self.data
+        if link is None or call.is_posted:
+            return
+        definition = call.definition
+        if definition is not None and definition.ident not in self._definitions:
+            link.post(encode(DEFINE, definition.ident, definition.payload))
+            # Posted twice does no harm; noted before it was posted would.
+            self._definitions.add(definition.ident)
+        link.post(call.parts)
+        call.is_posted = True
+
+    def flush(self) -> None:
+        """Send what was posted. Any thread."""
+        if self.data is not None:
+            self.data.flush()
+
+    def recall(self, count: int) -> None:
+        """Ask for tasks that have not begun. Any thread."""
+        if self._control is not None:
+            self._control.post(encode(RECALL, 0, COUNT.pack(count)))
+            self._control.flush()
+
+    def _received(self, frame: Frame) -> None:
+        self._news.received(self, frame)
+
+    # -- death
+
+    def close(self) -> None:
+        """Ask the process to leave; force it if it does not."""
+        if self._link is not None:
+            self._link.post(encode(CLOSE, 0))
+            self._link.flush()
+        self._later(CLOSE_SECONDS, self.terminate)
+
+    def terminate(self) -> None:
+        """Send SIGTERM, and SIGKILL if that does not help."""
+        self.send_signal(15)
+        self._later(TERMINATE_SECONDS, self.kill)
+
+    def kill(self, why: str = "") -> None:
+        """Send SIGKILL."""
+        self.why = self.why or why
+        self.send_signal(9)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, now or as soon as the process exists."""
+        self._last_signal = number
+        if self.child is not None:
+            self.child.send_signal(number)
+
+    def _later(self, seconds: float, call: Any) -> None:  # noqa: ANN401  # a method of this class
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.call_at(time.monotonic() + seconds, call)
+
+    def _data_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self.kill(f"it wrote what is no frame ({error})")
+        elif self.child is None or not self.child.ended.is_set():
+            # The end of the link is a reason to kill, not proof of death.
+            self._later(LAST_WORDS_SECONDS, lambda: self.kill("it closed its link"))
+
+    def _control_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self.kill(f"it wrote what is no frame ({error})")
+
+    def _exited(self) -> None:
+        # What it wrote before its end counts: a result that left is a result.
+        for link in (self._control, self._link):
+            if link is not None:
+                link.read()
+        self.died_receiving = self._link is not None and self._link.unsent_nbytes > 0
+        self._close_links()
+        self._news.exited(self)
+
+    def begun(self) -> int | None:
+        """Return the task that the dead process began last, 0 for none, ``None`` if not known."""
+        return None if self._ledger is None else self._ledger.begun(self._entry)
+
+    def _close_links(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for link in (self._control, self._link):
+            if link is not None:
+                link.close()
+
+    def bury(self) -> None:
+        """Give back what outlived the process; after ``begun`` was asked for."""
+        if self._ledger is not None:
+            self._ledger.release(self._entry)
+            self._ledger = None
+
+    def disown(self) -> None:
+        """In a forked copy of the host: let go of everything without touching the process."""
+        for link in (self._control, self._link):
+            if link is not None:
+                link.disown()
+        if self.child is not None:
+            self.child.forget_after_fork()

@@ -1,0 +1,203 @@
+"""
+What is settled before the first worker starts: counts, contexts, launchers, and what workers bring.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.context
+import operator
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.launch.fork import ForkLauncher
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.launch.zygote import ZygoteLauncher
+from webworker_executor.link.fds import lift
+from webworker_executor.pool.process import Birth
+from webworker_executor.web.host import host
+from webworker_executor.wire import codec
+from webworker_executor.wire.inherit import ForkInheritanceOnly, pack_inheritable
+
+if TYPE_CHECKING:
+    from webworker_executor.launch.launcher import Launcher
+
+__all__ = ["Birth", "ManagerView", "Preparation"]
+
+ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
+_FORK_AND_MAX_TASKS = (
+    "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a "
+    "different mp_context."
+)
+_LAUNCHER_OF_METHOD = {"spawn": "spawn", "forkserver": "zygote", "fork": "fork"}
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+def count_workers(max_workers: int | None) -> int:
+    """
+    Return how many workers there may be.
+
+    Raises:
+        ValueError: Not positive.
+        TypeError: No integer.
+    """
+    if max_workers is None:
+        count: Callable[[], int | None] = getattr(os, "process_cpu_count", os.cpu_count)
+        return count() or 1
+    if max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+    return operator.index(max_workers)
+
+
+def check_options(
+    initializer: object, max_tasks_per_child: object, on_crash: object, env: object
+) -> None:
+    """
+    Refuse options that cannot work.
+
+    Raises:
+        TypeError: An option has the wrong type.
+        ValueError: An option has a value that it cannot have.
+    """
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    if max_tasks_per_child is not None:
+        if not isinstance(max_tasks_per_child, int):
+            raise TypeError("max_tasks_per_child must be an integer")
+        if max_tasks_per_child <= 0:
+            raise ValueError("max_tasks_per_child must be >= 1")
+    if on_crash not in {"replace", "break"}:
+        raise ValueError(f"on_crash must be 'replace' or 'break', not {on_crash!r}")
+    if env is not None and not isinstance(env, Mapping):
+        raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
+
+
+def find_context(
+    mp_context: multiprocessing.context.BaseContext | str | None, max_tasks_per_child: int | None
+) -> multiprocessing.context.BaseContext:
+    """
+    Return the context that programs may look for, as the stdlib picks it.
+
+    Raises:
+        ValueError: There is no such start method.
+        TypeError: This is no context.
+    """
+    if isinstance(mp_context, str):
+        return multiprocessing.get_context(mp_context)
+    if mp_context is not None:
+        if not hasattr(mp_context, "get_start_method"):
+            raise TypeError(
+                "mp_context must be a multiprocessing context or the name of a start method, not "
+                f"{type(mp_context).__name__}"
+            )
+        return mp_context
+    if max_tasks_per_child is not None:
+        return multiprocessing.get_context("spawn")
+    return multiprocessing.get_context()
+
+
+def find_launcher(
+    mp_context: multiprocessing.context.BaseContext | str | None,
+    launcher: str | Launcher | None,
+    max_tasks_per_child: int | None,
+) -> Launcher:
+    """
+    Return the launcher that was asked for.
+
+    Raises:
+        ValueError: There is none of that name, or two were asked for.
+        TypeError: This is no launcher.
+    """
+    if mp_context is not None and launcher is not None:
+        raise ValueError("give mp_context or launcher, not both: each says how workers start")
+    if mp_context is not None:
+        method = find_context(mp_context, None).get_start_method()
+        launcher = _LAUNCHER_OF_METHOD[method]
+        if launcher == "fork" and max_tasks_per_child is not None:
+            raise ValueError(_FORK_AND_MAX_TASKS)
+    if launcher is None or launcher == "spawn":
+        return SpawnLauncher()
+    if launcher == "zygote":
+        return ZygoteLauncher()
+    if launcher == "fork":
+        return make_fork_launcher()
+    if isinstance(launcher, str):
+        raise ValueError(f"launcher must be 'spawn', 'zygote' or 'fork', not {launcher!r}")
+    if not hasattr(launcher, "launch"):
+        raise TypeError(f"launcher must be a name or a launcher, not {type(launcher).__name__}")
+    return launcher
+
+
+def make_fork_launcher() -> ForkLauncher:
+    """Return a launcher that forks the program."""
+    return ForkLauncher(host.is_own_thread)
+
+
+class Preparation:
+    """
+    What is packed once, at the first task, for every worker to bring along.
+
+    Args:
+        birth: Where it goes.
+        initializer: Called in each worker.
+        initargs: With these.
+        worker_data: Copied into each worker.
+    """
+
+    def __init__(
+        self,
+        birth: Birth,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        worker_data: object,
+    ) -> None:
+        self._birth = birth
+        self._initializer = initializer
+        self._initargs = initargs
+        self._worker_data = worker_data
+        self._lock = threading.RLock()  # guards the packing; a user's __reduce__ may come back here
+        self.is_done = False
+
+    def do(self) -> None:
+        """
+        Pack.
+
+        Raises:
+            Exception: What packing the initializer, its arguments or the data raises.
+        """
+        with self._lock:
+            if self.is_done:
+                return
+            birth = self._birth
+            if self._worker_data is not None:
+                packed = codec.pack(self._worker_data)
+                birth.worker_data = packed.payload, packed.buffers
+            if self._initializer is not None:
+                self._pack_initializer(birth)
+            self.is_done = True
+
+    def _pack_initializer(self, birth: Birth) -> None:
+        call = (self._initializer, tuple(self._initargs))
+        if not birth.launcher.shares_memory:
+            try:
+                birth.initializer, birth.initializer_fds = pack_inheritable(call, lift)
+            except ForkInheritanceOnly as error:
+                _log.info("workers are forked, because initargs can only be inherited: %s", error)
+                birth.launcher = make_fork_launcher()
+        if birth.launcher.shares_memory:
+            birth.inherited = call
+
+
+class ManagerView:
+    """Stands for the stdlib's manager thread, which programs join after a shutdown."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self._wait = wait
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the pool has ended."""
+        self._wait()
