@@ -54,7 +54,7 @@ class Reactor:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._callbacks: dict[int, Callable[[int], object]] = {}
-        self._stopping = False
+        self.is_stopping = False
         self._epoll = select.epoll()
         # Wait for other events of a registered descriptor. The C function itself: see `local`.
         self.modify: Callable[[int, int], object] = self._epoll.modify
@@ -108,12 +108,17 @@ class Reactor:
 
     def stop(self) -> None:
         """End the thread and close the descriptors, after the calls that were asked for."""
-        self._stopping = True
+        self.is_stopping = True
         self._wake()
+
+    def join(self) -> None:
+        """Wait for the end of the thread, unless it is the caller."""
+        if not self.is_current_thread:
+            self.thread.join()
 
     def close_after_fork(self) -> None:
         """In a forked child, where the thread does not exist: close the descriptors."""
-        self._stopping = True
+        self.is_stopping = True
         self._callbacks.clear()
         self._close()
 
@@ -131,7 +136,7 @@ class Reactor:
 
     def _run(self) -> None:
         try:
-            while not (self._stopping and not self._calls):
+            while not (self.is_stopping and not self._calls):
                 self._wait()
                 self._do_calls()
                 self._do_timers()
@@ -140,7 +145,7 @@ class Reactor:
 
     def _wait(self) -> None:
         timeout = -1.0
-        if self._calls or self._stopping:
+        if self._calls or self.is_stopping:
             timeout = 0.0
         elif self._timers:
             timeout = max(0.0, self._timers[0][0] - time.monotonic())

@@ -5,6 +5,7 @@ What is said when a worker dies or a pool breaks.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 from webworker_executor.errors import BrokenWorkerPool, WorkerCrashedError
 
@@ -58,10 +59,14 @@ def how_it_ended(exitcode: int | None) -> str:
     return f"was killed by {name}" if name else f"exited with status {exitcode}"
 
 
-def crashed(index: int, pid: int | None, exitcode: int | None, task: str) -> WorkerCrashedError:
+def crashed(
+    index: int, pid: int | None, exitcode: int | None, task: str, why: str = ""
+) -> WorkerCrashedError:
     """Make the error of the one task that a dead worker was running."""
     name = signal_name(exitcode)
     hint = _LIKELY.get(name or "", "The task ended its own process, or C code in it did.")
+    if why:
+        hint = f"It was killed because {why}."
     return WorkerCrashedError(
         f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while running {task}. {hint} "
         "Only this task failed; a new worker takes the place.",
@@ -70,6 +75,15 @@ def crashed(index: int, pid: int | None, exitcode: int | None, task: str) -> Wor
         signal_name=name,
         task=task,
     )
+
+
+def raiser(text: str, cause: Callable[[], BaseException | None]) -> Callable[[], object]:
+    """Return a function that raises a new error of a broken pool each time it is called."""
+
+    def fail() -> object:
+        raise broken(text, cause())
+
+    return fail
 
 
 def broken(text: str, cause: BaseException | None) -> BrokenWorkerPool:

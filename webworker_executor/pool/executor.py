@@ -101,8 +101,8 @@ class WebWorkerExecutor(Executor):
         pool = self._pool
         state = "broken" if pool.broken else "shut down" if pool.is_shut else "open"
         return (
-            f"<WebWorkerExecutor{name} {state} workers={len(pool.processes)}/{self._max_workers} "
-            f"tasks={len(pool.calls)}>"
+            f"<WebWorkerExecutor{name} {state} workers={len(pool.crew.processes)}/{self._max_workers} "
+            f"tasks={len(pool.promises.calls)}>"
         )
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -136,9 +136,8 @@ class WebWorkerExecutor(Executor):
         Source: concurrent.futures, ``Executor.submit``.
         """
         pool = self._pool
-        pool.refuse()
-        if not self._preparation.is_done:
-            self._preparation.do()
+        if not pool.is_open:
+            self._open()
         try:
             call = Call(pool.next_ident(), fn, args, kwargs)
         except BaseException as error:
@@ -147,6 +146,12 @@ class WebWorkerExecutor(Executor):
         future = call.future
         pool.submit(call)
         return future
+
+    def _open(self) -> None:
+        # In this order: what workers bring along is packed before one can be started.
+        if not self._pool.is_shut:
+            self._preparation.do()
+        self._pool.open()
 
     def map(
         self,
@@ -204,7 +209,7 @@ class WebWorkerExecutor(Executor):
         chunksize: int | None,
         buffersize: int | None,
     ) -> Iterator[Any]:
-        self._pool.refuse()
+        self._open()
         if chunksize is None or chunksize == 1:
             return mapping.ordered(self, fn, argument_tuples, timeout, buffersize)
         parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
@@ -222,7 +227,7 @@ class WebWorkerExecutor(Executor):
     @property
     def workers(self) -> Sequence[Worker]:
         """The raw channels: one for each place in the pool, whether a process is there or not."""
-        if not self._preparation.is_done:
+        if not self._pool.is_shut:
             self._preparation.do()
         return tuple(self._pool.workers)
 
@@ -243,7 +248,7 @@ class WebWorkerExecutor(Executor):
         self._end_workers(kill=True)
 
     def _end_workers(self, *, kill: bool) -> None:
-        children = list(self._pool.children().values())
+        children = list(self._pool.crew.children().values())
         self.shutdown(wait=False, cancel_futures=True)
         self._pool.break_(starting.ENDED_BY_FORCE)
         for child in children:
@@ -295,7 +300,7 @@ class WebWorkerExecutor(Executor):
 
     @property
     def _processes(self) -> dict[int, Child] | None:
-        return None if self._pool.is_shut else self._pool.children()
+        return None if self._pool.is_shut else self._pool.crew.children()
 
     @property
     def _broken(self) -> str | bool:
@@ -307,7 +312,7 @@ class WebWorkerExecutor(Executor):
 
     @property
     def _pending_work_items(self) -> dict[int, Future[Any]]:
-        return {ident: call.future for ident, call in self._pool.calls.copy().items()}
+        return {ident: call.future for ident, call in self._pool.promises.calls.copy().items()}
 
     @property
     def _executor_manager_thread(self) -> starting.ManagerView | None:

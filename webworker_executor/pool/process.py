@@ -204,6 +204,18 @@ class WorkerProcess:
 
     # -- life
 
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be posted."""
+        return self.data is not None
+
+    def post_message(self, parts: list[bytes | memoryview]) -> bool:
+        """Give a message to the link; False if there is none yet."""
+        if self.data is None:
+            return False
+        self.data.post(parts)
+        return True
+
     def post(self, call: Call) -> None:
         """Give a call to the link, unless it was given before; ``flush`` sends it. Any thread."""
         link = self.data

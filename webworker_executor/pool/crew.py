@@ -1,0 +1,159 @@
+"""
+The crew: the worker processes of a pool, by the places that the scheduler knows.
+
+It starts them, finds them, and keeps what they share: the ledger, the launcher, the reactor. All of
+it under the pool's lock, but for ``children`` and ``pid_of``, which look at copies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+
+from webworker_executor.launch.launcher import Child
+from webworker_executor.link.ledger import Ledger
+from webworker_executor.link.reactor import Reactor
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.process import Birth, News, WorkerProcess
+from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
+
+_START_SECONDS = 30.0
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+class Crew:
+    """
+    The processes of a pool.
+
+    Args:
+        birth: What they are born with.
+        news: Who is told what they do.
+        max_workers: How many may run tasks at a time.
+    """
+
+    def __init__(self, birth: Birth, news: News, max_workers: int) -> None:
+        self.birth = birth
+        self._news = news
+        self._max_workers = max_workers
+        self.processes: dict[Worker, WorkerProcess] = {}
+        # Messages to a place whose process is not there yet.
+        self._messages: dict[int, list[list[bytes | memoryview]]] = {}
+        self._reactor: Reactor | None = None
+        self._ledger: Ledger | None = None
+
+    def open(self, reactor: Reactor) -> None:
+        """Get ready to start processes."""
+        self._reactor = reactor
+        self.birth.launcher.open(reactor)
+        try:
+            # One that leaves and its replacement live side by side for a while.
+            self._ledger = Ledger(2 * self._max_workers)
+        except (OSError, AttributeError) as error:
+            _log.info("no ledger, so that a worker's death costs the first task it has: %s", error)
+
+    def close(self) -> None:
+        """Give back what the processes shared, when the last has ended."""
+        for fd in self.birth.initializer_fds:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self.birth.initializer_fds = []
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+        if self._reactor is not None:
+            self.birth.launcher.close()
+
+    def start(self, worker: Worker) -> None:
+        """Start a process for a worker, on the reactor; once only."""
+        if worker in self.processes:
+            return
+        reactor = self._on_reactor()
+        process = WorkerProcess(worker, self._news, reactor)
+        self.processes[worker] = process
+        reactor.call_soon(lambda: process.launch(self.birth, self._ledger))
+
+    def opened(self, process: WorkerProcess) -> None:
+        """Send a process that now has a link what waited for it."""
+        process.open()
+        for task in process.worker.inflight:
+            assert isinstance(task, Call)
+            process.post(task)
+        for parts in self._messages.pop(process.worker.slot, ()):
+            process.post_message(parts)
+        process.flush()
+
+    def forget(self, process: WorkerProcess) -> None:
+        """Let go of a dead process."""
+        process.bury()
+        self.processes.pop(process.worker, None)
+
+    def retire(self, worker: Worker) -> None:
+        """Ask a process to leave."""
+        process = self.processes.get(worker)
+        if process is not None:
+            self._on_reactor().call_soon(process.close)
+
+    def end_all(self) -> None:
+        """Force every process to its end."""
+        for process in self.processes.values():
+            self._on_reactor().call_soon(process.terminate)
+
+    def kill_all(self) -> None:
+        """Send SIGKILL to every process; from any thread."""
+        for process in list(self.processes.values()):
+            process.kill()
+
+    def flush_all(self) -> None:
+        """Send all that was posted."""
+        for process in self.processes.values():
+            process.flush()
+
+    def post_message(self, slot: int, parts: list[bytes | memoryview]) -> WorkerProcess | None:
+        """Post a message to the process in a place, or keep it for the next; ``None`` if it must."""
+        process = self.in_place(slot)
+        if process is None or not process.post_message(parts):
+            self._messages.setdefault(slot, []).append(parts)
+        return process
+
+    def in_place(self, slot: int) -> WorkerProcess | None:
+        """Return the process in a place, ``None`` where there is none that stays."""
+        for worker, process in list(self.processes.items()):
+            if worker.slot == slot and worker.state is not EXITED and worker.state is not CLOSING:
+                return process
+        return None
+
+    def pid_of(self, slot: int) -> int | None:
+        """Return the process id of the worker in a place."""
+        process = self.in_place(slot)
+        return None if process is None else process.pid
+
+    def children(self) -> dict[int, Child]:
+        """Return the workers that stay by process id, after waiting for those being started."""
+        found = {}
+        for worker, process in list(self.processes.items()):
+            if worker.state is CLOSING or worker.state is DRAINING:
+                continue
+            if not self._on_reactor().is_current_thread:
+                process.started.wait(_START_SECONDS)
+            if process.child is not None:
+                found[process.child.pid] = process.child
+        return found
+
+    def call_at(self, when: float, call: Callable[[], object]) -> None:
+        """Make a call at a time of ``time.monotonic()``, on the reactor's thread."""
+        reactor = self._on_reactor()
+        reactor.call_soon(lambda: reactor.call_at(when, call))
+
+    def disown(self) -> None:
+        """In a forked child: let go of everything without touching the processes."""
+        for process in self.processes.values():
+            process.disown()
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _on_reactor(self) -> Reactor:
+        assert self._reactor is not None, "a pool without a reactor has no processes"
+        return self._reactor

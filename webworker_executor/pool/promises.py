@@ -1,0 +1,93 @@
+"""
+Promises: every call whose future is not resolved, and the callbacks that are still to run.
+
+The table is exact at every instant, also in the middle of a torn step: a call is in it before
+anything else is done with it, and leaves it when its future is resolved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.future import Answer
+from webworker_executor.rules.task import Task
+from webworker_executor.web.events import EventsThread
+
+
+class Promises:
+    """
+    The unresolved calls of a pool.
+
+    Attributes:
+        calls: By ident.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[int, Call] = {}
+        self._events: EventsThread | None = None
+        self._lock = threading.RLock()  # guards the count
+        self._n_callbacks = 0
+        self._no_callbacks = threading.Event()
+        self._no_callbacks.set()
+
+    def run_callbacks_on(self, events: EventsThread) -> None:
+        """Name the thread for callbacks of users."""
+        self._events = events
+
+    def in_order(self) -> list[Call]:
+        """Return the calls in the order of their submission."""
+        return [self.calls[ident] for ident in sorted(self.calls)]
+
+    def fail(self, task: Task, error: BaseException) -> None:
+        """Resolve a future with an error."""
+        call = self.calls.pop(task.ident, None)
+        if call is not None:
+            call.future._finish(None, error)
+
+    def cancel(self, tasks: Iterable[Task]) -> None:
+        """Cancel calls that never ran, and wake who waits for them."""
+        for task in tasks:
+            call = self.calls.pop(task.ident, None)
+            if call is not None:
+                call.future._cancel_by_owner()
+
+    def fail_all(self, answer: Answer) -> None:
+        """Resolve every future with the same answer, which makes a new error for each."""
+        while self.calls:
+            call = self.calls.pop(next(iter(self.calls)))
+            call.future._finish(answer)
+
+    def call_back(self, call: Callable[[], object]) -> None:
+        """Run a user's code on the events thread; ``wait_for_callbacks`` waits for it."""
+        if self._events is None:
+            call()
+            return
+        with self._lock:
+            self._n_callbacks += 1
+            self._no_callbacks.clear()
+        self._events.call(lambda: self._called_back(call))
+
+    def _called_back(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        finally:
+            with self._lock:
+                self._n_callbacks -= 1
+                if self._n_callbacks == 0:
+                    self._no_callbacks.set()
+
+    def wait_for_callbacks(self) -> None:
+        """Wait until no callback is left, unless the caller is one."""
+        if self._events is None or not self._events.is_current_thread:
+            self._no_callbacks.wait()
+
+    def disown(self, error: BaseException) -> None:
+        """In a forked child: let nobody wait for what only the parent will hear of."""
+        for call in self.calls.values():
+            # Its lock may have been held by a thread that this process does not have.
+            call.future._condition = threading.Condition()
+            call.future._done_callbacks = []
+            call.future._finish(None, error)
+        self._no_callbacks.set()

@@ -1,0 +1,90 @@
+"""
+Steps: events applied one at a time, by whichever thread brings one.
+
+Whoever brings an event puts it into the inbox and takes the lock; who holds the lock applies all
+that is in the inbox. No code of a user runs meanwhile.
+
+What a changer must know: on the main thread a signal handler may run between any two calls, and a
+finalizer may in any thread. If it comes back in here, it finds the step under way, leaves its event
+and returns; the outer call takes it. If it raises, the step is torn: then what the step was changing
+cannot be believed, and the next thing that happens, on the reactor if nowhere earlier, is ``recover``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+Outcome = TypeVar("Outcome")
+Event = Callable[..., Outcome]
+
+
+class Steps(Generic[Outcome]):
+    """
+    The inbox and the lock of a pool.
+
+    Args:
+        perform: Called under the lock with what an event returned, unless that is empty.
+        recover: Called under the lock after a torn step, before anything else is applied.
+        retry: Called when a step was torn: must see to it that ``run`` is called, soon, elsewhere.
+
+    Attributes:
+        lock: Held during each step. Reentrant, so that a handler cannot lock out its own thread.
+        inbox: What was brought and is not done with; ``recover`` may change it.
+    """
+
+    def __init__(
+        self,
+        perform: Callable[[Outcome], object],
+        recover: Callable[[], object],
+        retry: Callable[[], object],
+    ) -> None:
+        self._perform = perform
+        self._recover = recover
+        self._retry = retry
+        self.lock = threading.RLock()
+        self.inbox: deque[tuple[Event[Outcome], tuple[Any, ...]]] = deque()
+        self._is_under_way = False
+        self._is_torn = False
+
+    def bring(self, event: Event[Outcome], *args: Any) -> None:  # noqa: ANN401  # the event's own
+        """Apply ``event(*args)`` after all that was brought before; at once if nobody else does."""
+        self.inbox.append((event, args))
+        self.run()
+
+    def run(self) -> None:
+        """Apply what is in the inbox."""
+        with self.lock:
+            if self._is_under_way:
+                return
+            self._is_under_way = True
+            try:
+                if self._is_torn:
+                    self._is_torn = False
+                    self._recover()
+                inbox = self.inbox
+                while inbox:
+                    # Taken out only when it is done with: after a tear it is found again.
+                    event, args = inbox[0]
+                    outcome = event(*args)
+                    if outcome:
+                        self._perform(outcome)
+                    inbox.popleft()
+            except BaseException:
+                self.tear()
+                raise
+            finally:
+                self._is_under_way = False
+
+    def tear(self) -> None:
+        """Note that an exception came out of the middle of a step."""
+        self._is_torn = True
+        self._retry()
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: the lock may be held by a thread that is not there."""
+        self.lock = threading.RLock()
+        self.inbox.clear()
+        self._is_under_way = False
