@@ -1,18 +1,18 @@
 """
 Play the processes and the pool around a scheduler, and check after every event what must hold.
 
-For the property tests; a model in place of processes, sockets and clocks, not a mock: it decides nothing.
+For the property tests: a model in place of processes, sockets and clocks, not a mock of a part of
+ours.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.rules.action import (
+    Action,
     Actions,
     Alarm,
     Break,
@@ -36,6 +36,10 @@ from webworker_executor.rules.worker import (
     Worker,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
 
 class Torn(BaseException):
     """Stand for the exception that a signal handler raises at any line."""
@@ -56,6 +60,13 @@ class Process:
         """List what it holds, in order."""
         return [*([] if self.running is None else [self.running]), *self.mailbox]
 
+    def forget(self, task: Task) -> None:
+        """Hold a task no longer: it was charged with the death of this process."""
+        if self.running is task:
+            self.running = None
+        elif task in self.mailbox:
+            self.mailbox.remove(task)
+
 
 class World:
     """Perform a scheduler's actions on modelled processes."""
@@ -67,7 +78,10 @@ class World:
         self.tasks: list[Task] = []
         self.outcome: dict[Task, str] = {}
         self.n_begun: Counter[Task] = Counter()
-        self.n_sent: Counter[Worker] = Counter()
+        self.n_taken: Counter[Worker] = Counter()
+        self.tear_at = 0
+        self.agenda: deque[Action] = deque()
+        self.is_performing = False
         self.charged: list[Task] = []
         self.sent: list[int] = []
         self.processes: dict[Worker, Process] = {}
@@ -80,42 +94,51 @@ class World:
     # Performing
 
     def perform(self, actions: Actions) -> None:
-        """Do what the scheduler asks for, in its order."""
-        for action in actions:
-            match action:
-                case Start(worker):
-                    if worker not in self.processes:
-                        self.processes[worker] = Process(worker)
-                case Send(worker, tasks):
-                    self.send(worker, tasks)
-                case Recall(worker, count):
-                    assert count >= 1
-                    assert self.processes[worker].is_up
-                    self.processes[worker].recalls.append(count)
-                case Retire(worker):
-                    assert [] == self.processes[worker].held()
-                    self.processes[worker].is_retired = True
-                case Fail(task, _):
-                    self.charged.append(task)
-                    self.settle(task, "failed")
-                case Cancel(tasks):
-                    for task in tasks:
-                        self.settle(task, "cancelled")
-                case Break(_, tasks, _):
-                    self.n_breaks += 1
-                    for task in tasks:
-                        self.settle(task, "broken")
-                    for process in self.processes.values():
-                        process.is_retired = True
-                        process.running = None
-                        process.mailbox.clear()
-                        process.recalls.clear()
-                case Alarm(at):
-                    self.alarms.append(at)
-                case Stopped():
-                    self.n_stops += 1
-                    assert not self.processes
-                    assert not self.unresolved()
+        """Do what the scheduler asks for, in its order; what that leads to comes after it."""
+        self.agenda.extend(actions)
+        if self.is_performing:
+            return
+        self.is_performing = True
+        while self.agenda:
+            self.perform_one(self.agenda.popleft())
+        self.is_performing = False
+
+    def perform_one(self, action: Action) -> None:
+        """Do one thing that the scheduler asks for."""
+        match action:
+            case Start(worker):
+                if worker not in self.processes:
+                    self.processes[worker] = Process(worker)
+            case Send(worker, tasks):
+                self.send(worker, tasks)
+            case Recall(worker, count):
+                assert count >= 1
+                assert self.processes[worker].is_up
+                self.processes[worker].recalls.append(count)
+            case Retire(worker):
+                assert [] == self.processes[worker].held()
+                self.processes[worker].is_retired = True
+            case Fail(task, _):
+                self.charged.append(task)
+                self.settle(task, "failed")
+            case Cancel(tasks):
+                for task in tasks:
+                    self.settle(task, "cancelled")
+            case Break(_, tasks, _):
+                self.n_breaks += 1
+                for task in tasks:
+                    self.settle(task, "broken")
+                for process in self.processes.values():
+                    process.is_retired = True
+                    process.running = None
+                    process.mailbox.clear()
+                    process.recalls.clear()
+            case Alarm(at):
+                self.alarms.append(at)
+            case Stopped():
+                self.n_stops += 1
+                assert not self.processes
+                assert not self.unresolved()
 
     def send(self, worker: Worker, tasks: list[Task]) -> None:
         """Write tasks to a process, save those whose future was cancelled meanwhile."""
@@ -142,23 +165,63 @@ class World:
 
     # Events
 
+    def decide(self, event: Callable[..., Actions], *details: object) -> Actions | None:
+        """Ask the scheduler; None if the answer was torn by an exception at line `tear_at`."""
+        n_lines, self.tear_at = self.tear_at, 0
+        if not n_lines:
+            return event(*details)
+        try:
+            return tear_after(n_lines, lambda: event(*details))
+        except Torn:
+            self.is_disturbed = True
+            return None
+
+    def carry_out(self, actions: Actions | None) -> None:
+        """Perform what was decided, or recover if nothing was."""
+        if actions is None:
+            self.recover()
+        else:
+            self.perform(actions)
+
+    def recover(self) -> None:
+        """Resolve what the torn step settled, forget what was never written, then start afresh."""
+        for task in self.unresolved():
+            if task.state is DONE:
+                self.settle(task, "failed")
+                for process in self.processes.values():
+                    process.forget(task)
+            elif task.state is CANCELLED:
+                self.settle(task, "cancelled")
+        for worker in self.scheduler.workers:
+            written = self.processes[worker].held() if worker in self.processes else []
+            for task in list(worker.inflight):
+                if task not in written:
+                    worker.inflight.remove(task)
+        for action in self.scheduler.recover(self.unresolved()):
+            if not (isinstance(action, Stopped) and self.n_stops):
+                self.agenda.append(action)
+        self.perform(())
+
     def submit(self) -> Task:
         """Submit one task."""
         task = Task(len(self.tasks))
         self.tasks.append(task)
-        self.perform(self.scheduler.submitted(task))
+        self.carry_out(self.decide(self.scheduler.submitted, task))
         return task
 
     def ready(self, process: Process) -> None:
         """Let a process come up."""
         process.is_up = True
-        self.perform(self.scheduler.worker_ready(process.worker))
+        actions = self.decide(self.scheduler.worker_ready, process.worker)
+        self.carry_out(actions)
+        if actions is None and process.worker.state is STARTING:
+            self.perform(self.scheduler.worker_ready(process.worker))
 
     def begin(self, process: Process) -> None:
         """Let a process take up the next task it was sent."""
         process.running = process.mailbox.popleft()
         self.n_begun[process.running] += 1
-        self.n_sent[process.worker] += 1
+        self.n_taken[process.worker] += 1
         assert self.n_begun[process.running] == 1
 
     def finish(self, process: Process, seconds: float) -> None:
@@ -166,9 +229,9 @@ class World:
         task = process.running
         assert task is not None
         process.running = None
-        actions = self.scheduler.task_finished(process.worker, task, seconds)
+        actions = self.decide(self.scheduler.task_finished, process.worker, task, seconds)
         self.settle(task, "done")
-        self.perform(actions)
+        self.carry_out(actions)
 
     def give_back(self, process: Process) -> None:
         """Let a process answer the oldest Recall."""
@@ -176,21 +239,28 @@ class World:
         count = process.recalls.popleft()
         given = [process.mailbox.pop() for _ in range(min(count, len(process.mailbox)))]
         idents = [task.ident for task in given]
-        self.perform(self.scheduler.tasks_returned(process.worker, idents))
+        self.carry_out(self.decide(self.scheduler.tasks_returned, process.worker, idents))
 
     def exit(self, process: Process, *, is_known: bool) -> None:
         """Let a process die, and the pool know or not know what it was running."""
         self.is_disturbed = True
-        del self.processes[process.worker]
-        held, was_ready = process.held(), process.worker.state is not STARTING
+        worker, held, running = process.worker, process.held(), process.running
+        is_tearing, was_ready = bool(self.tear_at), worker.state is not STARTING
         n_charged, n_breaks = len(self.charged), self.n_breaks
-        begun = process.running if is_known else UNKNOWN
-        self.perform(self.scheduler.worker_exited(process.worker, begun, self.now))
-        charged = self.charged[n_charged:]
-        if self.n_breaks > n_breaks:
+        begun = running if is_known else UNKNOWN
+        actions = self.decide(self.scheduler.worker_exited, worker, begun, self.now)
+        if actions is None:
+            if worker.state is EXITED:
+                del self.processes[worker]
+            self.recover()
+            actions = self.scheduler.worker_exited(worker, running, self.now)
+        self.processes.pop(worker, None)
+        self.perform(actions)
+        if is_tearing or self.n_breaks > n_breaks:
             return
-        if process.running is not None:
-            assert [process.running] == charged
+        charged = self.charged[n_charged:]
+        if running is not None:
+            assert [running] == charged
         elif not is_known and was_ready and held:
             assert held[:1] == charged
         elif charged:
@@ -207,43 +277,30 @@ class World:
         """Let the time come to the next alarm."""
         self.alarms.sort()
         self.now = max(self.now, self.alarms.pop(0))
-        self.perform(self.scheduler.clock(self.now))
+        self.carry_out(self.decide(self.scheduler.clock, self.now))
 
     def cancel(self, task: Task) -> None:
         """Cancel a task that waits."""
         self.settle(task, "cancelled")
-        self.perform(self.scheduler.task_cancelled(task))
+        self.carry_out(self.decide(self.scheduler.task_cancelled, task))
 
-    def tear(self, n_lines: int, event: Callable[[], None]) -> bool:
-        """
-        Throw an exception into an event's decision after so many lines, and recover as a pool must.
+    def wanted(self, slot: int | None) -> None:
+        """Want a worker."""
+        self.carry_out(self.decide(self.scheduler.wanted, slot))
 
-        Returns:
-            Whether the event was long enough to be torn.
-        """
-        try:
-            tear_after(n_lines, event)
-        except Torn:
-            self.is_disturbed = True
-            self.recover()
-            return True
-        return False
+    def shut_down(self, *, cancel: bool) -> None:
+        """Shut down; a torn shutdown is asked for again."""
+        actions = self.decide(self.scheduler.shutdown, cancel)
+        self.carry_out(actions)
+        if actions is None:
+            self.perform(self.scheduler.shutdown(cancel))
 
-    def recover(self) -> None:
-        """Resolve what the torn step settled, forget what was never written, then start afresh."""
-        for task in self.unresolved():
-            if task.state is DONE:
-                self.settle(task, "failed")
-            elif task.state is CANCELLED:
-                self.settle(task, "cancelled")
-        for worker in self.scheduler.workers:
-            process = self.processes.get(worker)
-            written = process.held() if process is not None else []
-            for task in list(worker.inflight):
-                if task not in written:
-                    worker.inflight.remove(task)
-        # A stale Recall is answered all the same; only a dead worker's answers never come.
-        self.perform(self.scheduler.recover(self.unresolved()))
+    def break_all(self) -> None:
+        """Break the pool; a torn break is asked for again."""
+        actions = self.decide(self.scheduler.break_)
+        self.carry_out(actions)
+        if actions is None:
+            self.perform(self.scheduler.break_())
 
     # What must hold
 
@@ -252,7 +309,7 @@ class World:
         workers = self.scheduler.workers
         assert set(self.processes) == set(workers)
         held = [task for worker in workers for task in worker.inflight]
-        queued = [task for task in self.tasks if task.state is QUEUED]
+        queued = [task for task in self.unresolved() if task.state is QUEUED]
         assert len(queued) == self.scheduler.n_queued
         assert sorted(task.ident for task in held + queued) == [
             task.ident for task in self.unresolved()
@@ -325,7 +382,7 @@ class World:
             self.ring()
 
 
-def tear_after(n_lines: int, event: Callable[[], None]) -> None:
+def tear_after(n_lines: int, event: Callable[[], Actions]) -> Actions:
     """Run an event, and raise `Torn` at the n-th line of the rules that it reaches."""
     left = n_lines
 
@@ -342,6 +399,6 @@ def tear_after(n_lines: int, event: Callable[[], None]) -> None:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        event()
+        return event()
     finally:
         sys.settrace(before)

@@ -7,10 +7,7 @@ Not tests. A module of its own because a class must be importable to be found ag
 from __future__ import annotations
 
 import threading
-from typing import Any, NoReturn
-
-PROCESS = "worker"
-"""Some classes behave differently once this says "host"."""
+from typing import Any, NoReturn, Self
 
 
 class WantsArguments(Exception):
@@ -21,7 +18,7 @@ class WantsArguments(Exception):
 
 
 class WantsNew(Exception):
-    def __new__(cls, first: int, second: int) -> WantsNew:
+    def __new__(cls, first: int, second: int) -> Self:
         made = super().__new__(cls, first)
         made.total = first + second
         return made
@@ -58,11 +55,6 @@ class ReducedToNone(Exception):
 
 def _nothing() -> None:
     return None
-
-
-class ReducedTwice(Exception):
-    def __reduce_ex__(self, protocol: object) -> Any:
-        return Exception.__reduce_ex__(self, 5)
 
 
 class StateOfItsOwn(Exception):
@@ -138,7 +130,7 @@ class Frozen(Exception):
 
 
 class OwnGroup(ExceptionGroup[Exception]):
-    def __new__(cls, members: list[Exception], extra: int) -> OwnGroup:
+    def __new__(cls, members: list[Exception], extra: int) -> Self:
         made = super().__new__(cls, "own", members)
         made.extra = extra
         return made
@@ -151,20 +143,6 @@ class WithLock(Exception):
         super().__init__("locked")
         self.lock = threading.Lock()
         self.name = "kept"
-
-
-class LoadsNowhere:
-    def __reduce__(self) -> Any:
-        return explode, ()
-
-
-class ArgumentFails:
-    """
-    Pickles, but raises in the process that loads it.
-    """
-
-    def __reduce__(self) -> Any:
-        return explode, (KeyboardInterrupt,)
 
 
 def explode(error: type[BaseException] = ValueError) -> NoReturn:
@@ -184,13 +162,6 @@ class Vanishing(Exception):
     """
     Cannot be found by its name in the host: the test takes it away.
     """
-
-
-class OddName(Exception):
-    pass
-
-
-OddName.__module__ = 7  # type: ignore[assignment]  # because that is the point
 
 
 class Explodes:
@@ -252,3 +223,15 @@ class ReducedWithSetter(Exception):
 
 def _set_state(exc: ReducedWithSetter, state: object) -> None:
     exc.state = ("set", state)
+
+
+class HostileToTraceback(Exception):
+    def __getattr__(self, name: str) -> NoReturn:
+        raise SystemExit(name)
+
+
+class HostileToUs(Exception):
+    pass
+
+
+HostileToUs.__slots__ = 5  # type: ignore[attr-defined]  # that is the point

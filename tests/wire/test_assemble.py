@@ -1,5 +1,5 @@
 """
-Tests of `webworker_executor.wire.assemble`: what fails in the host costs one value, or one exception.
+Tests of `webworker_executor.wire.assemble`: what fails costs one value, or one exception.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wire import broken
-from tests.wire.test_failure import cross, names, raised
+from tests.wire.crossing import cross, names, raised
 from webworker_executor.wire.failure import LeftBehind, RemoteError, pack_failure, unpack_failure
 
 
@@ -29,7 +29,7 @@ def test_value_that_fails_to_load_is_replaced(error: type[BaseException]) -> Non
 
 def test_class_that_is_not_found_becomes_a_remote_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A surrogate tells type, text, notes, arguments, reason and text, and has the frames and the chain.
+    A surrogate tells type, text, notes, arguments and reason, and has the frames and the chain.
     """
     exc = raised(broken.Vanishing("told", 5), raised(KeyError("k")))
     exc.add_note("a note")
@@ -44,6 +44,20 @@ def test_class_that_is_not_found_becomes_a_remote_error(monkeypatch: pytest.Monk
     assert "KeyError: 'k'" in arrived.traceback_text
     assert ["raised"] == names(arrived.__traceback__)
     assert KeyError is type(arrived.__cause__)
+
+
+@pytest.mark.parametrize("other", [5, int, object])
+def test_name_that_means_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, other: object
+) -> None:
+    """
+    Where the host has no exception under the class's name, a surrogate takes its place.
+    """
+    data = pack_failure(raised(broken.Vanishing("told")))
+    monkeypatch.setattr(broken, "Vanishing", other)
+    arrived: Any = unpack_failure(data)
+    assert (RemoteError, "told") == (type(arrived), arrived.text)
+    assert arrived.reason.startswith("TypeError")
 
 
 def test_surrogate_in_a_chain_leaves_the_rest_alone(monkeypatch: pytest.MonkeyPatch) -> None:

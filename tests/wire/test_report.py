@@ -1,20 +1,22 @@
 """
-Tests of `webworker_executor.wire.report`: the text equals the standard library's, at any rate it is there.
+Tests of `webworker_executor.wire.report`: the text is the standard library's.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire import broken
-from tests.wire.test_failure import raised
-from webworker_executor.wire.report import MAX_TEXT_NCHARS, class_name, failure_text, text_of
+from tests.wire.crossing import raised
+from webworker_executor.wire.report import MAX_TEXT_NCHARS, failure_text, text_of
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def expected(exc: BaseException) -> str:
@@ -91,7 +93,7 @@ def test_circles_are_told_as_the_standard_library_does() -> None:
     """
     A circle of causes or contexts ends where the standard library ends it.
     """
-    first, second, third = (raised(ValueError(each)) for each in "abc")
+    first, second, third = [raised(ValueError(each)) for each in "abc"]
     first.__cause__, second.__cause__, third.__cause__ = second, third, second
     second.__context__, third.__context__ = first, first
     third.__suppress_context__ = False
@@ -142,11 +144,3 @@ def test_text_of_a_value_never_raises() -> None:
     assert "<Silent: str() failed>" == text_of(broken.Silent())
     assert "<Endless: str() failed>" == text_of(broken.Endless())
     assert "5" == text_of(5)
-
-
-def test_names_of_classes_are_a_tracebacks() -> None:
-    """
-    Builtin classes stand without their module.
-    """
-    assert "ValueError" == class_name(ValueError)
-    assert "tests.wire.broken.Falsy" == class_name(broken.Falsy)

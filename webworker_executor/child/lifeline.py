@@ -25,21 +25,19 @@ COUNT = Struct(">I")
 READ_NBYTES = 4096
 
 
-def start(control: _socket.socket, host: int, give_back: Callable[[int], object]) -> None:
+def start(control: _socket.socket, give_back: Callable[[int], object]) -> None:
     """
     Start the thread.
 
     Args:
         control: The control link; the thread owns it.
-        host: The process id of whoever started this one.
         give_back: Called with a count, returns that many of the tasks that have not begun.
     """
-    _thread.start_new_thread(_watch, (control, host, give_back))
+    _thread.start_new_thread(_watch, (control, give_back))
 
 
-def _watch(control: _socket.socket, host: int, give_back: Callable[[int], object]) -> None:
+def _watch(control: _socket.socket, give_back: Callable[[int], object]) -> None:
     try:
-        die_with_parent(host)
         decoder = FrameDecoder(TO_WORKER)
         while True:
             data = control.recv(READ_NBYTES)

@@ -88,6 +88,11 @@ class Loop:
         # A task forked, and this is the copy: it must never answer for the worker.
         self._is_copy = True
 
+    def end_copy(self) -> None:
+        """End the process if it is a copy that code of a user has forked and that came back."""
+        if self._is_copy:
+            posix._exit(0)
+
     # -- reading
 
     def next_frame(self) -> Frame:
@@ -114,6 +119,8 @@ class Loop:
         if not data:
             posix._exit(1)
         self._todo.extend(self._decoder.feed(data))
+        if self._decoder.error is not None:
+            raise self._decoder.error
 
     def give_back(self, count: int) -> None:
         """Return up to ``count`` tasks from the end of the queue; on the control thread."""
@@ -215,6 +222,7 @@ class Loop:
             del frame
             if scope._waiting:
                 scope._deliver()
+            self.end_copy()
 
     def _define(self, frame: Frame) -> None:
         try:
@@ -261,9 +269,7 @@ class Loop:
             kind, payload, buffers = RESULT, packed.payload, packed.buffers
         except BaseException as exc:
             kind, payload, buffers = RAISE, self._failure(exc), []
-        if self._is_copy:
-            # A forked copy came back from the task; the worker itself goes on elsewhere.
-            posix._exit(0)
+        self.end_copy()
         seconds = perf_counter() - started
         prefix = ANSWER_PREFIX.pack(min(int(seconds * 1e6), MAX_MICROSECONDS))
         with self._writing:
@@ -292,12 +298,14 @@ def main(
         ledger_fd: The ledger, or anything that may be closed where there is none.
         inherited: The initializer and its arguments, in a process that was forked with them.
     """
+    # First of all: a task that holds the interpreter in C could not be ended otherwise.
+    lifeline.die_with_parent(host)
     loop = Loop(_socket.socket(fileno=data_fd))
     control = _socket.socket(fileno=control_fd)
     _take_interrupts_only_in_tasks(loop)
     hello = loop.hello()
     fds = _receive_fds(control, hello["n_fds"])
-    lifeline.start(control, host, loop.give_back)
+    lifeline.start(control, loop.give_back)
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
     _adopt(hello)
     try:
@@ -305,6 +313,7 @@ def main(
     except BaseException as exc:
         _report_initializer(loop, exc)
         posix._exit(1)
+    loop.end_copy()
     loop.ready()
     del hello, inherited
     loop.run()

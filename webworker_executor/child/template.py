@@ -10,6 +10,7 @@ of a worker that ended. It ends with its host, and its workers with it.
 from __future__ import annotations
 
 import array
+import contextlib
 import importlib
 import os
 import select
@@ -65,7 +66,11 @@ class Template:
 
     def _read(self) -> bool:
         space = socket.CMSG_SPACE(250 * 4)
-        data, ancillary, _, _ = self._host.recvmsg(READ_NBYTES, space, socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, ancillary, _, _ = self._host.recvmsg(READ_NBYTES, space, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            # The host left without reading all that was told to it.
+            return False
         for _, _, rights in ancillary:
             fds = array.array("i")
             fds.frombytes(rights[: len(rights) - len(rights) % fds.itemsize])
@@ -140,5 +145,6 @@ def main(host: int) -> None:
     """
     os.closerange(4, 6)
     die_with_parent(host)
-    Template(socket.socket(fileno=3)).serve()
+    with contextlib.suppress(ConnectionError):
+        Template(socket.socket(fileno=3)).serve()
     os._exit(0)

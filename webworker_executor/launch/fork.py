@@ -86,8 +86,9 @@ class ForkLauncher:
                 return os.fork()
         return os.fork()
 
-    def close(self) -> None:
+    def close(self, on_closed: Callable[[], object]) -> None:
         """Nothing is kept."""
+        on_closed()
 
 
 def leave_the_terminal() -> None:

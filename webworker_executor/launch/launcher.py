@@ -1,8 +1,9 @@
 """
 What every way of starting a process has in common.
 
-A launcher brings up one process that holds three descriptors and runs ``child.loop.main``: 3 the
-data link, 4 the control link, 5 the ledger. It knows nothing of tasks. Its ``launch`` is called on
+A launcher brings up one process that holds three descriptors and runs ``child.loop.main``: the data
+link, the control link and the ledger; on 3, 4 and 5 in a new program, and wherever they are in a
+forked one, whose 3 to 5 may be the program's own. It knows nothing of tasks. Its ``launch`` is called on
 the reactor's thread, because the kernel ties a worker's life to the thread that started it.
 """
 
@@ -77,8 +78,12 @@ class Launcher(Protocol):
         The descriptors of ``spec`` may be closed as soon as this returns.
         """
 
-    def close(self) -> None:
-        """Let go of a user; with the last, end what the launcher keeps running for itself."""
+    def close(self, on_closed: Callable[[], object]) -> None:
+        """
+        Let go of a user; with the last, end what the launcher keeps running for itself.
+
+        Calls ``on_closed`` when nothing of that is left, at once or later, on the reactor's thread.
+        """
 
 
 class Child:

@@ -25,11 +25,11 @@ from webworker_executor.link.reactor import Reactor
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# The package is found where the host found it. The empty entry of `-c` goes first: a file of the
+# Descriptors that the program made inheritable are not for the worker. The package is found where the host found it. The empty entry of `-c` goes first: a file of the
 # current directory must not be taken for a module of the standard library. The program's own
 # sys.path follows with the first frame.
 _BOOTSTRAP = (
-    "import sys; sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
+    "import sys, posix; posix.closerange(6, 1 << 20); sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
     "from webworker_executor.child.{module} import {function}; {function}({host})"
 )
 
@@ -66,8 +66,9 @@ class SpawnLauncher:
         else:
             on_started(child)
 
-    def close(self) -> None:
+    def close(self, on_closed: Callable[[], object]) -> None:
         """Nothing is kept."""
+        on_closed()
 
 
 def spawn_interpreter(spec: WorkerSpec, module: str, function: str) -> int:

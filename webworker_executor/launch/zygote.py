@@ -8,7 +8,6 @@ of the program, and costs half a millisecond, with every preloaded module shared
 from __future__ import annotations
 
 import array
-import contextlib
 import logging
 import os
 import socket
@@ -88,12 +87,16 @@ class ZygoteLauncher:
                 f"preload must be module names, such as [{preload!r}], not one string"
             )
         self._preload = list(preload)
+        self._owner = os.getpid()
         self._n_users = 0
         self._reactor: Reactor | None = None
         self._zygote: _Zygote | None = None
 
     def open(self, reactor: Reactor) -> None:
         """Take up a user."""
+        if self._owner != os.getpid():
+            # A forked copy of the program: the process and the users are the parent's.
+            self._owner, self._n_users, self._zygote = os.getpid(), 0, None
         self._n_users += 1
         self._reactor = reactor
 
@@ -112,13 +115,15 @@ class ZygoteLauncher:
         except OSError as error:
             on_failed(error)
 
-    def close(self) -> None:
+    def close(self, on_closed: Callable[[], object]) -> None:
         """Let go of a user; with the last one the zygote ends."""
         self._n_users -= 1
-        if self._n_users == 0:
-            zygote, self._zygote = self._zygote, None
-            if zygote is not None:
-                zygote.close()
+        zygote = self._zygote
+        if self._n_users or zygote is None or zygote.is_gone:
+            on_closed()
+            return
+        self._zygote = None
+        zygote.close(on_closed)
 
 
 class _Zygote:
@@ -132,6 +137,7 @@ class _Zygote:
         self._pidfds: deque[int] = deque()
         self._n_asked = 0
         self.is_gone = False
+        self._on_closed: Callable[[], object] = lambda: None
         self._socket, far = socket_pair()
         try:
             with far:
@@ -211,8 +217,9 @@ class _Zygote:
         for child in children.values():
             child.kill()
             child.tell(None)
+        self._on_closed()
 
-    def close(self) -> None:
-        # The end of the socket is the end of the zygote.
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+    def close(self, on_closed: Callable[[], object]) -> None:
+        # Its workers have left, and it holds nothing else; it may be in a long import.
+        self._on_closed = on_closed
+        self._process.kill()

@@ -14,6 +14,7 @@ exception, and with it the place in the stream.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -71,10 +72,11 @@ class Link:
         self._is_flushing = False
         self._is_armed = False
         self._is_closed = False
-        self._outbox: deque[tuple[int, bytes | memoryview]] = deque()  # (end position, bytes)
-        self._posted_nbytes = 0
-        self._written_nbytes = 0
-        self._counts: deque[int] = deque()  # written since, not yet added up
+        self._is_broken = False
+        self._outbox: deque[tuple[int, Sequence[bytes | memoryview]]] = deque()  # (size, parts)
+        self._base = 0  # where in the stream the outbox begins
+        self._written = 0  # how much of the stream the kernel has taken
+        self._counts: deque[int] = deque()  # taken since, not yet added up
         reactor.register(self._fd, READ, self._ready)
 
     def __repr__(self) -> str:
@@ -84,18 +86,25 @@ class Link:
     @property
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""
-        return self._posted_nbytes - self._written_nbytes - sum(self._counts)
+        with self._lock:
+            waiting = sum(nbytes for nbytes, _ in self._outbox)
+            return waiting - (self._written + sum(self._counts) - self._base)
+
+    def is_half_sent(self, parts: Sequence[bytes | memoryview]) -> bool:
+        """Whether of this frame, as it was posted, some bytes have been sent and some not."""
+        with self._lock:
+            return (
+                bool(self._outbox)
+                and self._outbox[0][1] is parts
+                and self._written + sum(self._counts) > self._base
+            )
 
     def post(self, parts: Sequence[bytes | memoryview]) -> None:
         """Queue the parts of one frame; after ``close`` or the end of the stream, discard them."""
-        if self._is_closed:
+        if self._is_closed or self._is_broken:
             return
-        with self._lock:
-            for part in parts:
-                position = self._posted_nbytes + len(part)
-                # Stored in one breath with the append: see the module's first lines.
-                self._posted_nbytes = position
-                self._outbox.append((position, part))
+        # One append for the whole frame: nothing can come between its parts.
+        self._outbox.append((sum(map(len, parts)), parts))
 
     def flush(self) -> None:
         """Write what the kernel takes now; the reactor writes the rest when there is room."""
@@ -105,14 +114,6 @@ class Link:
             self._is_flushing = True
             try:
                 self._write()
-            except BlockingIOError:
-                self._is_armed = True
-                self._modify(self._fd, READ_WRITE)
-            except OSError as error:
-                # Nobody reads any more. What the other side wrote before it left is still to be
-                # read, so the end is told by the reading side.
-                self._outbox.clear()
-                _log.debug("%r: %s", self, error)
             except BaseException:
                 # A signal handler raised. Nothing is lost, but nobody stands here any more.
                 self._reactor.call_soon(self.flush)
@@ -122,42 +123,65 @@ class Link:
 
     def _write(self) -> None:
         outbox = self._outbox
-        counts = self._counts
         while True:
-            position = self._written_nbytes + sum(counts)
-            while outbox and outbox[0][0] <= position:
-                outbox.popleft()
+            counts = self._counts
+            position = self._written + sum(counts)
             if counts:
                 # Two stores without a call between them: both happen or none.
-                self._written_nbytes, self._counts = position, deque()
+                self._written, self._counts = position, deque()
                 counts = self._counts
+            while outbox:
+                end = self._base + outbox[0][0]
+                if end > position:
+                    break
+                # Stored in one breath with the pop.
+                self._base = end
+                outbox.popleft()
             if not outbox:
                 break
-            end, part = outbox[0]
-            if len(outbox) > 1:
-                part = self._gathered(position)
-            elif end - position < len(part):
-                part = memoryview(part)[position - end :]
-            counts.extend(map(self._send, (part,)))
+            part = self._gathered(position - self._base)
+            try:
+                counts.extend(map(self._send, (part,)))
+            except OSError as error:
+                trace = error.__traceback__
+                if trace is not None and trace.tb_next is not None:
+                    # It comes out of a signal handler, as the TimeoutError of an alarm does.
+                    raise
+                if not isinstance(error, BlockingIOError):
+                    self._break(error)
+                elif not self._is_armed:
+                    self._is_armed = True
+                    self._modify(self._fd, READ_WRITE)
+                return
         if self._is_armed:
             self._is_armed = False
             self._modify(self._fd, READ)
 
-    def _gathered(self, position: int) -> bytes | memoryview:
-        # Many small frames in one call of the kernel; a large one goes alone, uncopied.
-        end, part = self._outbox[0]
-        view = memoryview(part)[position - end :] if end - position < len(part) else part
-        if len(view) >= GATHERED_NBYTES:
-            return view
-        pieces = [view]
-        nbytes = len(view)
-        for index in range(1, len(self._outbox)):
-            piece = self._outbox[index][1]
-            nbytes += len(piece)
-            if nbytes > GATHERED_NBYTES:
-                break
-            pieces.append(piece)
-        return b"".join(pieces)
+    def _gathered(self, skipped: int) -> bytes | memoryview:
+        """Return what to write next: a large part alone and uncopied, small ones joined."""
+        pieces: list[bytes | memoryview] = []
+        nbytes = 0
+        for index in range(len(self._outbox)):
+            for part in self._outbox[index][1]:
+                if skipped >= len(part):
+                    skipped -= len(part)
+                    continue
+                piece = memoryview(part)[skipped:] if skipped else part
+                skipped = 0
+                if pieces and nbytes + len(piece) > GATHERED_NBYTES:
+                    return b"".join(pieces)
+                pieces.append(piece)
+                nbytes += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _break(self, error: OSError) -> None:
+        # Nobody reads any more. What the other side wrote before it left is still to be read, so
+        # that the end is told by the reading side; unless it is this side that cannot write.
+        self._is_broken = True
+        self._outbox.clear()
+        _log.debug("%r: %s", self, error)
+        if error.errno not in {errno.EPIPE, errno.ECONNRESET}:
+            self._reactor.call_soon(lambda: self._end(error))
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
@@ -194,6 +218,9 @@ class Link:
                 return
             for frame in frames:
                 self._on_frame(frame)
+            if self._decoder.error is not None:
+                self._end(self._decoder.error)
+                return
             if n_reads is not None:
                 if len(data) < nbytes:
                     return

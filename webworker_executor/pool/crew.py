@@ -54,8 +54,8 @@ class Crew:
         except (OSError, AttributeError) as error:
             _log.info("no ledger, so that a worker's death costs the first task it has: %s", error)
 
-    def close(self) -> None:
-        """Give back what the processes shared, when the last has ended."""
+    def close(self, on_closed: Callable[[], object]) -> None:
+        """Give back what the processes shared, when the last has ended, and tell when it is done."""
         for fd in self.birth.initializer_fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -63,8 +63,10 @@ class Crew:
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
-        if self._reactor is not None:
-            self.birth.launcher.close()
+        if self._reactor is None:
+            on_closed()
+        else:
+            self._reactor.call_soon(lambda: self.birth.launcher.close(on_closed))
 
     def start(self, worker: Worker) -> None:
         """Start a process for a worker, on the reactor; once only."""

@@ -29,8 +29,9 @@ from webworker_executor.pool.process import Birth, WorkerProcess
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.steps import Steps
 from webworker_executor.rules import action as do
+from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler, Unknown
-from webworker_executor.rules.task import QUEUED, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web.events import EventsThread
 from webworker_executor.web.host import host
@@ -254,8 +255,17 @@ class Pool:
         others = [item for item in inbox if item[0] != self._scheduler.submitted]
         inbox.clear()
         inbox.extend(others)
+        self._settle({args[1].ident for event, args in others if event == self._answered})
         self._perform(self._scheduler.recover(self.promises.in_order()))
         self.crew.flush_all()
+
+    def _settle(self, answered: set[int]) -> None:
+        """Resolve the futures of calls that the torn step had settled, but for those in answers."""
+        for call in self.promises.in_order():
+            if call.state is CANCELLED:
+                self.promises.cancel([call])
+            elif call.state is DONE and call.ident not in answered and call.worker is not None:
+                self._fail(do.Fail(call, call.worker))
 
     def _send(self, action: do.Send) -> None:
         process = self.crew.processes.get(action.worker)
@@ -275,10 +285,14 @@ class Pool:
     def _fail(self, action: do.Fail) -> None:
         call = action.task
         assert isinstance(call, Call)
-        process = self.crew.processes[action.worker]
-        exitcode = None if process.child is None else process.child.exitcode
+        process = self.crew.processes.get(action.worker)
+        child = None if process is None else process.child
         error = broken.crashed(
-            action.worker.slot, process.pid, exitcode, call.fn_name, process.why
+            action.worker.slot,
+            None if child is None else child.pid,
+            None if child is None else child.exitcode,
+            call.fn_name,
+            "" if process is None else process.why,
         )
         self.promises.fail(call, error)
 
@@ -309,7 +323,9 @@ class Pool:
     def _stop(self, _: do.Stopped) -> None:
         for worker in self.workers:
             worker._close()
-        self.crew.close()
+        self.crew.close(self._closed)
+
+    def _closed(self) -> None:
         host.release(self)
         self.stopped.set()
 
@@ -341,7 +357,7 @@ class Pool:
         elif kind == wire.MESSAGE:
             self.workers[process.worker.slot]._arrive(frame)
         elif kind == wire.READY:
-            self._steps.bring(self._scheduler.worker_ready, process.worker)
+            self._steps.bring(self._readied, process)
         elif kind == wire.RETURNED:
             self._steps.bring(self._returned, process, frame)
         elif kind == wire.LOAD_ERROR:
@@ -357,6 +373,13 @@ class Pool:
             process.worker, time.monotonic(), transient=is_transient
         )
 
+    def _readied(self, process: WorkerProcess) -> do.Actions:
+        try:
+            return self._scheduler.worker_ready(process.worker)
+        except InvalidTransition:
+            process.kill("it said twice that it was ready")
+            return ()
+
     def _answered(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         call = self.promises.calls.get(frame.ident)
         if call is None or len(frame.payload) < ANSWER_PREFIX.size:
@@ -365,7 +388,10 @@ class Pool:
             return ()
         (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
         try:
-            actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
+            actions: do.Actions = ()
+            # After a torn step the answer comes here a second time.
+            if call.state is not DONE:
+                actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
         except ProtocolViolation as error:
             process.kill(str(error))
             return ()

@@ -8,6 +8,7 @@ news goes to the pool.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import sys
@@ -289,7 +290,9 @@ class WorkerProcess:
         for link in (self._control, self._link):
             if link is not None:
                 link.read()
-        self.died_receiving = self._link is not None and self._link.unsent_nbytes > 0
+        for task in itertools.islice(self.worker.inflight, 1):
+            assert isinstance(task, Call)
+            self.died_receiving = self._link is not None and self._link.is_half_sent(task.parts)
         self._close_links()
         self._news.exited(self)
 

@@ -48,6 +48,7 @@ class Steps(Generic[Outcome]):
         self.inbox: deque[tuple[Event[Outcome], tuple[Any, ...]]] = deque()
         self._is_under_way = False
         self._is_torn = False
+        self._suspect: tuple[Event[Outcome], tuple[Any, ...]] | None = None
 
     def bring(self, event: Event[Outcome], *args: Any) -> None:  # noqa: ANN401  # the event's own
         """Apply ``event(*args)`` after all that was brought before; at once if nobody else does."""
@@ -73,10 +74,17 @@ class Steps(Generic[Outcome]):
                         self._perform(outcome)
                     inbox.popleft()
             except BaseException:
+                self._give_up_on_the_second_time()
                 self.tear()
                 raise
             finally:
                 self._is_under_way = False
+
+    def _give_up_on_the_second_time(self) -> None:
+        # A signal handler strikes anywhere, a mistake of ours in the same event each time.
+        if self.inbox and self.inbox[0] is self._suspect:
+            self.inbox.popleft()
+        self._suspect = self.inbox[0] if self.inbox else None
 
     def tear(self) -> None:
         """Note that an exception came out of the middle of a step."""

@@ -9,6 +9,7 @@ the event was, which is why a torn step can be mended by putting those two in or
 from __future__ import annotations
 
 from collections import deque
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 from webworker_executor.rules.action import (
@@ -86,7 +87,7 @@ class Assignment:
     ) -> None:
         self._max_workers = max_workers
         self._eager = eager
-        self._max_tasks = max_tasks_per_worker
+        self._max_tasks = maxsize if max_tasks_per_worker is None else max_tasks_per_worker
         self._break_on_crash = break_on_crash
         self._prefetch_seconds = prefetch_seconds
         self._max_prefetch = max_prefetch if prefetch_seconds > 0 else 1
@@ -141,11 +142,9 @@ class Assignment:
             roster.sort(worker)
 
     def _feed(self, worker: Worker, depth: int) -> Send:
-        portion = min(
-            self._backlog.n_queued // (2 * self._max_workers), depth - len(worker.inflight)
-        )
-        if self._max_tasks is not None:
-            portion = min(portion, self._max_tasks - worker.n_sent)
+        # Guided: the fewer tasks wait, the smaller the portions, so that all end at the same time.
+        portion = self._backlog.n_queued // (2 * self._max_workers)
+        portion = min(portion, depth - len(worker.inflight), self._max_tasks - worker.n_sent)
         tasks = self._backlog.take(max(portion, 1))
         if worker.recall is BARREN:
             worker.recall = FREE
@@ -158,7 +157,7 @@ class Assignment:
         task.worker = worker
         worker.inflight.append(task)
         worker.n_sent += 1
-        if worker.n_sent == self._max_tasks and worker.state is READY:
+        if worker.n_sent >= self._max_tasks and worker.state is READY:
             worker.step("drain")
             self._roster.sort(worker)
 
@@ -227,7 +226,7 @@ class Assignment:
         for task in lost:
             task.state = DONE
         self._backlog.rebuild(())
-        for each in self.workers:
+        for each in self._roster.mentioned():
             each.inflight = deque()
             if each.state is not CLOSING and each.state is not EXITED:
                 each.step("close")

@@ -83,6 +83,18 @@ class Roster:
             elif not belongs and worker in group:
                 group.remove(worker)
 
+    def mentioned(self) -> list[Worker]:
+        """
+        List the workers that stand in any group: after a torn step the groups may disagree.
+
+        Returns:
+            Every worker once, those of `all` first.
+
+        Source: faults.md, "signals at any line".
+        """
+        groups = (self.all, self.live, self.idle, self.fresh, self.draining)
+        return list(dict.fromkeys(worker for group in groups for worker in group))
+
     def free_slots(self) -> list[int]:
         """
         List the places without a worker.

@@ -75,6 +75,8 @@ class Scheduler(Supervisor):
 
     Every event returns the actions it asks for, in the order to perform; empty for none. Not
     thread-safe: the caller holds one lock around an event and the performing of what it returned.
+    What an event that occurs while performing asks for (`task_dropped`, `start_failed`) is
+    performed after what is left: it may send to a worker whose Start is still to come.
 
     Args:
         max_workers: How many tasks may run at a time.
@@ -113,7 +115,7 @@ class Scheduler(Supervisor):
             worker = self._idle.pop()
             self._put(worker, task)
             send = Send(worker, [task])
-            return (send,) if self._max_tasks is None else (send, *self._assign())
+            return (send,) if worker.state is READY else (send, *self._assign())
         backlog.tasks.append(task)
         n_queued = backlog.n_queued = backlog.n_queued + 1
         if len(self._live) < self._max_workers or self._idle or self._roster.fresh:

@@ -24,8 +24,12 @@ POOL_TABLE: Final[Table] = table(
     {
         OPEN: {"shutdown": SHUTTING, "break": BROKEN},
         SHUTTING: {"shutdown": SHUTTING, "break": BROKEN_SHUTTING, "stop": STOPPED},
-        BROKEN: {"shutdown": BROKEN_SHUTTING},
-        BROKEN_SHUTTING: {"shutdown": BROKEN_SHUTTING, "stop": STOPPED},
+        BROKEN: {"shutdown": BROKEN_SHUTTING, "break": BROKEN},
+        BROKEN_SHUTTING: {
+            "shutdown": BROKEN_SHUTTING,
+            "break": BROKEN_SHUTTING,
+            "stop": STOPPED,
+        },
         STOPPED: {"shutdown": STOPPED},
     },
 )

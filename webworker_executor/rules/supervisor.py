@@ -101,7 +101,7 @@ class Supervisor(Assignment):
         worker.step("ready")
         self._births.succeeded()
         self._wanted.discard(worker.slot)
-        if worker.state is READY and worker.n_sent == self._max_tasks:
+        if worker.state is READY and worker.n_sent >= self._max_tasks:
             worker.step("drain")
         self._roster.sort(worker)
         return self._assign()
@@ -198,8 +198,8 @@ class Supervisor(Assignment):
         Put everything in order after an exception tore a step, so that no task is lost or doubled.
 
         What a worker holds it keeps; whatever else is unfinished waits. Before, the performer takes
-        out of each `worker.inflight` what it never wrote, and resolves what is `DONE` or `CANCELLED`
-        though its future is not: the torn step had settled it. Afterwards it reports again an exit
+        out of each `worker.inflight` what it never wrote, and resolves what is settled (`DONE` or
+        `CANCELLED`) though its future is not. Afterwards it reports again an exit
         that is not noted yet, naming the task that was begun, which may be charged already.
 
         Args:
@@ -216,7 +216,7 @@ class Supervisor(Assignment):
             return self._break(self._reason, None, tasks)
         waiting = {task: None for task in tasks if task.state not in {DONE, CANCELLED}}
         actions: list[Action] = []
-        for worker in self.workers:
+        for worker in self._roster.mentioned():
             self._mend(worker, waiting)
             if worker.state is STARTING:
                 actions.append(Start(worker))
@@ -237,7 +237,7 @@ class Supervisor(Assignment):
             task.worker = worker
         worker.inflight = deque(held)
         worker.recall = FREE
-        if worker.state is READY and worker.n_sent == self._max_tasks:
+        if worker.state is READY and worker.n_sent >= self._max_tasks:
             worker.step("drain")
         self._roster.sort(worker)
 

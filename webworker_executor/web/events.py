@@ -99,6 +99,9 @@ class EventsThread:
             if call is None:
                 return
             self._busy_since = time.monotonic()
+            if not self._is_watched and not self._queue.empty():
+                self._is_watched = True
+                self._reactor.call_soon(self._watch)
             try:
                 call()
             except BaseException:

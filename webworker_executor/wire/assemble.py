@@ -1,11 +1,13 @@
 """
 Put exceptions together again from the table that `dissect` made.
 
-This is the host's half. Not for the envelope around the table nor for the text at the end of the chain (`failure`).
+This is the host's half. Not for the envelope around the table nor for the text at the end of the
+chain (`failure`).
 
-The one thing a changer must know: shells come first, then what fills them. A shell needs its class only (a group
-also its members' shells), so values may refer to any exception, also in circles. User code runs here (imports,
-`__setstate__`, reducers' functions) and may do anything; whatever it raises costs one value, or one exception.
+The one thing a changer must know: shells come first, then what fills them. A shell needs its class
+only (a group also its members' shells), so values may refer to any exception, also in circles. User
+code runs here (imports, `__setstate__`, reducers' functions) and may do anything; whatever it
+raises costs one value, or one exception.
 """
 
 from __future__ import annotations
@@ -13,25 +15,28 @@ from __future__ import annotations
 import builtins
 from _io import BytesIO
 from _pickle import Unpickler
-from types import BuiltinFunctionType, MemberDescriptorType
+from types import BuiltinFunctionType
 
-from webworker_executor.wire.dissect import FIELDS, node
-from webworker_executor.wire.stack import rebuild_trace
+from webworker_executor.wire.anatomy import (
+    dict_of,
+    set_args,
+    set_attribute,
+    set_cause,
+    set_context,
+    set_field,
+    set_suppress,
+    set_trace,
+)
+from webworker_executor.wire.dissect import node
 from webworker_executor.wire.report import why
+from webworker_executor.wire.stack import rebuild_trace
 from webworker_executor.wire.surrogate import LeftBehind, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from webworker_executor.wire.dissect import Encoded
-
-_set_cause = BaseException.__cause__.__set__  # type: ignore[attr-defined]  # because typeshed has no descriptors here
-_set_context = BaseException.__context__.__set__  # type: ignore[attr-defined]  # as above
-_set_suppress = BaseException.__suppress_context__.__set__  # type: ignore[attr-defined]  # as above
-_set_trace = BaseException.__traceback__.__set__  # type: ignore[attr-defined]  # as above
-_set_args = BaseException.args.__set__  # type: ignore[attr-defined]  # as above
-_dict_of = BaseException.__dict__["__dict__"].__get__
+    from webworker_executor.wire.dissect import Encoded, Node
 
 
 class Assembly:
@@ -55,7 +60,7 @@ class Assembly:
         "_values",
     )
 
-    def __init__(self, nodes: list[tuple[Any, ...]], parts: list[bytes], text: str) -> None:
+    def __init__(self, nodes: list[Node], parts: list[bytes], text: str) -> None:
         self._nodes = nodes
         self._parts = parts
         self._text = text
@@ -69,7 +74,8 @@ class Assembly:
         """
         Return the exception of the first row, complete.
         """
-        # From the end, because members were found after their groups: no recursion however deep they nest.
+        # From the end, because members were found after their groups: no recursion however deep
+        # they nest.
         for index in reversed(range(len(self._nodes))):
             self.shell(index)
         for index in range(len(self._nodes)):
@@ -117,17 +123,19 @@ class Assembly:
         row = self._nodes[index]
         cls = getattr(builtins, row[2]) if type(row[2]) is str else self._decode(row[2])
         if type(cls) is LeftBehind:
-            raise TypeError(cls.reason)
+            return self._surrogate(index, cls.reason)
+        if not issubclass(cls, BaseException):
+            raise TypeError(f"{row[0]} is no exception here")
         args: tuple[object, ...] = ()
         if row[11] is not None:
             message, members = row[11]
             args = (self._decode(message), [self.shell(member) for member in members])
-        # Neither the class's `__new__` nor its `__init__` is called: they want what nobody has any more.
-        for base in cls.__mro__:
-            make = base.__dict__.get("__new__")
-            if type(make) is BuiltinFunctionType:
-                return make(cls, *args)  # type: ignore[no-any-return]  # because it makes what `cls` says
-        raise TypeError(f"{row[0]} is no class of exceptions")
+        # Neither the class's `__new__` nor its `__init__` is called: they want what nobody has any
+        # more.
+        makers = (base.__dict__.get("__new__") for base in cls.__mro__)
+        make = next(make for make in makers if type(make) is BuiltinFunctionType)
+        made: BaseException = make(cls, *args)
+        return made
 
     def _surrogate(self, index: int, reason: str) -> RemoteError:
         row = self._nodes[index]
@@ -163,30 +171,28 @@ class Assembly:
         _fill_notes(exc, row[6] if type(row[6]) is list else self._decode(row[6]), lost)
         cause, context = row[8], row[9]
         if cause is not None:
-            _set_cause(exc, self.shell(cause))
+            set_cause(exc, self.shell(cause))
         if context is not None:
-            _set_context(exc, self.shell(context))
-        _set_suppress(exc, row[10])
-        _set_trace(exc, rebuild_trace(row[7]))
+            set_context(exc, self.shell(context))
+        set_suppress(exc, row[10])
+        set_trace(exc, rebuild_trace(row[7]))
 
-    def _fill_state(
-        self, exc: BaseException, row: tuple[Any, ...], is_reduced: bool, lost: list[str]
-    ) -> None:
+    def _fill_state(self, exc: BaseException, row: Node, is_reduced: bool, lost: list[str]) -> None:
         reduced = row[12]
         if not is_reduced:
             args = tuple(map(self._decode, row[3]))
             lost += [
                 f"args[{at}] {arg!r}" for at, arg in enumerate(args) if type(arg) is LeftBehind
             ]
-            _set_args(exc, args)
+            set_args(exc, args)
             for name, encoded in row[4]:
-                _set_field(exc, name, self._decode(encoded))
+                set_field(exc, name, self._decode(encoded))
             if reduced is not None and reduced[0] is not None:
                 reduced = None
         if reduced is not None and self._restore(exc, reduced, lost):
             return
         for name, value in self._decode_pairs(row[5], lost):
-            _set_attribute(exc, name, value)
+            set_attribute(exc, name, value)
 
     def _restore(self, exc: BaseException, reduced: tuple[Any, ...], lost: list[str]) -> bool:
         """
@@ -198,7 +204,7 @@ class Assembly:
             state = dict(self._decode_pairs(encoded, lost))
         else:
             state = self._decode(encoded)
-        if type(state) is LeftBehind:
+        if _is_lost(state):
             return False
         try:
             if setter is not None:
@@ -213,7 +219,7 @@ class Assembly:
         self, pairs: list[tuple[str, Encoded]], lost: list[str]
     ) -> list[tuple[str, object]]:
         decoded = [(name, self._decode(encoded)) for name, encoded in pairs]
-        lost += [f"{name} {value!r}" for name, value in decoded if type(value) is LeftBehind]
+        lost += [f"{name} {value!r}" for name, value in decoded if _is_lost(value)]
         return decoded
 
 
@@ -232,29 +238,13 @@ class _PartUnpickler(Unpickler):
         return super().find_class(module, name)
 
 
+def _is_lost(value: object) -> bool:
+    return type(value) is LeftBehind
+
+
 def _fill_notes(exc: BaseException, notes: Any, lost: list[str]) -> None:
     if lost:
         notes = list(notes) if type(notes) is list else []
         notes += [note for each in lost if (note := f"left behind: {each}") not in notes]
     if notes is not None:
-        _dict_of(exc)["__notes__"] = notes
-
-
-def _set_field(exc: BaseException, name: str, value: object) -> None:
-    for base in type(exc).__mro__:
-        if base in FIELDS:
-            try:
-                getattr(base, name).__set__(exc, value)
-            except (AttributeError, TypeError, ValueError):  # a stand-in where only text may be
-                pass
-            return
-
-
-def _set_attribute(exc: BaseException, name: str, value: object) -> None:
-    for base in type(exc).__mro__:
-        slot = base.__dict__.get(name)
-        if type(slot) is MemberDescriptorType:
-            slot.__set__(exc, value)
-            return
-    # Past any `__setattr__`: a frozen dataclass is an exception too.
-    _dict_of(exc)[name] = value
+        dict_of(exc)["__notes__"] = notes

@@ -108,12 +108,14 @@ def pack(value: object, *, to_host: bool = False) -> Packed:
 
     try:
         payload = dumps(value, 5, buffer_callback=is_in_band)
-    except (PicklingError, TypeError, AttributeError) as plain_error:
-        # Only these can mean "by name it will not go"; a hook that raised anything else would raise
-        # it again.
-        return _pack_after(plain_error, value, to_host)
+    except (PicklingError, TypeError, AttributeError):
+        # Only these can mean "by name it will not go"; a hook that raised anything else would
+        # raise it again.
+        payload = b"_main__"
     if b"_main__" in payload:
-        # Also `__mp_main__`, as which multiprocessing's own spawned children know it.
+        # Also `__mp_main__`, as which multiprocessing's own spawned children know it. Out here,
+        # because the first pickler's error is no part of the story: the second stumbles over the
+        # same object, in the same words, or else over the one that really stands in the way.
         return pack_by_value(value, to_host=to_host)
     return Packed(payload, buffers)
 
@@ -132,22 +134,6 @@ def keep_apart(buffer: PickleBuffer, buffers: list[bytes]) -> bool:
             return True
         buffers.append(bytes(raw))
         return False
-
-
-def _pack_after(plain_error: Exception, value: object, to_host: bool) -> Packed:
-    """
-    Pack by value what the plain pickler refused.
-
-    When neither can, the plain pickler's error is what the stdlib's users know. But it may be about
-    a lambda or a local class, which would have gone by value; then the other error names what
-    really stands in the way.
-    """
-    try:
-        return pack_by_value(value, to_host=to_host)
-    except Exception as error:
-        if isinstance(plain_error, TypeError) or isinstance(error, RecursionError):
-            raise plain_error from None
-        raise error from None
 
 
 def pack_by_value(value: object, *, to_host: bool = False) -> Packed:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from webworker_executor.wire.variable import Carried
-
     from webworker_executor.wire.snapshot import Snapshot
+    from webworker_executor.wire.variable import Carried
 
     _Taken = tuple["Definition", Snapshot, int]
 

@@ -1,33 +1,38 @@
 """
 Carry an exception from the process where it was raised to the one that waits for it.
 
-For: whatever a task raises, with its traceback, its chain, its notes and its state. Not for: what breaks a link or
-ends a process (`errors`). The one thing a changer must know: `pack_failure` and `unpack_failure` never raise, so
-every step that meets the user's classes has something to fall back on, down to a `RemoteError` that says it all.
-
-The envelope is a pickle of builtin types only. What may fail to load lies inside it as bytes (see `dissect`).
+For: whatever a task raises, with its traceback, its chain, its notes and its state.
+Not for: what breaks a link or ends a process (`errors`).
+The one thing a changer must know: `pack_failure` and `unpack_failure` never raise, so every step
+that meets the user's classes has something to fall back on, down to a `RemoteError` that says it
+all. The envelope is a pickle of builtin types only; what may fail to load lies inside it as bytes
+(see `dissect`).
 """
 
 from __future__ import annotations
 
 from _pickle import dumps, loads
 
-from webworker_executor.wire.assemble import Assembly
-from webworker_executor.wire.dissect import Dissection
-from webworker_executor.wire.report import (
+from webworker_executor.wire.anatomy import (
     cause_of,
     class_name,
-    failure_text,
-    text_of,
+    set_cause,
+    set_suppress,
+    suppresses_context,
     trace_of,
-    why,
 )
+from webworker_executor.wire.assemble import Assembly
+from webworker_executor.wire.dissect import Dissection
+from webworker_executor.wire.report import failure_text, text_of, why
 from webworker_executor.wire.stack import drop_frames, show_sources
 from webworker_executor.wire.surrogate import LeftBehind, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
+
+    from webworker_executor.wire.dissect import Node
 
 __all__ = ["LeftBehind", "RemoteError", "pack_failure", "unpack_failure"]
 
@@ -38,13 +43,14 @@ def pack_failure(exc: BaseException, skip: int = 0) -> bytes:
 
     Args:
         exc: Whatever was raised; it stays as it is.
-        skip: How many of the outermost frames of its traceback to leave out: those of the caller's own loop.
+        skip: How many of the outermost frames of its traceback to leave out: those of the caller's
+            own loop.
 
     Returns:
         What `unpack_failure` takes.
 
-    Source: `_ExceptionWithTraceback` of CPython's `process.py` sends the text only; `tblib` sends frames, but a
-    custom `__init__`, a lock in an attribute or a deep recursion defeats it.
+    Source: `_ExceptionWithTraceback` of CPython's `process.py` sends the text only; `tblib` sends
+    frames, but a custom `__init__`, a lock in an attribute or a deep recursion defeats it.
     """
     try:
         trace = drop_frames(trace_of(exc), skip)
@@ -63,22 +69,22 @@ def unpack_failure(data: bytes | memoryview) -> BaseException:
 
     Returns:
         The exception to raise. At the end of its chain of `__cause__` stands a
-        `concurrent.futures.process._RemoteTraceback` with the text that the worker would have printed. It is a
-        `RemoteError` if the original cannot be rebuilt here.
+        `concurrent.futures.process._RemoteTraceback` with the text that the worker would have
+        printed. It is a `RemoteError` if the original cannot be rebuilt here.
 
     Source: `_rebuild_exc` of CPython's `process.py`.
     """
+    type_name, message, text = "an exception", "", ""
     try:
         text, nodes, parts, sources = loads(data)
-    except BaseException as error:  # no future may be lost, whatever came over the link
-        return RemoteError("an exception", "", (), "", why(error))
-    try:
+        type_name, message = nodes[0][:2]
         if sources:
             show_sources(sources)
         exc = Assembly(nodes, parts, text).build()
         _append_text(exc, text)
-    except BaseException as error:  # an interrupt, or no memory
-        exc = RemoteError(*nodes[0][:2], (), text, why(error))
+    except BaseException as error:  # no future may be lost, whatever came over the link
+        exc = RemoteError(type_name, message, (), text, why(error))
+        _append_text(exc, text if type(text) is str else "")
     return exc
 
 
@@ -90,9 +96,10 @@ def _text(exc: BaseException, trace: TracebackType | None) -> str:
 
 
 def _append_text(exc: BaseException, text: str) -> None:
-    # Lazily, and in the host only: it draws in multiprocessing, 30 ms.
-    from concurrent.futures.process import _RemoteTraceback
+    # Here, because it draws in multiprocessing, and only the host needs it.
+    from concurrent.futures import process
 
+    remote: Any = process
     seen = set()
     end = exc
     while (cause := cause_of(end)) is not None:
@@ -100,19 +107,16 @@ def _append_text(exc: BaseException, text: str) -> None:
         if id(cause) in seen:
             return  # a circle has no end, and cutting it would be a lie
         end = cause
-    suppresses = end.__suppress_context__
-    end.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')
-    end.__suppress_context__ = suppresses
+    suppresses = suppresses_context(end)
+    set_cause(end, remote._RemoteTraceback(f'\n"""\n{text}"""'))
+    set_suppress(end, suppresses)
 
 
 def _last_resort(exc: BaseException, reason: str) -> bytes:
-    try:
-        return _packed_surrogate(class_name(type(exc)), text_of(exc), reason)
-    except BaseException:  # a metaclass may even hide the name of a class
-        return _packed_surrogate("an exception", "", reason)
-
-
-def _packed_surrogate(type_name: str, text: str, reason: str) -> bytes:
-    left_behind = (type_name, type_name, reason)
-    node = (type_name, text, left_behind, (), (), (), None, (), None, None, False, None, None)
+    type_name, text = class_name(type(exc)), text_of(exc)
+    class_left = (type_name, type_name, reason)
+    node: Node = (
+        *(type_name, text, class_left, (), [], []),
+        *(None, (), None, None, False, None, None),
+    )
     return dumps((f"{type_name}: {text}\n", [node], [], {}), 5)

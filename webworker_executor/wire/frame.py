@@ -164,6 +164,9 @@ class FrameDecoder:
     Args:
         kinds: The kinds this side may receive; any other is malformed.
         prefix_nbytes: By kind, how many bytes stand in front of a table of buffers.
+
+    Attributes:
+        error: What makes the stream unreadable from here on, or ``None``.
     """
 
     def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
@@ -173,6 +176,7 @@ class FrameDecoder:
         self._growing: bytearray | None = None
         self._growing_nbytes = 0
         self._pieces: bytearray | None = None
+        self.error: MalformedFrame | None = None
 
     @property
     def is_between_frames(self) -> bool:
@@ -194,18 +198,30 @@ class FrameDecoder:
             data: As many as came, from one byte up.
 
         Returns:
-            The frames that are complete now, in order.
+            The frames that are complete now, in order; those that came before bytes which are no
+            frame, too, and then ``error`` is set.
 
         Raises:
-            MalformedFrame: The bytes are no frame for this side. The stream cannot be read on.
+            MalformedFrame: No frame came before such bytes. The stream cannot be read on.
         """
+        if self.error is not None:
+            raise self.error
         frames: list[Frame] = []
+        try:
+            self._decode(data, frames)
+        except MalformedFrame as error:
+            self.error = error
+            if not frames:
+                raise
+        return frames
+
+    def _decode(self, data: bytes, frames: list[Frame]) -> None:
         position = 0
         if self._growing is not None:
             position = min(self._growing_nbytes - len(self._growing), len(data))
             self._growing += memoryview(data)[:position]
             if len(self._growing) < self._growing_nbytes:
-                return frames
+                return
             whole, self._growing = memoryview(self._growing), None
             self._accept(frames, HEADER.unpack_from(whole), whole[HEADER_NBYTES:])
         elif self._partial:
@@ -224,7 +240,7 @@ class FrameDecoder:
             if stop > end:
                 self._growing = bytearray(view[position:])
                 self._growing_nbytes = stop - position
-                return frames
+                return
             if flags or self._pieces is not None:
                 self._accept(frames, header, memoryview(bytearray(view[start:stop])))
             else:
@@ -232,7 +248,6 @@ class FrameDecoder:
             position = stop
         if position < end:
             self._partial = bytes(view[position:])
-        return frames
 
     def _accept(self, frames: list[Frame], header: tuple[int, ...], payload: memoryview) -> None:
         """Join pieces and part buffers from payload: the frames that are not the simple ones."""

@@ -42,6 +42,7 @@ _MADE = frozenset(
         "__module__",
         "__orig_bases__",
         "__parameters__",
+        "__slotnames__",  # copyreg adds it when the first instance is pickled
         "__slots__",
         "__static_attributes__",
         "__weakref__",

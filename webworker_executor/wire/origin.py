@@ -110,7 +110,7 @@ def shipped(ident: str, name: str) -> object:
         return _shipped[ident]
     except KeyError:
         message = (
-            f"{name!r} came back by reference to a process that never sent it. Bytes that were meant "
+            f"{name!r} came back by reference to a process that never sent it. Bytes meant "
             f"for a host are being read elsewhere; pack the value without to_host."
         )
         raise LookupError(message) from None

@@ -1,20 +1,28 @@
 """
 Write an exception as `traceback.format_exception` would, at a tenth of its cost.
 
-Not a formatter of its own: the text of every frame comes from `traceback` (see `stack`), and every exception whose
-text needs more than one line is left to `traceback` altogether. The one thing to know: the result must equal the
-standard library's on every Python version, and a property test holds that. The exception is the chain of a falsy
-exception, which the standard library forgets.
+Not a formatter of its own: the text of every frame comes from `traceback` (see `stack`), and every
+exception whose text needs more than one line is left to `traceback` altogether. The one thing to
+know: the result must equal the standard library's on every Python version, and a property test
+holds that. The exception is the chain of a falsy exception, which the standard library forgets.
 """
 
 from __future__ import annotations
 
 import sys
 
+from webworker_executor.wire.anatomy import (
+    cause_of,
+    class_name,
+    context_of,
+    suppresses_context,
+    trace_of,
+)
 from webworker_executor.wire.stack import known_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from webworker_executor.wire.stack import KnownFrame
@@ -29,31 +37,18 @@ _SHOWN_OF_REPEATED = 3
 # Their text has carets, or suggestions ("Did you mean ...?").
 _WORDY = (SyntaxError, NameError, AttributeError, ImportError)
 
-cause_of = BaseException.__cause__.__get__  # type: ignore[attr-defined]  # because typeshed has no descriptors here
-context_of = BaseException.__context__.__get__  # type: ignore[attr-defined]  # as above
-suppresses_context = BaseException.__suppress_context__.__get__  # type: ignore[attr-defined]  # as above
-trace_of = BaseException.__traceback__.__get__  # type: ignore[attr-defined]  # as above
 
-
-def text_of(value: object, how: type = str) -> str:
+def text_of(
+    value: object, how: Callable[[object], str] = str, max_nchars: int = MAX_TEXT_NCHARS
+) -> str:
     """
     Return `str()` or `repr()` of a value, or what tells that it failed.
     """
     try:
         # Not a subclass of str: that would bring the user's methods along.
-        return _cut(str.__str__(how(value)))
+        return _cut(str.__str__(how(value)), max_nchars)
     except BaseException:  # also SystemExit and RecursionError come out of the user's __str__
         return f"<{type(value).__name__}: {how.__name__}() failed>"
-
-
-def class_name(cls: type) -> str:
-    """
-    Return the module-qualified name of a class, as a traceback prints it.
-    """
-    module = cls.__module__
-    if module in ("__main__", "builtins"):
-        return cls.__qualname__
-    return f"{module}.{cls.__qualname__}"
 
 
 def why(error: BaseException) -> str:
@@ -148,8 +143,8 @@ def _repeated(n_same: int) -> str:
     return f"  [Previous line repeated {n_more} more time{'s' if n_more > 1 else ''}]\n"
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MAX_TEXT_NCHARS:
+def _cut(text: str, max_nchars: int = MAX_TEXT_NCHARS) -> str:
+    if len(text) <= max_nchars:
         return text
-    half = MAX_TEXT_NCHARS // 2
+    half = max_nchars // 2
     return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"

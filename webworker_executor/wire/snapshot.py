@@ -77,11 +77,8 @@ class Snapshot:
         for cell, value in self._cells:
             if _contents(cell) is not value:
                 return False
-        for cls, attributes in self._classes:
-            # In C, and equal as soon as all are identical, so no user's __eq__ is asked.
-            if cls.__dict__ != attributes:
-                return False
-        return True
+        # In C, and equal as soon as all are identical, so no user's __eq__ is asked.
+        return all(cls.__dict__ == attributes for cls, attributes in self._classes)
 
     def holds(self, value: Any) -> bool:
         """

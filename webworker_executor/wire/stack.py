@@ -1,13 +1,13 @@
 """
 Turn tracebacks into rows of plain values, and such rows into tracebacks with real frames.
 
-A row says where a frame stood, nothing of its variables: local variables never cross. Not for the text of exceptions
-(`report`) and not for exceptions themselves. A changer must know that rows are keys of a cache on the receiving
-side, so they hold nothing but strings, numbers and None.
+A row says where a frame stood, nothing of its variables: local variables never cross. Not for the
+text of exceptions (`report`) and not for exceptions themselves. A changer must know that rows are
+keys of a cache on the receiving side, so they hold nothing but strings, numbers and None.
 
-`tblib` does the same by executing a `raise` per frame. Here a frame is taken from a generator that never ran: no
-tracer of the host (coverage, a debugger) sees a line of it run (3.11 shows it the call), columns survive, and the
-1,000 frames of a RecursionError are a flat list.
+`tblib` does the same by executing a `raise` per frame. Here a frame is taken from a generator that
+never ran: no tracer of the host (coverage, a debugger) sees a line of it run (3.11 shows it the
+call), columns survive, and the 1,000 frames of a RecursionError are a flat list.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Position: TypeAlias = tuple[int | None, int | None, int | None, int | None]
-    # file, name, qualified name, first line of the function, line, position, module name, module file
+    # file, name, qualified name, first line of the function, line, position, name and file of the
+    # module
     Row: TypeAlias = tuple[str, str, str, int, int, Position, str | None, str | None]
 
-# RecursionErrors have 1,000 frames; a program that raised its recursion limit to a million must not fill the host.
+# RecursionErrors have 1,000 frames; a program that raised its recursion limit to a million must
+# not fill the host.
 MAX_FRAMES = 4096
 # A program that makes code as it runs (`exec` in a loop) must not fill the worker.
 _MAX_KNOWN = 1024
@@ -48,9 +50,10 @@ class KnownFrame:
         self.source = source
 
 
-# Keyed by the code's id, which cannot be used again while the entry holds the code. Asking `traceback` for the text
-# costs 60 to 150 us a frame (3.11 to 3.13), and a task that raises usually raises where it did before. So the text of a place is that of
-# its first failure, also when the file is edited meanwhile: then it is the more truthful one.
+# Keyed by the code's id, which cannot be used again while the entry holds the code. The text is
+# kept because asking `traceback` for it is by far the dearest step of packing, and a task that
+# raises usually raises where it did before. So the text of a place is that of its first failure,
+# also when the file is edited meanwhile: then it is the more truthful one.
 _known: dict[tuple[int, int, int, object], KnownFrame] = {}
 _codes: dict[Row, CodeType] = {}
 _shipped: dict[str, object] = {}
@@ -119,11 +122,20 @@ def show_sources(sources: dict[str, str]) -> None:
         if present is None and linecache.getlines(filename):
             continue
         if len(_shipped) >= _MAX_KNOWN:
-            linecache.cache.pop(next(iter(_shipped)), None)
-            del _shipped[next(iter(_shipped))]
+            _forget_sources()
         # Without a time of modification `linecache.checkcache` leaves the entry alone.
         entry = (len(source), None, source.splitlines(True), filename)
         linecache.cache[filename] = _shipped[filename] = entry
+
+
+def _forget_sources() -> None:
+    import linecache
+
+    # A copy, and no entry taken for granted: any thread of the host may unpack a failure.
+    for filename in list(_shipped):
+        entry = _shipped.pop(filename, None)
+        if linecache.cache.get(filename) is entry:
+            linecache.cache.pop(filename, None)
 
 
 def _learn(key: tuple[int, int, int, object], trace: TracebackType) -> KnownFrame:
@@ -148,7 +160,8 @@ def _describe(trace: TracebackType) -> KnownFrame:
         code.co_name,
         code.co_qualname,
         code.co_firstlineno,
-        trace.tb_lineno,
+        # None where the compiler gave an instruction no line.
+        trace.tb_lineno if type(trace.tb_lineno) is int else code.co_firstlineno,
         position,
         name if type(name) is str else None,
         file if type(file) is str else None,
@@ -162,7 +175,8 @@ def _describe(trace: TracebackType) -> KnownFrame:
 
 
 def _source_not_on_disk(entry: object) -> str | None:
-    # linecache keeps (size, time of modification, lines, path); the time is None for what a loader or a notebook gave.
+    # linecache keeps (size, time of modification, lines, path); the time is None for what a loader
+    # or a notebook gave.
     if type(entry) is not tuple or len(entry) != 4 or entry[1] is not None:
         return None
     source = "".join(entry[2])
@@ -170,7 +184,7 @@ def _source_not_on_disk(entry: object) -> str | None:
 
 
 def _never_run() -> Generator[None, None, None]:
-    yield
+    yield  # pragma: no cover  # as its name says: only its code object is of use
 
 
 _STUB = _never_run.__code__
@@ -189,13 +203,15 @@ def _stub_code(row: Row) -> CodeType:
 
 
 def _location_table(first_line: int, line: int, position: Position) -> bytes:
-    # The format is CPython's Objects/locations.md: an entry speaks for at most eight units of code. Every unit gets
-    # the same place, so that `f_lineno`, `co_positions` and the C printer agree whatever instruction they look at.
+    # The format is CPython's Objects/locations.md: an entry speaks for at most eight units of code.
+    # Every unit gets the same place, so that `f_lineno`, `co_positions` and the C printer agree
+    # whatever instruction they look at.
     start, end, column, end_column = position
     table = bytearray()
     for done in range(0, _STUB_UNITS, 8):
         n_units = min(8, _STUB_UNITS - done)
-        if start is None or end is None or column is None or end_column is None:
+        # Code made by hand (templates, macros) may end before it starts.
+        if start is None or end is None or column is None or end_column is None or end < start:
             table.append(0x80 | 13 << 3 | n_units - 1)
             table += _signed_varint(line - first_line)
         else:

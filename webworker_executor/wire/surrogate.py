@@ -1,9 +1,9 @@
 """
 Stand in for what could not cross from one process to another.
 
-`RemoteError` replaces a whole exception, `LeftBehind` one value of it. Not for errors of this package's own:
-those are in `errors`. Whoever changes a constructor must keep `args` sufficient to rebuild the object, because both
-cross processes again when workers are nested.
+`RemoteError` replaces a whole exception, `LeftBehind` one value of it. Not for errors of this
+package's own: those are in `errors`. Whoever changes a constructor must keep the arguments
+sufficient to rebuild the object, because both cross again when workers are nested.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RemoteError(Exception):
 
     Its `__traceback__` holds the worker's frames whenever those could be sent.
 
-    Source: the surrogate replaces the broken pool of CPython's `process.py`, where one such exception ends all tasks.
+    Source: CPython's `process.py`, where such an exception ends the pool with all its tasks.
     """
 
     def __init__(

@@ -14,6 +14,8 @@ import sys
 from _contextvars import Context, ContextVar, copy_context
 from _pickle import dumps, loads
 
+from webworker_executor.wire.by_name import MAIN
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +50,10 @@ def place_of(variable: ContextVar[Any]) -> tuple[str, str] | None:
     found = None
     for module_name, module in list(sys.modules.items()):
         for attribute, value in list(getattr(module, "__dict__", {}).items()):
-            if value is variable and (found is None or found[0] == "__main__"):
+            if value is variable and (found is None or found[0] in MAIN):
                 found = (module_name, attribute)
+    if found is not None and found[0] in MAIN:
+        found = ("__main__", found[1])
     _places[variable] = found
     return found
 

@@ -1,0 +1,168 @@
+"""
+Which worker gets which task, who is started, asked and retired.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.crew import SHORT, make_crew, make_tasks
+from webworker_executor.rules.action import Recall, Retire, Send, Start
+from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
+from webworker_executor.rules.worker import DRAINING
+
+
+def test_workers_are_started_on_demand() -> None:
+    """A task that finds no idle worker starts one, and is sent to it already."""
+    scheduler, (first, second, third) = Scheduler(2), make_tasks(3)
+    start, send = scheduler.submitted(first)
+    (worker,) = scheduler.workers
+    assert [Start(worker), Send(worker, [first])] == [start, send]
+    assert 2 == len(scheduler.submitted(second))
+    assert not scheduler.submitted(third)
+    assert [0, 1] == [worker.slot for worker in scheduler.workers]
+
+
+def test_an_eager_pool_starts_all_at_once() -> None:
+    """The first task brings up every worker."""
+    scheduler, (task,) = Scheduler(3, eager=True), make_tasks(1)
+    actions = scheduler.submitted(task)
+    workers = scheduler.workers
+    assert [*(Start(worker) for worker in workers), Send(workers[0], [task])] == list(actions)
+
+
+def test_the_worker_used_last_is_used_next() -> None:
+    """Warm caches are used."""
+    scheduler, (_, last) = make_crew(2)
+    (task,) = make_tasks(1)
+    assert [Send(last, [task])] == list(scheduler.submitted(task))
+
+
+def test_unknown_pace_means_one_at_a_time() -> None:
+    """Nothing is sent ahead to a worker whose tasks' duration is unknown."""
+    scheduler, tasks = Scheduler(1), make_tasks(100)
+    for task in tasks:
+        scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    assert tasks[:1] == list(worker.inflight)
+
+
+def test_long_tasks_are_not_sent_ahead() -> None:
+    """Who holds a long task holds no other."""
+    scheduler, tasks = Scheduler(1), make_tasks(100)
+    for task in tasks:
+        scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    assert [Send(worker, [tasks[1]])] == list(scheduler.task_finished(worker, tasks[0], 1.0))
+
+
+def test_short_tasks_are_sent_ahead_in_shrinking_portions() -> None:
+    """A worker of short tasks gets a share of the backlog, so that all end at the same time."""
+    scheduler, tasks = Scheduler(2), make_tasks(102)
+    for task in tasks:
+        scheduler.submitted(task)
+    worker, _ = scheduler.workers
+    scheduler.worker_ready(worker)
+    (send,) = scheduler.task_finished(worker, tasks[0], SHORT)
+    assert Send(worker, tasks[2:27]) == send
+
+
+@pytest.mark.parametrize(
+    ("seconds", "max_prefetch", "expected"), [(0.01, 4, 4), (5.5 * SHORT, 99, 5), (0.0, 99, 1)]
+)
+def test_prefetch_is_bounded(seconds: float, max_prefetch: int, expected: int) -> None:
+    """Neither more seconds nor more tasks are sent ahead than allowed."""
+    scheduler = Scheduler(1, prefetch_seconds=seconds, max_prefetch=max_prefetch)
+    tasks = make_tasks(200)
+    for task in tasks:
+        scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    scheduler.task_finished(worker, tasks[0], SHORT)
+    assert expected == len(worker.inflight)
+
+
+def test_a_worker_is_filled_up_when_half_empty() -> None:
+    """Answers above half the depth lead to no sending."""
+    scheduler, tasks = Scheduler(1, max_prefetch=4), make_tasks(200)
+    for task in tasks:
+        scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    n_sent = []
+    for task in tasks[:6]:
+        actions = scheduler.task_finished(worker, task, SHORT)
+        n_sent.append(sum(len(send.tasks) for send in actions if isinstance(send, Send)))
+    assert [4, 0, 2, 0, 2, 0] == n_sent
+
+
+def test_an_idle_worker_asks_the_richest() -> None:
+    """Who idles while another holds two or more gets half of what waits there."""
+    scheduler, (first, second) = make_crew(2)
+    tasks = make_tasks(4)
+    for task in tasks:
+        scheduler.submitted(task)
+    assert ([tasks[1], tasks[2]], [tasks[0], tasks[3]]) == (
+        list(first.inflight),
+        list(second.inflight),
+    )
+    scheduler.task_finished(first, tasks[1], SHORT)
+    assert [Recall(second, 1)] == list(scheduler.task_finished(first, tasks[2], SHORT))
+    assert second.recalling
+    assert [Send(first, [tasks[3]])] == list(scheduler.tasks_returned(second, [3]))
+
+
+def test_a_barren_worker_is_asked_again_only_after_an_answer() -> None:
+    """There is no ping-pong of fruitless Recalls."""
+    scheduler, (first, second) = make_crew(2)
+    for task in make_tasks(40):
+        scheduler.submitted(task)
+    while first.inflight or scheduler.n_queued:
+        scheduler.task_finished(first, first.inflight[0], SHORT)
+    n_held = len(second.inflight)
+    assert n_held > 3
+    assert not scheduler.tasks_returned(second, [])
+    again = scheduler.task_finished(second, second.inflight[0], SHORT)
+    assert [Recall(second, (n_held - 1) // 2)] == list(again)
+
+
+def test_a_used_up_worker_is_replaced_before_it_leaves() -> None:
+    """The replacement starts while the last task runs, and gets work only when that has ended."""
+    scheduler, tasks = Scheduler(1, max_tasks_per_worker=1), make_tasks(2)
+    scheduler.submitted(tasks[0])
+    (old,) = scheduler.workers
+    scheduler.worker_ready(old)
+    assert DRAINING == old.state
+    (start,) = scheduler.submitted(tasks[1])
+    _, new = scheduler.workers
+    assert Start(new) == start
+    assert (0, 0) == (new.slot, len(new.inflight))
+    expected = [Send(new, [tasks[1]]), Retire(old)]
+    assert expected == list(scheduler.task_finished(old, tasks[0], SHORT))
+
+
+def test_prefetch_keeps_to_the_allowance() -> None:
+    """A worker is not sent more tasks than it may run."""
+    scheduler, tasks = Scheduler(1, max_tasks_per_worker=5), make_tasks(100)
+    for task in tasks:
+        scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    scheduler.task_finished(worker, tasks[0], SHORT)
+    assert tasks[1:5] == list(worker.inflight)
+
+
+def test_an_idle_worker_of_a_lazy_pool_is_not_replaced_unasked() -> None:
+    """Nobody notices the death of an idle worker."""
+    scheduler, (worker,) = make_crew(1)
+    assert not scheduler.worker_exited(worker, None, 0.0)
+    assert 2 == len(scheduler.submitted(make_tasks(1)[0]))
+
+
+def test_an_idle_worker_of_an_eager_pool_is_replaced_at_once() -> None:
+    """An eager pool stays at full size."""
+    scheduler, (worker,) = make_crew(1, eager=True)
+    (start,) = scheduler.worker_exited(worker, UNKNOWN, 0.0)
+    assert Start(scheduler.workers[0]) == start

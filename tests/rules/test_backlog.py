@@ -1,0 +1,82 @@
+"""
+The queue of tasks that wait.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.rules.crew import make_tasks
+from webworker_executor.rules.backlog import Backlog
+from webworker_executor.rules.machine import InvalidTransition
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
+
+
+def make_backlog(count: int) -> tuple[Backlog, list[Task]]:
+    """Make a backlog in which so many tasks wait."""
+    backlog, tasks = Backlog(), make_tasks(count)
+    backlog.rebuild(tasks)
+    return backlog, tasks
+
+
+def test_tasks_are_taken_in_order() -> None:
+    """First in, first out."""
+    backlog, tasks = make_backlog(3)
+    assert tasks[:2] == backlog.take(2)
+    assert backlog.n_queued == 1
+
+
+def test_given_back_tasks_stand_first_in_order() -> None:
+    """What comes back from a worker runs before what never left."""
+    backlog, tasks = make_backlog(4)
+    for task in backlog.take(2):
+        task.state = SENT
+    backlog.give_back(tasks[:2])
+    assert tasks == backlog.take(9)
+
+
+def test_a_cancelled_task_is_skipped_and_not_counted() -> None:
+    """A cancel is exact though the task stays in the deque."""
+    backlog, tasks = make_backlog(3)
+    backlog.cancel(tasks[0])
+    assert backlog.n_queued == 2
+    assert tasks[1:] == backlog.take(3)
+
+
+def test_only_a_waiting_task_is_cancelled() -> None:
+    """A task that does not wait is refused, and the count stays."""
+    backlog, _ = make_backlog(3)
+    with pytest.raises(InvalidTransition):
+        backlog.cancel(Task(9))
+    assert backlog.n_queued == 3
+
+
+def test_ten_thousand_cancels_leave_nothing_behind() -> None:
+    """Cancelled tasks do not pile up."""
+    backlog, tasks = make_backlog(10_000)
+    for task in tasks[5:]:
+        backlog.cancel(task)
+    assert backlog.n_queued == 5
+    assert len(backlog.tasks) <= 64
+
+
+def test_clear_takes_all_for_one_reason() -> None:
+    """Everything that waits ends as told; what was cancelled before does not again."""
+    backlog, tasks = make_backlog(3)
+    backlog.cancel(tasks[1])
+    assert [tasks[0], tasks[2]] == backlog.clear("fail")
+    assert [DONE, CANCELLED, DONE] == [task.state for task in tasks]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 99), unique=True))
+def test_the_count_is_exact(cancelled: list[int]) -> None:
+    """Whatever is cancelled, the count is that of the tasks that can be taken."""
+    backlog, tasks = make_backlog(100)
+    for ident in cancelled:
+        backlog.cancel(tasks[ident])
+    n_queued = backlog.n_queued
+    assert n_queued == len(backlog.take(100)) == 100 - len(cancelled)
+    assert all(task.state in {QUEUED, CANCELLED} for task in tasks)

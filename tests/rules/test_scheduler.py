@@ -1,0 +1,162 @@
+"""
+The events of tasks.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.crew import SHORT, make_crew, make_tasks
+from webworker_executor.rules.action import Retire, Send
+from webworker_executor.rules.machine import InvalidTransition
+from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT
+
+
+def test_a_task_goes_to_an_idle_worker_and_is_done() -> None:
+    """The common case is one Send, and nothing on the answer."""
+    scheduler, (worker,) = make_crew(1)
+    (task,) = make_tasks(1)
+    assert [Send(worker, [task])] == list(scheduler.submitted(task))
+    assert (SENT, worker) == (task.state, task.worker)
+    assert not scheduler.task_finished(worker, task, SHORT)
+    assert DONE == task.state
+
+
+def test_a_task_is_submitted_once() -> None:
+    """A second submit of the same task is our own mistake."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    with pytest.raises(InvalidTransition):
+        scheduler.submitted(task)
+
+
+def test_only_the_head_may_be_answered() -> None:
+    """An answer out of turn is refused, and nothing has changed."""
+    scheduler, (worker,) = make_crew(1)
+    tasks = make_tasks(2)
+    for task in tasks:
+        scheduler.submitted(task)
+    held = list(worker.inflight)
+    with pytest.raises(ProtocolViolation, match="does not run"):
+        scheduler.task_finished(worker, tasks[1], SHORT)
+    assert held == list(worker.inflight)
+    assert SENT == tasks[0].state
+
+
+def test_a_worker_that_is_not_up_answers_nothing() -> None:
+    """An answer before the hello is refused."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    with pytest.raises(ProtocolViolation):
+        scheduler.task_finished(scheduler.workers[0], task, SHORT)
+    assert SENT == task.state
+
+
+def test_the_pace_is_pessimistic() -> None:
+    """A slow task counts at once, fast ones are believed only by and by."""
+    scheduler, (worker,) = make_crew(1)
+    paces = []
+    for task, seconds in zip(make_tasks(3), [1.0, 0.0, 2.0], strict=True):
+        scheduler.submitted(task)
+        scheduler.task_finished(worker, task, seconds)
+        paces.append(worker.pace)
+    assert [1.0, 0.7, 2.0] == paces
+
+
+def test_a_dropped_task_leaves_its_worker_idle() -> None:
+    """A future cancelled at the hand-over costs the worker nothing, and the next task is sent."""
+    scheduler, (worker,) = make_crew(1, max_prefetch=1)
+    first, second = make_tasks(2)
+    scheduler.submitted(first)
+    scheduler.submitted(second)
+    assert [Send(worker, [second])] == list(scheduler.task_dropped(worker, first))
+    assert (CANCELLED, 2) == (first.state, worker.n_sent)
+
+
+def test_a_task_is_dropped_only_where_it_was() -> None:
+    """Dropping what a worker does not hold is refused."""
+    scheduler, (worker,) = make_crew(1)
+    with pytest.raises(ProtocolViolation):
+        scheduler.task_dropped(worker, make_tasks(1)[0])
+
+
+def test_returned_tasks_are_next_in_line() -> None:
+    """What a worker gives back unasked runs before what waits, in its old order."""
+    scheduler, (worker, other) = make_crew(2)
+    tasks = make_tasks(5)
+    for task in tasks:
+        scheduler.submitted(task)
+    given = list(other.inflight)
+    scheduler.worker_exited(worker, UNKNOWN, 0.0)
+    actions = scheduler.tasks_returned(other, [task.ident for task in reversed(given)])
+    (send,) = actions
+    assert Send(other, given[:1]) == send
+
+
+def test_a_worker_cannot_return_what_it_does_not_hold() -> None:
+    """A foreign number is refused, and nothing has changed."""
+    scheduler, (worker,) = make_crew(1)
+    (task,) = make_tasks(1)
+    scheduler.submitted(task)
+    with pytest.raises(ProtocolViolation, match="does not hold"):
+        scheduler.tasks_returned(worker, [0, 99])
+    assert [task] == list(worker.inflight)
+
+
+def test_a_dead_worker_returns_nothing() -> None:
+    """An answer to a Recall that arrives after the exit is too late."""
+    scheduler, (worker,) = make_crew(1)
+    scheduler.worker_exited(worker, UNKNOWN, 0.0)
+    assert not scheduler.tasks_returned(worker, [5])
+
+
+def test_a_cancelled_task_never_runs() -> None:
+    """A cancel is exact and touches nothing else."""
+    scheduler, tasks = Scheduler(1), make_tasks(3)
+    for task in tasks:
+        scheduler.submitted(task)
+    assert not scheduler.task_cancelled(tasks[1])
+    assert scheduler.n_queued == 1
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    assert [Send(worker, [tasks[2]])] == list(scheduler.task_finished(worker, tasks[0], 1.0))
+
+
+def test_a_sent_task_is_not_cancelled() -> None:
+    """What was sent may have begun."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    with pytest.raises(InvalidTransition):
+        scheduler.task_cancelled(task)
+
+
+def test_the_last_cancel_lets_workers_leave() -> None:
+    """In a shutdown a cancel may be what was waited for."""
+    scheduler, tasks = Scheduler(1), make_tasks(1)
+    scheduler.submitted(tasks[0])
+    (worker,) = scheduler.workers
+    scheduler.start_failed(worker, 0.0)
+    assert QUEUED == tasks[0].state
+    scheduler.shutdown()
+    assert 1 == len(scheduler.task_cancelled(tasks[0]))
+
+
+def test_submits_into_a_busy_pool_are_sent_in_bulk() -> None:
+    """A lone task follows the running one at once; after that, whole batches do."""
+    scheduler, _ = make_crew(1)
+    n_sends = [len(scheduler.submitted(task)) for task in make_tasks(40)]
+    assert [1, 1] == n_sends[:2]
+    assert 3 >= sum(n_sends)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_shutdown_pool_drains_to_the_end(count: int) -> None:
+    """After the last answer the worker is asked to leave."""
+    scheduler, (worker,) = make_crew(1)
+    for task in make_tasks(count):
+        scheduler.submitted(task)
+    scheduler.shutdown()
+    while worker.inflight:
+        actions = scheduler.task_finished(worker, worker.inflight[0], SHORT)
+    assert [Retire(worker)] == list(actions)

@@ -1,0 +1,160 @@
+"""
+Let hypothesis invent the lives of pools, and hold the scheduler to its promises after every event.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from tests.rules.world import World
+from webworker_executor.rules.task import QUEUED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.rules.world import Process
+
+SECONDS = st.sampled_from([0.0, 1e-6, 1e-4, 0.003, 0.02, 1.0])
+PACES = st.sampled_from([0.001, 0.010])
+
+
+class PoolLives(RuleBasedStateMachine):
+    """Live through anything that can happen to a pool."""
+
+    world: World
+
+    @initialize(
+        max_workers=st.integers(1, 4),
+        eager=st.booleans(),
+        max_tasks_per_worker=st.sampled_from([None, None, 1, 2, 5]),
+        break_on_crash=st.sampled_from([False, False, False, True]),
+        prefetch_seconds=st.sampled_from([0.0, 0.010, 0.010]),
+        max_prefetch=st.sampled_from([1, 2, 7, 1024]),
+    )
+    def open(self, **options: Any) -> None:
+        self.world = World(**options)
+        self.is_shut = False
+
+    def pick(self, data: st.DataObject, fits: Callable[[Process], object]) -> Process | None:
+        fitting = [process for process in self.world.processes.values() if fits(process)]
+        return data.draw(st.sampled_from(fitting)) if fitting else None
+
+    @precondition(lambda self: not self.is_shut)
+    @rule(count=st.sampled_from([1, 1, 2, 5, 40]))
+    def submit(self, count: int) -> None:
+        for _ in range(count):
+            if not self.world.n_breaks:
+                self.world.submit()
+
+    @rule(data=st.data())
+    def ready(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: not each.is_up):
+            self.world.ready(process)
+
+    @rule(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        if process := self.pick(
+            data, lambda each: each.is_up and each.running is None and each.mailbox
+        ):
+            self.world.begin(process)
+
+    @rule(data=st.data(), seconds=SECONDS)
+    def finish(self, data: st.DataObject, seconds: float) -> None:
+        if process := self.pick(data, lambda each: each.running):
+            self.world.finish(process, seconds)
+
+    @rule(data=st.data(), seconds=SECONDS, count=st.integers(1, 30))
+    def work(self, data: st.DataObject, seconds: float, count: int) -> None:
+        for _ in range(count):
+            process = self.pick(data, lambda each: each.is_up and each.held())
+            if process is None:
+                return
+            if process.running is None:
+                self.world.begin(process)
+            self.world.finish(process, seconds)
+
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.recalls):
+            self.world.give_back(process)
+
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.is_retired):
+            self.world.exit(process, is_known=True)
+
+    @rule(data=st.data(), is_known=st.booleans())
+    def crash(self, data: st.DataObject, is_known: bool) -> None:
+        if process := self.pick(data, lambda each: True):
+            self.world.exit(process, is_known=is_known)
+
+    @rule(data=st.data(), transient=st.booleans())
+    def fail_start(self, data: st.DataObject, transient: bool) -> None:
+        if process := self.pick(data, lambda each: not each.is_up):
+            self.world.fail_start(process, transient=transient)
+
+    @precondition(lambda self: self.world.alarms)
+    @rule()
+    def ring(self) -> None:
+        self.world.ring()
+
+    @rule(data=st.data(), count=st.integers(1, 60))
+    def cancel(self, data: st.DataObject, count: int) -> None:
+        waiting = [task for task in self.world.unresolved() if task.state is QUEUED]
+        for task in waiting[data.draw(st.integers(0, 3)) :][:count]:
+            if task.state is QUEUED:
+                self.world.cancel(task)
+
+    @rule(data=st.data())
+    def doom(self, data: st.DataObject) -> None:
+        """A future is cancelled behind the scheduler's back, which shows at the hand-over."""
+        waiting = [task for task in self.world.unresolved() if task.state is QUEUED]
+        if waiting:
+            self.world.doomed.add(data.draw(st.sampled_from(waiting)))
+
+    @rule(slot=st.sampled_from([None, 0]))
+    def wanted(self, slot: int | None) -> None:
+        self.world.wanted(slot)
+
+    @precondition(lambda self: len(self.world.tasks) > 10)
+    @rule(cancel=st.booleans())
+    def shut_down(self, cancel: bool) -> None:
+        self.is_shut = True
+        self.world.shut_down(cancel=cancel)
+
+    @precondition(lambda self: len(self.world.tasks) > 60)
+    @rule()
+    def break_all(self) -> None:
+        self.world.break_all()
+
+    @rule(n_lines=st.integers(1, 60))
+    def tear(self, n_lines: int) -> None:
+        """The next event that the scheduler decides is torn after so many lines."""
+        self.world.tear_at = n_lines
+
+    @invariant()
+    def all_is_well(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.tear_at = 0
+            self.world.drain()
+
+
+TestPoolLives = pytest.mark.slow(PoolLives.TestCase)
+TestPoolLives.settings = settings(
+    max_examples=300, stateful_step_count=50, database=None, derandomize=True
+)

@@ -1,0 +1,134 @@
+"""
+What a worker can import goes by name, and nothing else does.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+import pytest
+
+from webworker_executor.wire import by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def function() -> None: ...
+
+
+class Class:
+    def method(self) -> None: ...
+
+
+in_a_global = lambda: 0  # noqa: E731  because it is about a lambda that has a name
+shadowed = function
+
+
+def local() -> Any:
+    def inner() -> None: ...
+
+    return inner
+
+
+@pytest.fixture
+def module() -> Iterator[types.ModuleType]:
+    """
+    Offer a package's submodule with a function, as if imported.
+    """
+    package, module = types.ModuleType("package"), types.ModuleType("package.part")
+    exec("def f(): pass\nclass C: pass", module.__dict__)
+    sys.modules["package"], sys.modules["package.part"] = package, module
+    yield module
+    del sys.modules["package"], sys.modules["package.part"]
+
+
+@pytest.mark.parametrize(
+    "fn", [function, Class, Class.method, len, math.sqrt, dict, functools.partial, random.Random]
+)
+def test_what_a_module_holds_goes_by_name(fn: object) -> None:
+    """
+    Functions, builtins and classes that their module has under their name can be imported.
+    """
+    assert by_name.goes_by_name(fn)
+
+
+@pytest.mark.parametrize(
+    "fn", [in_a_global, local(), [].append, dict.fromkeys, random.random, type(None), lambda: 0]
+)
+def test_what_no_module_holds_does_not(fn: object) -> None:
+    """
+    Lambdas, local functions, and methods that are bound to an object cannot be imported.
+    """
+    assert not by_name.goes_by_name(fn)
+
+
+def test_main_does_not(module: types.ModuleType) -> None:
+    """
+    Nothing of `__main__` goes by name, under either of its names.
+    """
+    for name in by_name.MAIN:
+        module.f.__module__ = name
+        assert not by_name.goes_by_name(module.f)
+
+
+def test_a_lambda_in_a_global_is_found() -> None:
+    """
+    A lambda is of its module if some global of the module is that lambda.
+    """
+    assert by_name.is_module_level(in_a_global)
+    assert not by_name.is_module_level(lambda: 0)
+    assert not by_name.is_module_level(local())
+
+
+@pytest.mark.parametrize("importing", ["package", "package.part"])
+def test_a_module_that_is_being_imported_is_out_of_reach(
+    module: types.ModuleType, importing: str
+) -> None:
+    """
+    While a module or its package is being imported, what it holds goes by value.
+    """
+    assert by_name.goes_by_name(module.f)
+    assert not by_name.must_go_by_value(module.f)
+    spec: Any = types.SimpleNamespace(_initializing=True)
+    sys.modules[importing].__spec__ = spec
+    assert by_name.is_being_imported("package.part")
+    assert not by_name.goes_by_name(module.f)
+    assert by_name.must_go_by_value(module.f)
+    assert by_name.must_go_by_value(functools.partial(module.f))
+    assert by_name.must_go_by_value(module.C().__init__) is False
+    spec._initializing = False
+    assert by_name.goes_by_name(module.f)
+
+
+def test_a_module_that_cloudpickle_was_told_of_goes_by_value(module: types.ModuleType) -> None:
+    """
+    `cloudpickle.register_pickle_by_value` is obeyed, for submodules too.
+    """
+    cloudpickle.register_pickle_by_value(sys.modules["package"])
+    try:
+        assert by_name.must_not_import("package.part")
+        assert not by_name.must_not_import("packages")
+        assert not by_name.goes_by_name(module.f)
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules["package"])
+
+
+def test_odd_callables_are_no_trouble() -> None:
+    """
+    A callable whose attributes raise, or whose module is no string, is left to the pickler.
+    """
+
+    class Odd:
+        def __getattr__(self, name: str) -> Any:
+            raise ZeroDivisionError(name)
+
+    assert not by_name.must_go_by_value(Odd())
+    assert not by_name.is_being_imported(None)
+    assert not by_name.is_being_imported(5)  # type: ignore[arg-type]  # a user may set any __module__

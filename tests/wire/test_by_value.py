@@ -1,0 +1,332 @@
+"""
+What lives in `__main__` goes by value, and comes home as what it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.wire.other_process import OtherProcess
+from webworker_executor.wire import by_value, codec, definition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.script import ScriptRunner
+
+MAIN = """
+import abc, collections, dataclasses, enum, threading, typing
+from tests.wire.other_process import OtherProcess
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    tags: list = dataclasses.field(default_factory=list)
+    n_made = 0
+    def moved(self): return Point(self.x + 1, [self])
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = "b"
+
+class Mode(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+class Failure(Exception):
+    def __init__(self, what, code):
+        super().__init__(what, code)
+        self.code = code
+
+Pair = collections.namedtuple("Pair", "a b")
+
+class Typed(typing.NamedTuple):
+    a: int
+    b: Colour = Colour.RED
+
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self): ...
+
+class Square(Shape):
+    def area(self): return 4
+
+class Left:
+    def other(self): return Right()
+class Right:
+    def other(self): return Left()
+
+state = None
+cache = {}
+step = 1
+def set_state(value):
+    global state
+    state = value
+def get_state(): return state
+def remember(key):
+    cache[key] = True
+    return sorted(cache)
+def helper(): return 1
+def use_helper(): return helper()
+def give(value): return value
+def make():
+    Point.n_made += 1
+    return [Point(1), Point(2).moved(), Colour.BLUE, Mode.READ | Mode.WRITE, Failure("f", 7),
+            Pair(1, 2), Typed(1), Square(), Point, Left().other().other()]
+def spoil():
+    Point.lock = threading.Lock()
+    return Point(1)
+def count_made():
+    Point.n_made += 1
+    return Point.n_made
+def raise_failure(): raise Failure("boom", 3)
+
+def check(other):
+    one, moved, blue, mode, failure, pair, typed, square, point, left = other(make)
+    assert type(one) is Point and one == Point(1)
+    assert type(moved) is Point and type(moved.tags[0]) is Point
+    assert blue is Colour.BLUE and mode is Mode.READ | Mode.WRITE
+    assert type(failure) is Failure and failure.code == 7
+    assert type(pair) is Pair and type(typed) is Typed and typed.b is Colour.RED
+    assert type(square) is Square and isinstance(square, Shape)
+    assert point is Point and type(left) is Left
+    assert other(give, Point) is Point and other(give, Colour) is Colour
+    assert type(other(give, Point(3))) is Point
+    assert type(other(raise_failure)) is Failure
+
+if __name__ == "__main__":
+    with OtherProcess() as host, OtherProcess(to_host=False) as sideways:
+        other = host
+{body}
+    print("done")
+"""
+
+
+def run(run_script: ScriptRunner, body: str) -> None:
+    indented = "\n".join(f"        {line}" for line in body.strip().splitlines())
+    done = run_script(MAIN.replace("{body}", indented))
+    assert ("", "done\n") == (done.stderr, done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["host", "sideways"])
+def test_instances_come_home(run_script: ScriptRunner, direction: str) -> None:
+    """
+    Whatever is of a class of the host's `__main__` is of that very class after a round trip.
+    """
+    run(run_script, f"for _ in range(2): check({direction})")
+
+
+@pytest.mark.slow
+def test_class_state_lasts_there_and_stays_away_from_here(run_script: ScriptRunner) -> None:
+    """
+    A class keeps what tasks have set on it; the host's class is never touched.
+    """
+    run(
+        run_script,
+        """
+assert [1, 2, 3] == [other(count_made) for _ in range(3)]
+other(give, Point(1))
+assert 4 == other(count_made)
+assert 0 == Point.n_made
+""",
+    )
+
+
+@pytest.mark.slow
+def test_a_class_that_no_longer_pickles_comes_home(run_script: ScriptRunner) -> None:
+    """
+    An instance comes home by reference to its class, whatever a task has put on the class.
+    """
+    run(run_script, "assert type(other(spoil)) is Point")
+
+
+@pytest.mark.slow
+def test_a_function_of_main_comes_home_as_itself(run_script: ScriptRunner) -> None:
+    """
+    A function of `__main__` that is returned is the host's own function.
+    """
+    run(
+        run_script,
+        """
+assert other(give, helper) is helper
+assert sideways(give, helper) is helper
+assert 5 == other(give, lambda: 5)()
+""",
+    )
+
+
+@pytest.mark.slow
+def test_an_initializer_sets_a_global_for_the_tasks(run_script: ScriptRunner) -> None:
+    """
+    Functions of `__main__` share their globals there, as they do here.
+    """
+    run(
+        run_script,
+        """
+assert other(get_state) is None
+other(set_state, 5)
+assert 5 == other(get_state)
+assert state is None
+""",
+    )
+
+
+@pytest.mark.slow
+def test_a_cache_in_a_global_lasts(run_script: ScriptRunner) -> None:
+    """
+    A mutable global keeps what tasks put into it until the host changes its own.
+    """
+    run(
+        run_script,
+        """
+assert ["a"] == other(remember, "a")
+assert ["a", "b"] == other(remember, "b")
+cache["here"] = True
+assert ["c", "here"] == other(remember, "c")
+""",
+    )
+
+
+@pytest.mark.slow
+def test_an_initializer_may_replace_a_function(run_script: ScriptRunner) -> None:
+    """
+    What a task has put in the place of a helper stays, as long as the host's helper is the same.
+    """
+    run(
+        run_script,
+        """
+def replace():
+    global helper
+    helper = lambda: "replaced"
+assert 1 == other(use_helper)
+other(replace)
+assert "replaced" == other(lambda: helper())
+""",
+    )
+
+
+@pytest.mark.slow
+def test_a_redefined_helper_arrives(run_script: ScriptRunner) -> None:
+    """
+    What the host has changed since replaces what the worker has.
+    """
+    run(
+        run_script,
+        """
+assert 1 == other(use_helper)
+def helper(): return 2
+assert 2 == other(use_helper)
+""".replace("def helper", "globals()['helper'] = lambda: 2 #"),
+    )
+
+
+@pytest.mark.slow
+def test_a_known_class_costs_no_definition(run_script: ScriptRunner) -> None:
+    """
+    On the way home an instance is as short as its name, its class's ident and its state.
+    """
+    run(
+        run_script,
+        """
+other(give, Point(1))
+assert len(other.answer) < 250, len(other.answer)
+assert 1 == other.n_definitions
+""",
+    )
+
+
+@pytest.mark.slow
+def test_a_class_of_the_other_process_comes_and_goes(run_script: ScriptRunner) -> None:
+    """
+    A class made there is one class here, and is itself again there.
+    """
+    run(
+        run_script,
+        """
+def make_local():
+    class Local: pass
+    make_local.kept = Local
+    return Local()
+first, second = other(give, other(make_local)), other(make_local)
+assert type(first).__name__ == "Local" and type(first) is not type(second)
+assert type(other(give, first)) is type(first)
+""",
+    )
+
+
+@contextlib.contextmanager
+def half_imported(source: str) -> Iterator[types.ModuleType]:
+    module = types.ModuleType("half_imported_module")
+    module.__spec__ = types.SimpleNamespace(_initializing=True)  # type: ignore[assignment]  # all that is read
+    sys.modules[module.__name__] = module
+    exec(source, module.__dict__)
+    try:
+        yield module
+    finally:
+        del sys.modules[module.__name__]
+
+
+@pytest.mark.slow
+def test_a_module_that_is_being_imported_is_not_imported_there() -> None:
+    """
+    A function of a module whose body is still running goes by value, with its class, both ways.
+    """
+    source = "class C: pass\ndef make(): return C()\ndef boom(): return None"
+    with half_imported(source) as module, OtherProcess() as other:
+        assert definition.define(module.make) is None
+        assert type(other(module.make)) is module.C
+        assert type(other(module.make)) is module.C
+
+
+@pytest.mark.slow
+def test_the_error_names_the_global(run_script: ScriptRunner) -> None:
+    """
+    A function that refers to a global which does not pickle says which one, and what to do.
+    """
+    run(
+        run_script,
+        """
+globals()["lock"] = threading.Lock()
+def use_lock(): return lock
+try:
+    other(use_lock)
+except TypeError as error:
+    assert "cannot pickle '_thread.lock' object" == str(error)
+    assert "global variable 'lock'" in error.__notes__[0]
+else:
+    raise AssertionError
+""",
+    )
+
+
+def test_a_reference_to_nothing_says_so() -> None:
+    """
+    A reference that this process never gave out is a LookupError that names the object.
+    """
+    with pytest.raises(LookupError, match="'Point' came back by reference"):
+        by_value.original("no such ident", "Point")
+
+
+def test_a_changed_class_is_packed_again() -> None:
+    """
+    The bytes of a class are reused only as long as the class is what it was.
+    """
+    with half_imported("class C:\n    a = 1") as module:
+        module.__spec__ = None  # imported now
+        module.C.__module__ = "__main__"
+        module.C.__qualname__ = "C"
+        main: Any = sys.modules["__main__"]
+        main.C = module.C
+        try:
+            before = codec.pack(module.C).payload
+            assert before == codec.pack(module.C).payload
+            module.C.a = 2
+            assert before != codec.pack(module.C).payload
+        finally:
+            del main.C

@@ -1,0 +1,45 @@
+"""
+A global variable has the same version for as long as its content is the same.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from webworker_executor.wire.version import version
+
+
+def make() -> object:
+    class Local: ...
+
+    return Local
+
+
+def test_equal_content_has_one_version() -> None:
+    """
+    The version of a mutable value follows its content.
+    """
+    value = [1, {"a": len}]
+    before = version(value)
+    assert before == version(value)
+    value.append(2)
+    assert before != version(value)
+    value.pop()
+    assert before == version(value)
+
+
+def test_functions_and_classes_count_by_identity() -> None:
+    """
+    A class that was defined anew has another version, however alike it is.
+    """
+    first, second = make(), make()
+    assert version(first) == version(first)
+    assert version(first) != version(second)
+    assert version(make) != version(version)
+
+
+def test_what_does_not_pickle_has_none() -> None:
+    """
+    What cannot be compared has no version, and so counts as changed.
+    """
+    assert version(sys._getframe()) is None
