@@ -7,12 +7,21 @@ too and must not load the pool, ``concurrent.futures`` or ``multiprocessing`` fo
 
 from __future__ import annotations
 
+import sys
+
+if sys.platform != "linux":  # pragma: no cover  # claimed and tested on Linux alone
+    raise ImportError(
+        f"webworker_executor does not run on {sys.platform} yet: it stands on Linux's epoll, pidfd "
+        "and AF_UNIX sockets. Use concurrent.futures.ProcessPoolExecutor there."
+    )
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webworker_executor.child.scope import scope as scope
     from webworker_executor.errors import BrokenWorkerPool as BrokenWorkerPool
     from webworker_executor.errors import PortClosedError as PortClosedError
     from webworker_executor.errors import ProtocolError as ProtocolError
+    from webworker_executor.errors import TaskAborted as TaskAborted
     from webworker_executor.errors import WebWorkerError as WebWorkerError
     from webworker_executor.errors import WorkerCrashedError as WorkerCrashedError
     from webworker_executor.errors import WorkerStartError as WorkerStartError
@@ -31,6 +40,7 @@ _HOMES = {
     "PortClosedError": "errors",
     "ProtocolError": "errors",
     "RemoteError": "wire.failure",
+    "TaskAborted": "errors",
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
     "Worker": "web.worker",
@@ -41,7 +51,7 @@ _HOMES = {
     "scope": "child.scope",
 }
 
-__all__ = [  # noqa: PLE0604, RUF022  # the table above is the list
+__all__ = [  # the table above is the list
     *sorted(_HOMES),
     "__version__",
 ]

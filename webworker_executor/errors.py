@@ -5,7 +5,8 @@ The exceptions of the package, each of which says what happened, why, and what t
 
     WebWorkerError
     ├── WorkerStartError(OSError)             a worker process could not be brought up
-    ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one task failed
+    ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one task
+    failed ├── TaskAborted                           a task was stopped by ``future.abort()``
     ├── BrokenWorkerPool(BrokenProcessPool)   the whole pool is out of order
     ├── ProtocolError                         the other side wrote what no peer of ours would write
     └── PortClosedError(ConnectionError)      a message was awaited from an end that is gone
@@ -42,6 +43,19 @@ class BrokenWorkerPool(WebWorkerError, BrokenProcessPool):
     ``__cause__`` is what broke it: the exception of an initializer with its remote frames, or
     the error of the process that could not be started. The pool stays broken; make a new one.
     """
+
+
+class TaskAborted(WebWorkerError):
+    """
+    Raised by the future of a task that was stopped by ``abort``.
+
+    Attributes:
+        reason: What ``abort`` was given.
+    """
+
+    def __init__(self, message: str, reason: object = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class WorkerCrashedError(WebWorkerError, BrokenProcessPool):

@@ -9,10 +9,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.child import loop
+from webworker_executor.wire import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def become_worker(
@@ -40,6 +43,7 @@ def become_worker(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    codec.after_fork()
     status = 1
     try:
         loop.main(parent, data_fd, control_fd, ledger_fd, inherited)

@@ -32,7 +32,7 @@ class IdentityFinder:
         if module is not None:
             self._tell(module)
         else:
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # find_spec is all that is asked of a finder
+            sys.meta_path.insert(0, self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -40,7 +40,7 @@ class IdentityFinder:
         """Find ``multiprocessing.process`` as anybody else would, and step in when it is run."""
         if fullname != _MODULE:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]  # as above
+        sys.meta_path.remove(self)
         from importlib.util import find_spec
 
         spec = find_spec(fullname)

@@ -2,13 +2,12 @@
 The control thread of a worker: it dies with its host and gives work back.
 
 It waits on the control link while the main thread runs tasks. The end of that link is the end of
-the host, and then the worker ends at once; ``PR_SET_PDEATHSIG`` does the same where a task holds the
-interpreter in C code and this thread cannot run.
+the host, and then the worker ends at once; ``PR_SET_PDEATHSIG`` does the same where a task holds
+the interpreter in C code and this thread cannot run.
 """
 
 from __future__ import annotations
 
-import _socket
 import _thread
 import posix
 from _struct import Struct
@@ -17,6 +16,7 @@ from webworker_executor.wire.frame import RECALL, TO_WORKER, FrameDecoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
@@ -62,9 +62,10 @@ def die_with_parent(parent: int) -> None:
     """
     try:
         # `ctypes` itself takes twice the time to import and does no more for one call.
-        import _ctypes  # type: ignore[import-not-found]  # typeshed has no stub for it
+        import _ctypes
 
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None is the program itself
+        prctl = _ctypes.dlsym(program, "prctl")
         _ctypes.call_function(prctl, (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
     except (ImportError, OSError, AttributeError):
         return

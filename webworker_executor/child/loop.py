@@ -320,7 +320,7 @@ def main(
 
 
 def _take_interrupts_only_in_tasks(loop: Loop) -> None:
-    import _signal
+    import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 
     def interrupt(number: int, frame: object) -> None:
         # Between tasks the loop has half a frame in its hands.
@@ -377,9 +377,8 @@ def _initialize(
     if hello["initializer"] is not None:
         from webworker_executor.wire.inherit import unpack_inheritable
 
-        initializer, initargs = unpack_inheritable(hello["initializer"], fds)  # type: ignore[misc]  # the host packed a pair
-        initializer(*initargs)
-    elif inherited is not None:
+        inherited = unpack_inheritable(hello["initializer"], fds)  # type: ignore[assignment]  # the host packed a pair
+    if inherited is not None:
         initializer, initargs = inherited
         initializer(*initargs)
 

@@ -14,6 +14,7 @@ from collections import deque
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from webworker_executor.web.event import MessageEvent
 
@@ -34,10 +35,14 @@ class Scope:
         self.is_worker = False
         self.index: int | None = None
         self.name = ""
-        self.worker_data: object = None
+        self.worker_data: Any = None
         self._send: Callable[[object], None] | None = None
         self._onmessage: Callable[[MessageEvent], object] | None = None
         self._waiting: deque[MessageEvent] = deque()
+
+    def __reduce__(self) -> str:
+        # By name: wherever it is unpacked, it is that process's own.
+        return "scope"
 
     def __repr__(self) -> str:
         if not self.is_worker:

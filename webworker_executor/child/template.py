@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import importlib
 import os
 import select
@@ -85,9 +86,12 @@ class Template:
         return True
 
     def _fork(self, ident: int) -> None:
-        fds = [self._fds.popleft() for _ in range(FDS_PER_WORKER)]
+        fds = [self._fds.popleft() for _ in range(min(FDS_PER_WORKER, len(self._fds)))]
         zygote = os.getpid()
         try:
+            if len(fds) < FDS_PER_WORKER:
+                # The kernel drops what there is no room for.
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = os.fork()
             if pid == 0:
                 self._become(zygote, fds)
@@ -109,7 +113,7 @@ class Template:
             self._host.close()
             for pidfd in self._children:
                 os.close(pidfd)
-            become_worker(zygote, *fds)
+            become_worker(zygote, fds[0], fds[1], fds[2])
         finally:
             os._exit(70)
 
@@ -130,7 +134,7 @@ def _prepare(frame: Frame) -> None:
     for name in hello["preload"]:  # type: ignore[index]  # as above
         try:
             importlib.import_module(name)
-        except Exception as error:
+        except BaseException as error:
             # A worker that needs it will say so where it can be handled.
             sys.stderr.write(f"webworker zygote: preload of {name!r} failed: {error}\n")
     importlib.import_module("webworker_executor.wire.definition")

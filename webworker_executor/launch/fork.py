@@ -13,10 +13,14 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
-from webworker_executor.link.reactor import Reactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.link.reactor import Reactor
 
 
 class ForkLauncher:

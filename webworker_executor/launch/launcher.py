@@ -3,8 +3,9 @@ What every way of starting a process has in common.
 
 A launcher brings up one process that holds three descriptors and runs ``child.loop.main``: the data
 link, the control link and the ledger; on 3, 4 and 5 in a new program, and wherever they are in a
-forked one, whose 3 to 5 may be the program's own. It knows nothing of tasks. Its ``launch`` is called on
-the reactor's thread, because the kernel ties a worker's life to the thread that started it.
+forked one, whose 3 to 5 may be the program's own. It knows nothing of tasks. Its ``launch`` is
+called on the reactor's thread, because the kernel ties a worker's life to the thread that started
+it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from webworker_executor.link.fds import pidfd_open
 from webworker_executor.link.reactor import READ, Reactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
 
@@ -143,12 +146,17 @@ class Child:
         if self.ended.is_set():
             return True
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if self.pidfd is not None:
+                # By the number, a child of the program that got it anew could be meant.
+                info = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+            else:
+                info = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
             return self._finish(None)
-        if pid == 0:
+        if info is None:
             return False
-        return self._finish(os.waitstatus_to_exitcode(status))
+        was_killed = info.si_code != os.CLD_EXITED
+        return self._finish(-info.si_status if was_killed else info.si_status)
 
     def _finish(self, exitcode: int | None) -> bool:
         self.exitcode = exitcode

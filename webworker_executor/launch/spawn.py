@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from webworker_executor.launch.launcher import (
     CONTROL_FD,
@@ -21,15 +21,21 @@ from webworker_executor.launch.launcher import (
     interpreter,
     interpreter_flags,
 )
-from webworker_executor.link.reactor import Reactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.link.reactor import Reactor
 
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# Descriptors that the program made inheritable are not for the worker. The package is found where the host found it. The empty entry of `-c` goes first: a file of the
-# current directory must not be taken for a module of the standard library. The program's own
-# sys.path follows with the first frame.
+# Descriptors that the program made inheritable are not for the worker. The package is found where
+# the host found it. The empty entry of `-c` goes first: a file of the current directory must not
+# be taken for a module of the standard library. The program's own sys.path follows with the first
+# frame.
 _BOOTSTRAP = (
-    "import sys, posix; posix.closerange(6, 1 << 20); sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
+    "import sys, posix; posix.closerange(6, 1 << 20); "
+    "sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
     "from webworker_executor.child.{module} import {function}; {function}({host})"
 )
 

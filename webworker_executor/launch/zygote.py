@@ -29,6 +29,7 @@ from webworker_executor.wire.frame import (
     RESULT,
     Frame,
     FrameDecoder,
+    MalformedFrame,
     encode,
 )
 
@@ -83,9 +84,7 @@ class ZygoteLauncher:
 
     def __init__(self, preload: Iterable[str] = ()) -> None:
         if isinstance(preload, str):
-            raise TypeError(
-                f"preload must be module names, such as [{preload!r}], not one string"
-            )
+            raise TypeError(f"preload must be module names, such as [{preload!r}], not one string")
         self._preload = list(preload)
         self._owner = os.getpid()
         self._n_users = 0
@@ -190,13 +189,17 @@ class _Zygote:
             self._reactor.unregister(self._socket.fileno())
             self._process.kill()
             return
-        for frame in self._decoder.feed(data):
-            self._take(frame)
+        try:
+            for frame in self._decoder.feed(data):
+                self._take(frame)
+        except (MalformedFrame, LookupError):
+            self._process.kill()
 
     def _take(self, frame: Frame) -> None:
         (number,) = NUMBER.unpack(frame.payload[-NUMBER.size :])
         if frame.kind == RESULT:
-            child = ZygoteChild(number, self._pidfds.popleft())
+            # Without room for a descriptor the kernel drops it; then one may be had a moment later.
+            child = ZygoteChild(number, self._pidfds.popleft() if self._pidfds else None)
             self._children[number] = child
             self._waiting.pop(frame.ident)[0](child)
         elif frame.kind == RAISE:

@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import errno
 import logging
-import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.wire.frame import Frame, FrameDecoder, MalformedFrame
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
 
 READ_WRITE = READ | WRITE
 READ_NBYTES = 65536
@@ -87,7 +90,8 @@ class Link:
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""
         with self._lock:
-            waiting = sum(nbytes for nbytes, _ in self._outbox)
+            # The copy is one step: another thread may post meanwhile.
+            waiting = sum([nbytes for nbytes, _ in tuple(self._outbox)])
             return waiting - (self._written + sum(self._counts) - self._base)
 
     def is_half_sent(self, parts: Sequence[bytes | memoryview]) -> bool:
@@ -138,7 +142,12 @@ class Link:
                 self._base = end
                 outbox.popleft()
             if not outbox:
-                break
+                if not self._is_armed:
+                    return
+                # Once more after this call, in which a signal handler may have posted.
+                self._is_armed = False
+                self._modify(self._fd, READ)
+                continue
             part = self._gathered(position - self._base)
             try:
                 counts.extend(map(self._send, (part,)))
@@ -153,9 +162,6 @@ class Link:
                     self._is_armed = True
                     self._modify(self._fd, READ_WRITE)
                 return
-        if self._is_armed:
-            self._is_armed = False
-            self._modify(self._fd, READ)
 
     def _gathered(self, skipped: int) -> bytes | memoryview:
         """Return what to write next: a large part alone and uncopied, small ones joined."""
@@ -217,6 +223,8 @@ class Link:
                 self._end(error)
                 return
             for frame in frames:
+                if self._is_closed:
+                    return
                 self._on_frame(frame)
             if self._decoder.error is not None:
                 self._end(self._decoder.error)

@@ -17,7 +17,10 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
@@ -125,7 +128,7 @@ class Reactor:
     def _wake(self) -> None:
         try:
             os.eventfd_write(self._wakeup, 1)
-        except (BlockingIOError, OSError):
+        except (OSError, ValueError):
             _log.debug("the reactor is awake or gone")
 
     def _close(self) -> None:

@@ -5,14 +5,16 @@ Answers of workers, to be unpacked by whoever asks for them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import ANSWER_PREFIX, RAISE, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class Breakable(Protocol):
@@ -30,7 +32,8 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
         frame: A ``RESULT`` or ``RAISE``.
         breakable: The pool, if it is to break when the value does not unpack.
     """
-    payload, buffers = frame.payload[ANSWER_PREFIX.size :], frame.buffers
+    # Copied out, so that a small answer does not keep alive all that came in the same read.
+    payload, buffers = bytes(frame.payload[ANSWER_PREFIX.size :]), frame.buffers
     if frame.kind == RAISE:
         return FailureAnswer(functools.partial(_fail, payload))
     if payload == _NONE:
@@ -47,7 +50,7 @@ def _fail(payload: bytes) -> object:
     raise unpack_failure(payload)
 
 
-def _open_or_break(payload: bytes, buffers: list[memoryview], pool: Breakable) -> object:
+def _open_or_break(payload: bytes, buffers: Sequence[memoryview], pool: Breakable) -> object:
     try:
         return codec.unpack(payload, buffers)
     except BaseException as error:

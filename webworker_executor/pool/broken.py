@@ -5,14 +5,15 @@ What is said when a worker dies or a pool breaks.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from webworker_executor.errors import BrokenWorkerPool, WorkerCrashedError
+from webworker_executor.errors import BrokenWorkerPool, TaskAborted, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The stdlib's words, which programs and tests look for.
-SUBMIT_TO_BROKEN = (
-    "A child process terminated abruptly, the process pool is not usable anymore"
-)
+SUBMIT_TO_BROKEN = "A child process terminated abruptly, the process pool is not usable anymore"
 PENDING_IN_BROKEN = (
     "A process in the process pool was terminated abruptly while the future was running or pending."
 )
@@ -25,8 +26,8 @@ IN_FORKED_CHILD = (
 INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
 ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
 CANNOT_START = (
-    "no worker could be started after several tries, so that no task can run. The cause is the last "
-    "error; a worker that ends before it is ready writes its own words to standard error."
+    "no worker could be started after several tries, so that no task can run. The cause is the "
+    "last error; a worker that ends before it is ready writes its own words to standard error."
 )
 
 _LIKELY = {
@@ -75,6 +76,12 @@ def crashed(
         signal_name=name,
         task=task,
     )
+
+
+def aborted(task: str, reason: object) -> TaskAborted:
+    """Make the error of a task that was stopped on purpose."""
+    because = "" if reason is None else f": {reason}"
+    return TaskAborted(f"{task} was aborted{because}", reason)
 
 
 def raiser(text: str, cause: Callable[[], BaseException | None]) -> Callable[[], object]:

@@ -4,13 +4,15 @@ A submitted call: a task of the scheduler, with its bytes and its future.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.rules.task import Task
 from webworker_executor.wire.definition import Definition, pack_call
 from webworker_executor.wire.frame import CALL, CALL_PREFIX, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Call(Task):
@@ -51,11 +53,9 @@ class Call(Task):
         self.future = WorkerFuture()
 
 
-def name_of(fn: object) -> str:
+def name_of(fn: Any) -> str:
     """Return what errors call a callable: ``module.qualname`` where it has them."""
     try:
-        name = fn.__qualname__  # type: ignore[attr-defined]  # most callables have it
-        module = fn.__module__
-    except Exception:
+        return f"{fn.__module__}.{fn.__qualname__}"
+    except Exception:  # a callable may have neither, or answer with an error of its own
         return type(fn).__name__
-    return f"{module}.{name}" if isinstance(module, str) else str(name)

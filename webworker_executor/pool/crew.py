@@ -10,14 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from webworker_executor.launch.launcher import Child
 from webworker_executor.link.ledger import Ledger
-from webworker_executor.link.reactor import Reactor
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.process import Birth, News, WorkerProcess
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.launch.launcher import Child
+    from webworker_executor.link.reactor import Reactor
 
 _START_SECONDS = 30.0
 
@@ -55,7 +59,7 @@ class Crew:
             _log.info("no ledger, so that a worker's death costs the first task it has: %s", error)
 
     def close(self, on_closed: Callable[[], object]) -> None:
-        """Give back what the processes shared, when the last has ended, and tell when it is done."""
+        """Give back what the processes shared, and tell when that is done."""
         for fd in self.birth.initializer_fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -98,6 +102,11 @@ class Crew:
         if process is not None:
             self._on_reactor().call_soon(process.close)
 
+    def stop_task(self, process: WorkerProcess, grace: float) -> None:
+        """End a process to stop the task that it runs: SIGTERM, and SIGKILL after ``grace``."""
+        process.is_asked_to_stop = True
+        self._on_reactor().call_soon(lambda: process.terminate(grace))
+
     def end_all(self) -> None:
         """Force every process to its end."""
         for process in self.processes.values():
@@ -114,7 +123,7 @@ class Crew:
             process.flush()
 
     def post_message(self, slot: int, parts: list[bytes | memoryview]) -> WorkerProcess | None:
-        """Post a message to the process in a place, or keep it for the next; ``None`` if it must."""
+        """Post a message to a place, keeping it if no process is there yet; return the process."""
         process = self.in_place(slot)
         if process is None or not process.post_message(parts):
             self._messages.setdefault(slot, []).append(parts)

@@ -8,24 +8,23 @@ It checks, packs and waits; the pool does. Its private attributes are those of
 from __future__ import annotations
 
 import logging
-import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.pool import mapping, starting
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.failing import fail_packing
-from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.pool import Pool
-from webworker_executor.web.worker import Worker
 
 if TYPE_CHECKING:
     import multiprocessing.context
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from webworker_executor.launch.launcher import Child, Launcher
+    from webworker_executor.pool.future import WorkerFuture
+    from webworker_executor.web.worker import Worker
 
 _log = logging.getLogger("webworker_executor.pool")
 
@@ -92,7 +91,8 @@ class WebWorkerExecutor(Executor):
             max_tasks_per_worker=max_tasks_per_child,
             breaks_on_crash=on_crash == "break",
         )
-        # Collected with work pending, the work is finished and the workers leave: the stdlib's rule.
+        # Collected with work pending, the work is finished and the workers leave: the stdlib's
+        # rule.
         self._finalizer = weakref.finalize(self, self._pool.shutdown)
         self._finalizer.atexit = False
 
@@ -101,19 +101,20 @@ class WebWorkerExecutor(Executor):
         pool = self._pool
         state = "broken" if pool.broken else "shut down" if pool.is_shut else "open"
         return (
-            f"<WebWorkerExecutor{name} {state} workers={len(pool.crew.processes)}/{self._max_workers} "
+            f"<WebWorkerExecutor{name} {state} "
+            f"workers={len(pool.crew.processes)}/{self._max_workers} "
             f"tasks={len(pool.promises.calls)}>"
         )
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError(
-            "a WebWorkerExecutor cannot be pickled: its workers belong to this process. A task that "
-            "needs workers of its own can make its own executor."
+            "a WebWorkerExecutor cannot be pickled: its workers belong to this process. A task "
+            "that needs workers of its own can make its own executor."
         )
 
     # -- tasks
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:  # noqa: ANN401  # the user's
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
         """
         Run ``fn(*args, **kwargs)`` in a worker.
 
@@ -183,7 +184,7 @@ class WebWorkerExecutor(Executor):
         Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
         """
         mapping.check(chunksize, buffersize)
-        return self._map(fn, zip(*iterables), timeout, chunksize, buffersize)  # noqa: B905  # shortest ends
+        return self._map(fn, zip(*iterables, strict=False), timeout, chunksize, buffersize)
 
     def starmap(
         self,
@@ -268,8 +269,8 @@ class WebWorkerExecutor(Executor):
         Args:
             wait: Return when every task is done, every callback has run and every worker has left;
                 a worker that does not leave within 5 s is forced.
-            cancel_futures: Cancel the tasks that have not been handed to a worker. Whoever waits for
-                one of them is woken.
+            cancel_futures: Cancel the tasks that have not been handed to a worker. Whoever waits
+                for one of them is woken.
 
         Source: concurrent.futures, ``Executor.shutdown``.
         """
@@ -282,19 +283,18 @@ class WebWorkerExecutor(Executor):
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
             # Ctrl-C means now: what runs is ended, what waits is cancelled.
             self._pool.abandon()
             self._pool.wait()
-            return False
+            return
         try:
             self.shutdown(wait=True)
         except KeyboardInterrupt:
             self._pool.abandon()
             self._pool.wait()
             raise
-        return False
 
     # -- what programs look at in a ProcessPoolExecutor
 
@@ -317,11 +317,3 @@ class WebWorkerExecutor(Executor):
     @property
     def _executor_manager_thread(self) -> starting.ManagerView | None:
         return None if self._pool.is_shut else starting.ManagerView(self._pool.wait)
-
-
-if sys.platform != "linux":  # pragma: no cover  # claimed and tested on Linux alone
-    raise ImportError(
-        f"webworker_executor does not run on {sys.platform} yet: it stands on Linux's epoll, pidfd and "
-        "AF_UNIX sockets. Use concurrent.futures.ProcessPoolExecutor there."
-    )
-

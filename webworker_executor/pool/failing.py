@@ -18,7 +18,7 @@ def fail_packing(error: BaseException) -> WorkerFuture:
         error: What packing raised.
     """
     text = "".join(traceback.format_exception(error))
-    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')
+    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]  # it is text, whatever typeshed says
     future = WorkerFuture()
     future._claim()
     future._finish(None, error.with_traceback(None))

@@ -7,7 +7,6 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures._base import (
     CANCELLED,
@@ -18,12 +17,19 @@ from concurrent.futures._base import (
 )
 from typing import TYPE_CHECKING, Any, Protocol
 
+from webworker_executor.errors import TaskAborted
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor.rules.task import Task
 
 
 class Owner(Protocol):
     """Whoever runs the task of a future."""
+
+    def abort(self, task: Task, reason: object, grace: float) -> None:
+        """Stop a task wherever it is."""
 
     def cancelled(self, task: Task) -> None:
         """Forget a task whose future was cancelled."""
@@ -42,7 +48,7 @@ class Answer:
 
     __slots__ = ("open",)
 
-    def __init__(self, open: Callable[[], object]) -> None:  # noqa: A002  # it is what it does
+    def __init__(self, open: Callable[[], object]) -> None:
         self.open = open
 
 
@@ -50,10 +56,16 @@ class WorkerFuture(Future[Any]):
     """
     The result of a task to come.
 
-    A ``concurrent.futures.Future`` in every respect; ``wait``, ``as_completed`` and asyncio take it.
-    Callbacks run on the events thread, where they may block and submit; those of asyncio, which
+    A ``concurrent.futures.Future`` in every respect; ``wait``, ``as_completed`` and asyncio take
+    it. Callbacks run on the events thread, where they may block and submit; those of asyncio, which
     only tell a loop, run at once.
     """
+
+    if TYPE_CHECKING:
+        # Of the base class; typeshed leaves them out.
+        _done_callbacks: list[Callable[[Future[Any]], object]]
+
+        def _invoke_callbacks(self) -> None: ...
 
     _owner: Owner | None = None
     _task: Task | None = None
@@ -73,7 +85,31 @@ class WorkerFuture(Future[Any]):
             owner.cancelled(task)
         return True
 
-    def result(self, timeout: float | None = None) -> Any:  # noqa: ANN401  # the user's value
+    def abort(self, reason: object = None, *, grace: float = 1.0) -> bool:
+        """
+        Stop the task, also when it runs; the future fails at once with ``TaskAborted``.
+
+        A task that has not begun never does. One that runs is ended with its worker, by SIGTERM
+        and, after ``grace`` seconds, SIGKILL; a new worker takes the place, and no other task is
+        touched. A task that has been handed to a worker behind another, which is done with short
+        tasks only, may run to its end unseen.
+
+        Args:
+            reason: Told by the error, as its ``reason``.
+            grace: Seconds between SIGTERM and SIGKILL.
+
+        Returns:
+            True if the task was stopped, False if it was done or cancelled already.
+
+        Source: DOM, ``AbortController.abort``.
+        """
+        owner, task = self._owner, self._task
+        if owner is None or task is None or self.done():
+            return False
+        owner.abort(task, reason, grace)
+        return isinstance(super().exception(0) if not self.cancelled() else None, TaskAborted)
+
+    def result(self, timeout: float | None = None) -> Any:
         """
         Wait for the task's value.
 
@@ -95,7 +131,7 @@ class WorkerFuture(Future[Any]):
             return value
         finally:
             # An exception that is raised refers to this frame, which must not refer to it.
-            self = None  # type: ignore[assignment]  # noqa: PLW0642
+            self = None  # type: ignore[assignment]
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for what the task raised, or ``None``; raises as ``result`` does otherwise."""

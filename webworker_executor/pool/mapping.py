@@ -8,15 +8,17 @@ import itertools
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
 
 class Submitter(Protocol):
     """What ``map`` asks of an executor."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401  # the user's
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a call."""
 
 
@@ -76,9 +78,7 @@ def ordered(
     if buffersize is None:
         futures = deque(executor.submit(fn, *args) for args in iterator)
         return _yield_results(futures, deadline, None)
-    futures = deque(
-        executor.submit(fn, *args) for args in itertools.islice(iterator, buffersize)
-    )
+    futures = deque(executor.submit(fn, *args) for args in itertools.islice(iterator, buffersize))
     # Held weakly: an iterator that is kept must not keep the executor from being collected.
     reference = weakref.ref(executor)
 
@@ -105,7 +105,7 @@ def _yield_results(
             future.cancel()
 
 
-def _take(future: Future[Any], deadline: float | None) -> Any:  # noqa: ANN401  # the user's value
+def _take(future: Future[Any], deadline: float | None) -> Any:
     try:
         try:
             return future.result(None if deadline is None else deadline - time.monotonic())

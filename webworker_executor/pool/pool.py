@@ -1,9 +1,9 @@
 """
 The pool: it tells the scheduler what happened and performs what the scheduler decides.
 
-Events come from users in any thread and from the reactor; ``steps`` applies them one at a time. What
-the scheduler returns is performed at once, in the thread that stands there: a task is written to its
-worker's socket by the very call of ``submit``.
+Events come from users in any thread and from the reactor; ``steps`` applies them one at a time.
+What the scheduler returns is performed at once, in the thread that stands there: a task is written
+to its worker's socket by the very call of ``submit``.
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import WorkerStartError
-from webworker_executor.link.reactor import Reactor
 from webworker_executor.pool import broken
 from webworker_executor.pool.answer import failure_opener, read_answer
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.future import FailureAnswer
-from webworker_executor.pool.process import Birth, WorkerProcess
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.steps import Steps
 from webworker_executor.rules import action as do
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler, Unknown
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
 from webworker_executor.rules.worker import STARTING
-from webworker_executor.web.events import EventsThread
 from webworker_executor.web.host import host
 from webworker_executor.web.worker import Worker
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
+
+if TYPE_CHECKING:
+    from webworker_executor.link.reactor import Reactor
+    from webworker_executor.pool.process import Birth, WorkerProcess
+    from webworker_executor.web.events import EventsThread
 
 # The system had no room for a process just now; it may have some soon.
 _TRANSIENT = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC}
@@ -85,6 +87,8 @@ class Pool:
             max_tasks_per_worker=max_tasks_per_worker,
             break_on_crash=breaks_on_crash,
         )
+        self._agenda: deque[do.Action] = deque()
+        self._is_performing = False
         self._idents = itertools.count(1)
         self.promises = Promises()
         self.crew = Crew(birth, self, max_workers)
@@ -165,6 +169,10 @@ class Pool:
         self.open()
         self._steps.bring(self._scheduler.wanted, slot)
 
+    def abort(self, task: Task, reason: object, grace: float) -> None:
+        """Stop a task wherever it is, and no other."""
+        self._steps.bring(self._abort, task, reason, grace)
+
     def cancelled(self, task: Task) -> None:
         """Forget a call whose future was cancelled."""
         self._steps.bring(self._drop, task)
@@ -207,10 +215,11 @@ class Pool:
         events, reactor = self._events, self._reactor
         self.stopped.wait()
         self.promises.wait_for_callbacks()
-        if events is not None and reactor is not None and reactor.is_stopping:
-            if not events.is_current_thread:
-                events.join()
-                reactor.join()
+        if events is None or reactor is None or events.is_current_thread:
+            return
+        if reactor.is_stopping:
+            events.join()
+            reactor.join()
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
         """Finish pending work, or drop it when Ctrl-C is what ended the program."""
@@ -236,8 +245,22 @@ class Pool:
     # -- steps
 
     def _perform(self, actions: do.Actions) -> None:
-        for action in actions:
-            self._performers[type(action)](action)
+        """
+        Perform actions, and those that performing them asks for, in the order they were asked for.
+
+        A nested call only adds to the agenda: what the outer one has not come to was decided first.
+        """
+        agenda = self._agenda
+        agenda.extend(actions)
+        if self._is_performing:
+            return
+        self._is_performing = True
+        try:
+            while agenda:
+                action = agenda.popleft()
+                self._performers[type(action)](action)
+        finally:
+            self._is_performing = False
 
     def _retry(self) -> None:
         if self._reactor is not None:
@@ -245,6 +268,7 @@ class Pool:
 
     def _recover(self) -> None:
         """Build the queues anew from the table of calls and from what was given to a link."""
+        self._agenda.clear()
         for worker, process in self.crew.processes.items():
             if process.is_open:
                 worker.inflight = deque(
@@ -314,7 +338,7 @@ class Pool:
         # Nothing will ever be submitted again, so that the last worker's end is the pool's.
         self._steps.inbox.append((self._scheduler.shutdown, ()))
 
-    def _shut(self, cancel: bool) -> do.Actions:  # noqa: FBT001  # an event's argument
+    def _shut(self, cancel: bool) -> do.Actions:
         return self._scheduler.shutdown(cancel=cancel)
 
     def _ring(self) -> None:
@@ -329,6 +353,20 @@ class Pool:
         host.release(self)
         self.stopped.set()
 
+    def _abort(self, task: Task, reason: object, grace: float) -> do.Actions:
+        assert isinstance(task, Call)
+        if task.state is not SENT and task.state is not QUEUED:
+            return ()
+        task.future._finish(None, broken.aborted(task.fn_name, reason))
+        if task.state is QUEUED:
+            self.promises.calls.pop(task.ident, None)
+            return self._scheduler.task_cancelled(task)
+        process = None if task.worker is None else self.crew.processes.get(task.worker)
+        if process is not None and task.worker is not None and task.worker.inflight[0] is task:
+            # The process is the task. What else it holds goes back to the queue when it ends.
+            self.crew.stop_task(process, grace)
+        return ()
+
     def _drop(self, task: Task) -> do.Actions:
         assert isinstance(task, Call)
         if task.state is not QUEUED:
@@ -341,7 +379,7 @@ class Pool:
 
     def launched(self, process: WorkerProcess) -> None:
         """Hear that a process exists, or will."""
-        self._steps.bring(self.crew.opened, process)
+        self._steps.bring(self._opened, process)
 
     def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
         """Hear that a process could not be created."""
@@ -367,7 +405,11 @@ class Pool:
         """Hear that a worker is dead and that all it wrote has been received."""
         self._steps.bring(self._buried, process)
 
-    def _unborn(self, process: WorkerProcess, is_transient: bool) -> do.Actions:  # noqa: FBT001  # an event's argument
+    def _opened(self, process: WorkerProcess) -> do.Actions:
+        self.crew.opened(process)
+        return ()
+
+    def _unborn(self, process: WorkerProcess, is_transient: bool) -> do.Actions:
         self.crew.forget(process)
         return self._scheduler.start_failed(
             process.worker, time.monotonic(), transient=is_transient
@@ -427,7 +469,15 @@ class Pool:
         for task in worker.inflight:
             assert isinstance(task, Call)
             task.is_posted = False
-        self._perform(self._scheduler.worker_exited(worker, begun, time.monotonic()))
+        self._perform(
+            self._scheduler.worker_exited(
+                worker,
+                begun,
+                time.monotonic(),
+                asked=process.is_asked_to_stop,
+                transient=process.was_killed,
+            )
+        )
         self.crew.forget(process)
         return ()
 

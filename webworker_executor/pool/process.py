@@ -10,21 +10,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket
+import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from webworker_executor.launch.launcher import Child, Launcher, WorkerSpec
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
-from webworker_executor.link.reactor import Reactor, Timer
 from webworker_executor.pool.call import Call
-from webworker_executor.rules.worker import Worker
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import (
     CLOSE,
@@ -36,6 +33,13 @@ from webworker_executor.wire.frame import (
     Frame,
     encode,
 )
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from webworker_executor.link.reactor import Reactor, Timer
+    from webworker_executor.rules.worker import Worker
 
 # Between being asked to leave and SIGTERM, and between that and SIGKILL.
 CLOSE_SECONDS = 5.0
@@ -99,7 +103,7 @@ class WorkerProcess:
         self._has_failed = False
         self.started = threading.Event()
         self.died_receiving = False
-        self.load_error: bytes | None = None
+        self.is_asked_to_stop = False
         self.why = ""
 
     def __repr__(self) -> str:
@@ -176,7 +180,8 @@ class WorkerProcess:
             "worker_data": birth.worker_data,
         }
         if not birth.launcher.shares_memory:
-            hello["main"] = {"__file__": main.__file__} if hasattr(main, "__file__") else {}
+            file = getattr(main, "__file__", None)
+            hello["main"] = {} if file is None else {"__file__": file}
         if not birth.launcher.passes_surroundings:
             hello["environ"] = {**os.environ, **(birth.env or {})}
             with contextlib.suppress(OSError):
@@ -253,15 +258,15 @@ class WorkerProcess:
             self._link.flush()
         self._later(CLOSE_SECONDS, self.terminate)
 
-    def terminate(self) -> None:
-        """Send SIGTERM, and SIGKILL if that does not help."""
-        self.send_signal(15)
-        self._later(TERMINATE_SECONDS, self.kill)
+    def terminate(self, grace: float = TERMINATE_SECONDS) -> None:
+        """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
+        self.send_signal(signal.SIGTERM)
+        self._later(grace, self.kill)
 
     def kill(self, why: str = "") -> None:
         """Send SIGKILL."""
         self.why = self.why or why
-        self.send_signal(9)
+        self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
         """Send a signal, now or as soon as the process exists."""
@@ -269,7 +274,7 @@ class WorkerProcess:
         if self.child is not None:
             self.child.send_signal(number)
 
-    def _later(self, seconds: float, call: Any) -> None:  # noqa: ANN401  # a method of this class
+    def _later(self, seconds: float, call: Any) -> None:  # a method of this class
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.call_at(time.monotonic() + seconds, call)
@@ -295,6 +300,12 @@ class WorkerProcess:
             self.died_receiving = self._link is not None and self._link.is_half_sent(task.parts)
         self._close_links()
         self._news.exited(self)
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal that was not ours ended it."""
+        code = None if self.child is None else self.child.exitcode
+        return not self._last_signal and code in {-signal.SIGKILL, -signal.SIGTERM, None}
 
     def begun(self) -> int | None:
         """Return the task that the dead process began last, 0 for none, ``None`` if not known."""

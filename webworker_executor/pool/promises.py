@@ -8,12 +8,15 @@ anything else is done with it, and leaves it when its future is resolved.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from webworker_executor.pool.call import Call
-from webworker_executor.pool.future import Answer
-from webworker_executor.rules.task import Task
-from webworker_executor.web.events import EventsThread
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from webworker_executor.pool.call import Call
+    from webworker_executor.pool.future import Answer
+    from webworker_executor.rules.task import Task
+    from webworker_executor.web.events import EventsThread
 
 
 class Promises:

@@ -6,8 +6,9 @@ that is in the inbox. No code of a user runs meanwhile.
 
 What a changer must know: on the main thread a signal handler may run between any two calls, and a
 finalizer may in any thread. If it comes back in here, it finds the step under way, leaves its event
-and returns; the outer call takes it. If it raises, the step is torn: then what the step was changing
-cannot be believed, and the next thing that happens, on the reactor if nowhere earlier, is ``recover``.
+and returns; the outer call takes it. If it raises, the step is torn: then what the step was
+changing cannot be believed, and the next thing that happens, on the reactor if nowhere earlier, is
+``recover``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Steps(Generic[Outcome]):
         self._is_torn = False
         self._suspect: tuple[Event[Outcome], tuple[Any, ...]] | None = None
 
-    def bring(self, event: Event[Outcome], *args: Any) -> None:  # noqa: ANN401  # the event's own
+    def bring(self, event: Event[Outcome], *args: Any) -> None:
         """Apply ``event(*args)`` after all that was brought before; at once if nobody else does."""
         self.inbox.append((event, args))
         self.run()

@@ -106,7 +106,14 @@ class Supervisor(Assignment):
         self._roster.sort(worker)
         return self._assign()
 
-    def worker_exited(self, worker: Worker, begun: Task | Unknown | None, now: float) -> Actions:
+    def worker_exited(
+        self,
+        worker: Worker,
+        begun: Task | Unknown | None,
+        now: float,
+        asked: bool = False,
+        transient: bool = False,
+    ) -> Actions:
         """
         Take note of a worker's death, asked for or not.
 
@@ -115,6 +122,9 @@ class Supervisor(Assignment):
             begun: The task it was running; None if it is known that it ran none; `UNKNOWN` charges
                 the oldest it held.
             now: The time in seconds.
+            asked: Whether it was ended on purpose, to stop the task it ran.
+            transient: Whether its death says nothing of the next one's life, as that of a worker
+                which somebody killed while it started.
 
         Returns:
             What to do; nothing if the exit was reported before.
@@ -123,10 +133,11 @@ class Supervisor(Assignment):
         """
         if worker.state is EXITED:
             return ()
-        if self._break_on_crash and worker.state is not CLOSING and self._stage in {OPEN, SHUTTING}:
+        is_crash = not asked and worker.state is not CLOSING
+        if self._break_on_crash and is_crash and self._stage in {OPEN, SHUTTING}:
             worker.step("exit")
             return self._break("a worker died unexpectedly", worker)
-        return self._bury(worker, begun, now)
+        return self._bury(worker, begun, now, transient)
 
     def start_failed(self, worker: Worker, now: float, transient: bool = False) -> Actions:
         """

@@ -4,6 +4,10 @@ Events: what a handler is called with. Imported by workers too, so it imports no
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class MessageEvent:
     """
@@ -20,7 +24,7 @@ class MessageEvent:
     __slots__ = ("data", "source")
     type = "message"
 
-    def __init__(self, data: object, source: object = None) -> None:
+    def __init__(self, data: Any, source: Any = None) -> None:
         self.data = data
         self.source = source
 

@@ -11,9 +11,12 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from webworker_executor.link.reactor import Reactor
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.link.reactor import Reactor
 
 # How long a handler may hold the queue while others wait in it.
 PATIENCE = 0.1

@@ -116,7 +116,9 @@ class Worker:
             RuntimeError: ``onmessage`` is set, and takes them all.
         """
         if self._onmessage is not None:
-            raise RuntimeError("receive() gets nothing while onmessage is set; set it to None first")
+            raise RuntimeError(
+                "receive() gets nothing while onmessage is set; set it to None first"
+            )
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._arrived:
             while not self._waiting:

@@ -9,9 +9,9 @@ Frames: the one shape in which everything crosses a link. Pure: bytes in, frames
     +---------------+------+-------+-------+-------+----------------------+---------
 
 All numbers are big-endian. ``length`` counts what follows it. With ``BUFFERS`` in ``flags`` the
-payload opens with a table (``u32`` count, a ``u64`` length each, the pickle's first) and is followed
-by that many raw buffers, each at a multiple of 16 bytes from the frame's start. With ``MORE`` the payload goes on in the next frame. ``ident`` is the task, the
-definition, or 0.
+payload opens with a table (``u32`` count, a ``u64`` length each, the pickle's first) and is
+followed by that many raw buffers, each at a multiple of 16 bytes from the frame's start. With
+``MORE`` the payload goes on in the next frame. ``ident`` is the task, the definition, or 0.
 
 A decoder believes nothing: a header is checked before a byte is kept for it, and memory grows
 with what arrived, never with what was claimed. To add a kind, add it to ``NAMES`` and to the set
@@ -97,7 +97,7 @@ def encode(
     kind: int,
     ident: int,
     payload: bytes = b"",
-    buffers: Sequence[bytes | memoryview] = (),
+    buffers: Sequence[bytes] = (),
     prefix: bytes = b"",
 ) -> list[bytes | memoryview]:
     """
@@ -107,12 +107,17 @@ def encode(
         kind: One of the constants of this module.
         ident: Which task, definition or message, 0 to 2**64 - 1.
         payload: The value, packed.
-        buffers: What was packed out of band; not copied here.
+        buffers: What was packed out of band, as plain bytes; not copied here.
         prefix: Bytes in front of the payload (and of the table of buffers).
 
     Returns:
         Parts to be written one after the other; a single one when the frame is small.
+
+    Raises:
+        ValueError: There are more than ``MAX_BUFFERS`` buffers.
     """
+    if len(buffers) > MAX_BUFFERS:
+        raise ValueError(f"{len(buffers)} large buffers in one value; at most {MAX_BUFFERS} can go")
     if buffers:
         parts = _with_table(prefix, payload, buffers)
         flags = BUFFERS
@@ -129,7 +134,7 @@ def encode(
 
 
 def _with_table(
-    prefix: bytes, payload: bytes, buffers: Sequence[bytes | memoryview]
+    prefix: bytes, payload: bytes, buffers: Sequence[bytes]
 ) -> list[bytes | memoryview]:
     layout = Struct(f">I{len(buffers) + 1}Q")
     # What follows a pickle's end is not read, so that the padding can be counted to it.
@@ -176,6 +181,7 @@ class FrameDecoder:
         self._growing: bytearray | None = None
         self._growing_nbytes = 0
         self._pieces: bytearray | None = None
+        self._pieces_of = (0, 0)  # kind and ident
         self.error: MalformedFrame | None = None
 
     @property
@@ -254,7 +260,9 @@ class FrameDecoder:
         _, kind, flags, _, _, ident = header
         if flags & MORE or self._pieces is not None:
             if self._pieces is None:
-                self._pieces = bytearray()
+                self._pieces, self._pieces_of = bytearray(), (kind, ident)
+            elif self._pieces_of != (kind, ident):
+                raise MalformedFrame(f"pieces of {self._pieces_of} go on with {(kind, ident)}")
             self._pieces += payload
             if flags & MORE:
                 return
