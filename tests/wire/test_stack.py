@@ -285,3 +285,31 @@ def test_rebuilt_tracebacks_make_no_garbage() -> None:
         assert 0 == gc.collect()
     finally:
         gc.enable()
+
+
+def test_tblib_makes_the_frames_where_locations_are_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a Python whose tables are not known, a frame has its file, name, line and module."""
+    row = (
+        "/somewhere/else.py",
+        "task",
+        "Class.task",
+        3,
+        7,
+        (None,) * 4,
+        "else",
+        "/somewhere/else.py",
+    )
+    monkeypatch.setattr(stack, "_KNOWS_LOCATIONS", False)
+    trace = stack.rebuild_trace([row, row])
+    assert trace is not None and trace.tb_next is not None
+    assert 7 == trace.tb_lineno
+    assert ("/somewhere/else.py", "task") == (
+        trace.tb_frame.f_code.co_filename,
+        trace.tb_frame.f_code.co_name,
+    )
+    assert "else" == trace.tb_next.tb_frame.f_globals["__name__"]
+    text = "".join(traceback.format_tb(trace))
+    assert 2 == text.count('File "/somewhere/else.py", line 7, in task')
+    assert "^" not in text

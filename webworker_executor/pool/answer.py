@@ -35,7 +35,7 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
     # Copied out, so that a small answer does not keep alive all that came in the same read.
     payload, buffers = bytes(frame.payload[ANSWER_PREFIX.size :]), frame.buffers
     if frame.kind == RAISE:
-        return FailureAnswer(functools.partial(_fail, payload))
+        return FailureAnswer(functools.partial(unpack_failure, payload))
     if payload == _NONE:
         return None
     if breakable is not None:
@@ -44,10 +44,6 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
 
 
 _NONE = codec.pack(None).payload
-
-
-def _fail(payload: bytes) -> object:
-    raise unpack_failure(payload)
 
 
 def _open_or_break(payload: bytes, buffers: Sequence[memoryview], pool: Breakable) -> object:

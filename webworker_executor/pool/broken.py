@@ -84,17 +84,55 @@ def aborted(task: str, reason: object) -> TaskAborted:
     return TaskAborted(f"{task} was aborted{because}", reason)
 
 
-def raiser(text: str, cause: Callable[[], BaseException | None]) -> Callable[[], object]:
-    """Return a function that raises a new error of a broken pool each time it is called."""
-
-    def fail() -> object:
-        raise broken(text, cause())
-
-    return fail
-
-
 def broken(text: str, cause: BaseException | None) -> BrokenWorkerPool:
     """Make one error of a broken pool; each future gets its own."""
     error = BrokenWorkerPool(text)
     error.__cause__ = cause
     return error
+
+
+class Breakage:
+    """
+    Whether and why a pool is broken; written under the pool's lock.
+
+    Args:
+        on_crash: Whether a worker's death breaks the pool, as the stdlib has it.
+
+    Attributes:
+        text: What ``submit`` says, or ``None`` while the pool works.
+        last_error: The last thing that went wrong at a start.
+    """
+
+    def __init__(self, *, on_crash: bool) -> None:
+        self.on_crash = on_crash
+        self.text: str | None = None
+        self.last_error: BaseException | None = None
+        self._task_text = PENDING_IN_BROKEN
+        self._cause: Callable[[], BaseException | None] = lambda: None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the pool is out of order."""
+        return self.text is not None
+
+    def note(self, text: str, cause: Callable[[], BaseException | None]) -> None:
+        """Remember why; the first reason counts. The cause is made when somebody looks."""
+        if self.text is None:
+            self.text = self._task_text = text
+            self._cause = cause
+
+    def note_action(self, by_worker: bool) -> None:
+        """Remember that the scheduler broke the pool, because of a worker or because told to."""
+        if by_worker and not self.on_crash:
+            error = self.last_error
+            self.note(CANNOT_START, lambda: error)
+        if self.text is None:
+            self.text = SUBMIT_TO_BROKEN
+
+    def error_of_submit(self) -> BrokenWorkerPool:
+        """Make an error for a call that came too late."""
+        return broken(self.text or SUBMIT_TO_BROKEN, self._cause())
+
+    def error_of_task(self) -> BrokenWorkerPool:
+        """Make an error for a task that was running or waiting."""
+        return broken(self._task_text, self._cause())

@@ -34,23 +34,23 @@ class Crew:
 
     Args:
         birth: What they are born with.
-        news: Who is told what they do.
         max_workers: How many may run tasks at a time.
     """
 
-    def __init__(self, birth: Birth, news: News, max_workers: int) -> None:
+    def __init__(self, birth: Birth, max_workers: int) -> None:
         self.birth = birth
-        self._news = news
         self._max_workers = max_workers
         self.processes: dict[Worker, WorkerProcess] = {}
         # Messages to a place whose process is not there yet.
         self._messages: dict[int, list[list[bytes | memoryview]]] = {}
         self._reactor: Reactor | None = None
+        self._news: News | None = None
         self._ledger: Ledger | None = None
 
-    def open(self, reactor: Reactor) -> None:
-        """Get ready to start processes."""
+    def open(self, reactor: Reactor, news: News) -> None:
+        """Get ready to start processes, which tell ``news`` what they do."""
         self._reactor = reactor
+        self._news = news
         self.birth.launcher.open(reactor)
         try:
             # One that leaves and its replacement live side by side for a while.
@@ -77,6 +77,7 @@ class Crew:
         if worker in self.processes:
             return
         reactor = self._on_reactor()
+        assert self._news is not None
         process = WorkerProcess(worker, self._news, reactor)
         self.processes[worker] = process
         reactor.call_soon(lambda: process.launch(self.birth, self._ledger))
@@ -95,6 +96,12 @@ class Crew:
         """Let go of a dead process."""
         process.bury()
         self.processes.pop(process.worker, None)
+
+    def recall(self, worker: Worker, count: int) -> None:
+        """Ask a process for tasks that have not begun."""
+        process = self.processes.get(worker)
+        if process is not None:
+            process.recall(count)
 
     def retire(self, worker: Worker) -> None:
         """Ask a process to leave."""

@@ -99,7 +99,7 @@ class WebWorkerExecutor(Executor):
     def __repr__(self) -> str:
         name = f" {self._name!r}" if self._name else ""
         pool = self._pool
-        state = "broken" if pool.broken else "shut down" if pool.is_shut else "open"
+        state = "broken" if pool.breakage.is_broken else "shut down" if pool.is_shut else "open"
         return (
             f"<WebWorkerExecutor{name} {state} "
             f"workers={len(pool.crew.processes)}/{self._max_workers} "
@@ -304,7 +304,7 @@ class WebWorkerExecutor(Executor):
 
     @property
     def _broken(self) -> str | bool:
-        return self._pool.broken or False
+        return self._pool.breakage.text or False
 
     @property
     def _shutdown_thread(self) -> bool:

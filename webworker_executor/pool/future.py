@@ -15,7 +15,7 @@ from concurrent.futures._base import (
     PENDING,
     RUNNING,
 )
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from webworker_executor.errors import TaskAborted
 
@@ -43,7 +43,7 @@ class Answer:
     What a worker sent back, still packed.
 
     Args:
-        open: Unpacks it: returns the value or raises what the task raised.
+        open: Unpacks it.
     """
 
     __slots__ = ("open",)
@@ -123,15 +123,14 @@ class WorkerFuture(Future[Any]):
             BrokenWorkerPool: The pool broke.
             BaseException: What the task raised, with the worker's frames in ``__traceback__``.
         """
+        exc = self.exception(timeout)
+        if exc is None:
+            return self._result
         try:
-            value = super().result(timeout)
-            if isinstance(value, Answer):
-                self._open(value)
-                value = super().result(0)
-            return value
+            raise exc
         finally:
-            # An exception that is raised refers to this frame, which must not refer to it.
-            self = None  # type: ignore[assignment]
+            # The exception refers to this frame, which must not refer to it.
+            del exc, self
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for what the task raised, or ``None``; raises as ``result`` does otherwise."""
@@ -155,6 +154,9 @@ class WorkerFuture(Future[Any]):
             value = answer.open()
         except BaseException as exc:
             error = exc
+        if isinstance(answer, FailureAnswer):
+            # Opened, it is the exception itself: raised here, it would show this frame to users.
+            value, error = None, error or cast("BaseException", value)
         with self._condition:
             # Two threads may have opened it at once. The first one's value is the future's.
             if self._result is answer:
@@ -211,7 +213,11 @@ class WorkerFuture(Future[Any]):
 
 
 class FailureAnswer(Answer):
-    """An answer that will raise: what ``wait(return_when=FIRST_EXCEPTION)`` must know unopened."""
+    """
+    An answer that is an exception, which ``open`` returns.
+
+    ``wait(return_when=FIRST_EXCEPTION)`` must know without opening it.
+    """
 
     __slots__ = ()
 

@@ -8,50 +8,30 @@ to its worker's socket by the very call of ``submit``.
 
 from __future__ import annotations
 
-import errno
 import itertools
-import logging
-import struct
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from webworker_executor.errors import WorkerStartError
 from webworker_executor.pool import broken
-from webworker_executor.pool.answer import failure_opener, read_answer
+from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.crew import Crew
-from webworker_executor.pool.future import FailureAnswer
+from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
+from webworker_executor.pool.reports import Reports
 from webworker_executor.pool.steps import Steps
-from webworker_executor.rules import action as do
-from webworker_executor.rules.machine import InvalidTransition
-from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler, Unknown
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
-from webworker_executor.rules.worker import STARTING
+from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.rules.task import QUEUED, SENT, Task
 from webworker_executor.web.host import host
 from webworker_executor.web.worker import Worker
-from webworker_executor.wire import frame as wire
-from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor.link.reactor import Reactor
-    from webworker_executor.pool.process import Birth, WorkerProcess
+    from webworker_executor.pool.process import Birth
+    from webworker_executor.rules import action as do
     from webworker_executor.web.events import EventsThread
-
-# The system had no room for a process just now; it may have some soon.
-_TRANSIENT = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC}
-_IDENT = struct.Struct(">Q")
-
-_log = logging.getLogger("webworker_executor.pool")
-
-Cause = Callable[[], BaseException | None]
-
-
-def no_cause() -> None:
-    """Give no cause."""
 
 
 class Pool:
@@ -67,7 +47,7 @@ class Pool:
     Attributes:
         workers: The raw channels, by place.
         is_shut: Whether it was shut down.
-        broken: Why it is broken, or ``None``.
+        breakage: Whether and why it is broken.
         stopped: Set when every worker has left and none will come.
     """
 
@@ -79,44 +59,31 @@ class Pool:
         max_tasks_per_worker: int | None,
         breaks_on_crash: bool,
     ) -> None:
-        self._breaks_on_crash = breaks_on_crash
-        self._steps = Steps(self._perform, self._recover, self._retry)
         self._scheduler = Scheduler(
             max_workers,
             eager=birth.launcher.starts_all_at_once,
             max_tasks_per_worker=max_tasks_per_worker,
             break_on_crash=breaks_on_crash,
         )
-        self._agenda: deque[do.Action] = deque()
-        self._is_performing = False
         self._idents = itertools.count(1)
         self.promises = Promises()
-        self.crew = Crew(birth, self, max_workers)
+        self.breakage = Breakage(on_crash=breaks_on_crash)
+        self.crew = Crew(birth, max_workers)
         self.workers = [
             Worker(index, self.post_message, self.call_back, self.crew.pid_of)
             for index in range(max_workers)
         ]
+        self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
+        parts = (self._scheduler, self.promises, self.crew, self.breakage, self._steps)
+        self._performer = Performer(*parts, self._broken, self._stopped)
+        self._reports = Reports(*parts, self._performer, self.workers)
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
         # Whether a task can be taken without a second look.
         self.is_open = False
         self.is_shut = False
         self._is_foreign = False
-        self.broken: str | None = None
-        self._cause: Cause = no_cause
-        self._last_error: BaseException | None = None
         self.stopped = threading.Event()
-        self._performers: dict[type, Callable[[Any], None]] = {
-            do.Send: self._send,
-            do.Start: lambda action: self.crew.start(action.worker),
-            do.Recall: lambda action: self.crew.processes[action.worker].recall(action.count),
-            do.Retire: lambda action: self.crew.retire(action.worker),
-            do.Fail: self._fail,
-            do.Cancel: lambda action: self.promises.cancel(action.tasks),
-            do.Break: self._break,
-            do.Alarm: lambda action: self.crew.call_at(action.at, self._ring),
-            do.Stopped: self._stop,
-        }
 
     # -- what users do
 
@@ -133,14 +100,14 @@ class Pool:
         if self._is_foreign:
             raise RuntimeError(broken.IN_FORKED_CHILD)
         with self._steps.lock:
-            if self.broken is not None:
-                raise broken.broken(self.broken, self._cause())
+            if self.breakage.is_broken:
+                raise self.breakage.error_of_submit()
             if self.is_shut:
                 raise RuntimeError(broken.AFTER_SHUTDOWN)
             if self._reactor is None:
                 self._reactor, self._events = host.acquire(self)
                 self.promises.run_callbacks_on(self._events)
-                self.crew.open(self._reactor)
+                self.crew.open(self._reactor, self._reports)
             self.is_open = True
 
     def next_ident(self) -> int:
@@ -191,9 +158,10 @@ class Pool:
         else:
             process.flush()
 
-    def break_(self, text: str, cause: Cause = no_cause) -> None:
-        """Fail everything and take nothing more; the cause is made by who looks at it."""
-        self._steps.bring(self._break_by, text, cause)
+    def break_(self, text: str) -> None:
+        """Fail everything and take nothing more."""
+        self.is_open = False
+        self._reports.break_(text)
 
     def shutdown(self, *, cancel: bool = False) -> None:
         """Take no more tasks; workers leave when all is done. Returns at once."""
@@ -245,111 +213,29 @@ class Pool:
     # -- steps
 
     def _perform(self, actions: do.Actions) -> None:
-        """
-        Perform actions, and those that performing them asks for, in the order they were asked for.
-
-        A nested call only adds to the agenda: what the outer one has not come to was decided first.
-        """
-        agenda = self._agenda
-        agenda.extend(actions)
-        if self._is_performing:
-            return
-        self._is_performing = True
-        try:
-            while agenda:
-                action = agenda.popleft()
-                self._performers[type(action)](action)
-        finally:
-            self._is_performing = False
+        self._performer.perform(actions)
 
     def _retry(self) -> None:
         if self._reactor is not None:
             self._reactor.call_soon(self._steps.run)
 
     def _recover(self) -> None:
-        """Build the queues anew from the table of calls and from what was given to a link."""
-        self._agenda.clear()
-        for worker, process in self.crew.processes.items():
-            if process.is_open:
-                worker.inflight = deque(
-                    task for task in worker.inflight if isinstance(task, Call) and task.is_posted
-                )
-        # Submitted calls are in the table. Any other event can be applied twice.
+        # Submitted calls are in the table of promises. Any other event can be applied twice.
         inbox = self._steps.inbox
         others = [item for item in inbox if item[0] != self._scheduler.submitted]
         inbox.clear()
         inbox.extend(others)
-        self._settle({args[1].ident for event, args in others if event == self._answered})
-        self._perform(self._scheduler.recover(self.promises.in_order()))
-        self.crew.flush_all()
-
-    def _settle(self, answered: set[int]) -> None:
-        """Resolve the futures of calls that the torn step had settled, but for those in answers."""
-        for call in self.promises.in_order():
-            if call.state is CANCELLED:
-                self.promises.cancel([call])
-            elif call.state is DONE and call.ident not in answered and call.worker is not None:
-                self._fail(do.Fail(call, call.worker))
-
-    def _send(self, action: do.Send) -> None:
-        process = self.crew.processes.get(action.worker)
-        dropped = []
-        for task in action.tasks:
-            assert isinstance(task, Call)
-            if not task.future._claim():
-                dropped.append(task)
-            elif process is not None:
-                process.post(task)
-        if process is not None:
-            process.flush()
-        for task in dropped:
-            self.promises.calls.pop(task.ident, None)
-            self._perform(self._scheduler.task_dropped(action.worker, task))
-
-    def _fail(self, action: do.Fail) -> None:
-        call = action.task
-        assert isinstance(call, Call)
-        process = self.crew.processes.get(action.worker)
-        child = None if process is None else process.child
-        error = broken.crashed(
-            action.worker.slot,
-            None if child is None else child.pid,
-            None if child is None else child.exitcode,
-            call.fn_name,
-            "" if process is None else process.why,
-        )
-        self.promises.fail(call, error)
-
-    def _break_by(self, text: str, cause: Cause) -> do.Actions:
-        if self.broken is None:
-            self.broken, self._cause = text, cause
-        return self._scheduler.break_(text)
-
-    def _break(self, action: do.Break) -> None:
-        text = self.broken or broken.PENDING_IN_BROKEN
-        if self.broken is None and action.worker is not None and not self._breaks_on_crash:
-            error = self._last_error
-            text, self._cause = broken.CANNOT_START, lambda: error
-            self.broken = text
-        self.is_open = False
-        self.broken = self.broken or broken.SUBMIT_TO_BROKEN
-        self.promises.fail_all(FailureAnswer(broken.raiser(text, self._cause)))
-        self.crew.end_all()
-        # Nothing will ever be submitted again, so that the last worker's end is the pool's.
-        self._steps.inbox.append((self._scheduler.shutdown, ()))
+        self._performer.recover(self._reports.answered_in(others))
 
     def _shut(self, cancel: bool) -> do.Actions:
         return self._scheduler.shutdown(cancel=cancel)
 
-    def _ring(self) -> None:
-        self._steps.bring(self._scheduler.clock, time.monotonic())
+    def _broken(self) -> None:
+        self.is_open = False
 
-    def _stop(self, _: do.Stopped) -> None:
+    def _stopped(self) -> None:
         for worker in self.workers:
             worker._close()
-        self.crew.close(self._closed)
-
-    def _closed(self) -> None:
         host.release(self)
         self.stopped.set()
 
@@ -374,119 +260,3 @@ class Pool:
         self.promises.calls.pop(task.ident, None)
         task.future._claim()
         return self._scheduler.task_cancelled(task)
-
-    # -- what processes do, told on the reactor's thread
-
-    def launched(self, process: WorkerProcess) -> None:
-        """Hear that a process exists, or will."""
-        self._steps.bring(self._opened, process)
-
-    def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
-        """Hear that a process could not be created."""
-        self._last_error = error
-        _log.warning("a worker could not be started: %s", error)
-        self._steps.bring(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
-
-    def received(self, process: WorkerProcess, frame: Frame) -> None:
-        """Take a frame from a worker."""
-        kind = frame.kind
-        if kind == wire.RESULT or kind == wire.RAISE:
-            self._steps.bring(self._answered, process, frame)
-        elif kind == wire.MESSAGE:
-            self.workers[process.worker.slot]._arrive(frame)
-        elif kind == wire.READY:
-            self._steps.bring(self._readied, process)
-        elif kind == wire.RETURNED:
-            self._steps.bring(self._returned, process, frame)
-        elif kind == wire.LOAD_ERROR:
-            self.break_(broken.INITIALIZER_FAILED, failure_opener(bytes(frame.payload)))
-
-    def exited(self, process: WorkerProcess) -> None:
-        """Hear that a worker is dead and that all it wrote has been received."""
-        self._steps.bring(self._buried, process)
-
-    def _opened(self, process: WorkerProcess) -> do.Actions:
-        self.crew.opened(process)
-        return ()
-
-    def _unborn(self, process: WorkerProcess, is_transient: bool) -> do.Actions:
-        self.crew.forget(process)
-        return self._scheduler.start_failed(
-            process.worker, time.monotonic(), transient=is_transient
-        )
-
-    def _readied(self, process: WorkerProcess) -> do.Actions:
-        try:
-            return self._scheduler.worker_ready(process.worker)
-        except InvalidTransition:
-            process.kill("it said twice that it was ready")
-            return ()
-
-    def _answered(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        call = self.promises.calls.get(frame.ident)
-        if call is None or len(frame.payload) < ANSWER_PREFIX.size:
-            if self.broken is None:
-                process.kill("it answered a task that it was not given")
-            return ()
-        (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
-        try:
-            actions: do.Actions = ()
-            # After a torn step the answer comes here a second time.
-            if call.state is not DONE:
-                actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
-        except ProtocolViolation as error:
-            process.kill(str(error))
-            return ()
-        # The next task is on its way before anybody is told of this one.
-        if actions:
-            self._perform(actions)
-        del self.promises.calls[frame.ident]
-        call.future._finish(read_answer(frame, self if self._breaks_on_crash else None))
-        return ()
-
-    def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]
-        for ident in idents:
-            call = self.promises.calls.get(ident)
-            if call is not None:
-                call.is_posted = False
-        try:
-            return self._scheduler.tasks_returned(process.worker, idents)
-        except ProtocolViolation as error:
-            process.kill(str(error))
-            return ()
-
-    def _buried(self, process: WorkerProcess) -> do.Actions:
-        worker = process.worker
-        if worker.state is STARTING:
-            code = None if process.child is None else process.child.exitcode
-            self._last_error = WorkerStartError(
-                f"worker {worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before it "
-                "was ready"
-            )
-            _log.warning("%s", self._last_error)
-        begun = self._begun(process)
-        for task in worker.inflight:
-            assert isinstance(task, Call)
-            task.is_posted = False
-        self._perform(
-            self._scheduler.worker_exited(
-                worker,
-                begun,
-                time.monotonic(),
-                asked=process.is_asked_to_stop,
-                transient=process.was_killed,
-            )
-        )
-        self.crew.forget(process)
-        return ()
-
-    def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
-        ident = process.begun()
-        if ident is None:
-            return UNKNOWN
-        call = self.promises.calls.get(ident)
-        if call is not None and call.worker is process.worker:
-            return call
-        # If it died while it was receiving the first task, that may be what killed it.
-        return UNKNOWN if process.died_receiving else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from webworker_executor.pool.call import Call
-    from webworker_executor.pool.future import Answer
+    from webworker_executor.pool.future import FailureAnswer
     from webworker_executor.rules.task import Task
     from webworker_executor.web.events import EventsThread
 
@@ -56,7 +56,7 @@ class Promises:
             if call is not None:
                 call.future._cancel_by_owner()
 
-    def fail_all(self, answer: Answer) -> None:
+    def fail_all(self, answer: FailureAnswer) -> None:
         """Resolve every future with the same answer, which makes a new error for each."""
         while self.calls:
             call = self.calls.pop(next(iter(self.calls)))

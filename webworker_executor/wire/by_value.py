@@ -11,6 +11,7 @@ original is decided in `origin`.
 
 from __future__ import annotations
 
+import functools
 import sys
 from contextvars import ContextVar
 from io import BytesIO
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
 
 __all__ = ["CloudPickler", "dumps_by_value"]
+
+# The type of what `functools.cache` makes; in C, and without a public name.
+_CachedFunction = type(functools.cache(len))
+# The wrapper of a function that came here, so that its cache lasts from task to task.
+_cached: dict[Callable[..., Any], Any] = {}
 
 
 def dumps_by_value(
@@ -115,6 +121,8 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return self._reduce_class(obj)
         if kind is ContextVar:
             return variable.reduce_variable(obj)
+        if kind is _CachedFunction and not goes_by_name(obj):
+            return receive_cached, (obj.__wrapped__, obj.cache_parameters())
         return NotImplemented
 
     def _reduce_class(self, cls: type) -> Any:
@@ -272,3 +280,19 @@ def adopt_function_state(fn: FunctionType, state: tuple[dict[str, object], dict[
 def _note_half_imported(module_name: str | None) -> None:
     if module_name and module_name != "__main__" and module_name not in sys.modules:
         codec.half_imported.add(module_name)
+
+
+def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> object:
+    """
+    Wrap a function that came by value in a cache of this process.
+
+    Args:
+        wrapped: The function.
+        parameters: What `functools.lru_cache` was given.
+
+    Returns:
+        The wrapper; the same one for the same function, with what it has cached.
+    """
+    if wrapped not in _cached:
+        _cached[wrapped] = functools.lru_cache(**parameters)(wrapped)
+    return _cached[wrapped]

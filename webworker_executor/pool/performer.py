@@ -1,0 +1,154 @@
+"""
+The performer: it does what the scheduler decided, in the order it was decided.
+
+Called under the pool's lock, in whatever thread stands there; so a task is written to its worker's
+socket by the very call of ``submit``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.pool import broken
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.future import FailureAnswer
+from webworker_executor.rules import action as do
+from webworker_executor.rules.task import CANCELLED, DONE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.pool.broken import Breakage
+    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.promises import Promises
+    from webworker_executor.pool.steps import Steps
+    from webworker_executor.rules.scheduler import Scheduler
+    from webworker_executor.rules.task import Task
+    from webworker_executor.rules.worker import Worker
+
+
+class Performer:
+    """
+    Performs the actions of one pool.
+
+    Args:
+        scheduler: Who decides, and is told when a future was cancelled at the hand-over.
+        promises: The unresolved calls.
+        crew: The processes.
+        breakage: What broke the pool, if anything did.
+        steps: Where events go that performing gives rise to.
+        on_broken: Called when nothing will be taken any more.
+        on_stopped: Called when the last worker has left and none will come.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        promises: Promises,
+        crew: Crew,
+        breakage: Breakage,
+        steps: Steps[do.Actions],
+        on_broken: Callable[[], object],
+        on_stopped: Callable[[], object],
+    ) -> None:
+        self._scheduler = scheduler
+        self._promises = promises
+        self._crew = crew
+        self._breakage = breakage
+        self._steps = steps
+        self._on_broken = on_broken
+        self._agenda: deque[do.Action] = deque()
+        self._is_performing = False
+        self._performers: dict[type, Callable[[Any], None]] = {
+            do.Send: self._send,
+            do.Start: lambda action: crew.start(action.worker),
+            do.Recall: lambda action: crew.recall(action.worker, action.count),
+            do.Retire: lambda action: crew.retire(action.worker),
+            do.Fail: lambda action: self._fail(action.task, action.worker),
+            do.Cancel: lambda action: promises.cancel(action.tasks),
+            do.Break: self._break,
+            do.Alarm: lambda action: crew.call_at(action.at, self._ring),
+            do.Stopped: lambda _: crew.close(on_stopped),
+        }
+
+    def perform(self, actions: do.Actions) -> None:
+        """
+        Perform actions, and those that performing them asks for, in the order they were asked for.
+
+        A nested call only adds to the agenda: what the outer one has not come to was decided first.
+        """
+        agenda = self._agenda
+        agenda.extend(actions)
+        if self._is_performing:
+            return
+        self._is_performing = True
+        try:
+            while agenda:
+                action = agenda.popleft()
+                self._performers[type(action)](action)
+        finally:
+            self._is_performing = False
+
+    def recover(self, answered: set[int]) -> None:
+        """
+        Build the scheduler's queues anew after a torn step.
+
+        Two things are exact at every instant: the table of calls, and what was given to a link.
+
+        Args:
+            answered: The tasks whose answers are still in the inbox.
+        """
+        self._agenda.clear()
+        for worker, process in self._crew.processes.items():
+            if process.is_open:
+                worker.inflight = deque(
+                    task for task in worker.inflight if isinstance(task, Call) and task.is_posted
+                )
+        for call in self._promises.in_order():
+            if call.state is CANCELLED:
+                self._promises.cancel([call])
+            elif call.state is DONE and call.ident not in answered and call.worker is not None:
+                self._fail(call, call.worker)
+        self.perform(self._scheduler.recover(self._promises.in_order()))
+        self._crew.flush_all()
+
+    def _send(self, action: do.Send) -> None:
+        process = self._crew.processes.get(action.worker)
+        dropped = []
+        for task in action.tasks:
+            assert isinstance(task, Call)
+            if not task.future._claim():
+                dropped.append(task)
+            elif process is not None:
+                process.post(task)
+        if process is not None:
+            process.flush()
+        for task in dropped:
+            self._promises.calls.pop(task.ident, None)
+            self.perform(self._scheduler.task_dropped(action.worker, task))
+
+    def _fail(self, task: Task, worker: Worker) -> None:
+        assert isinstance(task, Call)
+        process = self._crew.processes.get(worker)
+        child = None if process is None else process.child
+        error = broken.crashed(
+            worker.slot,
+            None if child is None else child.pid,
+            None if child is None else child.exitcode,
+            task.fn_name,
+            "" if process is None else process.why,
+        )
+        self._promises.fail(task, error)
+
+    def _break(self, action: do.Break) -> None:
+        self._breakage.note_action(action.worker is not None)
+        self._on_broken()
+        self._promises.fail_all(FailureAnswer(self._breakage.error_of_task))
+        self._crew.end_all()
+        # Nothing will ever be submitted again, so that the last worker's end is the pool's.
+        self._steps.inbox.append((self._scheduler.shutdown, ()))
+
+    def _ring(self) -> None:
+        self._steps.bring(self._scheduler.clock, time.monotonic())

@@ -1,0 +1,202 @@
+"""
+Reports: what processes do, brought to the scheduler. All of it is heard on the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from webworker_executor.errors import WorkerStartError
+from webworker_executor.pool import broken
+from webworker_executor.pool.answer import failure_opener, read_answer
+from webworker_executor.pool.call import Call
+from webworker_executor.rules.machine import InvalidTransition
+from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Unknown
+from webworker_executor.rules.task import DONE
+from webworker_executor.rules.worker import STARTING
+from webworker_executor.wire import frame as wire
+from webworker_executor.wire.frame import ANSWER_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from webworker_executor.pool.broken import Breakage
+    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.performer import Performer
+    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.pool.promises import Promises
+    from webworker_executor.pool.steps import Steps
+    from webworker_executor.rules import action as do
+    from webworker_executor.rules.scheduler import Scheduler
+    from webworker_executor.rules.task import Task
+    from webworker_executor.web.worker import Worker
+    from webworker_executor.wire.frame import Frame
+
+# The system had no room for a process just now; it may have some soon.
+_TRANSIENT = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC}
+_IDENT = struct.Struct(">Q")
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+class Reports:
+    """
+    Hears the processes of one pool.
+
+    Args:
+        scheduler: Who is told.
+        promises: The unresolved calls.
+        crew: The processes.
+        breakage: Where the cause is noted when the pool breaks.
+        steps: Where events go.
+        performer: Who performs, where the order matters.
+        workers: The raw channels, by place.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        promises: Promises,
+        crew: Crew,
+        breakage: Breakage,
+        steps: Steps[do.Actions],
+        performer: Performer,
+        workers: Sequence[Worker],
+    ) -> None:
+        self._scheduler = scheduler
+        self._promises = promises
+        self._crew = crew
+        self._breakage = breakage
+        self._steps = steps
+        self._performer = performer
+        self._workers = workers
+
+    def break_(self, text: str, cause: Callable[[], BaseException | None] = lambda: None) -> None:
+        """Fail everything and take nothing more; the cause is made by who looks at it."""
+        self._steps.bring(self._broken, text, cause)
+
+    def _broken(self, text: str, cause: Callable[[], BaseException | None]) -> do.Actions:
+        self._breakage.note(text, cause)
+        return self._scheduler.break_(text)
+
+    def answered_in(self, inbox: Sequence[tuple[object, tuple[object, ...]]]) -> set[int]:
+        """Return the tasks whose answers are among these events."""
+        return {args[1].ident for event, args in inbox if event == self._answered}  # type: ignore[attr-defined]  # a frame
+
+    def launched(self, process: WorkerProcess) -> None:
+        """Hear that a process exists, or will."""
+        self._steps.bring(self._opened, process)
+
+    def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
+        """Hear that a process could not be created."""
+        self._breakage.last_error = error
+        _log.warning("a worker could not be started: %s", error)
+        self._steps.bring(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
+
+    def received(self, process: WorkerProcess, frame: Frame) -> None:
+        """Take a frame from a worker."""
+        kind = frame.kind
+        if kind == wire.RESULT or kind == wire.RAISE:
+            self._steps.bring(self._answered, process, frame)
+        elif kind == wire.MESSAGE:
+            self._workers[process.worker.slot]._arrive(frame)
+        elif kind == wire.READY:
+            self._steps.bring(self._readied, process)
+        elif kind == wire.RETURNED:
+            self._steps.bring(self._returned, process, frame)
+        elif kind == wire.LOAD_ERROR:
+            self.break_(broken.INITIALIZER_FAILED, failure_opener(bytes(frame.payload)))
+
+    def exited(self, process: WorkerProcess) -> None:
+        """Hear that a worker is dead and that all it wrote has been received."""
+        self._steps.bring(self._buried, process)
+
+    def _opened(self, process: WorkerProcess) -> do.Actions:
+        self._crew.opened(process)
+        return ()
+
+    def _unborn(self, process: WorkerProcess, is_transient: bool) -> do.Actions:
+        self._crew.forget(process)
+        return self._scheduler.start_failed(
+            process.worker, time.monotonic(), transient=is_transient
+        )
+
+    def _readied(self, process: WorkerProcess) -> do.Actions:
+        try:
+            return self._scheduler.worker_ready(process.worker)
+        except InvalidTransition:
+            process.kill("it said twice that it was ready")
+            return ()
+
+    def _answered(self, process: WorkerProcess, frame: Frame) -> do.Actions:
+        call = self._promises.calls.get(frame.ident)
+        if call is None or len(frame.payload) < ANSWER_PREFIX.size:
+            if not self._breakage.is_broken:
+                process.kill("it answered a task that it was not given")
+            return ()
+        (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
+        try:
+            actions: do.Actions = ()
+            # After a torn step the answer comes here a second time.
+            if call.state is not DONE:
+                actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
+        except ProtocolViolation as error:
+            process.kill(str(error))
+            return ()
+        # The next task is on its way before anybody is told of this one.
+        if actions:
+            self._performer.perform(actions)
+        del self._promises.calls[frame.ident]
+        call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
+        return ()
+
+    def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
+        idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]
+        for ident in idents:
+            call = self._promises.calls.get(ident)
+            if call is not None:
+                call.is_posted = False
+        try:
+            return self._scheduler.tasks_returned(process.worker, idents)
+        except ProtocolViolation as error:
+            process.kill(str(error))
+            return ()
+
+    def _buried(self, process: WorkerProcess) -> do.Actions:
+        worker = process.worker
+        if worker.state is STARTING:
+            code = None if process.child is None else process.child.exitcode
+            self._breakage.last_error = WorkerStartError(
+                f"worker {worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before it "
+                "was ready"
+            )
+            _log.warning("%s", self._breakage.last_error)
+        begun = self._begun(process)
+        for task in worker.inflight:
+            assert isinstance(task, Call)
+            task.is_posted = False
+        self._performer.perform(
+            self._scheduler.worker_exited(
+                worker,
+                begun,
+                time.monotonic(),
+                asked=process.is_asked_to_stop,
+                transient=process.was_killed,
+            )
+        )
+        self._crew.forget(process)
+        return ()
+
+    def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
+        ident = process.begun()
+        if ident is None:
+            return UNKNOWN
+        call = self._promises.calls.get(ident)
+        if call is not None and call.worker is process.worker:
+            return call
+        # If it died while it was receiving the first task, that may be what killed it.
+        return UNKNOWN if process.died_receiving else None
