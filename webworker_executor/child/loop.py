@@ -36,6 +36,7 @@ from webworker_executor.wire.frame import (
     MESSAGE,
     RAISE,
     READY,
+    REJECT,
     RESULT,
     RETURNED,
     TO_WORKER,
@@ -247,6 +248,8 @@ class Loop:
         if self._ledger is not None:
             LEDGER_IDENT.pack_into(self._ledger, self._ledger_at, ident)
         started = perf_counter()
+        # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
+        failed = REJECT
         try:
             self.is_running_task = True
             try:
@@ -255,6 +258,7 @@ class Loop:
                 fn, args, kwargs, context = unpack_call(
                     shape, frame.payload[CALL_PREFIX.size :], frame.buffers, definition
                 )
+                failed = RAISE
                 # Only the task itself may keep what it was given.
                 frame.payload, frame.buffers = b"", ()
                 if context is None:
@@ -268,7 +272,7 @@ class Loop:
                 self.is_running_task = False
             kind, payload, buffers = RESULT, packed.payload, packed.buffers
         except BaseException as exc:
-            kind, payload, buffers = RAISE, self._failure(exc), []
+            kind, payload, buffers = failed, self._failure(exc), []
         self.end_copy()
         seconds = perf_counter() - started
         prefix = ANSWER_PREFIX.pack(min(int(seconds * 1e6), MAX_MICROSECONDS))
@@ -322,12 +326,21 @@ def main(
 def _take_interrupts_only_in_tasks(loop: Loop) -> None:
     import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 
-    def interrupt(number: int, frame: object) -> None:
+    def default_int_handler(number: int, frame: object) -> None:
         # Between tasks the loop has half a frame in its hands.
         if loop.is_running_task:
             raise KeyboardInterrupt
 
-    _signal.signal(_signal.SIGINT, interrupt)
+    # In a worker it is *the* default handler: asyncio and others look whether it is in place, and
+    # a task that returns it names the host's own.
+    default_int_handler.__module__, default_int_handler.__qualname__ = (
+        "_signal",
+        "default_int_handler",
+    )
+    for module in (_signal, sys.modules.get("signal")):
+        if module is not None:
+            vars(module)["default_int_handler"] = default_int_handler
+    _signal.signal(_signal.SIGINT, default_int_handler)
 
 
 def _receive_fds(control: _socket.socket, count: int) -> list[int]:

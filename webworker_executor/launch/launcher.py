@@ -166,6 +166,14 @@ class Child:
             os.close(pidfd)
         return True
 
+    def is_alive(self) -> bool:
+        """Whether its end has not been seen yet."""
+        return not self.ended.is_set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until its end has been seen, at most ``timeout`` seconds."""
+        self.ended.wait(timeout)
+
     def send_signal(self, number: int) -> None:
         """Send a signal; nothing happens when the process has ended."""
         if self.ended.is_set():

@@ -30,12 +30,10 @@ if TYPE_CHECKING:
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Descriptors that the program made inheritable are not for the worker. The package is found where
-# the host found it. The empty entry of `-c` goes first: a file of the current directory must not
-# be taken for a module of the standard library. The program's own sys.path follows with the first
-# frame.
+# the host found it; the program's own sys.path follows with the first frame.
 _BOOTSTRAP = (
     "import sys, posix; posix.closerange(6, 1 << 20); "
-    "sys.path[:] = [{root!r}, *filter(None, sys.path)]; "
+    "sys.path.insert(0, {root!r}); "
     "from webworker_executor.child.{module} import {function}; {function}({host})"
 )
 
@@ -102,7 +100,9 @@ def spawn_interpreter(spec: WorkerSpec, module: str, function: str) -> int:
         actions.append((os.POSIX_SPAWN_OPEN, LEDGER_FD, os.devnull, os.O_RDONLY, 0))
     return os.posix_spawn(
         executable,
-        [executable, *interpreter_flags(), "-c", code],
+        # -P: with a current directory on the path, a file in it would be taken for a module of the
+        # standard library, and Python 3.13 stumbles (SystemError) where that directory is deleted.
+        [executable, *interpreter_flags(), "-P", "-c", code],
         os.environ if spec.environ is None else spec.environ,
         file_actions=actions,
         setpgroup=0,

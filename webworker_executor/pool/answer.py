@@ -11,7 +11,7 @@ from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import ANSWER_PREFIX, RAISE, Frame
+from webworker_executor.wire.frame import ANSWER_PREFIX, RESULT, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
     Return what a future is to hold for the frame of an answer.
 
     Args:
-        frame: A ``RESULT`` or ``RAISE``.
+        frame: A ``RESULT``, ``RAISE`` or ``REJECT``.
         breakable: The pool, if it is to break when the value does not unpack.
     """
     # Copied out, so that a small answer does not keep alive all that came in the same read.
     payload, buffers = bytes(frame.payload[ANSWER_PREFIX.size :]), frame.buffers
-    if frame.kind == RAISE:
+    if frame.kind != RESULT:
         return FailureAnswer(functools.partial(unpack_failure, payload))
     if payload == _NONE:
         return None

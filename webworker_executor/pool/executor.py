@@ -141,6 +141,9 @@ class WebWorkerExecutor(Executor):
             self._open()
         try:
             call = Call(pool.next_ident(), fn, args, kwargs)
+        except KeyboardInterrupt:
+            # Ctrl-C while the arguments are packed is meant for the program.
+            raise
         except BaseException as error:
             pool.want_worker()
             return fail_packing(error)

@@ -167,8 +167,10 @@ class Pool:
         """Take no more tasks; workers leave when all is done. Returns at once."""
         if self._is_foreign:
             return
-        self.is_shut = True
-        self.is_open = False
+        with self._steps.lock:
+            # Together, so that no task slips in between: see `open`.
+            self.is_shut = True
+            self.is_open = False
         self._steps.bring(self._shut, cancel)
 
     def abandon(self) -> None:
@@ -200,6 +202,7 @@ class Pool:
         except KeyboardInterrupt:
             self.abandon()
             self.wait()
+            raise
 
     def disown_after_fork(self) -> None:
         """In a forked child: refuse everything, and let nobody wait for ever."""

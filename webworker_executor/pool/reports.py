@@ -100,7 +100,7 @@ class Reports:
     def received(self, process: WorkerProcess, frame: Frame) -> None:
         """Take a frame from a worker."""
         kind = frame.kind
-        if kind == wire.RESULT or kind == wire.RAISE:
+        if kind == wire.RESULT or kind == wire.RAISE or kind == wire.REJECT:
             self._steps.bring(self._answered, process, frame)
         elif kind == wire.MESSAGE:
             self._workers[process.worker.slot]._arrive(frame)
@@ -150,6 +150,9 @@ class Reports:
         # The next task is on its way before anybody is told of this one.
         if actions:
             self._performer.perform(actions)
+        if frame.kind == wire.REJECT and self._breakage.on_crash:
+            self.break_(broken.SUBMIT_TO_BROKEN)
+            return ()
         del self._promises.calls[frame.ident]
         call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
         return ()

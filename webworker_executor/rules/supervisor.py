@@ -60,7 +60,7 @@ class Supervisor(Assignment):
         Start a worker though there is no task for it.
 
         Args:
-            slot: The place that must be taken; None for any, if no worker is without work.
+            slot: The place that must be taken; None for any, if no worker that is up is idle.
 
         Returns:
             What to do; nothing if the pool is shutting down.
@@ -76,7 +76,7 @@ class Supervisor(Assignment):
             return ()
         free = self._roster.free_slots()
         if slot is None:
-            if self._idle or self._roster.fresh:
+            if self._idle:
                 return ()
             self._wanted.update(free[:1])
         elif slot in free:
