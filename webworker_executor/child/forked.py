@@ -5,6 +5,7 @@ Become a worker in a process that was forked: shake off what belongs to the proc
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import signal
 import sys
@@ -37,12 +38,16 @@ def become_worker(
     """
     # Handlers that the program registered for its own exit are not the worker's to run.
     atexit._clear()
-    threading.main_thread().name = "MainThread"
+    main = threading.main_thread()
+    main.name = "MainThread"
+    # What was the host's I/O thread is a daemon, and every thread that a task starts would be one.
+    main._daemonic = False  # type: ignore[attr-defined]  # `daemon` cannot be set on a running thread
     # A loop of the program (asyncio's, say) must not be woken by this process's signals.
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    _forget_imports_under_way()
     codec.after_fork()
     status = 1
     try:
@@ -59,3 +64,18 @@ def become_worker(
             except (AttributeError, OSError, ValueError):
                 continue
         os._exit(status)
+
+
+def _forget_imports_under_way() -> None:
+    """
+    Let this process import what another thread was importing when it was forked.
+
+    That thread is not here, but the lock of the module is, held for ever; and so is the module,
+    half made. What is ours is made anew. A module of the program stays as it is, for its body may
+    be what submits the task.
+    """
+    vars(importlib._bootstrap)["_module_locks"].clear()
+    for name, module in list(sys.modules.items()):
+        is_half_made = getattr(getattr(module, "__spec__", None), "_initializing", False)
+        if is_half_made and name.partition(".")[0] in {"webworker_executor", "cloudpickle"}:
+            del sys.modules[name]

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 READ_NBYTES = 65536
-LARGE_READ_NBYTES = 1 << 20
 LEDGER_ENTRY_NBYTES = 64
 LEDGER_IDENT = Struct("=Q")
 IDENT = Struct(">Q")
@@ -108,20 +107,26 @@ class Loop:
                         self._read(0)
 
     def _read(self, flags: int) -> None:
-        nbytes = LARGE_READ_NBYTES if self._decoder.missing_nbytes else READ_NBYTES
+        decoder = self._decoder
+        vacancy = decoder.vacancy()
         try:
-            data = self._data.recv(nbytes, flags)
+            if vacancy is None:
+                data = self._data.recv(READ_NBYTES, flags)
+                frames = decoder.feed(data) if data else None
+            else:
+                with vacancy:
+                    nbytes = self._data.recv_into(vacancy, 0, flags)
+                frames = decoder.filled(nbytes) if nbytes else None
         except BlockingIOError:
-            if flags:
-                return
-            # A task made the socket non-blocking.
-            self._data.setblocking(True)
+            if not flags:
+                # A task made the socket non-blocking.
+                self._data.setblocking(True)
             return
-        if not data:
+        if frames is None:
             posix._exit(1)
-        self._todo.extend(self._decoder.feed(data))
-        if self._decoder.error is not None:
-            raise self._decoder.error
+        self._todo.extend(frames)
+        if decoder.error is not None:
+            raise decoder.error
 
     def give_back(self, count: int) -> None:
         """Return up to ``count`` tasks from the end of the queue; on the control thread."""

@@ -75,6 +75,8 @@ class ForkLauncher:
             try:
                 leave_the_terminal()
                 self._entry(host, spec.data, spec.control, spec.ledger, spec.inherited)
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
             finally:
                 # Whatever happens, the copy never runs on as the program.
                 os._exit(70)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 READ_WRITE = READ | WRITE
 READ_NBYTES = 65536
-LARGE_READ_NBYTES = 1 << 20
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
 GATHERED_NBYTES = 1 << 18
@@ -77,6 +76,8 @@ class Link:
         self._is_closed = False
         self._is_broken = False
         self._outbox: deque[tuple[int, Sequence[bytes | memoryview]]] = deque()  # (size, parts)
+        # Queue a frame as `post` does, by a single function of C.
+        self.append = self._outbox.append
         self._base = 0  # where in the stream the outbox begins
         self._written = 0  # how much of the stream the kernel has taken
         self._counts: deque[int] = deque()  # taken since, not yet added up
@@ -103,15 +104,23 @@ class Link:
                 and self._written + sum(self._counts) > self._base
             )
 
+    def entry(
+        self, parts: Sequence[bytes | memoryview]
+    ) -> tuple[int, Sequence[bytes | memoryview]]:
+        """Return what ``append`` takes for a frame."""
+        return sum(map(len, parts)), parts
+
     def post(self, parts: Sequence[bytes | memoryview]) -> None:
         """Queue the parts of one frame; after ``close`` or the end of the stream, discard them."""
         if self._is_closed or self._is_broken:
             return
         # One append for the whole frame: nothing can come between its parts.
-        self._outbox.append((sum(map(len, parts)), parts))
+        self.append(self.entry(parts))
 
     def flush(self) -> None:
         """Write what the kernel takes now; the reactor writes the rest when there is room."""
+        if self._is_closed:
+            return
         with self._lock:
             if self._is_flushing or self._is_closed:
                 return
@@ -206,19 +215,13 @@ class Link:
         while n_reads is None or n_reads > 0:
             if self._is_closed:
                 return
-            nbytes = LARGE_READ_NBYTES if self._decoder.missing_nbytes else READ_NBYTES
             try:
-                data = self._socket.recv(nbytes)
+                frames = self._receive()
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:
-                # ECONNRESET: the other side left without reading all. What it wrote has been read.
-                data = b""
-            if not data:
+            except EOFError:
                 self._end(None)
                 return
-            try:
-                frames = self._decoder.feed(data)
             except (MalformedFrame, MemoryError) as error:
                 self._end(error)
                 return
@@ -230,9 +233,25 @@ class Link:
                 self._end(self._decoder.error)
                 return
             if n_reads is not None:
-                if len(data) < nbytes:
-                    return
                 n_reads -= 1
+
+    def _receive(self) -> list[Frame]:
+        """Read once; raises ``EOFError`` at the end of the stream."""
+        vacancy = self._decoder.vacancy()
+        try:
+            if vacancy is None:
+                data = self._socket.recv(READ_NBYTES)
+                if data:
+                    return self._decoder.feed(data)
+            else:
+                with vacancy:
+                    nbytes = self._socket.recv_into(vacancy)
+                if nbytes:
+                    return self._decoder.filled(nbytes)
+        except ConnectionError:
+            # The other side left without reading all. What it wrote has been read.
+            raise EOFError from None
+        raise EOFError
 
     def _end(self, error: Exception | None) -> None:
         if not self._is_closed:
@@ -241,6 +260,8 @@ class Link:
 
     def close(self) -> None:
         """Close the socket and forget what was not written; closing twice is fine."""
+        if self._is_closed:
+            return
         with self._lock:
             if self._is_closed:
                 return

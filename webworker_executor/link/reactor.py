@@ -49,7 +49,6 @@ class Reactor:
 
     Raises:
         OSError: No descriptor is left for the epoll set; nothing stays open.
-        RuntimeError: No thread can be started.
     """
 
     def __init__(self) -> None:
@@ -66,13 +65,24 @@ class Reactor:
         except BaseException:
             self._epoll.close()
             raise
-        self.thread = threading.Thread(target=self._run, name="webworker-reactor", daemon=True)
         try:
             self._epoll.register(self._wakeup, READ)
-            self.thread.start()
         except BaseException:
             self._close()
             raise
+        self.thread = threading.Thread(target=self._run, name="webworker-reactor", daemon=True)
+
+    def start(self) -> None:
+        """
+        Start the thread, unless it has been started.
+
+        Apart from the making of the object, so that whoever makes it has it in hand when a signal
+        handler raises in here; then it can be called again.
+
+        Raises:
+            RuntimeError: No thread can be started; the descriptors are closed.
+        """
+        start_once(self.thread, self._close)
 
     @property
     def is_current_thread(self) -> bool:
@@ -178,3 +188,21 @@ class Reactor:
             call(*args)
         except Exception:
             _log.exception("a call on the reactor failed")
+
+
+def start_once(thread: threading.Thread, on_failure: Callable[[], object]) -> None:
+    """
+    Start a thread, unless that has been done, or was being done when a signal handler raised.
+
+    Raises:
+        RuntimeError: No thread can be started; ``on_failure`` has been called.
+    """
+    if thread.ident is not None:
+        return
+    try:
+        thread.start()
+    except RuntimeError:
+        # "threads can only be started once" when it is just coming up.
+        if not thread.is_alive():
+            on_failure()
+            raise

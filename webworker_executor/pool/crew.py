@@ -45,12 +45,19 @@ class Crew:
         self._messages: dict[int, list[list[bytes | memoryview]]] = {}
         self._reactor: Reactor | None = None
         self._news: News | None = None
+        self._is_open = False
         self._ledger: Ledger | None = None
 
-    def open(self, reactor: Reactor, news: News) -> None:
-        """Get ready to start processes, which tell ``news`` what they do."""
+    def serve(self, reactor: Reactor, news: News) -> None:
+        """Name the I/O thread, and who is told what processes do."""
         self._reactor = reactor
         self._news = news
+
+    def _open(self, reactor: Reactor) -> None:
+        # On the reactor's thread, with the first process: no signal handler can come between.
+        if self._is_open:
+            return
+        self._is_open = True
         self.birth.launcher.open(reactor)
         try:
             # One that leaves and its replacement live side by side for a while.
@@ -67,10 +74,10 @@ class Crew:
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
-        if self._reactor is None:
-            on_closed()
+        if self._is_open:
+            self._on_reactor().call_soon(lambda: self.birth.launcher.close(on_closed))
         else:
-            self._reactor.call_soon(lambda: self.birth.launcher.close(on_closed))
+            on_closed()
 
     def start(self, worker: Worker) -> None:
         """Start a process for a worker, on the reactor; once only."""
@@ -80,7 +87,24 @@ class Crew:
         assert self._news is not None
         process = WorkerProcess(worker, self._news, reactor)
         self.processes[worker] = process
-        reactor.call_soon(lambda: process.launch(self.birth, self._ledger))
+        reactor.call_soon(lambda: self._launch(process, reactor))
+
+    def _launch(self, process: WorkerProcess, reactor: Reactor) -> None:
+        self._open(reactor)
+        process.launch(self.birth, self._ledger)
+
+    @property
+    def is_starting_all(self) -> bool:
+        """Whether workers are being forked, which cannot be done any more when the program ends."""
+        if not self.birth.launcher.starts_all_at_once:
+            return False
+        return not all(process.started.is_set() for process in tuple(self.processes.values()))
+
+    def wait_until_started(self) -> None:
+        """Wait for the processes being started."""
+        if not self._on_reactor().is_current_thread:
+            for process in list(self.processes.values()):
+                process.started.wait(_START_SECONDS)
 
     def opened(self, process: WorkerProcess) -> None:
         """Send a process that now has a link what waited for it."""

@@ -152,6 +152,9 @@ class WorkerFuture(Future[Any]):
         error: BaseException | None = None
         try:
             value = answer.open()
+        except KeyboardInterrupt:
+            # The program's own Ctrl-C; the answer stays as it is.
+            raise
         except BaseException as exc:
             error = exc
         if isinstance(answer, FailureAnswer):
@@ -181,14 +184,19 @@ class WorkerFuture(Future[Any]):
     def _cancel_by_owner(self) -> None:
         """Cancel without running callbacks here."""
         with self._condition:
+            # One that its user has cancelled has run its callbacks, or is running them.
+            was_pending = self._state == PENDING
             if self._state in {PENDING, CANCELLED}:
                 self._notify_cancelled()
-        self._settled()
+        if was_pending:
+            self._settled()
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve; nothing happens if it is resolved or cancelled already."""
         with self._condition:
             if self._state not in {PENDING, RUNNING}:
+                # Once more, in case a signal handler raised before the first time was through.
+                self._condition.notify_all()
                 return
             self._result = result
             self._exception = exception

@@ -91,14 +91,11 @@ class Performer:
         finally:
             self._is_performing = False
 
-    def recover(self, answered: set[int]) -> None:
+    def recover(self) -> None:
         """
         Build the scheduler's queues anew after a torn step.
 
         Two things are exact at every instant: the table of calls, and what was given to a link.
-
-        Args:
-            answered: The tasks whose answers are still in the inbox.
         """
         self._agenda.clear()
         for worker, process in self._crew.processes.items():
@@ -109,8 +106,9 @@ class Performer:
         for call in self._promises.in_order():
             if call.state is CANCELLED:
                 self._promises.cancel([call])
-            elif call.state is DONE and call.ident not in answered and call.worker is not None:
-                self._fail(call, call.worker)
+            elif call.state is DONE:
+                # Only a pool that breaks settles a task on a thread that can be torn.
+                self._promises.fail(call, self._breakage.error_of_task())
         self.perform(self._scheduler.recover(self._promises.in_order()))
         self._crew.flush_all()
 

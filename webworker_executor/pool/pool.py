@@ -104,10 +104,11 @@ class Pool:
                 raise self.breakage.error_of_submit()
             if self.is_shut:
                 raise RuntimeError(broken.AFTER_SHUTDOWN)
-            if self._reactor is None:
-                self._reactor, self._events = host.acquire(self)
-                self.promises.run_callbacks_on(self._events)
-                self.crew.open(self._reactor, self._reports)
+            # Each step here may be done again if a signal handler raises before the next.
+            reactor, events = host.acquire(self)
+            self._reactor, self._events = reactor, events
+            self.promises.run_callbacks_on(events)
+            self.crew.serve(reactor, self._reports)
             self.is_open = True
 
     def next_ident(self) -> int:
@@ -122,14 +123,11 @@ class Pool:
                 self.open()
             call.future._owner = self
             call.future._task = call
-            try:
-                # In the table first: whatever happens to the step, the call is not lost.
-                self.promises.calls[call.ident] = call
-                steps.inbox.append((self._scheduler.submitted, (call,)))
-            except BaseException:
-                steps.tear()
-                raise
-            steps.run()
+            # In the table first: whatever happens to the step, the call is not lost.
+            self.promises.calls[call.ident] = call
+            steps.bring(self._scheduler.submitted, call)
+        if self.crew.is_starting_all:
+            self.crew.wait_until_started()
 
     def want_worker(self, slot: int | None = None) -> None:
         """Start a worker though there is no task for it."""
@@ -228,7 +226,7 @@ class Pool:
         others = [item for item in inbox if item[0] != self._scheduler.submitted]
         inbox.clear()
         inbox.extend(others)
-        self._performer.recover(self._reports.answered_in(others))
+        self._performer.recover()
 
     def _shut(self, cancel: bool) -> do.Actions:
         return self._scheduler.shutdown(cancel=cancel)

@@ -120,7 +120,8 @@ class WorkerProcess:
         """Start the process; the pool hears how that went."""
         try:
             self._launch(birth, ledger)
-        except (OSError, MemoryError) as error:
+        except Exception as error:
+            # Also what Python says while it exits, such as "can't fork at interpreter shutdown".
             self.failed(error)
 
     def _launch(self, birth: Birth, ledger: Ledger | None) -> None:
@@ -232,8 +233,10 @@ class WorkerProcess:
             link.post(encode(DEFINE, definition.ident, definition.payload))
             # Posted twice does no harm; noted before it was posted would.
             self._definitions.add(definition.ident)
-        link.post(call.parts)
+        entry = link.entry(call.parts)
+        # Stored in one breath with the append, so that the flag is right at every instant.
         call.is_posted = True
+        link.append(entry)
 
     def flush(self) -> None:
         """Send what was posted. Any thread."""

@@ -45,22 +45,26 @@ class Promises:
 
     def fail(self, task: Task, error: BaseException) -> None:
         """Resolve a future with an error."""
-        call = self.calls.pop(task.ident, None)
+        call = self.calls.get(task.ident)
         if call is not None:
+            # Out of the table only afterwards: after a tear it is found there.
             call.future._finish(None, error)
+            self.calls.pop(task.ident, None)
 
     def cancel(self, tasks: Iterable[Task]) -> None:
         """Cancel calls that never ran, and wake who waits for them."""
         for task in tasks:
-            call = self.calls.pop(task.ident, None)
+            call = self.calls.get(task.ident)
             if call is not None:
                 call.future._cancel_by_owner()
+                self.calls.pop(task.ident, None)
 
     def fail_all(self, answer: FailureAnswer) -> None:
         """Resolve every future with the same answer, which makes a new error for each."""
         while self.calls:
-            call = self.calls.pop(next(iter(self.calls)))
+            ident, call = next(iter(self.calls.items()))
             call.future._finish(answer)
+            self.calls.pop(ident, None)
 
     def call_back(self, call: Callable[[], object]) -> None:
         """Run a user's code on the events thread; ``wait_for_callbacks`` waits for it."""

@@ -16,7 +16,6 @@ from webworker_executor.pool.answer import failure_opener, read_answer
 from webworker_executor.pool.call import Call
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Unknown
-from webworker_executor.rules.task import DONE
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX
@@ -83,37 +82,33 @@ class Reports:
         self._breakage.note(text, cause)
         return self._scheduler.break_(text)
 
-    def answered_in(self, inbox: Sequence[tuple[object, tuple[object, ...]]]) -> set[int]:
-        """Return the tasks whose answers are among these events."""
-        return {args[1].ident for event, args in inbox if event == self._answered}  # type: ignore[attr-defined]  # a frame
-
     def launched(self, process: WorkerProcess) -> None:
         """Hear that a process exists, or will."""
-        self._steps.bring(self._opened, process)
+        self._steps.apply(self._opened, process)
 
     def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
         """Hear that a process could not be created."""
         self._breakage.last_error = error
         _log.warning("a worker could not be started: %s", error)
-        self._steps.bring(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
+        self._steps.apply(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
 
     def received(self, process: WorkerProcess, frame: Frame) -> None:
         """Take a frame from a worker."""
         kind = frame.kind
         if kind == wire.RESULT or kind == wire.RAISE or kind == wire.REJECT:
-            self._steps.bring(self._answered, process, frame)
+            self._steps.apply(self._answered, process, frame)
         elif kind == wire.MESSAGE:
             self._workers[process.worker.slot]._arrive(frame)
         elif kind == wire.READY:
-            self._steps.bring(self._readied, process)
+            self._steps.apply(self._readied, process)
         elif kind == wire.RETURNED:
-            self._steps.bring(self._returned, process, frame)
+            self._steps.apply(self._returned, process, frame)
         elif kind == wire.LOAD_ERROR:
             self.break_(broken.INITIALIZER_FAILED, failure_opener(bytes(frame.payload)))
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""
-        self._steps.bring(self._buried, process)
+        self._steps.apply(self._buried, process)
 
     def _opened(self, process: WorkerProcess) -> do.Actions:
         self._crew.opened(process)
@@ -140,10 +135,7 @@ class Reports:
             return ()
         (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
         try:
-            actions: do.Actions = ()
-            # After a torn step the answer comes here a second time.
-            if call.state is not DONE:
-                actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
+            actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
         except ProtocolViolation as error:
             process.kill(str(error))
             return ()

@@ -49,12 +49,41 @@ class Steps(Generic[Outcome]):
         self.inbox: deque[tuple[Event[Outcome], tuple[Any, ...]]] = deque()
         self._is_under_way = False
         self._is_torn = False
+        self._has_failed: tuple[Event[Outcome], tuple[Any, ...]] | None = None
         self._suspect: tuple[Event[Outcome], tuple[Any, ...]] | None = None
 
     def bring(self, event: Event[Outcome], *args: Any) -> None:
         """Apply ``event(*args)`` after all that was brought before; at once if nobody else does."""
-        self.inbox.append((event, args))
-        self.run()
+        try:
+            self.inbox.append((event, args))
+            self.run()
+        except BaseException:
+            if not self._is_torn:
+                # Torn before the step began: the event is there, and nobody looks.
+                self.tear()
+            raise
+
+    def apply(self, event: Event[Outcome], *args: Any) -> None:
+        """
+        Apply ``event(*args)`` now, in this thread and no other; for the reactor's thread.
+
+        What processes report is exact and cannot be applied twice. No signal handler runs on that
+        thread, so it is never torn there.
+        """
+        with self.lock:
+            if self._is_under_way:
+                self.inbox.append((event, args))
+                return
+            self._is_under_way = True
+            try:
+                self._mend()
+                self._do(event, args)
+                self._do_inbox()
+            except BaseException:
+                self.tear()
+                raise
+            finally:
+                self._is_under_way = False
 
     def run(self) -> None:
         """Apply what is in the inbox."""
@@ -63,29 +92,40 @@ class Steps(Generic[Outcome]):
                 return
             self._is_under_way = True
             try:
-                if self._is_torn:
-                    self._is_torn = False
-                    self._recover()
-                inbox = self.inbox
-                while inbox:
-                    # Taken out only when it is done with: after a tear it is found again.
-                    event, args = inbox[0]
-                    outcome = event(*args)
-                    if outcome:
-                        self._perform(outcome)
-                    inbox.popleft()
+                self._mend()
+                self._do_inbox()
             except BaseException:
-                self._give_up_on_the_second_time()
                 self.tear()
                 raise
             finally:
                 self._is_under_way = False
 
-    def _give_up_on_the_second_time(self) -> None:
-        # A signal handler strikes anywhere, a mistake of ours in the same event each time.
-        if self.inbox and self.inbox[0] is self._suspect:
-            self.inbox.popleft()
-        self._suspect = self.inbox[0] if self.inbox else None
+    def _mend(self) -> None:
+        if self._is_torn:
+            self._is_torn = False
+            self._recover()
+
+    def _do(self, event: Event[Outcome], args: tuple[Any, ...]) -> None:
+        outcome = event(*args)
+        if outcome:
+            self._perform(outcome)
+
+    def _do_inbox(self) -> None:
+        inbox = self.inbox
+        while inbox:
+            # Taken out only when it is done with: after a tear it is found again. But twice is
+            # enough: a handler strikes anywhere, a mistake of ours in the same event each time.
+            item = inbox[0]
+            if item is self._suspect:
+                inbox.popleft()
+                continue
+            try:
+                self._do(*item)
+            except BaseException:
+                self._suspect = item if self._has_failed is item else None
+                self._has_failed = item
+                raise
+            inbox.popleft()
 
     def tear(self) -> None:
         """Note that an exception came out of the middle of a step."""

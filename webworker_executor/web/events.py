@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from webworker_executor.link.reactor import start_once
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,7 +42,20 @@ class EventsThread:
         self._thread: threading.Thread | None = None
         self._busy_since: float | None = None
         self._is_watched = False
-        self._is_stopped = False
+
+    def start(self) -> None:
+        """
+        Start the thread, unless it has been started: when the program ends it is too late.
+
+        Raises:
+            RuntimeError: No thread can be started.
+        """
+        if self._thread is None:
+            self._thread = self._new_thread()
+        start_once(self._thread, self._reactor.stop)
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="webworker-events", daemon=True)
 
     @property
     def is_current_thread(self) -> bool:
@@ -58,7 +73,6 @@ class EventsThread:
 
     def stop(self) -> None:
         """End the thread after the calls that wait."""
-        self._is_stopped = True
         self._queue.put(None)
 
     def join(self) -> None:
@@ -86,8 +100,7 @@ class EventsThread:
         with self._lock:
             if self._thread is not None:
                 return
-            thread = threading.Thread(target=self._run, name="webworker-events", daemon=True)
-            self._thread = thread
+            thread = self._thread = self._new_thread()
         try:
             thread.start()
         except RuntimeError:

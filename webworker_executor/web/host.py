@@ -51,10 +51,21 @@ class Host:
         with self._lock:
             if self.is_exiting:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-            if self._reactor is None or self._events is None:
-                self._reactor = Reactor()
-                self._events = EventsThread(self._reactor)
-            self._users.append(user)
+            try:
+                if self._reactor is None:
+                    self._reactor = Reactor()
+                self._reactor.start()
+                if self._events is None:
+                    self._events = EventsThread(self._reactor)
+                self._events.start()
+            except RuntimeError as error:
+                # From Python 3.12 no thread can be started once the program has begun to end.
+                self._reactor = self._events = None
+                raise RuntimeError(
+                    "cannot schedule new futures after interpreter shutdown"
+                ) from error
+            if user not in self._users:
+                self._users.append(user)
             return self._reactor, self._events
 
     def release(self, user: User) -> None:
@@ -75,7 +86,9 @@ class Host:
 
     def finish_at_exit(self) -> None:
         """Run before the interpreter joins its threads: no more work, and none left undone."""
-        self.is_exiting = True
+        with self._lock:
+            # Whoever is being taken up at this moment is in the list when the lock is free.
+            self.is_exiting = True
         # The error that ended the program has been printed by now, and is kept for debuggers.
         last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         interrupted = isinstance(last, KeyboardInterrupt)

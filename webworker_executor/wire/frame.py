@@ -34,7 +34,7 @@ HELLO, READY, LOAD_ERROR = 0x01, 0x02, 0x04
 MESSAGE = 0x10
 CALL, RESULT, RAISE, REJECT = 0x20, 0x21, 0x22, 0x23
 DEFINE, RECALL, RETURNED = 0x26, 0x27, 0x28
-CLOSE, CLOSING = 0x31, 0x32
+CLOSE = 0x31
 NAMES = {
     HELLO: "HELLO",
     READY: "READY",
@@ -48,10 +48,9 @@ NAMES = {
     RECALL: "RECALL",
     RETURNED: "RETURNED",
     CLOSE: "CLOSE",
-    CLOSING: "CLOSING",
 }
 TO_WORKER = frozenset({HELLO, MESSAGE, CALL, DEFINE, RECALL, CLOSE})
-FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, RETURNED, CLOSING})
+FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, RETURNED})
 
 MORE, BUFFERS = 0x02, 0x08
 PICKLE = 2
@@ -65,6 +64,8 @@ ANSWER_PREFIX = Struct(">I")
 JOIN_NBYTES = 16384
 # A payload is cut here, because ``length`` is 32 bits wide.
 MAX_PAYLOAD_NBYTES = 1 << 30
+# Room that is made for a large frame at a time, whatever length it claims.
+GROWTH_NBYTES = 65536
 COUNT = Struct(">I")
 MAX_BUFFERS = 65536
 # What malloc aligns to: an array laid over a received buffer is as aligned as one of its own.
@@ -181,7 +182,8 @@ class FrameDecoder:
         self._prefix_nbytes = prefix_nbytes or PREFIXES
         self._partial = b""
         self._growing: bytearray | None = None
-        self._growing_nbytes = 0
+        self._growing_nbytes = 0  # how long it will be
+        self._grown_nbytes = 0  # how much of it has come
         self._pieces: bytearray | None = None
         self._pieces_of = (0, 0)  # kind and ident
         self.error: MalformedFrame | None = None
@@ -191,12 +193,45 @@ class FrameDecoder:
         """Whether every byte that came belongs to a frame that was handed out."""
         return not self._partial and self._growing is None and self._pieces is None
 
-    @property
-    def missing_nbytes(self) -> int:
-        """How many bytes the frame under way still claims; a hint for the size of a read."""
+    def vacancy(self) -> memoryview | None:
+        """
+        Return room for the next bytes of a large frame, to be read into straight from a socket.
+
+        To be released, and told of by ``filled``, before anything else is asked of the decoder.
+
+        Returns:
+            As much room as has come already, at least ``GROWTH_NBYTES``, at most what is missing;
+            ``None`` when no large frame is under way, and ``feed`` takes what comes.
+        """
         if self._growing is None:
-            return 0
-        return self._growing_nbytes - len(self._growing)
+            return None
+        have = self._grown_nbytes
+        if have == len(self._growing):
+            room = min(self._growing_nbytes - have, max(have, GROWTH_NBYTES))
+            grown = bytearray(have + room)
+            grown[:have] = self._growing
+            self._growing = grown
+        return memoryview(self._growing)[have:]
+
+    def filled(self, nbytes: int) -> list[Frame]:
+        """
+        Take note that so many bytes were read into the ``vacancy``.
+
+        Returns:
+            The frame, if it is complete now.
+
+        Raises:
+            MalformedFrame: It is complete and lies about itself.
+        """
+        frames: list[Frame] = []
+        self._grow(nbytes, frames)
+        return frames
+
+    def _grow(self, nbytes: int, frames: list[Frame]) -> None:
+        self._grown_nbytes += nbytes
+        if self._growing is not None and self._grown_nbytes == self._growing_nbytes:
+            whole, self._growing = memoryview(self._growing), None
+            self._accept(frames, HEADER.unpack_from(whole), whole[HEADER_NBYTES:])
 
     def feed(self, data: bytes) -> list[Frame]:
         """
@@ -225,14 +260,13 @@ class FrameDecoder:
 
     def _decode(self, data: bytes, frames: list[Frame]) -> None:
         position = 0
-        if self._growing is not None:
-            position = min(self._growing_nbytes - len(self._growing), len(data))
-            self._growing += memoryview(data)[:position]
-            if len(self._growing) < self._growing_nbytes:
-                return
-            whole, self._growing = memoryview(self._growing), None
-            self._accept(frames, HEADER.unpack_from(whole), whole[HEADER_NBYTES:])
-        elif self._partial:
+        while position < len(data) and (vacancy := self.vacancy()) is not None:
+            nbytes = min(len(vacancy), len(data) - position)
+            vacancy[:nbytes] = data[position : position + nbytes]
+            vacancy.release()
+            position += nbytes
+            self._grow(nbytes, frames)
+        if self._partial:
             data, self._partial = self._partial + data, b""
         view = memoryview(data)
         end = len(data)
@@ -248,6 +282,7 @@ class FrameDecoder:
             if stop > end:
                 self._growing = bytearray(view[position:])
                 self._growing_nbytes = stop - position
+                self._grown_nbytes = end - position
                 return
             if flags or self._pieces is not None:
                 self._accept(frames, header, memoryview(bytearray(view[start:stop])))
