@@ -109,6 +109,10 @@ class Pool:
             self._reactor, self._events = reactor, events
             self.promises.run_callbacks_on(events)
             self.crew.serve(reactor, self._reports)
+            if self.is_shut:
+                # By a signal handler, meanwhile. No call comes between this look and the store.
+                host.release(self)
+                raise RuntimeError(broken.AFTER_SHUTDOWN)
             self.is_open = True
 
     def next_ident(self) -> int:
@@ -125,7 +129,7 @@ class Pool:
             call.future._task = call
             # In the table first: whatever happens to the step, the call is not lost.
             self.promises.calls[call.ident] = call
-            steps.bring(self._scheduler.submitted, call)
+            steps.bring(self._take, call)
         if self.crew.is_starting_all:
             self.crew.wait_until_started()
 
@@ -223,10 +227,17 @@ class Pool:
     def _recover(self) -> None:
         # Submitted calls are in the table of promises. Any other event can be applied twice.
         inbox = self._steps.inbox
-        others = [item for item in inbox if item[0] != self._scheduler.submitted]
+        others = [item for item in inbox if item[0] != self._take]
         inbox.clear()
         inbox.extend(others)
         self._performer.recover()
+
+    def _take(self, call: Call) -> do.Actions:
+        if self._scheduler.is_stopped:
+            # A signal handler shut the pool down in the middle of this very submit.
+            self.promises.fail(call, RuntimeError(broken.AFTER_SHUTDOWN))
+            return ()
+        return self._scheduler.submitted(call)
 
     def _shut(self, cancel: bool) -> do.Actions:
         return self._scheduler.shutdown(cancel=cancel)

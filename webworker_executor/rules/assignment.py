@@ -103,6 +103,11 @@ class Assignment:
         self._idle = self._roster.idle
 
     @property
+    def is_stopped(self) -> bool:
+        """Tell whether the last worker has left after a shutdown."""
+        return self._stage is STOPPED
+
+    @property
     def n_queued(self) -> int:
         """Count the tasks that wait for a worker."""
         return self._backlog.n_queued

@@ -41,6 +41,8 @@ _variables: dict[str, dict[str, object]] = {}
 _namespaces: dict[int, str] = {}
 _versions: dict[str, dict[str, object]] = {}
 _ABSENT = object()
+# The globals of `__main__` as a forked worker found them.
+_at_fork: dict[str, object] = {}
 
 
 def after_fork() -> None:
@@ -52,7 +54,15 @@ def after_fork() -> None:
     """
     namespace = f"{_PROCESS[0]}:__main__"
     _PROCESS[0] = uuid4().hex
-    _stand_in(namespace, sys.modules["__main__"].__dict__)
+    # What the host had sent before is the host's, and here it is as if it had been received.
+    for ident, obj in list(_shipped.items()):
+        _received[obj] = (ident, True)
+        if isinstance(obj, type):
+            _lasting[ident] = obj
+    _shipped.clear()
+    variables = sys.modules["__main__"].__dict__
+    _at_fork.update(variables)
+    _stand_in(namespace, variables)
 
 
 def _stand_in(namespace: str, variables: dict[str, object]) -> dict[str, object]:
@@ -229,19 +239,22 @@ def changed(
     Returns:
         Those to be set.
     """
+    from webworker_executor.wire.version import version
+
     namespace = _namespaces.get(id(own))
     if namespace is None:
         return arrived
     seen = _versions[namespace]
-    is_inherited = own is sys.modules["__main__"].__dict__
+    is_inherited = own is sys.modules["__main__"].__dict__ and codec.is_fork
     selected = {}
     for name, value in arrived.items():
         token = versions[name]
         if token is not None and seen.get(name, _ABSENT) == token:
             continue
         # A forked worker had the host's globals from the start, and its initializer may have
-        # changed them since.
-        if not (is_inherited and name in own and name not in seen):
+        # changed them since; so at first the host's value is set only if the host has changed it.
+        is_known = is_inherited and name not in seen and name in _at_fork
+        if not is_known or token is None or token != version(_at_fork[name]):
             selected[name] = value
         seen[name] = token
     return selected

@@ -14,6 +14,7 @@ import sys
 from _contextvars import Context, ContextVar, copy_context
 from _pickle import dumps, loads
 
+from webworker_executor.wire import codec
 from webworker_executor.wire.by_name import MAIN
 
 TYPE_CHECKING = False
@@ -83,6 +84,11 @@ def context_variable(
         except (ImportError, AttributeError):
             # Not here: a module made at run time, or one that only the host has.
             pass
+    elif codec.is_fork:
+        # A forked worker has the host's `__main__`, and the functions in it refer to this one.
+        found = getattr(sys.modules["__main__"], attribute, None)
+        if type(found) is ContextVar:
+            return found
     place = (module_name or "__main__", attribute)
     known = _stand_ins.get(place)
     if known is None:

@@ -1,0 +1,176 @@
+"""
+Workers that die, stop, or attack their own links: one task pays, nobody else notices.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chaos import faults
+from tests.dropin.gate import pass_gate
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from tests.dropin.gate import Gate
+
+pytestmark = pytest.mark.slow
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+@pytest.mark.parametrize(("how", "count"), [("fork", 50), ("spawn", 10), ("zygote", 10)])
+def test_nobody_notices_an_idle_worker_that_dies(how: str, count: int) -> None:
+    """
+    A submit at that very moment works, each time.
+    """
+    with WebWorkerExecutor(2, launcher=how) as pool:
+        for number in range(count):
+            kill(pool.submit(os.getpid).result(10.0))
+            assert -number == pool.submit(int, -number).result(10.0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.kill_me,
+        faults.close_everything,
+        faults.cover_sockets,
+        faults.write_garbage,
+    ],
+)
+def test_a_worker_that_is_lost_costs_one_task(
+    pool: WebWorkerExecutor, fault: Callable[[], None]
+) -> None:
+    """
+    The tasks before and behind it are done, and the pool is whole.
+    """
+    before = [pool.submit(faults.same, number) for number in range(10)]
+    lost = pool.submit(fault)
+    behind = [pool.submit(faults.same, number) for number in range(10)]
+    for futures in (before, behind):
+        assert list(range(10)) == [future.result(10.0) for future in futures]
+    assert isinstance(lost.exception(10.0), WorkerCrashedError)
+    assert list(range(20)) == list(pool.map(faults.same, range(20)))
+
+
+def test_a_worker_outlives_what_a_program_may_change(pool: WebWorkerExecutor) -> None:
+    """
+    Non-blocking sockets, signals, the folder and the path are mended or borne.
+    """
+    for fault in (faults.unblock_sockets, faults.change_the_process):
+        assert pool.submit(fault).result(10.0) is None
+    assert list(range(50)) == list(pool.map(faults.same, range(50)))
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_copy_never_answers(pool: WebWorkerExecutor) -> None:
+    """
+    Of a worker that forked, only the worker itself answers.
+    """
+    results = [pool.submit(faults.fork_and_return, number) for number in range(5)]
+    assert list(range(5)) == [future.result(10.0) for future in results]
+
+
+def test_a_copy_that_keeps_the_sockets_hides_no_death(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Death is seen though a descendant holds every descriptor.
+    """
+    future = pool.submit(faults.fork_and_die, gate.path)
+    gate.wait_for_begun(1)
+    assert isinstance(future.exception(10.0), WorkerCrashedError)
+    assert 1 == pool.submit(faults.same, 1).result(10.0)
+
+
+def test_all_workers_at_once(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    As many tasks as workers fail.
+    """
+    running = [pool.submit(pass_gate, gate.path, number) for number in range(2)]
+    pids = gate.wait_for_begun(2)
+    waiting = [pool.submit(faults.same, number) for number in range(20)]
+    for pid in pids:
+        kill(pid)
+    assert all(isinstance(future.exception(10.0), WorkerCrashedError) for future in running)
+    assert list(range(20)) == [future.result(10.0) for future in waiting]
+
+
+def test_a_storm_of_kills(launcher: str) -> None:
+    """
+    At most as many tasks as kills fail, and the others are right.
+    """
+    n_kills = 0
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        futures = [pool.submit(faults.same, number) for number in range(400)]
+        for number in range(0, 400, 40):
+            # Only with progress in between is it a storm, and not a siege.
+            wait([futures[number]], 20.0)
+            for pid in random.sample(list(pool._processes or {}), 1):
+                kill(pid)
+                n_kills += 1
+        failures = [future for future in futures if future.exception(20.0) is not None]
+        right = [
+            number == future.result()
+            for number, future in enumerate(futures)
+            if future not in failures
+        ]
+        assert 7 == pool.submit(faults.same, 7).result(10.0)
+    assert len(failures) <= n_kills
+    assert all(isinstance(future.exception(), WorkerCrashedError) for future in failures)
+    assert all(right)
+
+
+@pytest.mark.parametrize("direction", ["argument", "result"])
+def test_death_in_the_middle_of_a_large_value(pool: WebWorkerExecutor, direction: str) -> None:
+    """
+    At any byte, one task at most is lost.
+    """
+    large = bytes(50_000_000)
+    pid = pool.submit(os.getpid).result(10.0)
+    task: Future[Any]
+    if direction == "argument":
+        task = pool.submit(len, large)
+    else:
+        task = pool.submit(bytes, len(large))
+    threading.Timer(0.005, kill, [pid]).start()
+    error = task.exception(30.0)
+    assert isinstance(error, WorkerCrashedError | None)
+    assert 1 == pool.submit(faults.same, 1).result(10.0)
+
+
+def test_large_values_both_ways_at_once(pool: WebWorkerExecutor) -> None:
+    """
+    Neither side waits for the other to read.
+    """
+    large = os.urandom(1 << 20) * 30
+    futures = [pool.submit(faults.same, large) for _ in range(3)]
+    assert all(large == future.result(50.0) for future in futures)
+
+
+def test_a_stopped_worker_delays_its_own_task_only(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Others go on, and so does the worker when it may.
+    """
+    held = pool.submit(pass_gate, gate.path, "held")
+    (pid,) = gate.wait_for_begun(1)
+    os.kill(pid, signal.SIGSTOP)
+    gate.open()
+    others = [pool.submit(faults.same, number) for number in range(20)]
+    assert list(range(20)) == [future.result(10.0) for future in others]
+    assert not held.done()
+    os.kill(pid, signal.SIGCONT)
+    assert "held" == held.result(10.0)

@@ -1,0 +1,80 @@
+"""
+Tests of `webworker_executor.child.forked`: a fork that shakes off the process before it.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.child import tasks
+from tests.launch.conftest import make_launcher
+from tests.launch.peer import Peer
+
+if TYPE_CHECKING:
+    from webworker_executor.link.reactor import Reactor
+
+
+@pytest.fixture(params=["fork", "zygote"])
+def launcher(request: pytest.FixtureRequest) -> str:
+    """
+    Name the launchers that fork.
+    """
+    name: str = request.param
+    return name
+
+
+def test_sigterm_ends_a_forked_worker(launcher: str, reactor: Reactor) -> None:
+    """
+    A handler that the program has for SIGTERM is not the worker's.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with Peer(make_launcher(launcher), reactor) as peer:
+            peer.ready().child.terminate()
+            assert -signal.SIGTERM == peer.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_wakeup_descriptor_is_the_programs(launcher: str, reactor: Reactor) -> None:
+    """
+    A signal in the worker does not wake an event loop of the program.
+    """
+    with Peer(make_launcher(launcher), reactor) as peer:
+        assert -1 == peer.ready().run(tasks.evaluate, "signal.set_wakeup_fd(-1)")
+
+
+def test_output_is_flushed_at_the_end(
+    launcher: str, reactor: Reactor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    What a task printed without a newline is written when the worker leaves.
+    """
+    with Peer(make_launcher("zygote"), reactor) as peer:
+        peer.ready().run(tasks.evaluate, "sys.stdout.write('the end')")
+        assert 0 == peer.leave()
+    assert "the end" == capfd.readouterr().out
+
+
+def test_threads_are_joined(launcher: str, reactor: Reactor, tmp_path: object) -> None:
+    """
+    A worker that is asked to leave waits for its threads, as any interpreter does.
+    """
+    path = f"{tmp_path}/trace"
+    with Peer(make_launcher(launcher), reactor) as peer:
+        peer.ready().run(tasks.start_thread, path)
+        assert 0 == peer.leave()
+    with open(path) as trace:
+        assert "done" == trace.read()
+
+
+def test_failure_is_shown(launcher: str, reactor: Reactor) -> None:
+    """
+    A worker that ends by an error of its own ends with status 1.
+    """
+    with Peer(make_launcher(launcher), reactor) as peer:
+        peer.ready().data.sendall(b"noise in place of a frame")
+        assert 1 == peer.wait()

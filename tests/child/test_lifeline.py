@@ -1,0 +1,103 @@
+"""
+Tests of `webworker_executor.child.lifeline`: no worker outlives its host.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.child import tasks
+
+if TYPE_CHECKING:
+    from tests.launch.peer import Peer
+    from tests.script import ScriptRunner
+
+HOST = """
+import os, signal, sys, time
+from tests.child import tasks
+from tests.launch.conftest import make_launcher
+from tests.launch.peer import Peer, Program
+from webworker_executor.web.host import host
+
+launcher, state, death = sys.argv[1:]
+reactor, _ = host.acquire(Program())
+peer = Peer(make_launcher(launcher), reactor, say_hello=state != "starting")
+if state != "starting":
+    peer.ready().run(abs, -1)
+if state == "busy in C":
+    peer.call(1, sum, range(10**12))
+elif state == "backtracking":
+    peer.call(1, tasks.backtrack)
+elif state == "asleep":
+    peer.call(1, time.sleep, 60)
+elif state == "stopped":
+    peer.child.send_signal(signal.SIGSTOP)
+elif state == "deaf":
+    peer.run(tasks.evaluate, "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)] and None")
+    peer.call(1, time.sleep, 60)
+# The program's output ends when the last process that holds it has ended.
+print(time.monotonic(), flush=True)
+if death == "exit":
+    os._exit(0)
+os.kill(os.getpid(), int(death))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "state", ["idle", "busy in C", "backtracking", "asleep", "stopped", "deaf", "starting"]
+)
+def test_worker_ends_with_its_host(run_script: ScriptRunner, launcher: str, state: str) -> None:
+    """
+    A killed host takes its workers along within a second, whatever they do.
+    """
+    done = run_script(HOST, launcher, state, "9")
+    seconds = time.monotonic() - float(done.stdout)
+    assert "" == done.stderr
+    assert seconds < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("death", ["exit", "15", "1", "11"])
+def test_every_death_of_the_host(run_script: ScriptRunner, launcher: str, death: str) -> None:
+    """
+    However the host ends, the workers end.
+    """
+    done = run_script(HOST, launcher, "busy in C", death)
+    seconds = time.monotonic() - float(done.stdout)
+    assert seconds < 1.0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in a task"])
+def test_end_of_the_control_link(peer: Peer, busy: bool) -> None:
+    """
+    A worker whose control link ends is gone at once, in the middle of a task, too.
+    """
+    if busy:
+        peer.call(1, tasks.evaluate, "time.sleep(60)")
+    peer.control.close()
+    assert 1 == peer.wait(1.0)
+
+
+def test_end_of_the_data_link(peer: Peer) -> None:
+    """
+    An idle worker whose data link ends is gone at once.
+    """
+    peer.data.close()
+    assert 1 == peer.wait(1.0)
+
+
+def test_copies_of_a_task_outlive_nothing_of_the_worker(peer: Peer) -> None:
+    """
+    A copy that a task forked and left behind does not keep the worker from ending.
+    """
+    pid = peer.run(tasks.fork_and_sleep)
+    peer.control.close()
+    assert 1 == peer.wait(1.0)
+    import os
+    import signal
+
+    os.kill(pid, signal.SIGKILL)

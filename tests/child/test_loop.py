@@ -1,0 +1,430 @@
+"""
+Tests of `webworker_executor.child.loop`: a scripted host drives a real worker.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.child import tasks
+from tests.launch.peer import Peer
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.wire import codec
+from webworker_executor.wire.definition import ARGUMENTS, FULL, NO_ARGUMENTS
+from webworker_executor.wire.failure import unpack_failure
+from webworker_executor.wire.frame import (
+    ANSWER_PREFIX,
+    CALL,
+    CALL_PREFIX,
+    CLOSE,
+    DEFINE,
+    HELLO,
+    LOAD_ERROR,
+    RAISE,
+    READY,
+    RECALL,
+    REJECT,
+    RESULT,
+    RETURNED,
+    encode,
+)
+from webworker_executor.wire.inherit import pack_inheritable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from webworker_executor.link.reactor import Reactor
+
+
+def test_answers_come_in_order(peer: Peer) -> None:
+    """
+    Tasks run one after the other, in the order they came.
+    """
+    for ident in range(1, 200):
+        peer.call(ident, divmod, ident, 7)
+    assert [divmod(n, 7) for n in range(1, 200)] == [peer.answer(n) for n in range(1, 200)]
+
+
+@pytest.mark.parametrize("value", [None, "text", [1, {2: 3}], bytearray(3_000_000)], ids=type)
+def test_values_travel_both_ways(peer: Peer, value: object) -> None:
+    """
+    What a task is given and what it returns arrive equal, large buffers too.
+    """
+    assert value == peer.run(tasks.give, value)
+    assert value == peer.run(tasks.give, value=value)
+
+
+def test_shapes_of_a_call(peer: Peer) -> None:
+    """
+    A definition is remembered; arguments come as nothing, as a tuple, or in full.
+    """
+    peer.send(DEFINE, 9, codec.pack(dict).payload)
+    for shape, packed in [
+        (NO_ARGUMENTS, b""),
+        (ARGUMENTS, codec.pack(([("a", 1)],)).payload),
+        (FULL, codec.pack((None, (), {"a": 1}, None)).payload),
+    ]:
+        peer.send(CALL, 1, packed, [], CALL_PREFIX.pack(9, shape))
+    assert [{}, {"a": 1}, {"a": 1}] == [peer.answer(1) for _ in range(3)]
+    peer.send(CALL, 2, codec.pack((abs, (-1,), {}, None)).payload, [], CALL_PREFIX.pack(0, FULL))
+    assert 1 == peer.answer(2)
+
+
+def test_answer_tells_the_time(peer: Peer) -> None:
+    """
+    An answer says how many microseconds the task took.
+    """
+    peer.call(1, tasks.evaluate, "time.sleep(0.02)")
+    frame = peer.next_frame()
+    (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
+    assert RESULT == frame.kind
+    assert 20_000 <= microseconds < 2_000_000
+
+
+@pytest.mark.parametrize("exc", ["ValueError('x')", "SystemExit(3)", "KeyboardInterrupt()"])
+def test_what_a_task_raises_is_its_answer(peer: Peer, exc: str) -> None:
+    """
+    Whatever a task raises fails that task, and the worker goes on.
+    """
+    peer.call(1, tasks.evaluate, f"(_ for _ in ()).throw({exc})")
+    frame = peer.next_frame()
+    assert (RAISE, 1) == (frame.kind, frame.ident)
+    assert exc == repr(unpack_failure(frame.payload[ANSWER_PREFIX.size :]))
+    assert 1 == peer.run(abs, -1)
+
+
+def test_value_that_does_not_pack_fails_its_task(peer: Peer) -> None:
+    """
+    What cannot be packed is an error of that one task.
+    """
+    with pytest.raises(TypeError, match="cannot pickle"):
+        peer.run(tasks.evaluate, "threading.Lock()")
+    assert 1 == peer.run(abs, -1)
+
+
+@pytest.mark.parametrize(
+    ("payload", "prefix"),
+    [
+        (b"no pickle", CALL_PREFIX.pack(0, FULL)),
+        (b"", CALL_PREFIX.pack(0, NO_ARGUMENTS)),
+        (b"", CALL_PREFIX.pack(1234, NO_ARGUMENTS)),
+        (b"", b""),
+    ],
+    ids=["no pickle", "no callable", "unknown definition", "no prefix"],
+)
+def test_call_that_makes_no_sense_fails_alone(peer: Peer, payload: bytes, prefix: bytes) -> None:
+    """
+    A call that does not unpack is told from one that raises, and costs only itself.
+    """
+    peer.send(CALL, 5, payload, [], prefix)
+    frame = peer.next_frame()
+    assert (REJECT, 5) == (frame.kind, frame.ident)
+    assert 1 == peer.run(abs, -1)
+
+
+def test_definition_that_does_not_unpack_fails_its_calls(peer: Peer) -> None:
+    """
+    Whoever calls a broken definition gets the error.
+    """
+    peer.send(DEFINE, 7, b"no pickle")
+    for ident in (1, 2):
+        peer.send(CALL, ident, b"", [], CALL_PREFIX.pack(7, NO_ARGUMENTS))
+        frame = peer.next_frame()
+        assert ident == frame.ident
+        assert "invalid load key" in str(unpack_failure(frame.payload[ANSWER_PREFIX.size :]))
+    assert 1 == peer.run(abs, -1)
+
+
+def test_goodbye(peer: Peer) -> None:
+    """
+    After CLOSE the worker finishes what came before it and ends like any program.
+    """
+    peer.call(1, abs, -1)
+    peer.send(CLOSE, 0)
+    assert 1 == peer.answer(1)
+    with pytest.raises(EOFError):
+        peer.next_frame()
+    assert 0 == peer.wait()
+
+
+def test_exit_handlers_run(start: Callable[..., Peer], tmp_path: Path) -> None:
+    """
+    What a task registered for the exit runs when the worker is asked to leave.
+    """
+    with start() as peer:
+        path = tmp_path / "trace"
+        peer.ready().run(tasks.evaluate, f"__import__('atexit').register(open, {str(path)!r}, 'w')")
+        assert 0 == peer.leave()
+        assert path.exists()
+
+
+def recall(peer: Peer, count: int) -> list[int]:
+    for part in encode(RECALL, 0, count.to_bytes(4, "big")):
+        peer.control.sendall(part)
+    frame = peer.next_frame()
+    assert RETURNED == frame.kind
+    payload = bytes(frame.payload)
+    return [int.from_bytes(payload[i : i + 8], "big") for i in range(0, len(payload), 8)]
+
+
+def test_tasks_are_given_back(peer: Peer, tmp_path: Path) -> None:
+    """
+    Tasks that have not begun are given back from the end; the others run as if nothing had been.
+    """
+    os.mkfifo(tmp_path / "gate")
+    peer.call(1, tasks.wait_for_line, str(tmp_path / "gate"))
+    for ident in range(2, 8):
+        peer.call(ident, divmod, ident, 2)
+    gate = os.open(tmp_path / "gate", os.O_WRONLY)
+    assert [6, 7] == recall(peer, 2)
+    assert [5] == recall(peer, 1)
+    os.write(gate, b"go")
+    os.close(gate)
+    assert ["go", (1, 0), (1, 1), (2, 0)] == [peer.answer(ident) for ident in (1, 2, 3, 4)]
+
+
+def test_more_are_recalled_than_there_are(peer: Peer, tmp_path: Path) -> None:
+    """
+    Only what has not begun is given back, messages and definitions stay in their order.
+    """
+    os.mkfifo(tmp_path / "gate")
+    peer.run(tasks.set_echo)
+    peer.call(1, tasks.wait_for_line, str(tmp_path / "gate"))
+    gate = os.open(tmp_path / "gate", os.O_WRONLY)
+    peer.call(2, abs, -2)
+    peer.post("a")
+    peer.call(3, divmod, 7, 2)
+    peer.post("b")
+    assert [2, 3] == recall(peer, 100)
+    assert [] == recall(peer, 100)
+    os.close(gate)
+    assert "" == peer.answer(1)
+    assert [("echo", "message", "a"), ("echo", "message", "b")] == [peer.message(), peer.message()]
+    peer.send(CALL, 4, b"", [], CALL_PREFIX.pack(0, NO_ARGUMENTS))
+    assert REJECT == peer.next_frame().kind
+    peer.call(5, divmod, 7, 2)
+    assert (3, 1) == peer.answer(5)
+
+
+def test_hello_must_come_first(reactor: Reactor) -> None:
+    """
+    A host that does not say hello is no host.
+    """
+    with Peer(SpawnLauncher(), reactor, say_hello=False) as peer:
+        peer.send(CLOSE, 0)
+        assert 1 == peer.wait()
+
+
+@pytest.mark.parametrize("link", ["data", "control"])
+@pytest.mark.parametrize("noise", [b"noise in place of frames", bytes(100)], ids=["text", "zeros"])
+def test_noise_ends_the_worker(
+    peer: Peer, link: str, noise: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A worker that is sent what is no frame ends: it cannot know what was meant.
+    """
+    getattr(peer, link).sendall(noise)
+    assert 1 == peer.wait()
+
+
+def test_surroundings(reactor: Reactor, tmp_path: Path) -> None:
+    """
+    A worker looks like its host: path, arguments, environment, directory, main file.
+    """
+    hello: dict[str, Any] = {
+        "sys_path": ["/somewhere", *sys.path],
+        "argv": ["its", "arguments"],
+        "environ": {**os.environ, "GIVEN": "yes"},
+        "cwd": str(tmp_path),
+        "main": {"__file__": "/main.py"},
+    }
+    with Peer(SpawnLauncher(), reactor, **hello) as peer:
+        peer.ready()
+        seen = peer.run(
+            tasks.evaluate,
+            "[sys.path[0], sys.argv, os.environ['GIVEN'], os.getcwd(),"
+            " sys.modules['__main__'].__file__, sorted(vars(sys.modules['__main__']))[:3]]",
+        )
+    assert ["/somewhere", ["its", "arguments"], "yes", str(tmp_path), "/main.py"] == seen[:5]
+
+
+def test_initializer(reactor: Reactor) -> None:
+    """
+    The initializer runs before the worker is ready.
+    """
+    initializer, _ = pack_inheritable((os.putenv, ("A", "B")), os.dup)
+    with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
+        assert READY == peer.next_frame().kind
+
+
+def test_initializer_that_fails(reactor: Reactor, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    A failing initializer is told to the host and to standard error in the stdlib's words.
+    """
+    initializer, _ = pack_inheritable((int, ("no number",)), os.dup)
+    with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
+        frame = peer.next_frame()
+        assert LOAD_ERROR == frame.kind
+        assert ValueError is type(unpack_failure(frame.payload))
+        assert 1 == peer.wait()
+    error = capfd.readouterr().err
+    assert "Exception in initializer:" in error
+    assert "invalid literal for int()" in error
+
+
+def test_interrupt_reaches_a_task(peer: Peer) -> None:
+    """
+    SIGINT is the task's to handle while one runs.
+    """
+    peer.call(1, tasks.interrupted)
+    assert "waiting" == peer.message()
+    peer.child.send_signal(signal.SIGINT)
+    assert "interrupted" == peer.answer(1)
+
+
+def test_interrupt_fails_a_task(peer: Peer) -> None:
+    """
+    A task that does not handle SIGINT fails with KeyboardInterrupt; the worker goes on.
+    """
+    peer.call(1, tasks.wait_for_signal)
+    assert "waiting" == peer.message()
+    peer.child.send_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        peer.answer(1)
+    assert 1 == peer.run(abs, -1)
+
+
+def test_interrupt_between_tasks(peer: Peer) -> None:
+    """
+    SIGINT while the worker waits or reads does nothing at all.
+    """
+    for _ in range(100):
+        peer.child.send_signal(signal.SIGINT)
+        peer.post(None)
+    # A signal that reaches the control thread first may come to the main thread's notice late.
+    peer.run(tasks.absorb_interrupts)
+    for ident in range(1, 20):
+        peer.call(ident, abs, -ident)
+    assert list(range(1, 20)) == [peer.answer(ident) for ident in range(1, 20)]
+
+
+@pytest.mark.parametrize("fork", [tasks.fork_and_return, tasks.fork_and_raise, tasks.fork_and_exit])
+def test_forked_copy_never_answers(peer: Peer, fork: Callable[[], object]) -> None:
+    """
+    A task that forks and returns in both processes is answered once, by the worker.
+    """
+    pid = peer.child.pid
+    for ident in range(1, 6):
+        peer.call(ident, fork)
+        frame = peer.next_frame()
+        assert (ident, True) == (frame.ident, frame.kind in (RESULT, RAISE))
+    peer.call(9, os.getpid)
+    assert pid == peer.answer(9)
+    assert 0 == peer.leave()
+
+
+def test_copy_forked_in_a_handler_ends(peer: Peer) -> None:
+    """
+    A message handler that forks and returns in both processes does not make two workers.
+    """
+    peer.run(tasks.set_forking_handler)
+    for _ in range(3):
+        peer.post(None)
+    for ident in range(1, 50):
+        peer.call(ident, os.getpid)
+    assert {peer.child.pid} == {peer.answer(ident) for ident in range(1, 50)}
+    assert 0 == peer.leave()
+
+
+def test_copy_forked_in_the_initializer_ends(reactor: Reactor) -> None:
+    """
+    An initializer that forks and returns in both processes does not make two workers.
+    """
+    initializer, _ = pack_inheritable((tasks.fork_and_return, ()), os.dup)
+    with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
+        peer.ready()
+        for ident in range(1, 20):
+            peer.call(ident, os.getpid)
+        assert {peer.child.pid} == {peer.answer(ident) for ident in range(1, 20)}
+
+
+def test_copy_has_no_channel(peer: Peer) -> None:
+    """
+    A copy that a task forked cannot write between the worker's frames.
+    """
+    assert "a process that a task forked has no channel of its own to the host" == peer.run(
+        tasks.fork_and_post
+    )
+
+
+@pytest.mark.parametrize("fd", [3, 4])
+def test_task_closes_a_link(peer: Peer, fd: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    A worker without its links ends soon; it never answers into the void.
+    """
+    peer.call(1, os.close, fd)
+    if fd == 4:
+        # Nobody is told of a closed descriptor. The host's own end is what ends the thread then.
+        peer.answer(1)
+        peer.control.close()
+        peer.data.close()
+    assert 1 == peer.wait()
+
+
+def test_task_makes_the_link_non_blocking(peer: Peer) -> None:
+    """
+    A worker whose link was made non-blocking goes on, with values of any size.
+    """
+    peer.run(tasks.make_non_blocking)
+    assert bytes(4_000_000) == peer.run(tasks.give, bytes(4_000_000))
+    assert 1 == peer.run(abs, -1)
+
+
+def test_lean_start(reactor: Reactor) -> None:
+    """
+    A worker that is ready has imported none of what takes long.
+    """
+    with Peer(SpawnLauncher(), reactor) as peer:
+        seen = peer.ready().run(eval, "sorted(__import__('sys').modules)")
+    heavy = {
+        "asyncio",
+        "cloudpickle",
+        "concurrent.futures",
+        "dataclasses",
+        "enum",
+        "logging",
+        "multiprocessing",
+        "pickle",
+        "re",
+        "socket",
+        "subprocess",
+        "tblib",
+        "typing",
+        "webworker_executor.pool",
+    }
+    assert set() == heavy & set(seen)
+
+
+def test_argument_is_released_before_the_wait(peer: Peer) -> None:
+    """
+    What a task was given, and what it returned, is not kept while the worker waits.
+    """
+    peer.run(tasks.give, bytearray(50_000_000))
+    peer.run(abs, -1)
+    text = peer.run(tasks.evaluate, "open('/proc/self/status').read()")
+    [rss] = [int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS")]
+    assert rss < 60_000
+
+
+def test_frames_of_the_handshake(peer: Peer) -> None:
+    """
+    A second hello is not acted upon.
+    """
+    peer.send(HELLO, 0, codec.pack({"index": 5}).payload)
+    assert 0 == peer.run(tasks.evaluate, "scope.index")

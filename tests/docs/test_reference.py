@@ -1,0 +1,40 @@
+"""
+The reference pages say what the code says, where it is told twice.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from webworker_executor.rules.machine import Table, diagram
+from webworker_executor.rules.task import TASK_TABLE
+from webworker_executor.rules.worker import WORKER_TABLE
+from webworker_executor.wire.frame import FROM_WORKER, NAMES, TO_WORKER
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+@pytest.mark.parametrize("table", [TASK_TABLE, WORKER_TABLE], ids=["task", "worker"])
+def test_states(table: Table) -> None:
+    """
+    The diagrams are those of the tables.
+    """
+    assert f"```text\n{diagram(table)}```" in (REFERENCE / "states.md").read_text()
+
+
+def test_kinds_of_frames() -> None:
+    """
+    Every kind of frame is listed with its number, its name and the side that it goes to.
+    """
+    page = (REFERENCE / "frames.md").read_text()
+    sides = {(True, True): "both", (True, False): "worker", (False, True): "host"}
+    expected = [
+        (f"0x{kind:02x}", name, sides[kind in TO_WORKER, kind in FROM_WORKER])
+        for kind, name in NAMES.items()
+    ]
+    assert expected == re.findall(
+        r"^\| `(0x..)` \| (\w+) \| (both|worker|host) \|", page, re.MULTILINE
+    )

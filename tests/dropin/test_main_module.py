@@ -1,0 +1,254 @@
+"""What a program defines in its own file, cell or prompt goes to workers and comes back its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.script import PACKAGE_ROOT
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+BEGIN = """
+import sys
+from webworker_executor import WebWorkerExecutor
+
+executor = WebWorkerExecutor(2, launcher=sys.argv[1])
+"""
+
+PROGRAMS = {
+    "a function": """
+def double(number):
+    return 2 * number
+print(executor.submit(double, 21).result() == 42)
+""",
+    "a lambda and a closure": """
+def make(factor):
+    return lambda number: factor * number
+print(list(executor.map(make(3), range(3))) == [0, 3, 6])
+""",
+    "globals of a function": """
+import math
+SCALE = 10
+TABLE = {"a": 1}
+def helper(number):
+    return SCALE * number
+def use():
+    return helper(math.floor(1.5)) + TABLE["a"]
+first = executor.submit(use).result()
+SCALE = 20
+TABLE["a"] = 2
+print((first, executor.submit(use).result()) == (11, 22))
+""",
+    "a recursive function": """
+def factorial(number):
+    return 1 if number == 0 else number * factorial(number - 1)
+print(executor.submit(factorial, 10).result() == 3628800)
+""",
+    "an instance comes back as the caller's own class": """
+class Point:
+    def __init__(self, x):
+        self.x = x
+def move(point):
+    assert type(point) is Point
+    return Point(point.x + 1)
+moved = executor.submit(move, Point(1)).result()
+print(type(moved) is Point and moved.x == 2)
+""",
+    "members of an enum are identical": """
+import enum
+class Colour(enum.Enum):
+    RED = 1
+def same(colour):
+    assert colour is Colour.RED
+    return colour
+print(executor.submit(same, Colour.RED).result() is Colour.RED)
+""",
+    "a dataclass and a named tuple": """
+from dataclasses import dataclass
+from typing import NamedTuple
+@dataclass
+class Size:
+    width: int
+class Pair(NamedTuple):
+    left: int
+    right: Size
+def swap(pair):
+    return Pair(pair.left + 1, Size(pair.right.width + 1))
+print(executor.submit(swap, Pair(1, Size(2))).result() == Pair(2, Size(3)))
+""",
+    "an exception is caught as the caller's own class": """
+class Refused(Exception):
+    def __init__(self, code, *, reason):
+        super().__init__(reason)
+        self.code = code
+def refuse():
+    raise Refused(7, reason="no")
+try:
+    executor.submit(refuse).result()
+except Refused as exc:
+    print((exc.code, str(exc)) == (7, "no"))
+""",
+    "a method and a class": """
+class Account:
+    total = 5
+    def __init__(self, amount=0):
+        self.amount = amount
+    def add(self, more):
+        return self.amount + more
+    @classmethod
+    def sum(cls):
+        return cls.total
+    @staticmethod
+    def zero():
+        return 0
+results = [
+    executor.submit(Account(1).add, 2).result(),
+    executor.submit(Account.sum).result(),
+    executor.submit(Account.zero).result(),
+    executor.submit(Account, 9).result().amount,
+]
+print(results == [3, 5, 0, 9])
+""",
+    "a class defined anew, as in a notebook's cell": """
+source = '''
+class Model:
+    version = {}
+    def name(self):
+        return f"model {{self.version}}"
+def ask(model):
+    assert type(model) is Model
+    return model.name()
+'''
+names = []
+for version in (1, 2):
+    exec(source.format(version))
+    names.append(executor.submit(ask, Model()).result())
+print(names == ["model 1", "model 2"])
+""",
+    "a function defined anew": """
+answers = []
+for number in (1, 2):
+    exec(f"def answer(): return {number}")
+    answers.append(executor.submit(answer).result())
+print(answers == [1, 2])
+""",
+    "a context variable of the program": """
+from contextvars import ContextVar
+language = ContextVar("language", default="none")
+def read():
+    return language.get()
+before = executor.submit(read).result()
+language.set("cs")
+print((before, executor.submit(read).result()) == ("none", "cs"))
+""",
+    "no guard, and the program is run once": """
+import os
+if os.environ.setdefault("RUN", str(os.getpid())) != str(os.getpid()):
+    os._exit(9)
+print(list(executor.map(abs, [-1, -2])) == [1, 2])
+""",
+    "an initializer": """
+STATE = []
+def begin(value):
+    STATE.append(value)
+def read():
+    return STATE
+with WebWorkerExecutor(1, launcher=sys.argv[1], initializer=begin, initargs=(3,)) as other:
+    print(other.submit(read).result() == [3] and STATE == [])
+""",
+    "a nested executor": """
+def inner(number):
+    with WebWorkerExecutor(1) as pool:
+        return pool.submit(outer_helper, number).result()
+def outer_helper(number):
+    return number + 1
+print(executor.submit(inner, 1).result() == 2)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_program_without_a_guard(run_script: ScriptRunner, launcher: str, program: str) -> None:
+    """The program needs no `if __name__ == "__main__"`, and its definitions reach workers."""
+    completed = run_script(BEGIN + program, launcher)
+    assert ("", 0) == (completed.stderr, completed.returncode)
+    assert "True" == completed.stdout.split()[-1]
+    assert completed.stdout.count("\n") <= 2
+
+
+TEXT = """
+from webworker_executor import WebWorkerExecutor
+class Point:
+    def __init__(self, x): self.x = x
+def move(point): return Point(point.x + 1)
+with WebWorkerExecutor(2) as executor:
+    moved = executor.submit(move, Point(1)).result()
+print(type(moved) is Point, moved.x)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (["-c", TEXT], ""),
+        (["-"], TEXT),
+        ([], TEXT),
+        (["-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{TEXT}"], ""),
+        (["-OO", "-c", TEXT], ""),
+        (["-X", "dev", "-c", TEXT], ""),
+        (["-W", "error", "-c", TEXT], ""),
+    ],
+    ids=["-c", "-", "stdin", "isolated", "optimized", "development", "warnings as errors"],
+)
+def test_a_program_that_is_no_file(arguments: list[str], stdin: str) -> None:
+    """A program given as text works as one in a file."""
+    completed = subprocess.run(
+        [sys.executable, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE_ROOT,
+        timeout=30.0,
+        check=False,
+    )
+    assert ("True 2\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)
+
+
+@pytest.mark.slow
+def test_a_prompt() -> None:
+    """What is typed at the prompt can be sent."""
+    lines = [*TEXT.replace("\n", "\n\n").split("\n\n")]
+    text = "\n".join(line if line.startswith(" ") else f"\n{line}" for line in lines if line)
+    completed = subprocess.run(
+        [sys.executable, "-i", "-q"],
+        input=f"import sys; sys.ps1 = sys.ps2 = ''\n{text}\n\n",
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE_ROOT,
+        timeout=30.0,
+        check=False,
+    )
+    assert "True 2" in completed.stdout
+    assert 0 == completed.returncode
+
+
+@pytest.mark.slow
+def test_a_module_run_by_name(run_script: ScriptRunner, launcher: str) -> None:
+    """`python -m` programs are no different."""
+    completed = run_script(
+        f"import runpy, sys\nsys.argv[1:] = [{launcher!r}]\n"
+        "open('program_by_name.py', 'w').write('''"
+        + BEGIN
+        + "class Point:\n    x = 3\ndef make(): return Point()\n"
+        "print(type(executor.submit(make).result()) is Point)\n''')\n"
+        "sys.path.insert(0, '')\n"
+        "runpy.run_module('program_by_name', run_name='__main__', alter_sys=True)\n"
+    )
+    assert ("True\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)

@@ -1,0 +1,135 @@
+"""
+Tests of `webworker_executor.launch.fork`: a copy of the program that never runs on as the program.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import io
+import os
+import sys
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.launch.conftest import make_launcher
+from tests.launch.peer import Peer
+from tests.launch.test_launcher import evaluate
+
+if TYPE_CHECKING:
+    from webworker_executor.link.reactor import Reactor
+
+memory: list[object] = []
+
+
+def recall() -> list[object]:
+    """
+    Return what this module's list holds in the worker.
+    """
+    return memory
+
+
+def test_memory_is_inherited(reactor: Reactor) -> None:
+    """
+    A worker finds the program's globals as they were, without packing.
+    """
+    memory[:] = ["large"]
+    with Peer(make_launcher("fork"), reactor) as peer:
+        memory.clear()
+        assert ["large"] == peer.ready().run(recall)
+
+
+def test_inherited_initializer(reactor: Reactor) -> None:
+    """
+    The initializer and its arguments are used as they lie in memory, packable or not.
+    """
+    lock = threading.Lock()
+    inherited = (lambda *args: memory.extend(map(repr, args)), (lock,))
+    with Peer(make_launcher("fork"), reactor, inherited=inherited) as peer:
+        assert [repr(lock)] == peer.ready().run(recall)
+
+
+def test_exit_handlers_are_the_programs(reactor: Reactor, tmp_path: Any) -> None:
+    """
+    What the program registered for its own exit does not run in a worker.
+    """
+
+    def leave_a_trace() -> None:
+        (tmp_path / f"trace-{os.getpid()}").touch()
+
+    atexit.register(leave_a_trace)
+    try:
+        with Peer(make_launcher("fork"), reactor) as peer:
+            assert 0 == peer.ready().leave()
+    finally:
+        atexit.unregister(leave_a_trace)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_buffered_output_is_written_once(
+    reactor: Reactor, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What the program has printed but not written is not written again by a worker.
+    """
+    path = tmp_path / "output"
+    with path.open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        stream.write("once")
+        with Peer(make_launcher("fork"), reactor) as peer:
+            assert 0 == peer.ready().leave()
+    assert "once" == path.read_text()
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["none", "closed"])
+def test_streams_that_cannot_be_flushed(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
+) -> None:
+    """
+    A program without a usable standard output can fork workers.
+    """
+    if stream is not None:
+        stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+    with Peer(make_launcher("fork"), reactor) as peer:
+        assert 4 == peer.ready().run(evaluate, "2 + 2")
+
+
+def test_refused_fork(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What the kernel says when it has no room for a process is told.
+    """
+
+    def refuse() -> int:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with Peer(make_launcher("fork"), reactor) as peer:
+        assert BlockingIOError is type(peer.outcome)
+
+
+def test_own_threads_are_no_reason_to_warn(reactor: Reactor) -> None:
+    """
+    The package's own threads are of no danger to a copy, so nobody is warned of them.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with Peer(make_launcher("fork"), reactor) as peer:
+            peer.ready()
+    assert [] == caught
+
+
+def test_worker_is_on_its_main_thread(reactor: Reactor) -> None:
+    """
+    A task runs on what Python takes for the main thread, so that it may handle signals.
+    """
+    with Peer(make_launcher("fork"), reactor) as peer:
+        peer.ready()
+        expression = (
+            "__import__('threading').current_thread() is __import__('threading').main_thread()"
+        )
+        assert peer.run(evaluate, expression)
+        assert "MainThread" == peer.run(evaluate, "__import__('threading').current_thread().name")

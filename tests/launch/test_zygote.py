@@ -1,0 +1,255 @@
+"""
+Tests of `webworker_executor.launch.zygote`: one clean process that forks workers, and its end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.launch.peer import Peer
+from tests.launch.test_launcher import evaluate
+from webworker_executor.launch.zygote import ZygoteLauncher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.script import ScriptRunner
+    from webworker_executor.link.reactor import Reactor
+
+
+def test_workers_share_a_parent_that_is_not_the_program(reactor: Reactor) -> None:
+    """
+    All workers of one launcher are forks of one process.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as one, Peer(launcher, reactor) as two:
+        parents = {one.ready().run(os.getppid), two.ready().run(os.getppid)}
+    assert 1 == len(parents)
+    assert {os.getpid()}.isdisjoint(parents)
+
+
+def test_zygote_lives_as_long_as_its_users(reactor: Reactor) -> None:
+    """
+    The process ends with the last user, and comes anew for the next.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as one:
+        first = one.ready().run(os.getppid)
+        with Peer(launcher, reactor) as two:
+            assert first == two.ready().run(os.getppid)
+        assert one.child.pid == one.run(os.getpid)
+    assert not os.path.exists(f"/proc/{first}")
+    with Peer(launcher, reactor) as three:
+        assert first != three.ready().run(os.getppid)
+
+
+def test_preloaded_modules_are_there(reactor: Reactor) -> None:
+    """
+    A worker finds the preloaded modules imported.
+    """
+    with Peer(ZygoteLauncher(["colorsys"]), reactor) as peer:
+        assert peer.ready().run(evaluate, "'colorsys' in sys.modules")
+        assert not peer.run(evaluate, "'wave' in sys.modules")
+
+
+@pytest.mark.parametrize(
+    "body", ["raise LookupError('no')", "import no_such_module", "import sys; sys.exit('bye')"]
+)
+def test_preload_that_fails(
+    reactor: Reactor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    body: str,
+) -> None:
+    """
+    A module that fails to import is reported and left to the workers; the others are preloaded.
+    """
+    (tmp_path / "broken_module.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Peer(ZygoteLauncher(["broken_module", "colorsys"]), reactor) as peer:
+        assert peer.ready().run(evaluate, "'colorsys' in sys.modules")
+    assert "webworker zygote: preload of 'broken_module' failed" in capfd.readouterr().err
+
+
+def test_preload_that_writes_into_the_link(
+    reactor: Reactor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A preloaded module that writes noise where frames belong costs an error, never a hang.
+    """
+    (tmp_path / "noisy_module.py").write_text("import os; os.write(3, b'noise' * 20)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Peer(ZygoteLauncher(["noisy_module"]), reactor) as peer:
+        assert isinstance(peer.outcome, OSError)
+        assert "the zygote (pid" in str(peer.outcome)
+
+
+def test_preload_must_be_names() -> None:
+    """
+    One string is told from a list of names at the call.
+    """
+    with pytest.raises(TypeError, match="not one string"):
+        ZygoteLauncher("numpy")
+
+
+def test_killed_zygote(reactor: Reactor) -> None:
+    """
+    With the zygote its workers end, each end is told, and the next worker gets a new zygote.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as one, Peer(launcher, reactor) as two:
+        zygote = one.ready().run(os.getppid)
+        two.ready()
+        os.kill(zygote, signal.SIGKILL)
+        assert [None, None] == [one.wait(), two.wait()]
+        with Peer(launcher, reactor) as three:
+            assert zygote != three.ready().run(os.getppid)
+
+
+def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
+    """
+    Also a worker that is busy in C, and knows of nothing, ends with the zygote.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as peer:
+        zygote = peer.ready().run(os.getppid)
+        peer.call(1, sum, range(10**12))
+        pidfd = os.pidfd_open(peer.child.pid)
+        os.kill(zygote, signal.SIGKILL)
+        peer.wait()
+        import select
+
+        assert [pidfd] == select.select([pidfd], [], [], 1.0)[0]
+        os.close(pidfd)
+
+
+def test_surroundings_travel_with_hello(reactor: Reactor, tmp_path: Path) -> None:
+    """
+    A worker has the environment and the directory of its own first frame, not the zygote's.
+    """
+    environ = {**os.environ, "GIVEN": "later"}
+    with Peer(ZygoteLauncher(), reactor, environ=None, cwd=str(tmp_path)) as peer:
+        assert str(tmp_path) == peer.ready().run(os.getcwd)
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor, say_hello=False) as peer:
+        peer.hello(environ=environ)
+        assert "later" == peer.ready().run(os.getenv, "GIVEN")
+
+
+def test_no_interpreter(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    When the zygote itself cannot be started, that is the error.
+    """
+    from multiprocessing import spawn
+
+    monkeypatch.setattr(spawn, "_python_exe", "/no/such/python")
+    with Peer(ZygoteLauncher(), reactor) as peer:
+        assert FileNotFoundError is type(peer.outcome)
+
+
+IN_A_COPY = """
+import os, sys
+from tests.launch.peer import Peer, Program
+from webworker_executor.launch.zygote import ZygoteLauncher
+from webworker_executor.web.host import host
+
+launcher = ZygoteLauncher()
+
+def parent_of_worker():
+    program = Program()
+    reactor, _ = host.acquire(program)
+    with Peer(launcher, reactor) as peer:
+        answer = peer.ready().run(os.getppid)
+    host.release(program)
+    return answer
+
+program = Program()
+reactor, _ = host.acquire(program)
+with Peer(launcher, reactor) as peer:
+    mine = peer.ready().run(os.getppid)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = int(parent_of_worker() == mine)
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    with Peer(launcher, reactor) as other:
+        assert other.ready().run(os.getppid) == mine
+host.release(program)
+"""
+
+
+@pytest.mark.slow
+def test_forked_copy_of_the_program_has_its_own(run_script: ScriptRunner) -> None:
+    """
+    A launcher that is used in a forked copy of the program starts a zygote there.
+    """
+    done = run_script(IN_A_COPY, options=["-W", "ignore"])
+    assert ("", 0) == (done.stderr, done.returncode)
+
+
+NO_ROOM = """
+import os, resource, sys
+from tests.launch.peer import Peer, Program
+from webworker_executor.launch.zygote import ZygoteLauncher
+from webworker_executor.web.host import host
+
+program = Program()
+reactor, _ = host.acquire(program)
+launcher = ZygoteLauncher()
+with Peer(launcher, reactor) as first:
+    first.ready()
+    # Just enough to ask: as many as socket pairs take, and none for the pidfd.
+    held = [os.dup(0) for _ in range(50)]
+    lowered = max(held) + 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowered, 4096))
+    for fd in held[:int(sys.argv[1])]:
+        os.close(fd)
+    try:
+        with Peer(launcher, reactor) as peer:
+            if isinstance(peer.outcome, OSError):
+                print("error")
+            else:
+                peer.ready()
+                print("ready")
+    except OSError:
+        print("error")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    with Peer(launcher, reactor) as peer:
+        print(peer.ready().run(abs, -1))
+host.release(program)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_free", [0, 2, 4, 5, 6, 7, 8])
+def test_no_descriptor_for_the_pidfd(run_script: ScriptRunner, n_free: int) -> None:
+    """
+    Where the program has no descriptor left, a start succeeds or fails, and the next one works.
+    """
+    done = run_script(NO_ROOM, str(n_free))
+    assert "" == done.stderr
+    outcome, later = done.stdout.split()
+    assert outcome in {"ready", "error"}
+    assert "1" == later
+
+
+def test_sys_path_is_the_programs(
+    reactor: Reactor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The zygote finds modules where the program does.
+    """
+    (tmp_path / "found_by_path.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Peer(ZygoteLauncher(["found_by_path"]), reactor) as peer:
+        assert peer.ready().run(evaluate, "'found_by_path' in sys.modules")
+        assert sys.path == peer.run(evaluate, "sys.path")

@@ -1,0 +1,122 @@
+"""
+The words for what goes wrong: what happened, why, and what to do.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webworker_executor import BrokenWorkerPool
+from webworker_executor.pool import broken
+from webworker_executor.pool.broken import Breakage
+
+
+@pytest.mark.parametrize(
+    ("name", "exitcode"),
+    [("SIGKILL", -9), ("SIGSEGV", -11), ("signal 63", -63), (None, 0), (None, 3), (None, None)],
+)
+def test_signals_have_names(name: str | None, exitcode: int | None) -> None:
+    """
+    A status below zero is a signal.
+    """
+    assert name == broken.signal_name(exitcode)
+
+
+@pytest.mark.parametrize(
+    ("words", "exitcode"),
+    [
+        ("was killed by SIGKILL", -9),
+        ("exited with status 3", 3),
+        ("ended, with a status that somebody else collected,", None),
+    ],
+)
+def test_an_end_is_said_in_words(words: str, exitcode: int | None) -> None:
+    """
+    Nobody has to know what -9 means.
+    """
+    assert words == broken.how_it_ended(exitcode)
+
+
+def test_a_crash_tells_everything() -> None:
+    """
+    Who, how, while running what, the likeliest cause, and what it means for the rest.
+    """
+    error = broken.crashed(1, 4711, -9, "images.resize")
+    assert (
+        "worker 1 (pid 4711) was killed by SIGKILL while running images.resize. That is often the "
+        "kernel's out-of-memory killer; see dmesg. Use fewer workers or smaller inputs. Only this "
+        "task failed; a new worker takes the place."
+    ) == str(error)
+    attributes = (error.pid, error.exitcode, error.signal_name, error.task)
+    assert (4711, -9, "SIGKILL", "images.resize") == attributes
+
+
+def test_a_worker_we_killed_is_no_riddle() -> None:
+    """
+    Where we know why, nothing is guessed.
+    """
+    error = broken.crashed(0, 1, -9, "f", "it wrote what is no frame (no frame: b'')")
+    assert "It was killed because it wrote what is no frame (no frame: b'')." in str(error)
+    assert "out-of-memory" not in str(error)
+
+
+def test_an_abort_says_why() -> None:
+    """
+    With the reason, if there is one.
+    """
+    assert "f was aborted" == str(broken.aborted("f", None))
+    assert "f was aborted: too slow" == str(broken.aborted("f", "too slow"))
+    assert 7 == broken.aborted("f", 7).reason
+
+
+def test_a_whole_pool_is_not_broken() -> None:
+    """
+    Nothing is wrong until something is noted.
+    """
+    assert not Breakage(on_crash=False).is_broken
+
+
+def test_the_first_reason_counts() -> None:
+    """
+    What follows from it is not the cause.
+    """
+    breakage = Breakage(on_crash=False)
+    cause = ValueError()
+    breakage.note("first", lambda: cause)
+    breakage.note("second", lambda: None)
+    breakage.note_action(by_worker=True)
+    for error in (breakage.error_of_submit(), breakage.error_of_task()):
+        assert "first" == str(error)
+        assert cause is error.__cause__
+
+
+def test_workers_that_cannot_start_are_the_cause() -> None:
+    """
+    The last error of a start stands behind the pool's.
+    """
+    breakage = Breakage(on_crash=False)
+    breakage.last_error = OSError("no room")
+    breakage.note_action(by_worker=True)
+    assert broken.CANNOT_START == str(breakage.error_of_submit())
+    assert breakage.last_error is breakage.error_of_submit().__cause__
+
+
+def test_a_crash_in_the_standard_librarys_way_has_its_words() -> None:
+    """
+    Programs look for them.
+    """
+    breakage = Breakage(on_crash=True)
+    breakage.note_action(by_worker=True)
+    assert broken.SUBMIT_TO_BROKEN == str(breakage.error_of_submit())
+    assert broken.PENDING_IN_BROKEN == str(breakage.error_of_task())
+
+
+def test_each_future_has_its_own_error() -> None:
+    """
+    Tracebacks of different tasks are not mixed.
+    """
+    breakage = Breakage(on_crash=True)
+    breakage.note_action(by_worker=False)
+    first, second = breakage.error_of_task(), breakage.error_of_task()
+    assert isinstance(first, BrokenWorkerPool)
+    assert first is not second

@@ -1,0 +1,72 @@
+"""
+The crew: places keep their index, whatever process is in them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool import work
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
+
+
+def test_workers_are_started_one_by_one_where_starting_is_dear(gate: Gate) -> None:
+    """
+    A worker is started only while no other is idle.
+    """
+    with WebWorkerExecutor(4, launcher="spawn") as pool:
+        for _ in range(3):
+            pool.submit(abs, 1).result(10.0)
+        assert 1 == len(pool._processes or {})
+
+
+def test_forked_workers_are_started_together(forked: WebWorkerExecutor) -> None:
+    """
+    Before threads of the program can come, as the standard library does.
+    """
+    with WebWorkerExecutor(3, launcher="fork") as pool:
+        pool.submit(abs, 1).result(10.0)
+        assert 3 == len(pool._processes or {})
+
+
+def test_a_dead_worker_is_replaced_in_its_place(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    The index stays and the pid changes.
+    """
+    future = pool.submit(pass_gate, gate.path, 1)
+    (pid,) = gate.wait_for_begun(1)
+    (index,) = (worker.index for worker in pool.workers if worker.pid == pid)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerCrashedError, match=rf"worker {index} \(pid {pid}\) was killed by"):
+        future.result(10.0)
+    pool.workers[index].post_message("come back")
+    assert [2, 4, 6] == list(pool.map(work.double, [1, 2, 3]))
+    assert pid not in (pool._processes or {})
+
+
+def test_a_message_starts_the_worker_of_its_place(launcher: str) -> None:
+    """
+    And waits for it.
+    """
+    with WebWorkerExecutor(2, launcher=launcher, initializer=work.answer_messages) as pool:
+        pool.workers[1].post_message("hello")
+        assert ["hello", "hello"] == pool.workers[1].receive(10.0).data
+        assert pool.workers[1].pid in (pool._processes or {})
+
+
+def test_the_pid_of_an_empty_place_is_none() -> None:
+    """
+    Nothing is started by asking.
+    """
+    pool = WebWorkerExecutor(1)
+    assert pool.workers[0].pid is None
+    assert "<Worker 0 not running>" == repr(pool.workers[0])
+    pool.shutdown()

@@ -1,0 +1,215 @@
+"""
+``map`` by way of ``submit`` alone: a stub executor shows what is submitted, and when.
+"""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool.work import add, double, fail_at
+from webworker_executor.pool import mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.dropin.gate import Gate
+    from webworker_executor import WebWorkerExecutor
+
+
+class StubExecutor:
+    """
+    Keeps futures that the test resolves.
+    """
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+        self.calls: list[tuple[Any, ...]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls.append(args)
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        return future
+
+    def answer(self, count: int) -> None:
+        for future, args in zip(self.futures[:count], self.calls, strict=False):
+            if not future.done():
+                future.set_result(args)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_chunksize_below_one_is_refused(size: int) -> None:
+    """
+    In the standard library's words.
+    """
+    with pytest.raises(ValueError, match=r"chunksize must be >= 1\."):
+        mapping.check(size, None)
+
+
+def test_a_bad_buffersize_is_refused() -> None:
+    """
+    In the words of Python 3.14.
+    """
+    with pytest.raises(ValueError, match="buffersize must be None or > 0"):
+        mapping.check(None, 0)
+    with pytest.raises(TypeError, match="buffersize must be an integer or None"):
+        mapping.check(None, 1.5)  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_chunks_cut_everything_and_no_more() -> None:
+    """
+    The last chunk is shorter, and nothing is made of nothing.
+    """
+    numbers = ((number,) for number in range(5))
+    assert [((0,), (1,)), ((2,), (3,)), ((4,),)] == list(mapping.chunks(numbers, 2))
+    assert [] == list(mapping.chunks([], 2))
+
+
+def test_a_chunk_is_run_in_order() -> None:
+    """
+    A worker calls the function with each tuple.
+    """
+    assert [3, 7] == mapping.run_chunk(add, [(1, 2), (3, 4)])
+
+
+def test_flattened_lets_go_of_what_it_yielded() -> None:
+    """
+    Lists are emptied as their elements are taken, in order.
+    """
+    lists = [[1, 2], [], [3]]
+    flat = mapping.flattened(iter(lists))
+    assert 1 == next(flat)
+    assert [2] == lists[0]
+    assert [2, 3] == list(flat)
+
+
+def test_everything_is_submitted_at_once_without_a_buffersize() -> None:
+    """
+    The iterables are read before ``map`` returns, as the standard library does.
+    """
+    executor = StubExecutor()
+    results = mapping.ordered(executor, add, [(1,), (2,)], None, None)
+    assert [(1,), (2,)] == executor.calls
+    executor.answer(2)
+    assert [(1,), (2,)] == list(results)
+
+
+def test_a_buffersize_bounds_what_is_under_way() -> None:
+    """
+    An infinite iterable is read no further than so many tasks ahead.
+    """
+    executor = StubExecutor()
+    results = mapping.ordered(executor, add, ((n,) for n in itertools.count()), None, 3)
+    assert 3 == len(executor.calls)
+    executor.answer(1)
+    assert (0,) == next(results)
+    assert 4 == len(executor.calls)
+
+
+def test_dropping_the_iterator_cancels_what_has_not_begun() -> None:
+    """
+    Nobody will ask for the rest.
+    """
+    executor = StubExecutor()
+    results = mapping.ordered(executor, add, [(1,), (2,), (3,)], None, None)
+    executor.answer(1)
+    assert (1,) == next(results)
+    results.close()  # type: ignore[attr-defined]  # a generator
+    assert [False, True, True] == [future.cancelled() for future in executor.futures]
+
+
+def test_a_time_out_cancels_the_rest() -> None:
+    """
+    A result that does not come in time ends the iterator.
+    """
+    executor = StubExecutor()
+    results = mapping.ordered(executor, add, [(1,), (2,)], 0.0, None)
+    with pytest.raises(TimeoutError):
+        next(results)
+    assert all(future.cancelled() for future in executor.futures)
+
+
+def test_an_assigned_submit_is_used(forked: WebWorkerExecutor) -> None:
+    """
+    Programs such as tqdm's put their own ``submit`` on an executor, and ``map`` calls it.
+    """
+    seen: list[tuple[Any, ...]] = []
+    original = forked.submit
+
+    def submit(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        seen.append(args)
+        return original(fn, *args, **kwargs)
+
+    forked.submit = submit  # type: ignore[method-assign, assignment]  # what is under test
+    assert [2, 4] == list(forked.map(double, [1, 2]))
+    assert [(1,), (2,)] == seen
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 3, 100])
+@pytest.mark.parametrize("buffersize", [None, 1, 4])
+def test_map_is_exact(
+    forked: WebWorkerExecutor, chunksize: int | None, buffersize: int | None
+) -> None:
+    """
+    Results come in order, whatever the chunks and the buffer.
+    """
+    results = forked.map(add, range(10), range(10), chunksize=chunksize, buffersize=buffersize)
+    assert [2 * number for number in range(10)] == list(results)
+
+
+def test_map_ends_with_the_shortest(forked: WebWorkerExecutor) -> None:
+    """
+    As ``zip`` does.
+    """
+    assert [0, 2] == list(forked.map(add, range(2), itertools.count()))
+
+
+def test_map_over_nothing_is_empty(forked: WebWorkerExecutor) -> None:
+    """
+    Nothing in, nothing out.
+    """
+    assert [] == list(forked.map(double, []))
+
+
+def test_starmap_takes_tuples(pool: WebWorkerExecutor) -> None:
+    """
+    As ``multiprocessing.Pool`` and mpi4py spell it.
+    """
+    assert [3, 7] == list(pool.starmap(add, [(1, 2), [3, 4]]))
+    assert [3, 7, 11] == list(pool.starmap(add, [(1, 2), (3, 4), (5, 6)], chunksize=2))
+
+
+def test_map_yields_what_came_before_an_exception(forked: WebWorkerExecutor) -> None:
+    """
+    The first exception ends the iterator at its place.
+    """
+    results = forked.map(fail_at, [2] * 5, range(5))
+    assert [0, 1] == [next(results), next(results)]
+    with pytest.raises(ValueError, match="bad 2"):
+        next(results)
+    assert [] == list(results)
+
+
+def test_a_timed_out_map_leaves_the_pool_usable(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    The rest is cancelled, and what runs goes on.
+    """
+    results = forked.map(pass_gate, [gate.path] * 3, range(3), timeout=0.01)
+    with pytest.raises(TimeoutError):
+        next(results)
+    gate.open()
+    assert 6 == forked.submit(double, 3).result(10.0)
+    assert 1 == len(gate.wait_for_begun(1))
+
+
+def test_an_infinite_map_can_be_abandoned(forked: WebWorkerExecutor) -> None:
+    """
+    Over an endless iterable with a buffer, as many results are taken as wanted.
+    """
+    results: Iterator[int] = forked.map(double, itertools.count(), buffersize=2)
+    assert [0, 2, 4] == list(itertools.islice(results, 3))

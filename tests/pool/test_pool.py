@@ -1,0 +1,209 @@
+"""
+The pool under signals: handlers that raise, submit or shut down at any line lose nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool.work import double
+from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from typing import Any
+
+    from tests.dropin.gate import Gate
+
+
+class Interrupt(Exception):
+    """What a handler raises."""
+
+
+class Striker:
+    """
+    Sends this thread a signal again and again; the handler strikes only while it is armed.
+
+    Args:
+        strike: Called by the handler, between any two lines of the main thread.
+    """
+
+    def __init__(self, strike: Callable[[], object]) -> None:
+        self._strike = strike
+        self._stop = threading.Event()
+        self._target = threading.get_ident()
+        self._thread = threading.Thread(target=self._send)
+        self.is_armed = False
+        self.n_strikes = 0
+
+    def __enter__(self) -> Striker:
+        self._before = signal.signal(signal.SIGUSR2, self._handle)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        signal.signal(signal.SIGUSR2, self._before)
+
+    def _send(self) -> None:
+        # The pause is an odd one, so that every line is struck in the end.
+        while not self._stop.wait(0.00037):
+            signal.pthread_kill(self._target, signal.SIGUSR2)
+
+    def _handle(self, *_: object) -> None:
+        if self.is_armed:
+            self.is_armed = False
+            self.n_strikes += 1
+            self._strike()
+
+    def submit_many(self, pool: WebWorkerExecutor, n_strikes: int) -> list[Future[Any]]:
+        """
+        Submit until struck so often; a future that never reached us is no loss.
+
+        A strike while the arguments are packed is told by the future: what raised is not known.
+        """
+        futures: list[Future[Any]] = []
+        while self.n_strikes < n_strikes:
+            try:
+                self.is_armed = True
+                futures.append(pool.submit(double, len(futures)))
+                self.is_armed = False
+            except Interrupt:
+                continue
+        return futures
+
+
+@pytest.mark.slow
+def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
+    """
+    Each future that ``submit`` returned is resolved, and the pool is usable afterwards.
+    """
+
+    def fail() -> None:
+        raise Interrupt
+
+    with Striker(fail) as striker:
+        futures = striker.submit_many(pool, 200)
+    outcomes = [future.exception(20.0) or future.result() for future in futures]
+    wrong = [
+        (number, outcome)
+        for number, outcome in enumerate(outcomes)
+        if outcome != 2 * number and not isinstance(outcome, Interrupt)
+    ]
+    assert [] == wrong
+    assert 6 == pool.submit(double, 3).result(10.0)
+
+
+@pytest.mark.slow
+def test_handlers_may_submit(pool: WebWorkerExecutor) -> None:
+    """
+    A submit in the middle of a submit is a task like others.
+    """
+    inner: list[Future[Any]] = []
+    with Striker(lambda: inner.append(pool.submit(double, len(inner)))) as striker:
+        outer = striker.submit_many(pool, 200)
+    for futures in (outer, inner):
+        assert [2 * n for n in range(len(futures))] == [f.result(20.0) for f in futures]
+    assert 200 == len(inner)
+
+
+def test_a_handler_may_shut_down(launcher: str) -> None:
+    """
+    What was taken before is done, what comes after is refused.
+    """
+    pool = WebWorkerExecutor(1, launcher=launcher)
+    with (
+        Striker(lambda: pool.shutdown(wait=False)) as striker,
+        pytest.raises(RuntimeError, match="after shutdown"),
+    ):
+        striker.submit_many(pool, 2)
+    pool.shutdown()
+    assert pool._pending_work_items == {}
+
+
+def test_many_threads_submit(pool: WebWorkerExecutor) -> None:
+    """
+    Each gets its own results.
+    """
+    results: dict[int, list[int]] = {}
+
+    def run(name: int) -> None:
+        futures = [pool.submit(double, 1000 * name + number) for number in range(100)]
+        results[name] = [future.result(20.0) for future in futures]
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = {name: [2 * (1000 * name + n) for n in range(100)] for name in range(8)}
+    assert expected == results
+
+
+def test_a_crash_breaks_a_pool_that_asked_for_it(launcher: str, gate: Gate) -> None:
+    """
+    ``on_crash="break"`` is the standard library's rule, in its words.
+    """
+    with WebWorkerExecutor(1, launcher=launcher, on_crash="break") as pool:
+        futures = [pool.submit(pass_gate, gate.path, number) for number in range(3)]
+        (pid,) = gate.wait_for_begun(1)
+        os.kill(pid, signal.SIGKILL)
+        for future in futures:
+            with pytest.raises(BrokenWorkerPool, match="terminated abruptly while the future"):
+                future.result(10.0)
+        with pytest.raises(BrokenWorkerPool, match="not usable anymore"):
+            pool.submit(abs, 1)
+        assert isinstance(pool._broken, str)
+
+
+def test_a_task_queued_behind_a_crash_is_done(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Only the task that ran fails.
+    """
+    running = forked.submit(pass_gate, gate.path, 1)
+    behind = [forked.submit(double, number) for number in range(10)]
+    (pid,) = gate.wait_for_begun(1)
+    os.kill(pid, signal.SIGKILL)
+    assert isinstance(running.exception(10.0), WorkerCrashedError)
+    assert [2 * number for number in range(10)] == [future.result(10.0) for future in behind]
+
+
+def test_ten_thousand_can_be_cancelled(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    True means that it never ran, False that it did.
+    """
+    forked.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    futures = [forked.submit(double, number) for number in range(2000)]
+    cancelled = [future.cancel() for future in futures]
+    gate.open()
+    forked.shutdown()
+    assert cancelled == [future.cancelled() for future in futures]
+    assert all(future.done() for future in futures)
+
+
+def test_an_interrupted_with_statement_abandons_its_work(gate: Gate) -> None:
+    """
+    After Ctrl-C what runs is ended and what waits is cancelled, at once.
+    """
+    futures: list[Future[Any]] = []
+
+    def run() -> None:
+        with WebWorkerExecutor(1, launcher="fork") as pool:
+            futures.extend(pool.submit(pass_gate, gate.path, number) for number in range(3))
+            gate.wait_for_begun(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert all(future.done() for future in futures)
+    assert isinstance(futures[0].exception(0), BrokenWorkerPool)
+    assert futures[2].cancelled()

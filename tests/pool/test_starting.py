@@ -1,0 +1,136 @@
+"""
+What is settled before the first worker: options, contexts, launchers, and what workers bring along.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+
+import pytest
+
+from tests.pool import work
+from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, ZygoteLauncher
+from webworker_executor.pool import starting
+
+
+def test_the_default_is_a_worker_for_each_cpu() -> None:
+    """
+    As the standard library of the running Python counts them.
+    """
+    count = getattr(os, "process_cpu_count", os.cpu_count)
+    assert count() == starting.count_workers(None)
+    assert 1 == starting.count_workers(True)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "options"),
+    [
+        (ValueError, "max_workers must be greater than 0", {"max_workers": 0}),
+        (TypeError, "'<=' not supported", {"max_workers": "2"}),
+        (TypeError, "cannot be interpreted as an integer", {"max_workers": 1.5}),
+        (TypeError, "initializer must be a callable", {"initializer": 1}),
+        (TypeError, "max_tasks_per_child must be an integer", {"max_tasks_per_child": 1.5}),
+        (ValueError, "max_tasks_per_child must be >= 1", {"max_tasks_per_child": 0}),
+        (ValueError, "on_crash must be 'replace' or 'break', not 'x'", {"on_crash": "x"}),
+        (TypeError, "env must be a mapping of strings, not int", {"env": 1}),
+        (ValueError, "launcher must be 'spawn', 'zygote' or 'fork'", {"launcher": "x"}),
+        (TypeError, "launcher must be a name or a launcher, not int", {"launcher": 1}),
+        (ValueError, "cannot find context for 'x'", {"mp_context": "x"}),
+        (TypeError, "mp_context must be a multiprocessing context", {"mp_context": 1}),
+        (ValueError, "not both", {"mp_context": "spawn", "launcher": "spawn"}),
+        (
+            ValueError,
+            "max_tasks_per_child is incompatible with the 'fork'",
+            {"mp_context": "fork", "max_tasks_per_child": 1},
+        ),
+    ],
+)
+def test_options_that_cannot_work_are_refused(
+    error: type[Exception], message: str, options: dict[str, object]
+) -> None:
+    """
+    At construction, with what was wrong.
+    """
+    with pytest.raises(error, match=message):
+        WebWorkerExecutor(**options)  # type: ignore[arg-type]  # the mistakes under test
+
+
+@pytest.mark.parametrize(
+    ("launcher", "method"), [("spawn", "spawn"), ("zygote", "forkserver"), ("fork", "fork")]
+)
+def test_a_context_picks_the_launcher(launcher: str, method: str) -> None:
+    """
+    By its start method, given by name or as an object.
+    """
+    for context in (method, multiprocessing.get_context(method)):
+        assert launcher == starting.find_launcher(context, None, None).name
+
+
+def test_a_launcher_object_is_taken_as_it_is() -> None:
+    """
+    Anything that launches will do.
+    """
+    launcher = ZygoteLauncher()
+    assert launcher is starting.find_launcher(None, launcher, None)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_an_initializer_may_get_a_queue(method: str) -> None:
+    """
+    Objects of multiprocessing that can only be inherited are inherited.
+    """
+    context = multiprocessing.get_context(method)
+    queue = context.SimpleQueue()
+    with WebWorkerExecutor(
+        1, mp_context=method, initializer=work.put_into, initargs=(queue,)
+    ) as pool:
+        pid = pool.submit(os.getpid).result(10.0)
+    assert pid == queue.get()
+    queue.close()
+
+
+def test_a_queue_of_a_fork_context_forks_the_workers() -> None:
+    """
+    Also where nobody asked for a launcher: there is no other way to hand it over.
+    """
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+    with WebWorkerExecutor(1, initializer=work.put_into, initargs=(queue,)) as pool:
+        pid = pool.submit(os.getpid).result(10.0)
+    assert pid == queue.get()
+    queue.close()
+
+
+def test_an_initializer_that_raises_is_the_cause(launcher: str) -> None:
+    """
+    Every task fails with the initializer's own exception behind it, and so does the next submit.
+    """
+    with WebWorkerExecutor(
+        1, launcher=launcher, initializer=work.refuse, initargs=("not today",)
+    ) as pool:
+        with pytest.raises(BrokenWorkerPool, match="the initializer of a worker raised") as caught:
+            pool.submit(abs, 1).result(10.0)
+        assert isinstance(caught.value.__cause__, ValueError)
+        assert "not today" == str(caught.value.__cause__)
+        with pytest.raises(BrokenWorkerPool) as caught:
+            pool.submit(abs, 1)
+        assert "not today" == str(caught.value.__cause__)
+
+
+def test_initargs_that_cannot_be_packed_are_told_at_the_first_task() -> None:
+    """
+    To who submits it, since no worker can ever start.
+    """
+    pool = WebWorkerExecutor(1, initializer=work.keep, initargs=(work.Unpackable(),))
+    with pytest.raises(ValueError, match="not to be packed"):
+        pool.submit(abs, 1)
+    pool.shutdown()
+
+
+def test_a_view_of_the_manager_joins_by_waiting() -> None:
+    """
+    Programs join the standard library's manager thread.
+    """
+    waited: list[None] = []
+    starting.ManagerView(lambda: waited.append(None)).join(1.0)
+    assert [None] == waited

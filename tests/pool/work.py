@@ -1,0 +1,96 @@
+"""
+Calls that workers import by name. A module of its own, so that a worker loads little.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+from webworker_executor import scope
+
+if TYPE_CHECKING:
+    from webworker_executor import MessageEvent
+
+KEPT: list[object] = []
+
+
+def add(left: int, right: int) -> int:
+    """Return the sum."""
+    return left + right
+
+
+def double(number: int) -> int:
+    """Return the number twice."""
+    return 2 * number
+
+
+def fail_at(bad: int, number: int) -> int:
+    """Return the number, or raise ValueError for a bad one."""
+    if number == bad:
+        raise ValueError(f"bad {number}")
+    return number
+
+
+def keep(*values: object) -> None:
+    """Keep values in this worker; an initializer."""
+    KEPT.extend(values)
+
+
+def kept() -> list[object]:
+    """Return what this worker keeps."""
+    return KEPT
+
+
+def refuse(reason: str) -> NoReturn:
+    """Fail; an initializer."""
+    raise ValueError(reason)
+
+
+def put_into(queue: object) -> None:
+    """Put this worker's pid into a queue; an initializer."""
+    queue.put(os.getpid())  # type: ignore[attr-defined]  # one of multiprocessing's
+
+
+def environment(name: str) -> str | None:
+    """Return a variable of the environment."""
+    return os.environ.get(name)
+
+
+def surroundings() -> tuple[bool, int | None, str, object]:
+    """Return what the scope says of this worker."""
+    return scope.is_worker, scope.index, scope.name, scope.worker_data
+
+
+def answer_messages() -> None:
+    """Send each message back, twice as large."""
+
+    def answer(event: MessageEvent) -> None:
+        scope.post_message([event.data, event.data])
+
+    scope.onmessage = answer
+
+
+def post(*messages: object) -> None:
+    """Send messages to the host."""
+    for message in messages:
+        scope.post_message(message)
+
+
+class Unpackable:
+    """An object that cannot be packed."""
+
+    def __reduce__(self) -> NoReturn:
+        raise ValueError("not to be packed")
+
+
+class Unopenable:
+    """An object that packs and does not unpack."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("no number",)
+
+
+def make_unopenable() -> Unopenable:
+    """Return a value whose copy cannot be made."""
+    return Unopenable()

@@ -1,0 +1,212 @@
+"""
+Tests of `webworker_executor.web.events`: handlers run one at a time, and none holds up the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.link.inbox import Inbox
+from webworker_executor.web.events import PATIENCE, EventsThread
+
+if TYPE_CHECKING:
+    from webworker_executor.link.reactor import Reactor
+
+
+def test_calls_run_in_order_on_one_thread(events: EventsThread) -> None:
+    """
+    Handlers run one after the other, on a thread of their own.
+    """
+    seen = Inbox[tuple[int, str, bool]]()
+
+    def tell(number: int) -> None:
+        seen((number, threading.current_thread().name, events.is_current_thread))
+
+    for number in range(500):
+        events.call(partial(tell, number))
+    assert [(number, "webworker-events", True) for number in range(500)] == seen.take(500)
+    assert not events.is_current_thread
+
+
+def test_calls_of_many_threads_all_run(events: EventsThread) -> None:
+    """
+    No call gets lost between threads, and those of one thread keep their order.
+    """
+    seen = Inbox[tuple[int, int]]()
+
+    def ask(thread: int) -> None:
+        for number in range(200):
+            events.call(partial(seen, (thread, number)))
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = seen.take(800)
+    for index in range(4):
+        assert [(index, n) for n in range(200)] == [one for one in made if one[0] == index]
+
+
+@pytest.mark.parametrize("exc", [ValueError, SystemExit, KeyboardInterrupt])
+def test_failing_handler_is_logged(
+    events: EventsThread, caplog: pytest.LogCaptureFixture, exc: type[BaseException]
+) -> None:
+    """
+    Whatever a handler raises is logged, and the next one runs.
+    """
+
+    def fail() -> None:
+        raise exc("a bug of a user")
+
+    done = threading.Event()
+    with caplog.at_level(logging.ERROR, "webworker_executor.web"):
+        events.call(fail)
+        events.call(done.set)
+        assert done.wait(5)
+    [record] = caplog.records
+    assert ("webworker_executor.web", "an event handler failed") == (record.name, record.message)
+    assert record.exc_info is not None
+    assert exc is record.exc_info[0]
+
+
+@pytest.mark.parametrize("running_first", [False, True], ids=["at once", "while it runs"])
+def test_blocked_handler_is_relieved(events: EventsThread, running_first: bool) -> None:
+    """
+    While a handler takes long another thread serves the queue, in order.
+    """
+    started, release = threading.Event(), threading.Event()
+    seen = Inbox[int]()
+
+    def block() -> None:
+        started.set()
+        release.wait(5)
+        seen(-1)
+
+    events.call(block)
+    if running_first:
+        assert started.wait(5)
+    for number in range(3):
+        events.call(partial(seen, number))
+    assert [0, 1, 2] == seen.take(3)
+    release.set()
+    assert -1 == seen.get()
+    events.call(partial(seen, 3))
+    assert 3 == seen.get()
+
+
+@pytest.mark.slow
+def test_every_blocked_handler_is_relieved(events: EventsThread) -> None:
+    """
+    Several handlers that wait for what a later one does all come to their end.
+    """
+    release = threading.Event()
+    seen = Inbox[str]()
+    for _ in range(3):
+        events.call(lambda: seen("blocked" if release.wait(5) else "late"))
+    events.call(release.set)
+    assert ["blocked"] * 3 == seen.take(3)
+
+
+def test_patient_handler_keeps_its_thread(events: EventsThread) -> None:
+    """
+    A handler that nobody waits for may take its time; no thread is started beside it.
+    """
+    release, started = threading.Event(), threading.Event()
+    idents = Inbox[int]()
+
+    def hold() -> None:
+        started.set()
+        release.wait(5)
+        idents(threading.get_ident())
+
+    events.call(hold)
+    assert started.wait(5)
+    events._reactor.call_soon(
+        lambda: events._reactor.call_at(time.monotonic() + PATIENCE * 1.5, release.set)
+    )
+    first = idents.get()
+    events.call(lambda: idents(threading.get_ident()))
+    assert first == idents.get()
+
+
+def test_stop_ends_after_the_calls_that_wait(reactor: Reactor) -> None:
+    """
+    What was asked for before `stop` is still done; then the thread ends.
+    """
+    events = EventsThread(reactor)
+    gate = threading.Event()
+    seen: list[int] = []
+    events.call(lambda: gate.wait(5))
+    for number in range(3):
+        events.call(partial(seen.append, number))
+    thread = Inbox[threading.Thread]()
+    events.call(lambda: thread(threading.current_thread()))
+    events.stop()
+    gate.set()
+    thread.get().join(5)
+    events.join()
+    assert [0, 1, 2] == seen
+
+
+def test_join_within_a_handler(reactor: Reactor) -> None:
+    """
+    A handler may wait for the end of the thread it stands on: that returns at once.
+    """
+    events = EventsThread(reactor)
+    done = threading.Event()
+
+    def end() -> None:
+        events.stop()
+        events.join()
+        done.set()
+
+    events.call(end)
+    assert done.wait(5)
+
+
+def test_call_is_forgotten_when_it_was_made(events: EventsThread) -> None:
+    """
+    An idle thread keeps nothing of a user's alive.
+    """
+
+    class Result:
+        pass
+
+    result = Result()
+    gone = threading.Event()
+    weakref.finalize(result, gone.set)
+    events.call(partial(id, result))
+    del result
+    assert gone.wait(5)
+
+
+def test_no_thread_can_be_started(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Where no thread is to be had the calls wait, and the next one tries again.
+    """
+    events = EventsThread(reactor)
+    tried = threading.Event()
+    seen = Inbox[str]()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        events.call(partial(seen, "first"))
+        reactor.call_soon(tried.set)
+        assert tried.wait(5)
+    assert "no thread can be started for event handlers; they wait" in caplog.text
+    events.call(partial(seen, "second"))
+    assert ["first", "second"] == seen.take(2)
+    events.stop()

@@ -1,0 +1,188 @@
+"""
+Tests of `webworker_executor.web.host`: threads while they are used, and order at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.link.inbox import Inbox
+from webworker_executor.web.host import Host, host
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+
+class User:
+    """
+    A user that notes what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        self.told.append(f"finish, interrupted={interrupted}")
+
+    def disown_after_fork(self) -> None:
+        self.told.append("disown")
+
+
+def test_users_share_the_threads() -> None:
+    """
+    There is one reactor and one events thread, however many use them.
+    """
+    host = Host()
+    users = User(), User()
+    first = host.acquire(users[0])
+    assert first == host.acquire(users[1])
+    host.release(users[0])
+    assert first[0].thread.is_alive()
+    host.release(users[1])
+    first[0].join()
+    assert not first[0].thread.is_alive()
+
+
+def test_threads_come_anew() -> None:
+    """
+    After the last user has gone, the next one gets fresh threads that work.
+    """
+    host = Host()
+    user = User()
+    first, _ = host.acquire(user)
+    host.release(user)
+    second, events = host.acquire(user)
+    assert first is not second
+    done = threading.Event()
+    events.call(done.set)
+    assert done.wait(5)
+    host.release(user)
+
+
+def test_releasing_twice() -> None:
+    """
+    To release who is no user changes nothing.
+    """
+    host = Host()
+    user, other = User(), User()
+    host.release(other)
+    reactor, _ = host.acquire(user)
+    host.release(other)
+    assert reactor.thread.is_alive()
+    host.release(user)
+    host.release(user)
+
+
+def test_own_threads_are_known() -> None:
+    """
+    The package's threads are told from the program's.
+    """
+    host = Host()
+    user = User()
+    reactor, events = host.acquire(user)
+    seen = Inbox[bool]()
+    events.call(lambda: seen(host.is_own_thread(threading.current_thread())))
+    assert (True, True) == (host.is_own_thread(reactor.thread), seen.get())
+    assert not host.is_own_thread(threading.current_thread())
+    host.release(user)
+
+
+@pytest.mark.parametrize(
+    ("last", "interrupted"), [(None, False), (KeyboardInterrupt(), True), (ValueError(), False)]
+)
+def test_finish_at_exit(
+    monkeypatch: pytest.MonkeyPatch, last: BaseException | None, interrupted: bool
+) -> None:
+    """
+    Every user is told once, with whether Ctrl-C ended the program; after that nobody is taken up.
+    """
+    import sys
+
+    for name in ("last_exc", "last_value"):
+        monkeypatch.setattr(sys, name, last, raising=False)
+    host = Host()
+    users = User(), User()
+    reactor, _ = host.acquire(users[0])
+    host.acquire(users[1])
+    host.finish_at_exit()
+    reactor.join()
+    assert [[f"finish, interrupted={interrupted}"]] * 2 == [user.told for user in users]
+    with pytest.raises(RuntimeError, match="after interpreter shutdown"):
+        host.acquire(User())
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_copy_starts_afresh() -> None:
+    """
+    In a forked copy the users are told, their descriptors are closed, and new users are welcome.
+    """
+    user = User()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with host._lock:
+            held.set()
+            release.wait(5)
+
+    reactor, _ = host.acquire(user)
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(5)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(5)
+            assert user.told == ["disown"]
+            other, events = host.acquire(User())
+            assert other is not reactor
+            done = threading.Event()
+            events.call(done.set)
+            assert done.wait(4)
+            status = 0
+        finally:
+            os._exit(status)
+    release.set()
+    thread.join()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert [] == user.told
+    assert reactor.thread.is_alive()
+    host.release(user)
+    reactor.join()
+
+
+AT_EXIT = """
+import atexit, json, threading
+from webworker_executor.web.host import host
+
+order = []
+go_on = threading.Event()
+
+class User:
+    def finish_at_exit(self, *, interrupted):
+        order.append("user")
+        go_on.set()
+    def disown_after_fork(self):
+        pass
+
+reactor, events = host.acquire(User())
+# A thread that the interpreter joins, and that waits for work which only the user finishes.
+threading.Thread(target=lambda: (go_on.wait(), order.append("thread"))).start()
+atexit.register(lambda: print(json.dumps([*order, reactor.thread.is_alive()])))
+"""
+
+
+def test_users_finish_before_threads_are_joined(run_script: ScriptRunner) -> None:
+    """
+    Pending work comes to its end before the interpreter waits for threads, and long before atexit.
+    """
+    done = run_script(AT_EXIT)
+    assert "" == done.stderr
+    assert ["user", "thread"] == json.loads(done.stdout)[:2]
