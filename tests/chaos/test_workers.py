@@ -142,10 +142,7 @@ def test_death_in_the_middle_of_a_large_value(pool: WebWorkerExecutor, direction
     large = bytes(50_000_000)
     pid = pool.submit(os.getpid).result(10.0)
     task: Future[Any]
-    if direction == "argument":
-        task = pool.submit(len, large)
-    else:
-        task = pool.submit(bytes, len(large))
+    task = pool.submit(len, large) if direction == "argument" else pool.submit(bytes, len(large))
     threading.Timer(0.005, kill, [pid]).start()
     error = task.exception(30.0)
     assert isinstance(error, WorkerCrashedError | None)

@@ -39,7 +39,7 @@ print(*sys.modules)
 """
 
 
-@pytest.mark.parametrize("module", ["webworker_executor", "webworker_executor.child.loop"])
+@pytest.mark.parametrize("module", ["webworker_executor", "webworker_executor.child.entry"])
 def test_imports_nothing_heavy(run_script: ScriptRunner, module: str) -> None:
     """
     A fresh interpreter that imports what a worker imports has loaded none of the heavy modules.

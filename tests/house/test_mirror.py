@@ -16,7 +16,7 @@ UNTESTED = {
     "child/__main__.py": "hands over to the loop, whose test starts it",
 }
 # Folders of tests for promises that no single module keeps.
-ACROSS = {"benchmarks", "conformance", "docs", "dropin", "ecosystem", "faults", "house"}
+ACROSS = {"benchmarks", "conformance", "docs", "dropin", "ecosystem", "chaos", "house"}
 
 
 def is_package_marker(module: Path) -> bool:

@@ -234,8 +234,8 @@ def test_receiving_ends_with_the_executor(forked: WebWorkerExecutor) -> None:
     """
     forked.submit(work.post, "last").result(10.0)
     worker = forked.workers[0]
-    with pytest.raises(TimeoutError):
-        forked.workers[0].receive(0) if worker.receive(10.0) else None
+    assert "last" == worker.receive(10.0).data
+    with pytest.raises(TimeoutError, match="no message from worker 0"):
         worker.receive(0.01)
     forked.shutdown()
     with pytest.raises(PortClosedError, match="worker 0 has ended and left no message"):

@@ -35,7 +35,7 @@ def test_actions_are_performed_in_order() -> None:
     """
     seen: list[str] = []
     performer = make(lambda: seen.append("broken"), lambda: seen.append("stopped"))
-    performer.perform([do.Break("why"), do.Stopped()])
+    performer.perform([do.Break("why", [], None), do.Stopped()])
     assert ["broken", "stopped"] == seen
 
 
@@ -51,5 +51,5 @@ def test_what_performing_asks_for_comes_last() -> None:
         seen.append("asked")
 
     performer = make(nest, lambda: seen.append("stopped"))
-    performer.perform([do.Break("why")])
+    performer.perform([do.Break("why", [], None)])
     assert ["broken", "asked", "stopped"] == seen

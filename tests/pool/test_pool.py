@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
@@ -43,7 +43,7 @@ class Striker:
         self.is_armed = False
         self.n_strikes = 0
 
-    def __enter__(self) -> Striker:
+    def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGUSR2, self._handle)
         self._thread.start()
         return self
@@ -81,6 +81,8 @@ class Striker:
         return futures
 
 
+# A finalizer of anybody's, struck by the handler, can tell nobody but the interpreter.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
     """

@@ -5,8 +5,7 @@ The table of calls, and callbacks that somebody waits for.
 from __future__ import annotations
 
 import threading
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool
@@ -16,6 +15,9 @@ from webworker_executor.pool.call import Call
 from webworker_executor.pool.future import FailureAnswer
 from webworker_executor.pool.promises import Promises
 from webworker_executor.web.events import EventsThread
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def fill(count: int) -> tuple[Promises, list[Call]]:

@@ -158,10 +158,12 @@ def test_events_of_many_threads_are_applied_one_at_a_time() -> None:
         return ""
 
     steps: Steps[str] = Steps(lambda _: None, lambda: None, lambda: None)
-    threads = [
-        threading.Thread(target=lambda: [steps.bring(event, number) for number in range(200)])
-        for _ in range(4)
-    ]
+
+    def bring_all() -> None:
+        for number in range(200):
+            steps.bring(event, number)
+
+    threads = [threading.Thread(target=bring_all) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

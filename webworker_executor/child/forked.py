@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.child import loop
+from webworker_executor.child import entry
 from webworker_executor.wire import codec
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def become_worker(
     codec.after_fork()
     status = 1
     try:
-        loop.main(parent, data_fd, control_fd, ledger_fd, inherited)
+        entry.main(parent, data_fd, control_fd, ledger_fd, inherited)
         status = 0
         threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter runs at its own exit
         atexit._run_exitfuncs()

@@ -1,9 +1,9 @@
 """
 What every way of starting a process has in common.
 
-A launcher brings up one process that holds three descriptors and runs ``child.loop.main``: the data
-link, the control link and the ledger; on 3, 4 and 5 in a new program, and wherever they are in a
-forked one, whose 3 to 5 may be the program's own. It knows nothing of tasks. Its ``launch`` is
+A launcher brings up one process that holds three descriptors and runs ``child.entry.main``: the
+data link, the control link and the ledger; on 3, 4 and 5 in a new program, and wherever they are
+in a forked one, whose 3 to 5 may be the program's own. It knows nothing of tasks. Its ``launch`` is
 called on the reactor's thread, because the kernel ties a worker's life to the thread that started
 it.
 """

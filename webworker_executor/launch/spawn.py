@@ -64,7 +64,7 @@ class SpawnLauncher:
         Source: posix_spawn(3).
         """
         try:
-            child = Child(spawn_interpreter(spec, "loop", "main"))
+            child = Child(spawn_interpreter(spec, "entry", "main"))
         except (OSError, ValueError) as error:
             on_failed(error)
         else:

@@ -1,0 +1,130 @@
+"""
+Tests of `webworker_executor.child.entry`: what is settled before the first task.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.child import tasks
+from tests.launch.peer import Peer
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.wire.failure import unpack_failure
+from webworker_executor.wire.frame import (
+    CLOSE,
+    LOAD_ERROR,
+    READY,
+)
+from webworker_executor.wire.inherit import pack_inheritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from webworker_executor.link.reactor import Reactor
+
+
+def test_hello_must_come_first(reactor: Reactor) -> None:
+    """
+    A host that does not say hello is no host.
+    """
+    with Peer(SpawnLauncher(), reactor, say_hello=False) as peer:
+        peer.send(CLOSE, 0)
+        assert 1 == peer.wait()
+
+
+@pytest.mark.parametrize("link", ["data", "control"])
+@pytest.mark.parametrize("noise", [b"noise in place of frames", bytes(100)], ids=["text", "zeros"])
+def test_noise_ends_the_worker(
+    peer: Peer, link: str, noise: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A worker that is sent what is no frame ends: it cannot know what was meant.
+    """
+    getattr(peer, link).sendall(noise)
+    assert 1 == peer.wait()
+
+
+def test_surroundings(reactor: Reactor, tmp_path: Path) -> None:
+    """
+    A worker looks like its host: path, arguments, environment, directory, main file.
+    """
+    hello: dict[str, Any] = {
+        "sys_path": ["/somewhere", *sys.path],
+        "argv": ["its", "arguments"],
+        "environ": {**os.environ, "GIVEN": "yes"},
+        "cwd": str(tmp_path),
+        "main": {"__file__": "/main.py"},
+    }
+    with Peer(SpawnLauncher(), reactor, **hello) as peer:
+        peer.ready()
+        seen = peer.run(
+            tasks.evaluate,
+            "[sys.path[0], sys.argv, os.environ['GIVEN'], os.getcwd(),"
+            " sys.modules['__main__'].__file__, sorted(vars(sys.modules['__main__']))[:3]]",
+        )
+    assert ["/somewhere", ["its", "arguments"], "yes", str(tmp_path), "/main.py"] == seen[:5]
+
+
+def test_initializer(reactor: Reactor) -> None:
+    """
+    The initializer runs before the worker is ready.
+    """
+    initializer, _ = pack_inheritable((os.putenv, ("A", "B")), os.dup)
+    with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
+        assert READY == peer.next_frame().kind
+
+
+def test_initializer_that_fails(reactor: Reactor, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    A failing initializer is told to the host and to standard error in the stdlib's words.
+    """
+    initializer, _ = pack_inheritable((int, ("no number",)), os.dup)
+    with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
+        frame = peer.next_frame()
+        assert LOAD_ERROR == frame.kind
+        assert ValueError is type(unpack_failure(frame.payload))
+        assert 1 == peer.wait()
+    error = capfd.readouterr().err
+    assert "Exception in initializer:" in error
+    assert "invalid literal for int()" in error
+
+
+def test_interrupt_reaches_a_task(peer: Peer) -> None:
+    """
+    SIGINT is the task's to handle while one runs.
+    """
+    peer.call(1, tasks.interrupted)
+    assert "waiting" == peer.message()
+    peer.child.send_signal(signal.SIGINT)
+    assert "interrupted" == peer.answer(1)
+
+
+def test_interrupt_fails_a_task(peer: Peer) -> None:
+    """
+    A task that does not handle SIGINT fails with KeyboardInterrupt; the worker goes on.
+    """
+    peer.call(1, tasks.wait_for_signal)
+    assert "waiting" == peer.message()
+    peer.child.send_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        peer.answer(1)
+    assert 1 == peer.run(abs, -1)
+
+
+def test_interrupt_between_tasks(peer: Peer) -> None:
+    """
+    SIGINT while the worker waits or reads does nothing at all.
+    """
+    for _ in range(100):
+        peer.child.send_signal(signal.SIGINT)
+        peer.post(None)
+    # A signal that reaches the control thread first may come to the main thread's notice late.
+    peer.run(tasks.absorb_interrupts)
+    for ident in range(1, 20):
+        peer.call(ident, abs, -ident)
+    assert list(range(1, 20)) == [peer.answer(ident) for ident in range(1, 20)]

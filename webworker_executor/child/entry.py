@@ -1,0 +1,143 @@
+"""
+The entry of a worker: from a process with two sockets to a loop that serves.
+
+Everything that is done once, before the first task, is here; what is done for each task is in
+``loop``. The order matters: the process is tied to its host's life before anything else, so that
+there is no moment at which it could be left behind.
+"""
+
+from __future__ import annotations
+
+import _socket
+import posix
+import sys
+
+from webworker_executor.child import lifeline
+from webworker_executor.child.loop import Loop
+from webworker_executor.child.scope import scope
+from webworker_executor.wire import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def main(
+    host: int,
+    data_fd: int = 3,
+    control_fd: int = 4,
+    ledger_fd: int = 5,
+    inherited: tuple[Callable[..., object], tuple[object, ...]] | None = None,
+) -> None:
+    """
+    Be a worker until the host is done with it.
+
+    Args:
+        host: The process id of whoever started this process.
+        data_fd: The data link.
+        control_fd: The control link.
+        ledger_fd: The ledger, or anything that may be closed where there is none.
+        inherited: The initializer and its arguments, in a process that was forked with them.
+    """
+    # First of all: a task that holds the interpreter in C could not be ended otherwise.
+    lifeline.die_with_parent(host)
+    loop = Loop(_socket.socket(fileno=data_fd))
+    control = _socket.socket(fileno=control_fd)
+    _take_interrupts_only_in_tasks(loop)
+    hello = loop.hello()
+    fds = _receive_fds(control, hello["n_fds"])
+    lifeline.start(control, loop.give_back)
+    loop.map_ledger(ledger_fd, hello["ledger_entry"])
+    _adopt(hello)
+    try:
+        _initialize(hello, fds, inherited)
+    except BaseException as exc:
+        _report_initializer(loop, exc)
+        posix._exit(1)
+    loop.end_copy()
+    loop.ready()
+    del hello, inherited
+    loop.run()
+
+
+def _take_interrupts_only_in_tasks(loop: Loop) -> None:
+    import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+
+    def default_int_handler(number: int, frame: object) -> None:
+        # Between tasks the loop has half a frame in its hands.
+        if loop.is_running_task:
+            raise KeyboardInterrupt
+
+    # In a worker it is *the* default handler: asyncio and others look whether it is in place, and
+    # a task that returns it names the host's own.
+    default_int_handler.__module__, default_int_handler.__qualname__ = (
+        "_signal",
+        "default_int_handler",
+    )
+    for module in (_signal, sys.modules.get("signal")):
+        if module is not None:
+            vars(module)["default_int_handler"] = default_int_handler
+    _signal.signal(_signal.SIGINT, default_int_handler)
+
+
+def _receive_fds(control: _socket.socket, count: int) -> list[int]:
+    fds: list[int] = []
+    while len(fds) < count:
+        import array
+
+        items = array.array("i")
+        space = _socket.CMSG_SPACE(250 * items.itemsize)
+        data, ancillary, _, _ = control.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            posix._exit(1)
+        for _, _, rights in ancillary:
+            items.frombytes(rights[: len(rights) - len(rights) % items.itemsize])
+        fds.extend(items)
+    return fds
+
+
+def _adopt(hello: dict[str, Any]) -> None:
+    """Look like the host: the same path, arguments and main file; nothing of `-c` is left."""
+    sys.path[:] = hello["sys_path"]
+    sys.argv[:] = hello["argv"]
+    if hello["environ"] is not None:
+        import os
+
+        # A process forked from another than the host has that one's surroundings.
+        os.environ.clear()
+        os.environ.update(hello["environ"])
+    if hello["cwd"] is not None:
+        posix.chdir(hello["cwd"])
+    if hello["main"] is not None:
+        module = type(sys)("__main__")
+        module.__dict__.update(hello["main"])
+        sys.modules["__main__"] = module
+    from webworker_executor.child.identity import IdentityFinder
+
+    IdentityFinder(f"WebWorker-{hello['index']}", hello["authkey"]).install()
+
+
+def _initialize(
+    hello: dict[str, Any],
+    fds: list[int],
+    inherited: tuple[Callable[..., object], tuple[object, ...]] | None,
+) -> None:
+    if hello["worker_data"] is not None:
+        scope.worker_data = codec.unpack(*hello["worker_data"])
+    if hello["initializer"] is not None:
+        from webworker_executor.wire.inherit import unpack_inheritable
+
+        inherited = unpack_inheritable(hello["initializer"], fds)  # type: ignore[assignment]  # the host packed a pair
+    if inherited is not None:
+        initializer, initargs = inherited
+        initializer(*initargs)
+
+
+def _report_initializer(loop: Loop, exc: BaseException) -> None:
+    import logging
+
+    # The stdlib's own words and logger, which programs look for.
+    logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=exc)
+    loop.load_error(exc)
+    logging.shutdown()
