@@ -212,6 +212,8 @@ class _Zygote:
         self.is_gone = True
         self._reactor.unregister(self._socket.fileno())
         self._socket.close()
+        while self._pidfds:
+            os.close(self._pidfds.popleft())
         waiting, self._waiting = self._waiting, {}
         children, self._children = self._children, {}
         code = self._process.exitcode

@@ -50,6 +50,23 @@ def lift(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
 
 
+def lifted(fd: int) -> int:
+    """
+    Move a descriptor of ours to a number of at least ``LOWEST``, if it is not there.
+
+    A program that has closed its standard streams would otherwise print into it.
+
+    Raises:
+        OSError: No descriptor is left; ``fd`` is closed.
+    """
+    if fd >= LOWEST:
+        return fd
+    try:
+        return lift(fd)
+    finally:
+        os.close(fd)
+
+
 def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:
     """
     Send a few bytes and duplicates of descriptors with the first of them.
@@ -76,6 +93,6 @@ def pidfd_open(pid: int) -> int | None:
     Source: pidfd_open(2).
     """
     try:
-        return os.pidfd_open(pid)
+        return lifted(os.pidfd_open(pid))
     except (OSError, AttributeError):
         return None

@@ -14,6 +14,8 @@ import os
 import struct
 import sys
 
+from webworker_executor.link.fds import lifted
+
 # A line of the cache each: two workers that note their tasks do not disturb each other.
 ENTRY_NBYTES = 64
 IDENT = struct.Struct("=Q")
@@ -38,7 +40,7 @@ class Ledger:
     def __init__(self, n_entries: int) -> None:
         self._free = list(range(n_entries - 1, -1, -1))
         nbytes = max(n_entries * ENTRY_NBYTES, mmap.PAGESIZE)
-        self.fd = os.memfd_create("webworker-ledger", os.MFD_CLOEXEC)
+        self.fd = lifted(os.memfd_create("webworker-ledger", os.MFD_CLOEXEC))
         try:
             os.ftruncate(self.fd, nbytes)
             # Before 3.13 a mapping keeps a descriptor of its own.

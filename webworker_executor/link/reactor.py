@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from webworker_executor.link.fds import LOWEST, lift, lifted
+
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 _log = logging.getLogger("webworker_executor.link")
@@ -57,11 +59,11 @@ class Reactor:
         self._order = itertools.count()
         self._callbacks: dict[int, Callable[[int], object]] = {}
         self.is_stopping = False
-        self._epoll = select.epoll()
+        self._epoll = _new_epoll()
         # Wait for other events of a registered descriptor. The C function itself: see `local`.
         self.modify: Callable[[int, int], object] = self._epoll.modify
         try:
-            self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self._wakeup = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         except BaseException:
             self._epoll.close()
             raise
@@ -188,6 +190,14 @@ class Reactor:
             call(*args)
         except Exception:
             _log.exception("a call on the reactor failed")
+
+
+def _new_epoll() -> select.epoll:
+    epoll = select.epoll()
+    if epoll.fileno() >= LOWEST:
+        return epoll
+    with epoll:
+        return select.epoll.fromfd(lift(epoll.fileno()))
 
 
 def start_once(thread: threading.Thread, on_failure: Callable[[], object]) -> None:
