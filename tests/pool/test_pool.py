@@ -55,7 +55,7 @@ class Striker:
 
     def _send(self) -> None:
         # The pause is an odd one, so that every line is struck in the end.
-        while not self._stop.wait(0.00037):
+        while not self._stop.wait(0.00007):
             signal.pthread_kill(self._target, signal.SIGUSR2)
 
     def _handle(self, *_: object) -> None:
@@ -92,6 +92,7 @@ def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
     def fail() -> None:
         raise Interrupt
 
+    pool.submit(double, 0).result(10.0)
     with Striker(fail) as striker:
         futures = striker.submit_many(pool, 200)
     outcomes = [future.exception(20.0) or future.result() for future in futures]
@@ -110,11 +111,29 @@ def test_handlers_may_submit(pool: WebWorkerExecutor) -> None:
     A submit in the middle of a submit is a task like others.
     """
     inner: list[Future[Any]] = []
+    pool.submit(double, 0).result(10.0)
     with Striker(lambda: inner.append(pool.submit(double, len(inner)))) as striker:
         outer = striker.submit_many(pool, 200)
     for futures in (outer, inner):
         assert [2 * n for n in range(len(futures))] == [f.result(20.0) for f in futures]
     assert 200 == len(inner)
+
+
+@pytest.mark.slow
+def test_a_handler_may_submit_during_the_first_submit() -> None:
+    """
+    While the pool's threads are being made, too: no future is lost, no thread is left.
+    """
+    for _ in range(20):
+        inner: list[Future[Any]] = []
+        with WebWorkerExecutor(1, launcher="fork") as pool:
+
+            def strike(pool: WebWorkerExecutor = pool, inner: list[Future[Any]] = inner) -> None:
+                inner.append(pool.submit(double, 2))
+
+            with Striker(strike) as striker:
+                striker.submit_many(pool, 1)
+            assert [4] == [future.result(10.0) for future in inner]
 
 
 def test_a_handler_may_shut_down(launcher: str) -> None:

@@ -31,7 +31,17 @@ def test_a_wanted_slot_is_filled() -> None:
     assert [Start(worker)] == list(actions)
     assert worker.slot == 2
     assert not scheduler.wanted(2)
+
+
+def test_any_worker_will_do_once_it_is_idle() -> None:
+    """Wanted anywhere, one is started each time, as the stdlib does, until one is up and idle."""
+    scheduler = Scheduler(3)
+    scheduler.wanted()
+    scheduler.wanted()
+    first, _ = scheduler.workers
+    scheduler.worker_ready(first)
     assert not scheduler.wanted()
+    assert 2 == len(scheduler.workers)
 
 
 def test_an_unknown_slot_is_refused() -> None:

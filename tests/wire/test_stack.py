@@ -303,7 +303,8 @@ def test_tblib_makes_the_frames_where_locations_are_not_known(
     )
     monkeypatch.setattr(stack, "_KNOWS_LOCATIONS", False)
     trace = stack.rebuild_trace([row, row])
-    assert trace is not None and trace.tb_next is not None
+    assert trace is not None
+    assert trace.tb_next is not None
     assert 7 == trace.tb_lineno
     assert ("/somewhere/else.py", "task") == (
         trace.tb_frame.f_code.co_filename,

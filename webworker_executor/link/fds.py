@@ -8,6 +8,7 @@ owns it.
 from __future__ import annotations
 
 import array
+import errno
 import fcntl
 import os
 import socket
@@ -15,6 +16,7 @@ import socket
 # Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
 # finds its links: a descriptor that stands there already would be overwritten before it is copied.
 LOWEST = 10
+STANDARD_ERROR = 2
 MAX_FDS_PER_SEND = 250
 
 
@@ -47,19 +49,25 @@ def _lifted(end: socket.socket) -> socket.socket:
 
 def lift(fd: int) -> int:
     """Duplicate a descriptor to a number of at least ``LOWEST``, close-on-exec."""
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # What the kernel says where the limit of descriptors lies below LOWEST.
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
 
 
 def lifted(fd: int) -> int:
     """
-    Move a descriptor of ours to a number of at least ``LOWEST``, if it is not there.
+    Move a descriptor of ours away from the standard streams, if it has one of their numbers.
 
     A program that has closed its standard streams would otherwise print into it.
 
     Raises:
         OSError: No descriptor is left; ``fd`` is closed.
     """
-    if fd >= LOWEST:
+    if fd > STANDARD_ERROR:
         return fd
     try:
         return lift(fd)

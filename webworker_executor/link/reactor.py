@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from webworker_executor.link.fds import LOWEST, lift, lifted
+from webworker_executor.link.fds import STANDARD_ERROR, lift, lifted
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
@@ -194,7 +194,7 @@ class Reactor:
 
 def _new_epoll() -> select.epoll:
     epoll = select.epoll()
-    if epoll.fileno() >= LOWEST:
+    if epoll.fileno() > STANDARD_ERROR:
         return epoll
     with epoll:
         return select.epoll.fromfd(lift(epoll.fileno()))

@@ -43,6 +43,7 @@ _versions: dict[str, dict[str, object]] = {}
 _ABSENT = object()
 # The globals of `__main__` as a forked worker found them.
 _at_fork: dict[str, object] = {}
+_UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type, type(len), type(None))
 
 
 def after_fork() -> None:
@@ -239,8 +240,6 @@ def changed(
     Returns:
         Those to be set.
     """
-    from webworker_executor.wire.version import version
-
     namespace = _namespaces.get(id(own))
     if namespace is None:
         return arrived
@@ -251,10 +250,20 @@ def changed(
         token = versions[name]
         if token is not None and seen.get(name, _ABSENT) == token:
             continue
-        # A forked worker had the host's globals from the start, and its initializer may have
-        # changed them since; so at first the host's value is set only if the host has changed it.
-        is_known = is_inherited and name not in seen and name in _at_fork
-        if not is_known or token is None or token != version(_at_fork[name]):
+        is_first = is_inherited and name not in seen and name in _at_fork
+        if not (is_first and _is_inherited_still(_at_fork[name], token)):
             selected[name] = value
         seen[name] = token
     return selected
+
+
+def _is_inherited_still(inherited: object, token: object) -> bool:
+    """
+    Tell whether the host has what it had when it was forked, so that the worker's own counts.
+
+    The worker's initializer may have changed the object itself. Then nothing tells which of the two
+    did, and the one that was asked to is more likely: the initializer.
+    """
+    from webworker_executor.wire.version import version
+
+    return token == version(inherited) or not isinstance(inherited, _UNCHANGING)
