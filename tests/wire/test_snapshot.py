@@ -129,3 +129,24 @@ def test_cells_are_compared(main: Any) -> None:
     assert not taken.is_unchanged()
     assert snapshot.take(main.closes_over([])) is None
     assert snapshot.take(main.empty_cell()) is None
+
+
+class Named:
+    """An object that pickles as the name of a global."""
+
+    def __reduce__(self) -> str:
+        return "named"
+
+
+named = Named()
+
+
+def test_an_object_that_goes_by_name_does_not_change() -> None:
+    """
+    What is looked up by its name at the other end need not be watched here.
+    """
+
+    def uses() -> object:
+        return named
+
+    assert snapshot.take(uses) is not None
