@@ -14,13 +14,13 @@ import pytest
 from tests.child import tasks
 from tests.launch.peer import Peer
 from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import (
     CLOSE,
     LOAD_ERROR,
     READY,
 )
-from webworker_executor.wire.inherit import pack_inheritable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def test_initializer(reactor: Reactor) -> None:
     """
     The initializer runs before the worker is ready.
     """
-    initializer, _ = pack_inheritable((os.putenv, ("A", "B")), os.dup)
+    initializer = codec.pack((None, (os.putenv, ("A", "B")))).payload  # no descriptors come with it
     with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
         assert READY == peer.next_frame().kind
 
@@ -83,7 +83,7 @@ def test_initializer_that_fails(reactor: Reactor, capfd: pytest.CaptureFixture[s
     """
     A failing initializer is told to the host and to standard error in the stdlib's words.
     """
-    initializer, _ = pack_inheritable((int, ("no number",)), os.dup)
+    initializer = codec.pack((None, (int, ("no number",)))).payload  # no descriptors come with it
     with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
         frame = peer.next_frame()
         assert LOAD_ERROR == frame.kind

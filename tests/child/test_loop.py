@@ -29,7 +29,6 @@ from webworker_executor.wire.frame import (
     RETURNED,
     encode,
 )
-from webworker_executor.wire.inherit import pack_inheritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +239,9 @@ def test_copy_forked_in_the_initializer_ends(reactor: Reactor) -> None:
     """
     An initializer that forks and returns in both processes does not make two workers.
     """
-    initializer, _ = pack_inheritable((tasks.fork_and_return, ()), os.dup)
+    initializer = codec.pack(
+        (None, (tasks.fork_and_return, ()))
+    ).payload  # no descriptors come with it
     with Peer(SpawnLauncher(), reactor, initializer=initializer) as peer:
         peer.ready()
         for ident in range(1, 20):

@@ -149,4 +149,5 @@ def test_an_object_that_goes_by_name_does_not_change() -> None:
     def uses() -> object:
         return named
 
+    assert isinstance(uses, types.FunctionType)
     assert snapshot.take(uses) is not None

@@ -54,7 +54,8 @@ def main(
         _initialize(hello, fds, inherited)
     except BaseException as exc:
         _report_initializer(loop, exc)
-        posix._exit(1)
+        # In order: what was logged through a queue is still on its way.
+        raise SystemExit(1) from None
     loop.end_copy()
     loop.ready()
     del hello, inherited
@@ -140,4 +141,3 @@ def _report_initializer(loop: Loop, exc: BaseException) -> None:
     # The stdlib's own words and logger, which programs look for.
     logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=exc)
     loop.load_error(exc)
-    logging.shutdown()

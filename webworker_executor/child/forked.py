@@ -48,13 +48,16 @@ def become_worker(
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     _forget_imports_under_way()
+    _tell_multiprocessing()
     codec.after_fork()
     status = 1
     try:
         entry.main(parent, data_fd, control_fd, ledger_fd, inherited)
         status = 0
-        threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter runs at its own exit
-        atexit._run_exitfuncs()
+        _leave()
+    except SystemExit:
+        # The initializer failed, and the host knows.
+        _leave()
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -64,6 +67,27 @@ def become_worker(
             except (AttributeError, OSError, ValueError):
                 continue
         os._exit(status)
+
+
+def _leave() -> None:
+    """Do what an interpreter does at its own exit."""
+    threading._shutdown()  # type: ignore[attr-defined]  # it has no public name
+    atexit._run_exitfuncs()
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # Above all it waits until queues have written what was put.
+        util._exit_function()
+
+
+def _tell_multiprocessing() -> None:
+    """Do for objects of ``multiprocessing`` what its own forked processes do."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._finalizer_registry.clear()
+        util._run_after_forkers()
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process._children.clear()
 
 
 def _forget_imports_under_way() -> None:

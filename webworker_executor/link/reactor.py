@@ -14,15 +14,16 @@ import itertools
 import logging
 import os
 import select
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 from webworker_executor.link.fds import STANDARD_ERROR, lift, lifted
+from webworker_executor.link.thread import ServiceThread
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
@@ -72,7 +73,12 @@ class Reactor:
         except BaseException:
             self._close()
             raise
-        self.thread = threading.Thread(target=self._run, name="webworker-reactor", daemon=True)
+        self._service = ServiceThread(self._run, "webworker-reactor")
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread, as ``threading`` knows it."""
+        return self._service.thread
 
     def start(self) -> None:
         """
@@ -84,12 +90,16 @@ class Reactor:
         Raises:
             RuntimeError: No thread can be started; the descriptors are closed.
         """
-        start_once(self.thread, self._close)
+        try:
+            self._service.start()
+        except RuntimeError:
+            self._close()
+            raise
 
     @property
     def is_current_thread(self) -> bool:
         """Whether the caller runs on the reactor's thread."""
-        return threading.get_ident() == self.thread.ident
+        return self._service.is_current
 
     def register(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
         """Call ``callback(events)`` whenever ``fd`` is ready; the caller keeps the descriptor."""
@@ -128,8 +138,7 @@ class Reactor:
 
     def join(self) -> None:
         """Wait for the end of the thread, unless it is the caller."""
-        if not self.is_current_thread:
-            self.thread.join()
+        self._service.join()
 
     def close_after_fork(self) -> None:
         """In a forked child, where the thread does not exist: close the descriptors."""
@@ -198,21 +207,3 @@ def _new_epoll() -> select.epoll:
         return epoll
     with epoll:
         return select.epoll.fromfd(lift(epoll.fileno()))
-
-
-def start_once(thread: threading.Thread, on_failure: Callable[[], object]) -> None:
-    """
-    Start a thread, unless that has been done, or was being done when a signal handler raised.
-
-    Raises:
-        RuntimeError: No thread can be started; ``on_failure`` has been called.
-    """
-    if thread.ident is not None:
-        return
-    try:
-        thread.start()
-    except RuntimeError:
-        # "threads can only be started once" when it is just coming up.
-        if not thread.is_alive():
-            on_failure()
-            raise

@@ -104,6 +104,7 @@ class WorkerProcess:
         self.started = threading.Event()
         self.died_receiving = False
         self.is_asked_to_stop = False
+        self.load_error: bytes | None = None
         self.why = ""
 
     def __repr__(self) -> str:
@@ -265,6 +266,11 @@ class WorkerProcess:
         """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
         self.send_signal(signal.SIGTERM)
         self._later(grace, self.kill)
+
+    def leave(self, load_error: bytes) -> None:
+        """Hear that the initializer failed and the process leaves; force it if it does not."""
+        self.load_error = load_error
+        self._later(CLOSE_SECONDS, self.terminate)
 
     def kill(self, why: str = "") -> None:
         """Send SIGKILL."""

@@ -104,7 +104,8 @@ class Reports:
         elif kind == wire.RETURNED:
             self._steps.apply(self._returned, process, frame)
         elif kind == wire.LOAD_ERROR:
-            self.break_(broken.INITIALIZER_FAILED, failure_opener(bytes(frame.payload)))
+            # The pool breaks when the process has ended: what it logged has been written by then.
+            process.leave(bytes(frame.payload))
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""
@@ -163,13 +164,16 @@ class Reports:
 
     def _buried(self, process: WorkerProcess) -> do.Actions:
         worker = process.worker
-        if worker.state is STARTING:
+        if worker.state is STARTING and process.load_error is None:
             code = None if process.child is None else process.child.exitcode
             self._breakage.last_error = WorkerStartError(
                 f"worker {worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before it "
                 "was ready"
             )
             _log.warning("%s", self._breakage.last_error)
+        if process.load_error is not None:
+            cause = failure_opener(process.load_error)
+            self._performer.perform(self._broken(broken.INITIALIZER_FAILED, cause))
         begun = self._begun(process)
         for task in worker.inflight:
             assert isinstance(task, Call)

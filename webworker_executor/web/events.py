@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from webworker_executor.link.reactor import start_once
+from webworker_executor.link.thread import ServiceThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class EventsThread:
         # A SimpleQueue may be put to from a signal handler or a finalizer at any line.
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # guards the thread's change
-        self._thread: threading.Thread | None = None
+        self._service: ServiceThread | None = None
         self._busy_since: float | None = None
         self._is_watched = False
 
@@ -50,12 +50,13 @@ class EventsThread:
         Raises:
             RuntimeError: No thread can be started.
         """
-        if self._thread is None:
-            self._thread = self._new_thread()
-        start_once(self._thread, self._reactor.stop)
+        if self._service is None:
+            self._service = self._new_service()
+        self._service.start()
 
-    def _new_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._run, name="webworker-events", daemon=True)
+    def _new_service(self) -> ServiceThread:
+        service = ServiceThread(lambda: self._run(service), "webworker-events")
+        return service
 
     @property
     def is_current_thread(self) -> bool:
@@ -65,7 +66,7 @@ class EventsThread:
     def call(self, call: Callable[[], object]) -> None:
         """Make a call on the events thread, after those that wait; what it raises is logged."""
         self._queue.put(call)
-        if self._thread is None:
+        if self._service is None:
             self._reactor.call_soon(self._take_over)
         elif self._busy_since is not None and not self._is_watched:
             self._is_watched = True
@@ -77,9 +78,9 @@ class EventsThread:
 
     def join(self) -> None:
         """Wait for the thread's end, unless it is the caller or it is held by a handler."""
-        thread = self._thread
-        if thread is not None and not self.is_current_thread:
-            thread.join(PATIENCE if self._busy_since is not None else None)
+        service = self._service
+        if service is not None and not self.is_current_thread:
+            service.join(PATIENCE if self._busy_since is not None else None)
 
     def _watch(self) -> None:
         self._reactor.call_at(time.monotonic() + PATIENCE, self._look)
@@ -93,24 +94,23 @@ class EventsThread:
         else:
             self._is_watched = False
             self._busy_since = None
-            self._thread = None
+            self._service = None
             self._take_over()
 
     def _take_over(self) -> None:
         with self._lock:
-            if self._thread is not None:
+            if self._service is not None:
                 return
-            thread = self._thread = self._new_thread()
+            service = self._service = self._new_service()
         try:
-            thread.start()
+            service.start()
         except RuntimeError:
             # No thread can be had. The calls wait; the next one tries again.
-            self._thread = None
+            self._service = None
             _log.warning("no thread can be started for event handlers; they wait")
 
-    def _run(self) -> None:
-        me = threading.current_thread()
-        while self._thread is me:
+    def _run(self, service: ServiceThread) -> None:
+        while self._service is service:
             call = self._queue.get()
             if call is None:
                 return
@@ -124,5 +124,5 @@ class EventsThread:
                 _log.exception("an event handler failed")
             # A reference kept while the queue is empty would keep a user's result alive.
             del call
-            if self._thread is me:
+            if self._service is service:
                 self._busy_since = None

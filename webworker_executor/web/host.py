@@ -60,6 +60,8 @@ class Host:
                 self._events.start()
             except RuntimeError as error:
                 # From Python 3.12 no thread can be started once the program has begun to end.
+                if self._reactor is not None:
+                    self._reactor.stop()
                 self._reactor = self._events = None
                 raise RuntimeError(
                     "cannot schedule new futures after interpreter shutdown"

@@ -106,7 +106,9 @@ class Snapshot:
         if issubclass(kind, type):
             return goes_by_name(value) or self._add_class(value)
         # An object that says by a string of what name it is, such as `scope`, is looked up anew.
-        return kind.__reduce__ is not object.__reduce__ and isinstance(value.__reduce__(), str)
+        if "__reduce__" not in kind.__dict__:
+            return False
+        return isinstance(value.__reduce__(), str)
 
     def _add_function(self, fn: FunctionType) -> bool:
         if any(fn is known for known, *_ in self._functions):
