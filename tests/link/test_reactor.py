@@ -397,3 +397,12 @@ def test_forked_copy_lets_go(reactor: Reactor, pair: Pair) -> None:
     far.send(b"still here")
     assert b"still here" == seen.get()
     reactor.unregister(near.fileno())
+
+
+def test_one_that_was_never_started_can_be_discarded() -> None:
+    """
+    Nothing stays open of a reactor that nobody needs after all.
+    """
+    before = sorted(os.listdir("/proc/self/fd"))
+    Reactor().discard()
+    assert before == sorted(os.listdir("/proc/self/fd"))

@@ -140,6 +140,10 @@ class Reactor:
         """Wait for the end of the thread, unless it is the caller."""
         self._service.join()
 
+    def discard(self) -> None:
+        """Close the descriptors of a reactor that was never started."""
+        self._close()
+
     def close_after_fork(self) -> None:
         """In a forked child, where the thread does not exist: close the descriptors."""
         self.is_stopping = True

@@ -52,12 +52,9 @@ class Host:
             if self.is_exiting:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             try:
-                if self._reactor is None:
-                    self._reactor = Reactor()
-                self._reactor.start()
-                if self._events is None:
-                    self._events = EventsThread(self._reactor)
-                self._events.start()
+                reactor, events = self._make_threads()
+                reactor.start()
+                events.start()
             except RuntimeError as error:
                 # From Python 3.12 no thread can be started once the program has begun to end.
                 if self._reactor is not None:
@@ -68,7 +65,23 @@ class Host:
                 ) from error
             if user not in self._users:
                 self._users.append(user)
-            return self._reactor, self._events
+            return reactor, events
+
+    def _make_threads(self) -> tuple[Reactor, EventsThread]:
+        # Looked at again after each making, and stored before another call: a signal handler that
+        # ran meanwhile may have made one, too, and others may be using it.
+        if self._reactor is None:
+            reactor = Reactor()
+            if self._reactor is None:
+                self._reactor = reactor
+            else:
+                reactor.discard()
+        reactor = self._reactor
+        if self._events is None:
+            events = EventsThread(reactor)
+            if self._events is None:
+                self._events = events
+        return reactor, self._events
 
     def release(self, user: User) -> None:
         """Let a user go; with the last one the threads end."""
