@@ -150,7 +150,8 @@ def _orphans() -> dict[object, str]:
     Find descendants of this run that are no longer its children.
 
     A program started by this run inherited its mark. A mere fork of this process has the
-    environment of before the mark was set, but the command line and the session of this process.
+    environment of before the mark was set, but the command line and the session of this process;
+    so have test runs side by side and their own forks, which are not orphans, though.
     """
     mark = b"WEBWORKER_EXECUTOR_TEST_RUN=" + os.environ["WEBWORKER_EXECUTOR_TEST_RUN"].encode()
     command = Path("/proc/self/cmdline").read_bytes()
@@ -161,12 +162,19 @@ def _orphans() -> dict[object, str]:
                 int(pid) != os.getpid()
                 and command == Path(f"/proc/{pid}/cmdline").read_bytes()
                 and os.getsid(int(pid)) == os.getsid(0)
+                and _has_no_parent(pid)
             )
         except OSError:
             continue  # It ended, or is another user's.
         if is_ours:
             found["process", pid] = f"descendant {_describe_process(pid)}"
     return found
+
+
+def _has_no_parent(pid: str) -> bool:
+    # The name in parentheses may hold anything; state and parent follow it.
+    _, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")
+    return rest.split()[1] == "1"
 
 
 def _files() -> dict[object, str]:
