@@ -73,32 +73,27 @@ class Steps(Generic[Outcome]):
         with self.lock:
             if self._is_under_way:
                 self.inbox.append((event, args))
-                return
-            self._is_under_way = True
-            try:
-                self._mend()
-                self._do(event, args)
-                self._do_inbox()
-            except BaseException:
-                self.tear()
-                raise
-            finally:
-                self._is_under_way = False
+            else:
+                self._step((event, args))
 
     def run(self) -> None:
         """Apply what is in the inbox."""
         with self.lock:
-            if self._is_under_way:
-                return
-            self._is_under_way = True
-            try:
-                self._mend()
-                self._do_inbox()
-            except BaseException:
-                self.tear()
-                raise
-            finally:
-                self._is_under_way = False
+            if not self._is_under_way:
+                self._step(None)
+
+    def _step(self, first: tuple[Event[Outcome], tuple[Any, ...]] | None) -> None:
+        self._is_under_way = True
+        try:
+            self._mend()
+            if first is not None:
+                self._do(*first)
+            self._do_inbox()
+        except BaseException:
+            self.tear()
+            raise
+        finally:
+            self._is_under_way = False
 
     def _mend(self) -> None:
         if self._is_torn:
