@@ -43,6 +43,8 @@ def test_a_dead_worker_is_replaced_in_its_place(pool: WebWorkerExecutor, gate: G
     """
     future = pool.submit(pass_gate, gate.path, 1)
     (pid,) = gate.wait_for_begun(1)
+    # A task of a zygote's worker may begin before the host has heard of the pid; this waits for it.
+    assert pid in (pool._processes or {})
     (index,) = (worker.index for worker in pool.workers if worker.pid == pid)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerCrashedError, match=rf"worker {index} \(pid {pid}\) was killed by"):

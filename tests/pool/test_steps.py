@@ -193,3 +193,14 @@ def test_a_forked_copy_has_a_lock_of_its_own() -> None:
     go_on.set()
     thread.join()
     assert ["event a", "perform a"] == log.lines
+
+
+def test_it_is_known_whether_this_thread_is_in_the_middle_of_a_step() -> None:
+    """
+    What must wait for another thread asks first: inside a step it would wait for ever.
+    """
+    seen: list[bool] = []
+    steps = Steps[object](lambda outcome: None, lambda: None, lambda: None)
+    steps.bring(lambda: seen.append(steps.is_held_here))
+    assert [True] == seen
+    assert not steps.is_held_here

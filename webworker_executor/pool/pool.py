@@ -130,7 +130,7 @@ class Pool:
             # In the table first: whatever happens to the step, the call is not lost.
             self.promises.calls[call.ident] = call
             steps.bring(self._take, call)
-        if self.crew.is_starting_all:
+        if self.crew.is_starting_all and not steps.is_held_here:
             self.crew.wait_until_started()
 
     def want_worker(self, slot: int | None = None) -> None:

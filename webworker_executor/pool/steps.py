@@ -122,6 +122,11 @@ class Steps(Generic[Outcome]):
                 raise
             inbox.popleft()
 
+    @property
+    def is_held_here(self) -> bool:
+        """Whether an outer call of this thread holds the lock, as when a signal handler submits."""
+        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # what Condition asks, too
+
     def tear(self) -> None:
         """Note that an exception came out of the middle of a step."""
         self._is_torn = True
