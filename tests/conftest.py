@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,10 @@ def pytest_configure() -> None:
 def _remove_folder(folder: str, owner: int) -> None:
     # A fork of this process runs its exit handlers too.
     if os.getpid() == owner:
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            # It keeps a folder of its own in there, and stumbles if that is gone before its turn.
+            util._run_finalizers()
         shutil.rmtree(folder, ignore_errors=True)
 
 
