@@ -17,6 +17,7 @@ from webworker_executor.pool.call import Call
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Unknown
 from webworker_executor.rules.worker import STARTING
+from webworker_executor.web.host import host
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX
 
@@ -89,7 +90,10 @@ class Reports:
     def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
         """Hear that a process could not be created."""
         self._breakage.last_error = error
-        _log.warning("a worker could not be started: %s", error)
+        # From 3.12 nothing can be forked once the program has begun to end. A replacement that
+        # nobody waits for is no news then, and a task that does wait is told by its future.
+        level = logging.DEBUG if host.is_exiting else logging.WARNING
+        _log.log(level, "a worker could not be started: %s", error)
         self._steps.apply(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
 
     def received(self, process: WorkerProcess, frame: Frame) -> None:
