@@ -21,6 +21,7 @@ from webworker_executor.errors import TaskAborted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from webworker_executor.rules.task import Task
 
@@ -160,15 +161,22 @@ class WorkerFuture(Future[Any]):
         if isinstance(answer, FailureAnswer):
             # Opened, it is the exception itself: raised here, it would show this frame to users.
             value, error = None, error or cast("BaseException", value)
-        with self._condition:
+        with self._guard:
             # Two threads may have opened it at once. The first one's value is the future's.
             if self._result is answer:
                 self._result, self._exception = value, error
         del value, error
 
+    @property
+    def _guard(self) -> AbstractContextManager[object]:
+        # The condition's own lock, entered in C: `Condition.__enter__` is Python, and a signal
+        # handler that raises as it returns would leave the lock held for ever.
+        guard: AbstractContextManager[object] = self._condition._lock  # type: ignore[attr-defined]  # private
+        return guard
+
     def _claim(self) -> bool:
         """Mark the task as handed to a worker; False if it was cancelled, and waiters know it."""
-        with self._condition:
+        with self._guard:
             if self._state == PENDING:
                 self._state = RUNNING
             elif self._state == CANCELLED:
@@ -183,7 +191,7 @@ class WorkerFuture(Future[Any]):
 
     def _cancel_by_owner(self) -> None:
         """Cancel without running callbacks here."""
-        with self._condition:
+        with self._guard:
             # One that its user has cancelled has run its callbacks, or is running them.
             was_pending = self._state == PENDING
             if self._state in {PENDING, CANCELLED}:
@@ -193,7 +201,7 @@ class WorkerFuture(Future[Any]):
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve; nothing happens if it is resolved or cancelled already."""
-        with self._condition:
+        with self._guard:
             if self._state not in {PENDING, RUNNING}:
                 # Once more, in case a signal handler raised before the first time was through.
                 self._condition.notify_all()
