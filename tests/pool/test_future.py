@@ -37,6 +37,7 @@ class StubOwner:
     def __init__(self) -> None:
         self.cancelled_tasks: list[Task] = []
         self.callbacks: list[Callable[[], object]] = []
+        self.lock = threading.RLock()
 
     def cancelled(self, task: Task) -> None:
         self.cancelled_tasks.append(task)

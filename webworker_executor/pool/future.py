@@ -7,20 +7,15 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from concurrent.futures._base import (
-    CANCELLED,
-    CANCELLED_AND_NOTIFIED,
-    FINISHED,
-    PENDING,
-    RUNNING,
-)
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from webworker_executor.errors import TaskAborted
+from webworker_executor.pool.lazy import LazyFuture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from webworker_executor.rules.task import Task
@@ -28,6 +23,10 @@ if TYPE_CHECKING:
 
 class Owner(Protocol):
     """Whoever runs the task of a future."""
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Held while a task is handed out, settled or cancelled."""
 
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is."""
@@ -53,7 +52,7 @@ class Answer:
         self.open = open
 
 
-class WorkerFuture(Future[Any]):
+class WorkerFuture(LazyFuture):
     """
     The result of a task to come.
 
@@ -61,12 +60,6 @@ class WorkerFuture(Future[Any]):
     it. Callbacks run on the events thread, where they may block and submit; those of asyncio, which
     only tell a loop, run at once.
     """
-
-    if TYPE_CHECKING:
-        # Of the base class; typeshed leaves them out.
-        _done_callbacks: list[Callable[[Future[Any]], object]]
-
-        def _invoke_callbacks(self) -> None: ...
 
     _owner: Owner | None = None
     _task: Task | None = None
@@ -78,12 +71,16 @@ class WorkerFuture(Future[Any]):
         Returns:
             True if it will never run, False if it runs or has run.
         """
-        if not super().cancel():
-            return False
         owner, task = self._owner, self._task
-        if owner is not None and task is not None:
-            self._owner = self._task = None
-            owner.cancelled(task)
+        if owner is None or task is None:
+            return self.cancelled()
+        with owner.lock:
+            # No call between the look and the store, and so no signal handler.
+            if self._state != PENDING:
+                return self.cancelled()
+            self._state = CANCELLED
+        self._invoke_callbacks()
+        owner.cancelled(task)
         return True
 
     def abort(self, reason: object = None, *, grace: float = 1.0) -> bool:
@@ -108,7 +105,7 @@ class WorkerFuture(Future[Any]):
         if owner is None or task is None or self.done():
             return False
         owner.abort(task, reason, grace)
-        return isinstance(super().exception(0) if not self.cancelled() else None, TaskAborted)
+        return isinstance(self._exception, TaskAborted)
 
     def result(self, timeout: float | None = None) -> Any:
         """
@@ -135,11 +132,10 @@ class WorkerFuture(Future[Any]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for what the task raised, or ``None``; raises as ``result`` does otherwise."""
-        exc = super().exception(timeout)
-        if exc is None and isinstance(self._result, Answer):
+        self._wait(timeout)
+        if isinstance(self._result, Answer):
             self._open(self._result)
-            exc = super().exception(0)
-        return exc
+        return self._exception
 
     def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
         # asyncio of Python 3.14 looks through this instead of result().
@@ -161,71 +157,55 @@ class WorkerFuture(Future[Any]):
         if isinstance(answer, FailureAnswer):
             # Opened, it is the exception itself: raised here, it would show this frame to users.
             value, error = None, error or cast("BaseException", value)
-        with self._guard:
-            # Two threads may have opened it at once. The first one's value is the future's.
-            if self._result is answer:
-                self._result, self._exception = value, error
+        # Two threads may have opened it at once. The first one's outcome is the future's: no call,
+        # and so no other thread, comes between the look and the stores.
+        if self._result is answer:
+            self._exception = error
+            self._result = value
         del value, error
 
-    @property
-    def _guard(self) -> AbstractContextManager[object]:
-        # The condition's own lock, entered in C: `Condition.__enter__` is Python, and a signal
-        # handler that raises as it returns would leave the lock held for ever.
-        guard: AbstractContextManager[object] = self._condition._lock  # type: ignore[attr-defined]  # private
-        return guard
+    # -- what the owner does, with its lock in hand
 
     def _claim(self) -> bool:
         """Mark the task as handed to a worker; False if it was cancelled, and waiters know it."""
-        with self._guard:
-            if self._state == PENDING:
-                self._state = RUNNING
-            elif self._state == CANCELLED:
-                self._notify_cancelled()
-            return bool(self._state == RUNNING)
-
-    def _notify_cancelled(self) -> None:
-        self._state = CANCELLED_AND_NOTIFIED
-        for waiter in self._waiters:
-            waiter.add_cancelled(self)
-        self._condition.notify_all()
+        if self._state == PENDING:
+            self._state = RUNNING
+        elif self._state == CANCELLED:
+            self._settle(CANCELLED_AND_NOTIFIED)
+        return self._state == RUNNING
 
     def _cancel_by_owner(self) -> None:
-        """Cancel without running callbacks here."""
-        with self._guard:
-            # One that its user has cancelled has run its callbacks, or is running them.
-            was_pending = self._state == PENDING
-            if self._state in {PENDING, CANCELLED}:
-                self._notify_cancelled()
-        if was_pending:
-            self._settled()
+        """Cancel, unless it has been handed to a worker."""
+        if self._state != RUNNING:
+            self._settle(CANCELLED_AND_NOTIFIED)
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
-        """Resolve; nothing happens if it is resolved or cancelled already."""
-        with self._guard:
-            if self._state not in {PENDING, RUNNING}:
-                # Once more, in case a signal handler raised before the first time was through.
-                self._condition.notify_all()
-                return
-            self._result = result
-            self._exception = exception
-            self._state = FINISHED
-            for waiter in self._waiters:
-                if exception is not None or _is_failure(result):
-                    waiter.add_exception(self)
-                else:
-                    waiter.add_result(self)
-            self._condition.notify_all()
-        self._settled()
+        """Resolve, unless it is resolved or cancelled already."""
+        if self._state == CANCELLED:
+            self._settle(CANCELLED_AND_NOTIFIED)
+        else:
+            self._settle(FINISHED, result, exception)
 
     def _settled(self) -> None:
+        self._wake()
         owner, self._owner, self._task = self._owner, None, None
-        callbacks = self._done_callbacks
+        callbacks = self.__dict__.get("_done_callbacks")
         if not callbacks:
             return
         if owner is None or all(map(_is_quick, callbacks)):
             self._invoke_callbacks()
         else:
             owner.call_back(self._invoke_callbacks)
+
+    def _is_failure(self) -> bool:
+        return self._exception is not None or self._result.__class__ is FailureAnswer
+
+    def _defer(self, call: Callable[[], object]) -> None:
+        owner = self._owner
+        if owner is None:
+            call()
+        else:
+            owner.call_back(call)
 
 
 class FailureAnswer(Answer):
@@ -236,10 +216,6 @@ class FailureAnswer(Answer):
     """
 
     __slots__ = ()
-
-
-def _is_failure(result: object) -> bool:
-    return result.__class__ is FailureAnswer
 
 
 def _is_quick(callback: Callable[[Future[Any]], object]) -> bool:

@@ -27,6 +27,7 @@ from webworker_executor.web.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.process import Birth
@@ -141,6 +142,11 @@ class Pool:
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is, and no other."""
         self._steps.bring(self._abort, task, reason, grace)
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Held during each step."""
+        return self._steps.lock
 
     def cancelled(self, task: Task) -> None:
         """Forget a call whose future was cancelled."""

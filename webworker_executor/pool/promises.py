@@ -94,7 +94,7 @@ class Promises:
         """In a forked child: let nobody wait for what only the parent will hear of."""
         for call in self.calls.values():
             # Its lock may have been held by a thread that this process does not have.
-            call.future._condition = threading.Condition()
-            call.future._done_callbacks = []
+            for name in ("_condition", "_done_callbacks"):
+                call.future.__dict__.pop(name, None)
             call.future._finish(None, error)
         self._no_callbacks.set()

@@ -1,0 +1,172 @@
+"""
+A future that owns nothing until somebody needs it: its states, its sleepers, its locks.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ALL_COMPLETED, CancelledError, Future, wait
+from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from webworker_executor.pool import lazy
+from webworker_executor.pool.lazy import LazyFuture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Settled(LazyFuture):
+    """
+    One whose deferred calls run on a thread of their own, as those of a pool do.
+    """
+
+    deferred: threading.Thread
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._wait(timeout)
+        return self._result
+
+    def _defer(self, call: Callable[[], object]) -> None:
+        self.deferred = threading.Thread(target=call)
+        self.deferred.start()
+
+
+def test_nothing_is_made_before_it_is_needed() -> None:
+    """
+    A future that is submitted, resolved and read has no lock and no list.
+    """
+    future = Settled()
+    future._settle(FINISHED, 1)
+    assert 1 == future.result()
+    assert {"_state", "_result", "_exception"} == set(future.__dict__)
+
+
+def test_an_unknown_attribute_is_refused() -> None:
+    """
+    Making on demand does not make what nobody knows.
+    """
+    with pytest.raises(AttributeError, match="'Settled' object has no attribute 'reslut'"):
+        _ = Settled().reslut
+
+
+def test_every_sleeper_is_woken() -> None:
+    """
+    Any number of threads may wait for one future.
+    """
+    future, results = Settled(), list[object]()
+    threads = [
+        threading.Thread(target=lambda: results.append(future.result(20.0))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    future._settle(FINISHED, 1)
+    for thread in threads:
+        thread.join(20.0)
+    assert [1] * 8 == results
+
+
+@pytest.mark.parametrize("timeout", [0.01, 0, -1.0])
+def test_a_wait_in_vain_leaves_nothing_behind(timeout: float) -> None:
+    """
+    Polling with ``result(timeout)`` does not make the future grow.
+    """
+    future = Settled()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            future.result(timeout)
+    assert 0 == len(future._sleepers)
+
+
+def test_cancelled_is_told_to_sleepers() -> None:
+    """
+    Who waits for a cancelled future gets ``CancelledError``.
+    """
+    future = Settled()
+    future._settle(CANCELLED_AND_NOTIFIED)
+    with pytest.raises(CancelledError):
+        future.result()
+
+
+def test_the_setters_of_the_standard_library_work() -> None:
+    """
+    ``set_result`` and ``set_exception`` resolve it, and wake who sleeps.
+    """
+    future = Settled()
+    sleeper = threading.Thread(target=future.result)
+    sleeper.start()
+    assert future.set_running_or_notify_cancel()
+    future.set_result(1)
+    sleeper.join(20.0)
+    assert 1 == future.result(0)
+    assert {future} == wait([future], 0).done
+
+
+def test_callbacks_run_once_whoever_comes_first() -> None:
+    """
+    A callback that is added while the future is being resolved is neither lost nor called twice.
+    """
+    for _ in range(500):
+        future, seen = Settled(), list[Future[Any]]()
+        adder = threading.Thread(target=future.add_done_callback, args=(seen.append,))
+        adder.start()
+        future._settle(FINISHED, 1)
+        adder.join(20.0)
+        assert [future] == seen
+
+
+def test_wait_counts_right_while_futures_end() -> None:
+    """
+    ``wait`` returns when all are done and not before, though they end while it counts them.
+    """
+    for _ in range(300):
+        futures = [Settled() for _ in range(20)]
+        ender = threading.Thread(target=lambda fs=futures: [f._settle(FINISHED) for f in fs])
+        ender.start()
+        outcome = wait(futures, 20.0, ALL_COMPLETED)
+        ender.join(20.0)
+        for future in futures:
+            if "deferred" in future.__dict__:
+                future.deferred.join(20.0)
+        assert set(futures) == outcome.done
+
+
+def test_nothing_changes_while_somebody_counts() -> None:
+    """
+    The state stays as it is while ``wait`` holds the lock, and changes when it lets go.
+    """
+    future = Settled()
+    with future._condition:
+        ender = threading.Thread(target=future._settle, args=(FINISHED, 1))
+        ender.start()
+        ender.join(20.0)
+        assert not future.done()
+    assert 1 == future.result(20.0)
+    future.deferred.join(20.0)
+
+
+def test_a_lock_that_was_torn_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A thread that left ``wait`` by an exception with the lock in hand delays the future, no more.
+    """
+    monkeypatch.setattr(lazy, "PATIENCE", 0.01)
+    future, is_held, is_over = Settled(), threading.Event(), threading.Event()
+
+    def leave_it_held() -> None:
+        future._condition.acquire()
+        is_held.set()
+        is_over.wait(20.0)
+
+    torn = threading.Thread(target=leave_it_held)
+    torn.start()
+    assert is_held.wait(20.0)
+    try:
+        future._settle(FINISHED, 1)
+        assert 1 == future.result(20.0)
+        future.deferred.join(20.0)
+        assert {future} == wait([future], 0).done
+    finally:
+        is_over.set()
+        torn.join(20.0)
