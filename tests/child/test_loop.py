@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.faults import unblock_sockets
 from tests.child import tasks
 from tests.launch.peer import Peer
 from webworker_executor.launch.spawn import SpawnLauncher
@@ -323,3 +324,17 @@ def test_frames_of_the_handshake(peer: Peer) -> None:
     """
     peer.send(HELLO, 0, codec.pack({"index": 5}).payload)
     assert 0 == peer.run(tasks.evaluate, "scope.index")
+
+
+def test_recalls_are_heard_on_a_socket_that_a_task_unblocked(peer: Peer, tmp_path: Path) -> None:
+    """
+    A task that makes every socket non-blocking does not end its worker at a later give-back.
+    """
+    os.mkfifo(tmp_path / "gate")
+    peer.run(unblock_sockets)
+    peer.call(1, tasks.wait_for_line, str(tmp_path / "gate"))
+    gate = os.open(tmp_path / "gate", os.O_WRONLY)
+    assert [] == recall(peer, 1)
+    assert [] == recall(peer, 1)
+    os.close(gate)
+    assert "" == peer.answer(1)

@@ -17,6 +17,7 @@ from webworker_executor.launch.launcher import WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import (
     CALL,
     HELLO,
@@ -24,7 +25,6 @@ from webworker_executor.wire.frame import (
     RAISE,
     RESULT,
     Frame,
-    FrameDecoder,
     encode,
 )
 

@@ -17,6 +17,7 @@ from tests.link.inbox import Inbox
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.link.fds import lift, socket_pair
 from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.definition import pack_call
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import (
@@ -32,7 +33,6 @@ from webworker_executor.wire.frame import (
     READY,
     RESULT,
     Frame,
-    FrameDecoder,
     encode,
 )
 

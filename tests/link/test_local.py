@@ -16,6 +16,7 @@ import pytest
 
 from tests.link.inbox import Inbox
 from webworker_executor.link.local import GATHERED_NBYTES, Link
+from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
     CALL,
     CLOSE,
@@ -23,8 +24,6 @@ from webworker_executor.wire.frame import (
     NAMES,
     RESULT,
     Frame,
-    FrameDecoder,
-    MalformedFrame,
     encode,
 )
 

@@ -70,5 +70,5 @@ def test_the_pid_of_an_empty_place_is_none() -> None:
     """
     pool = WebWorkerExecutor(1)
     assert pool.workers[0].pid is None
-    assert "<Worker 0 not running>" == repr(pool.workers[0])
+    assert "<PoolWorker 0 not running>" == repr(pool.workers[0])
     pool.shutdown()

@@ -12,7 +12,8 @@ import _thread
 import posix
 from _struct import Struct
 
-from webworker_executor.wire.frame import RECALL, TO_WORKER, FrameDecoder
+from webworker_executor.wire.decoder import FrameDecoder
+from webworker_executor.wire.frame import RECALL, TO_WORKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,12 @@ def _watch(control: _socket.socket, give_back: Callable[[int], object]) -> None:
     try:
         decoder = FrameDecoder(TO_WORKER)
         while True:
-            data = control.recv(READ_NBYTES)
+            try:
+                data = control.recv(READ_NBYTES)
+            except BlockingIOError:
+                # A task made the socket non-blocking.
+                control.setblocking(True)
+                continue
             if not data:
                 break
             for frame in decoder.feed(data):

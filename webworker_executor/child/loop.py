@@ -21,8 +21,10 @@ from collections import deque
 from time import perf_counter
 
 from webworker_executor.child.scope import scope
+from webworker_executor.link.rights import receive, send
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.definition import unpack_call
 from webworker_executor.wire.frame import (
     ANSWER_PREFIX,
@@ -40,18 +42,17 @@ from webworker_executor.wire.frame import (
     RETURNED,
     TO_WORKER,
     Frame,
-    FrameDecoder,
     encode,
 )
+from webworker_executor.wire.transfer import Parcel, for_task
 from webworker_executor.wire.variable import run_in_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from mmap import mmap
     from typing import Any
 
-READ_NBYTES = 65536
 LEDGER_ENTRY_NBYTES = 64
 LEDGER_IDENT = Struct("=Q")
 IDENT = Struct(">Q")
@@ -110,12 +111,12 @@ class Loop:
         vacancy = decoder.vacancy()
         try:
             if vacancy is None:
-                data = self._data.recv(READ_NBYTES, flags)
-                frames = decoder.feed(data) if data else None
+                data, fds = receive(self._data, None, flags)
+                frames = decoder.feed(data, fds) if data else None
             else:
                 with vacancy:
-                    nbytes = self._data.recv_into(vacancy, 0, flags)
-                frames = decoder.filled(nbytes) if nbytes else None
+                    nbytes, fds = receive(self._data, vacancy, flags)
+                frames = decoder.filled(nbytes, fds) if nbytes else None
         except BlockingIOError:
             if not flags:
                 # A task made the socket non-blocking.
@@ -156,23 +157,26 @@ class Loop:
 
     # -- writing
 
-    def _send(self, parts: list[bytes | memoryview]) -> None:
+    def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
         for part in parts:
             view = memoryview(part)
             while view:
                 try:
-                    view = view[self._data.send(view) :]
+                    nbytes = send(self._data, view, fds) if fds else self._data.send(view)
                 except BlockingIOError:
+                    # A task made the socket non-blocking.
                     self._data.setblocking(True)
+                else:
+                    view, fds = view[nbytes:], ()
 
     def send_message(self, message: object) -> None:
         """Send a message to the host; in the thread of the caller, between whole frames."""
-        packed = codec.pack(message, to_host=True)
-        parts = encode(MESSAGE, 0, packed.payload, packed.buffers)
+        packed = codec.pack(message, to_host=True, parcel=Parcel)
+        parts = encode(MESSAGE, 0, packed.payload, packed.buffers, n_fds=len(packed.fds))
         if self._is_copy:
             raise RuntimeError("a process that a task forked has no channel of its own to the host")
         with self._writing:
-            self._send(parts)
+            self._send(parts, packed.fds)
 
     # -- life
 
@@ -243,7 +247,7 @@ class Loop:
 
     def _message(self, frame: Frame) -> None:
         try:
-            scope._receive(MessageEvent(codec.unpack(frame.payload, frame.buffers)))
+            scope._receive(MessageEvent(codec.unpack(frame.payload, frame.buffers, frame.fds)))
         except BaseException:
             sys.excepthook(*sys.exc_info())
 
@@ -260,28 +264,28 @@ class Loop:
                 number, shape = CALL_PREFIX.unpack_from(frame.payload)
                 definition = self._definitions[number] if number else None
                 fn, args, kwargs, context = unpack_call(
-                    shape, frame.payload[CALL_PREFIX.size :], frame.buffers, definition
+                    shape, frame.payload[CALL_PREFIX.size :], frame.buffers, definition, frame.fds
                 )
                 failed = RAISE
                 # Only the task itself may keep what it was given.
-                frame.payload, frame.buffers = b"", ()
+                frame.payload, frame.buffers, frame.fds = b"", (), ()
                 if context is None:
                     value = fn(*args, **kwargs)
                 else:
                     value = run_in_context(context, fn, args, kwargs)
                 del fn, args, kwargs
-                packed = codec.pack(value, to_host=True)
+                packed = codec.pack(value, to_host=True, parcel=for_task)
                 del value
             finally:
                 self.is_running_task = False
-            kind, payload, buffers = RESULT, packed.payload, packed.buffers
+            kind, payload, buffers, fds = RESULT, packed.payload, packed.buffers, packed.fds
         except BaseException as exc:
-            kind, payload, buffers = failed, self._failure(exc), []
+            kind, payload, buffers, fds = failed, self._failure(exc), [], ()
         self.end_copy()
         seconds = perf_counter() - started
         prefix = ANSWER_PREFIX.pack(min(int(seconds * 1e6), MAX_MICROSECONDS))
         with self._writing:
-            self._send(encode(kind, ident, payload, buffers, prefix))
+            self._send(encode(kind, ident, payload, buffers, prefix, len(fds)), fds)
 
     def _failure(self, exc: BaseException) -> bytes:
         from webworker_executor.wire.failure import pack_failure

@@ -23,6 +23,7 @@ from collections import deque
 from webworker_executor.child.forked import become_worker
 from webworker_executor.child.lifeline import die_with_parent
 from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import (
     CALL,
     HELLO,
@@ -31,7 +32,6 @@ from webworker_executor.wire.frame import (
     RESULT,
     TO_WORKER,
     Frame,
-    FrameDecoder,
     encode,
 )
 

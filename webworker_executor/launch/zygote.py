@@ -21,6 +21,7 @@ from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
     CALL,
     HELLO,
@@ -28,8 +29,6 @@ from webworker_executor.wire.frame import (
     RAISE,
     RESULT,
     Frame,
-    FrameDecoder,
-    MalformedFrame,
     encode,
 )
 

@@ -1,5 +1,6 @@
 """
-A link over an ``AF_UNIX`` stream: ordered frames both ways, and the news of its end.
+A link over an ``AF_UNIX`` stream: ordered frames both ways, descriptors with them, and the news
+of its end.
 
 ``post`` never blocks: frames wait in the outbox, and ``flush`` writes what the kernel takes; the
 reactor writes the rest. Any thread may post and flush; frames are read on the reactor's thread.
@@ -9,26 +10,33 @@ handler may raise, or call them again, between any two calls. So each step here 
 C with its bookkeeping stored in the same breath: the interpreter runs handlers when a call returns,
 never between plain loads and stores. What was written is kept in a deque that ``extend`` fills from
 ``map(send, ...)`` within C, because a count that ``send`` merely returned could be lost to an
-exception, and with it the place in the stream.
+exception, and with it the place in the stream. Descriptors go with the first byte of their frame,
+so the place in the stream tells whether they have gone, too.
 """
 
 from __future__ import annotations
 
+import array
 import errno
 import logging
+import socket
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.reactor import READ, WRITE, Reactor
-from webworker_executor.wire.frame import Frame, FrameDecoder, MalformedFrame
+from webworker_executor.link.rights import receive
+from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
 
+    from webworker_executor.wire.frame import Frame
+
+    # The size of a frame, its parts, and the descriptors that go with it.
+    Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
+
 READ_WRITE = READ | WRITE
-READ_NBYTES = 65536
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
 GATHERED_NBYTES = 1 << 18
@@ -63,6 +71,7 @@ class Link:
         self._socket = end
         self._fd = end.fileno()
         self._send = end.send
+        self._send_rights = end.sendmsg
         self._modify = reactor.modify
         self._reactor = reactor
         self._decoder = FrameDecoder(kinds)
@@ -75,7 +84,7 @@ class Link:
         self._is_armed = False
         self._is_closed = False
         self._is_broken = False
-        self._outbox: deque[tuple[int, Sequence[bytes | memoryview]]] = deque()  # (size, parts)
+        self._outbox: deque[Entry] = deque()
         # Queue a frame as `post` does, by a single function of C.
         self.append = self._outbox.append
         self._base = 0  # where in the stream the outbox begins
@@ -92,7 +101,7 @@ class Link:
         """Bytes that were posted and that the kernel has not taken yet."""
         with self._lock:
             # The copy is one step: another thread may post meanwhile.
-            waiting = sum([nbytes for nbytes, _ in tuple(self._outbox)])
+            waiting = sum([entry[0] for entry in tuple(self._outbox)])
             return waiting - (self._written + sum(self._counts) - self._base)
 
     def is_half_sent(self, parts: Sequence[bytes | memoryview]) -> bool:
@@ -104,18 +113,22 @@ class Link:
                 and self._written + sum(self._counts) > self._base
             )
 
-    def entry(
-        self, parts: Sequence[bytes | memoryview]
-    ) -> tuple[int, Sequence[bytes | memoryview]]:
+    def entry(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
         """Return what ``append`` takes for a frame."""
-        return sum(map(len, parts)), parts
+        return sum(map(len, parts)), parts, fds
 
-    def post(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Queue the parts of one frame; after ``close`` or the end of the stream, discard them."""
+    def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+        """
+        Queue the parts of one frame; after ``close`` or the end of the stream, discard them.
+
+        Args:
+            parts: As ``encode`` laid them out.
+            fds: Objects with a ``fileno``, kept until they have gone: as many as the frame says.
+        """
         if self._is_closed or self._is_broken:
             return
         # One append for the whole frame: nothing can come between its parts.
-        self.append(self.entry(parts))
+        self.append(self.entry(parts, fds))
 
     def flush(self) -> None:
         """Write what the kernel takes now; the reactor writes the rest when there is room."""
@@ -157,9 +170,16 @@ class Link:
                 self._is_armed = False
                 self._modify(self._fd, READ)
                 continue
-            part = self._gathered(position - self._base)
+            skipped = position - self._base
+            part = self._gathered(skipped)
+            fds = outbox[0][2] if skipped == 0 else ()
             try:
-                counts.extend(map(self._send, (part,)))
+                if fds:
+                    numbers = array.array("i", [fd.fileno() for fd in fds])
+                    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
+                    counts.extend(map(self._send_rights, ([part],), ([rights],)))
+                else:
+                    counts.extend(map(self._send, (part,)))
             except OSError as error:
                 trace = error.__traceback__
                 if trace is not None and trace.tb_next is not None:
@@ -177,6 +197,9 @@ class Link:
         pieces: list[bytes | memoryview] = []
         nbytes = 0
         for index in range(len(self._outbox)):
+            if pieces and self._outbox[index][2]:
+                # Descriptors go with the first byte of what is sent.
+                break
             for part in self._outbox[index][1]:
                 if skipped >= len(part):
                     skipped -= len(part)
@@ -222,7 +245,7 @@ class Link:
             except EOFError:
                 self._end(None)
                 return
-            except (MalformedFrame, MemoryError) as error:
+            except (MalformedFrame, MemoryError, OSError) as error:
                 self._end(error)
                 return
             for frame in frames:
@@ -237,17 +260,18 @@ class Link:
 
     def _receive(self) -> list[Frame]:
         """Read once; raises ``EOFError`` at the end of the stream."""
-        vacancy = self._decoder.vacancy()
+        decoder = self._decoder
+        vacancy = decoder.vacancy()
         try:
             if vacancy is None:
-                data = self._socket.recv(READ_NBYTES)
+                data, fds = receive(self._socket)
                 if data:
-                    return self._decoder.feed(data)
+                    return decoder.feed(data, fds)
             else:
                 with vacancy:
-                    nbytes = self._socket.recv_into(vacancy)
+                    nbytes, fds = receive(self._socket, vacancy)
                 if nbytes:
-                    return self._decoder.filled(nbytes)
+                    return decoder.filled(nbytes, fds)
         except ConnectionError:
             # The other side left without reading all. What it wrote has been read.
             raise EOFError from None

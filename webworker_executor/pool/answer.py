@@ -33,22 +33,25 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
         breakable: The pool, if it is to break when the value does not unpack.
     """
     # Copied out, so that a small answer does not keep alive all that came in the same read.
-    payload, buffers = bytes(frame.payload[ANSWER_PREFIX.size :]), frame.buffers
+    payload = bytes(frame.payload[ANSWER_PREFIX.size :])
+    buffers, fds = frame.buffers, frame.fds
     if frame.kind != RESULT:
         return FailureAnswer(functools.partial(unpack_failure, payload))
     if payload == _NONE:
         return None
     if breakable is not None:
-        return Answer(functools.partial(_open_or_break, payload, buffers, breakable))
-    return Answer(functools.partial(codec.unpack, payload, buffers))
+        return Answer(functools.partial(_open_or_break, payload, buffers, fds, breakable))
+    return Answer(functools.partial(codec.unpack, payload, buffers, fds))
 
 
 _NONE = codec.pack(None).payload
 
 
-def _open_or_break(payload: bytes, buffers: Sequence[memoryview], pool: Breakable) -> object:
+def _open_or_break(
+    payload: bytes, buffers: Sequence[memoryview], fds: Sequence[object], pool: Breakable
+) -> object:
     try:
-        return codec.unpack(payload, buffers)
+        return codec.unpack(payload, buffers, fds)
     except BaseException as error:
         pool.break_(broken.SUBMIT_TO_BROKEN)
         raise broken.broken(broken.PENDING_IN_BROKEN, error) from error

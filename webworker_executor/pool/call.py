@@ -28,6 +28,7 @@ class Call(Task):
     Attributes:
         future: Where the answer goes.
         parts: The frame to be sent.
+        fds: The descriptors to go with it; kept as long as the task may be sent once more.
         definition: The callable that a worker must have before, or ``None``.
         is_posted: Whether the frame has been given to a link.
         fn_name: For errors.
@@ -36,7 +37,7 @@ class Call(Task):
         Exception: What packing raises.
     """
 
-    __slots__ = ("definition", "fn_name", "future", "is_posted", "parts")
+    __slots__ = ("definition", "fds", "fn_name", "future", "is_posted", "parts")
 
     def __init__(
         self, ident: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -46,8 +47,14 @@ class Call(Task):
         super().__init__(ident)
         self.definition: Definition | None = definition
         self.parts = encode(
-            CALL, ident, packed.payload, packed.buffers, CALL_PREFIX.pack(number, shape)
+            CALL,
+            ident,
+            packed.payload,
+            packed.buffers,
+            CALL_PREFIX.pack(number, shape),
+            len(packed.fds),
         )
+        self.fds = packed.fds
         self.is_posted = False
         self.fn_name = name_of(fn)
         self.future = WorkerFuture()

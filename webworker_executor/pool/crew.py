@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
@@ -18,10 +18,11 @@ from webworker_executor.pool.process import Birth, News, WorkerProcess
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor
+    from webworker_executor.wire.frame import Parts
 
 _START_SECONDS = 30.0
 
@@ -42,7 +43,7 @@ class Crew:
         self._max_workers = max_workers
         self.processes: dict[Worker, WorkerProcess] = {}
         # Messages to a place whose process is not there yet.
-        self._messages: dict[int, list[list[bytes | memoryview]]] = {}
+        self._messages: dict[int, list[tuple[Parts, Sequence[Any]]]] = {}
         self._reactor: Reactor | None = None
         self._news: News | None = None
         self._is_open = False
@@ -112,8 +113,8 @@ class Crew:
         for task in process.worker.inflight:
             assert isinstance(task, Call)
             process.post(task)
-        for parts in self._messages.pop(process.worker.slot, ()):
-            process.post_message(parts)
+        for message in self._messages.pop(process.worker.slot, ()):
+            process.post_message(*message)
         process.flush()
 
     def forget(self, process: WorkerProcess) -> None:
@@ -153,11 +154,11 @@ class Crew:
         for process in self.processes.values():
             process.flush()
 
-    def post_message(self, slot: int, parts: list[bytes | memoryview]) -> WorkerProcess | None:
+    def post_message(self, slot: int, parts: Parts, fds: Sequence[Any]) -> WorkerProcess | None:
         """Post a message to a place, keeping it if no process is there yet; return the process."""
         process = self.in_place(slot)
-        if process is None or not process.post_message(parts):
-            self._messages.setdefault(slot, []).append(parts)
+        if process is None or not process.post_message(parts, fds):
+            self._messages.setdefault(slot, []).append((parts, fds))
         return process
 
     def in_place(self, slot: int) -> WorkerProcess | None:

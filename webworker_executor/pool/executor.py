@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Child, Launcher
     from webworker_executor.pool.future import WorkerFuture
-    from webworker_executor.web.worker import Worker
+    from webworker_executor.web.pool_worker import PoolWorker
 
 _log = logging.getLogger("webworker_executor.pool")
 
@@ -229,7 +229,7 @@ class WebWorkerExecutor(Executor):
         return self._max_workers
 
     @property
-    def workers(self) -> Sequence[Worker]:
+    def workers(self) -> Sequence[PoolWorker]:
         """The raw channels: one for each place in the pool, whether a process is there or not."""
         if not self._pool.is_shut:
             self._preparation.do()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
@@ -23,16 +23,17 @@ from webworker_executor.pool.steps import Steps
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.task import QUEUED, SENT, Task
 from webworker_executor.web.host import host
-from webworker_executor.web.worker import Worker
+from webworker_executor.web.pool_worker import PoolWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.process import Birth
     from webworker_executor.rules import action as do
     from webworker_executor.web.events import EventsThread
+    from webworker_executor.wire.frame import Parts
 
 
 class Pool:
@@ -71,7 +72,7 @@ class Pool:
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, max_workers)
         self.workers = [
-            Worker(index, self.post_message, self.call_back, self.crew.pid_of)
+            PoolWorker(index, self.post_message, self.call_back, self.crew.pid_of)
             for index in range(max_workers)
         ]
         self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
@@ -156,11 +157,11 @@ class Pool:
         """Run a user's code on the events thread."""
         self.promises.call_back(call)
 
-    def post_message(self, index: int, parts: list[bytes | memoryview]) -> None:
+    def post_message(self, index: int, parts: Parts, fds: Sequence[Any]) -> None:
         """Send a message to the worker in a place, starting one if need be. Raises as ``open``."""
         self.open()
         with self._steps.lock:
-            process = self.crew.post_message(index, parts)
+            process = self.crew.post_message(index, parts, fds)
         if process is None:
             self.want_worker(index)
         else:

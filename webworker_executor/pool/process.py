@@ -36,10 +36,11 @@ from webworker_executor.wire.frame import (
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from webworker_executor.link.reactor import Reactor, Timer
     from webworker_executor.rules.worker import Worker
+    from webworker_executor.wire.frame import Parts
 
 # Between being asked to leave and SIGTERM, and between that and SIGKILL.
 CLOSE_SECONDS = 5.0
@@ -164,7 +165,7 @@ class WorkerProcess:
         for start in range(0, len(fds), MAX_FDS_PER_SEND):
             send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
 
-    def _hello(self, birth: Birth) -> list[bytes | memoryview]:
+    def _hello(self, birth: Birth) -> Parts:
         process = sys.modules.get("multiprocessing.process")
         main = sys.modules.get("__main__")
         hello: dict[str, Any] = {
@@ -217,11 +218,11 @@ class WorkerProcess:
         """Whether frames can be posted."""
         return self.data is not None
 
-    def post_message(self, parts: list[bytes | memoryview]) -> bool:
+    def post_message(self, parts: Parts, fds: Sequence[Any]) -> bool:
         """Give a message to the link; False if there is none yet."""
         if self.data is None:
             return False
-        self.data.post(parts)
+        self.data.post(parts, fds)
         return True
 
     def post(self, call: Call) -> None:
@@ -234,7 +235,7 @@ class WorkerProcess:
             link.post(encode(DEFINE, definition.ident, definition.payload))
             # Posted twice does no harm; noted before it was posted would.
             self._definitions.add(definition.ident)
-        entry = link.entry(call.parts)
+        entry = link.entry(call.parts, call.fds)
         # Stored in one breath with the append, so that the flag is right at every instant.
         call.is_posted = True
         link.append(entry)

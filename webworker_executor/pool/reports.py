@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from webworker_executor.rules import action as do
     from webworker_executor.rules.scheduler import Scheduler
     from webworker_executor.rules.task import Task
-    from webworker_executor.web.worker import Worker
+    from webworker_executor.web.pool_worker import PoolWorker
     from webworker_executor.wire.frame import Frame
 
 # The system had no room for a process just now; it may have some soon.
@@ -65,7 +65,7 @@ class Reports:
         breakage: Breakage,
         steps: Steps[do.Actions],
         performer: Performer,
-        workers: Sequence[Worker],
+        workers: Sequence[PoolWorker],
     ) -> None:
         self._scheduler = scheduler
         self._promises = promises

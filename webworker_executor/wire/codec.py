@@ -16,10 +16,17 @@ from __future__ import annotations
 import sys
 from _pickle import PicklingError, dumps, loads
 
+from webworker_executor.wire.transfer import packing_with, unpacking_with
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pickle import PickleBuffer
+    from typing import Any
+
+    from webworker_executor.wire.transfer import Parcel
+
+    ParcelMaker = Callable[[], Parcel]
 
 __all__ = ["OUT_OF_BAND", "Packed", "after_fork", "pack", "pack_by_value", "unpack"]
 
@@ -58,22 +65,24 @@ class Packed:
         buffers: What belongs to the payload but stays outside it, in the pickle's order, each at
             least `OUT_OF_BAND` bytes long. They are copies: the caller may change the original at
             once.
+        fds: The descriptors that go along, see `transfer`.
 
     Source: PEP 574.
     """
 
-    __slots__ = ("buffers", "payload")
+    __slots__ = ("buffers", "fds", "payload")
 
-    def __init__(self, payload: bytes, buffers: list[bytes]) -> None:
+    def __init__(self, payload: bytes, buffers: list[bytes], fds: Sequence[Any] = ()) -> None:
         self.payload = payload
         self.buffers = buffers
+        self.fds = fds
 
     def __repr__(self) -> str:
         nbytes = sum(map(len, self.buffers))
         return f"<Packed {len(self.payload)} B + {len(self.buffers)} buffers of {nbytes} B>"
 
 
-def pack(value: object, *, to_host: bool = False) -> Packed:
+def pack(value: object, *, to_host: bool = False, parcel: ParcelMaker | None = None) -> Packed:
     """
     Pack a value.
 
@@ -87,9 +96,11 @@ def pack(value: object, *, to_host: bool = False) -> Packed:
             reference: shorter, and an instance of a class of the host's `__main__` is one there
             again even if the class's state here no longer pickles. Without it such a class is sent
             in full, and is still recognised.
+        parcel: Makes a parcel for the descriptors of what no pickle can hold, if there is such a
+            thing in the value; without it such a value fails.
 
     Returns:
-        The pickle and its large buffers.
+        The pickle, its large buffers and its descriptors.
 
     Raises:
         PicklingError: As the stdlib's pickler, for a value that no pickler takes.
@@ -100,7 +111,7 @@ def pack(value: object, *, to_host: bool = False) -> Packed:
     Source: PEP 574 for the buffers; ProcessPoolExecutor for the errors.
     """
     if half_imported:
-        return pack_by_value(value, to_host=to_host)
+        return pack_by_value(value, to_host=to_host, parcel=parcel)
     buffers: list[bytes] = []
 
     def is_in_band(buffer: PickleBuffer) -> bool:
@@ -116,7 +127,7 @@ def pack(value: object, *, to_host: bool = False) -> Packed:
         # Also `__mp_main__`, as which multiprocessing's own spawned children know it. Out here,
         # because the first pickler's error is no part of the story: the second stumbles over the
         # same object, in the same words, or else over the one that really stands in the way.
-        return pack_by_value(value, to_host=to_host)
+        return pack_by_value(value, to_host=to_host, parcel=parcel)
     return Packed(payload, buffers)
 
 
@@ -136,7 +147,9 @@ def keep_apart(buffer: PickleBuffer, buffers: list[bytes]) -> bool:
         return False
 
 
-def pack_by_value(value: object, *, to_host: bool = False) -> Packed:
+def pack_by_value(
+    value: object, *, to_host: bool = False, parcel: ParcelMaker | None = None
+) -> Packed:
     """
     Pack a value with the pickler that can send functions and classes themselves, not only their
     names.
@@ -144,9 +157,10 @@ def pack_by_value(value: object, *, to_host: bool = False) -> Packed:
     Args:
         value: Anything that cloudpickle takes.
         to_host: As for `pack`.
+        parcel: As for `pack`.
 
     Returns:
-        The pickle and its large buffers.
+        The pickle, its large buffers and its descriptors.
 
     Raises:
         Exception: As `pack`.
@@ -155,11 +169,25 @@ def pack_by_value(value: object, *, to_host: bool = False) -> Packed:
     from webworker_executor.wire.by_value import dumps_by_value
 
     buffers: list[bytes] = []
-    payload = dumps_by_value(value, lambda buffer: keep_apart(buffer, buffers), to_host=to_host)
-    return Packed(payload, buffers)
+
+    def is_in_band(buffer: PickleBuffer) -> bool:
+        return keep_apart(buffer, buffers)
+
+    if parcel is None:
+        with packing_with(None):
+            return Packed(dumps_by_value(value, is_in_band, to_host=to_host), buffers)
+    bag = parcel()
+    with packing_with(bag):
+        payload = dumps_by_value(value, is_in_band, to_host=to_host, more_reducers=bag.reducers())
+    bag.commit()
+    return Packed(payload, buffers, bag.fds)
 
 
-def unpack(payload: bytes | bytearray | memoryview, buffers: Iterable[object] = ()) -> object:
+def unpack(
+    payload: bytes | bytearray | memoryview,
+    buffers: Iterable[object] = (),
+    fds: Sequence[object] = (),
+) -> object:
     """
     Unpack a value.
 
@@ -167,6 +195,7 @@ def unpack(payload: bytes | bytearray | memoryview, buffers: Iterable[object] = 
         payload: The pickle, from `Packed.payload`.
         buffers: What `Packed.buffers` held, in the same order. Objects that share memory, such as
             arrays, keep them and are writable if these are.
+        fds: The descriptors that came along. What nobody takes is dropped, and so closed.
 
     Returns:
         A value equal to the packed one.
@@ -176,4 +205,7 @@ def unpack(payload: bytes | bytearray | memoryview, buffers: Iterable[object] = 
         Exception: Whatever importing and building the parts raises; the bytes come from a peer's
             user.
     """
+    if fds:
+        with unpacking_with(fds):
+            return loads(payload, buffers=buffers)
     return loads(payload, buffers=buffers)

@@ -14,6 +14,7 @@ from _pickle import dumps
 from itertools import count
 
 from webworker_executor.wire import by_name, codec, variable
+from webworker_executor.wire.transfer import for_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,16 +146,16 @@ def pack_call(
     context = variable.capture()
     if definition is not None:
         if context is not None or kwargs:
-            return definition, FULL, codec.pack((None, args, kwargs, context))
+            return definition, FULL, codec.pack((None, args, kwargs, context), parcel=for_task)
         if args:
-            return definition, ARGUMENTS, codec.pack(args)
+            return definition, ARGUMENTS, codec.pack(args, parcel=for_task)
         return definition, NO_ARGUMENTS, _NOTHING
     call = (fn, args, kwargs, context)
     if by_name.must_go_by_value(fn):
         # The plain pickler would send its name, and the worker would import the module that is
         # submitting.
-        return None, FULL, codec.pack_by_value(call)
-    return None, FULL, codec.pack(call)
+        return None, FULL, codec.pack_by_value(call, parcel=for_task)
+    return None, FULL, codec.pack(call, parcel=for_task)
 
 
 def unpack_call(
@@ -162,6 +163,7 @@ def unpack_call(
     payload: bytes | bytearray | memoryview,
     buffers: Iterable[object],
     fn: Callable[..., Any] | None,
+    fds: Sequence[object] = (),
 ) -> tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Carried | None]:
     """
     Unpack a call.
@@ -171,6 +173,7 @@ def unpack_call(
         payload: The packed call's payload.
         buffers: Its buffers.
         fn: The callable of its definition, or None if it had none.
+        fds: Its descriptors.
 
     Returns:
         The callable, its positional and keyword arguments, and what `run_in_context` needs; None if
@@ -181,7 +184,7 @@ def unpack_call(
     """
     if shape == NO_ARGUMENTS:
         return _given(fn), (), {}, None
-    unpacked: Any = codec.unpack(payload, buffers)
+    unpacked: Any = codec.unpack(payload, buffers, fds)
     if shape == ARGUMENTS:
         return _given(fn), unpacked, {}, None
     inside, args, kwargs, context = unpacked

@@ -1,5 +1,5 @@
 """
-Tests of `webworker_executor.web.worker`: the host's end of the channel to a worker.
+Tests of `webworker_executor.web.pool_worker`: the host's end of the channel to a worker.
 """
 
 from __future__ import annotations
@@ -7,18 +7,21 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.link.inbox import Inbox
 from webworker_executor.errors import PortClosedError
 from webworker_executor.web.event import MessageEvent
-from webworker_executor.web.worker import Worker
+from webworker_executor.web.pool_worker import PoolWorker
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, NAMES, Frame, FrameDecoder
+from webworker_executor.wire.decoder import FrameDecoder
+from webworker_executor.wire.frame import MESSAGE, NAMES, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from webworker_executor.web.events import EventsThread
 
 
@@ -30,10 +33,10 @@ class Wired:
     def __init__(self, events: EventsThread) -> None:
         self.sent: list[tuple[int, Frame]] = []
         self.pid: int | None = None
-        self.worker = Worker(3, self._post, events.call, lambda index: self.pid)
+        self.worker = PoolWorker(3, self._post, events.call, lambda index: self.pid)
 
-    def _post(self, index: int, parts: list[bytes | memoryview]) -> None:
-        [frame] = FrameDecoder(frozenset(NAMES)).feed(b"".join(parts))
+    def _post(self, index: int, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
+        [frame] = FrameDecoder(frozenset(NAMES)).feed(b"".join(parts), fds)
         self.sent.append((index, frame))
 
     def arrive(self, message: object) -> None:
@@ -226,6 +229,6 @@ def test_repr_tells_the_state(wired: Wired) -> None:
     """
     A handle prints its index, and the process that is in place.
     """
-    assert ("<Worker 3 not running>", None) == (repr(wired.worker), wired.worker.pid)
+    assert ("<PoolWorker 3 not running>", None) == (repr(wired.worker), wired.worker.pid)
     wired.pid = 4711
-    assert ("<Worker 3 pid=4711>", 4711) == (repr(wired.worker), wired.worker.pid)
+    assert ("<PoolWorker 3 pid=4711>", 4711) == (repr(wired.worker), wired.worker.pid)

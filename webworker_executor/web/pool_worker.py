@@ -8,16 +8,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import PortClosedError
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, Frame, encode
+from webworker_executor.wire.transfer import Parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from webworker_executor.wire.frame import Parts
 
 Handler = Callable[[MessageEvent], object]
 
 
-class Worker:
+class PoolWorker:
     """
     One of an executor's workers.
 
@@ -34,7 +41,7 @@ class Worker:
     def __init__(
         self,
         index: int,
-        post: Callable[[int, list[bytes | memoryview]], None],
+        post: Callable[[int, Parts, Sequence[Any]], None],
         call_later: Callable[[Callable[[], object]], None],
         pid_of: Callable[[int], int | None],
     ) -> None:
@@ -49,7 +56,7 @@ class Worker:
 
     def __repr__(self) -> str:
         pid = self.pid
-        return f"<Worker {self.index} {'not running' if pid is None else f'pid={pid}'}>"
+        return f"<PoolWorker {self.index} {'not running' if pid is None else f'pid={pid}'}>"
 
     @property
     def pid(self) -> int | None:
@@ -97,8 +104,9 @@ class Worker:
 
         Source: HTML, ``Worker.postMessage``.
         """
-        packed = codec.pack(message)
-        self._post(self.index, encode(MESSAGE, 0, packed.payload, packed.buffers))
+        packed = codec.pack(message, parcel=Parcel)
+        parts = encode(MESSAGE, 0, packed.payload, packed.buffers, n_fds=len(packed.fds))
+        self._post(self.index, parts, packed.fds)
 
     def receive(self, timeout: float | None = None) -> MessageEvent:
         """
@@ -135,7 +143,7 @@ class Worker:
         return self._event(frame)
 
     def _event(self, frame: Frame) -> MessageEvent:
-        return MessageEvent(codec.unpack(frame.payload, frame.buffers), self)
+        return MessageEvent(codec.unpack(frame.payload, frame.buffers, frame.fds), self)
 
     def _hand_over(self, handler: Handler, frame: Frame) -> None:
         # Unpacked where the handler runs, because unpacking runs a user's code, too.

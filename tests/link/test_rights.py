@@ -1,0 +1,93 @@
+"""
+Tests of `webworker_executor.link.rights`: descriptors beside bytes, and who closes them.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+
+import pytest
+
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.rights import LOWEST, Descriptor, receive, send
+
+
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_dropped_descriptor_is_closed() -> None:
+    """
+    Whoever forgets a descriptor leaks nothing.
+    """
+    descriptor = Descriptor.copy_of(2)
+    fd = descriptor.fileno()
+    assert is_open(fd)
+    assert fd >= LOWEST
+    assert not os.get_inheritable(fd)
+    del descriptor
+    assert not is_open(fd)
+
+
+def test_a_taken_descriptor_is_its_takers() -> None:
+    """
+    After ``take`` the object owns nothing and says so.
+    """
+    descriptor = Descriptor.copy_of(2)
+    fd = descriptor.take()
+    with pytest.raises(ValueError, match="taken already"):
+        descriptor.fileno()
+    assert "<Descriptor taken>" == repr(descriptor)
+    descriptor.close()
+    assert is_open(fd)
+    os.close(fd)
+
+
+@pytest.mark.parametrize("room", [None, 3], ids=["object", "vacancy"])
+def test_descriptors_come_with_their_bytes(room: int | None) -> None:
+    """
+    What arrives is a duplicate, close-on-exec, and the sender keeps its own.
+    """
+    near, far = socket_pair()
+    with near, far:
+        ours = Descriptor.copy_of(2)
+        assert 3 == send(near, b"abc", [ours])
+        vacancy = bytearray(room) if room else None
+        data, fds = receive(far, None if vacancy is None else memoryview(vacancy))
+        assert (b"abc" if vacancy is None else 3) == data
+        assert os.path.samestat(os.fstat(2), os.fstat(fds[0].fileno()))
+        assert not os.get_inheritable(fds[0].fileno())
+        assert is_open(ours.fileno())
+
+
+def test_descriptors_without_room_are_an_error() -> None:
+    """
+    A process at its limit of descriptors hears that some were lost.
+    """
+    near, far = socket_pair()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with near, far:
+        send(near, b"abc", [Descriptor.copy_of(2) for _ in range(3)])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), limits[1]))
+        try:
+            with pytest.raises(OSError, match="no room"):
+                receive(far)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_the_end_of_the_stream_has_no_descriptors() -> None:
+    """
+    A closed peer is an empty read.
+    """
+    near, far = socket_pair()
+    near.close()
+    with far:
+        assert (b"", []) == receive(far)
+    assert isinstance(far, socket.socket)

@@ -1,0 +1,229 @@
+"""
+Bytes in, frames out, however the stream is cut. Pure: no socket.
+
+A decoder believes nothing: a header is checked before a byte is kept for it, and memory grows
+with what arrived, never with what was claimed.
+"""
+
+from __future__ import annotations
+
+from _struct import Struct
+from collections import deque
+
+from webworker_executor.wire.frame import (
+    ALIGNMENT,
+    ANSWER_PREFIX,
+    BUFFERS,
+    CALL,
+    CALL_PREFIX,
+    COUNT,
+    HEADER,
+    HEADER_NBYTES,
+    LENGTH_NBYTES,
+    MAX_BUFFERS,
+    MAX_FDS,
+    MORE,
+    PICKLE,
+    RESULT,
+    Frame,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Room that is made for a large frame at a time, whatever length it claims.
+GROWTH_NBYTES = 65536
+KNOWN_FLAGS = MORE | BUFFERS
+# By kind, how many bytes stand in front of a table of buffers.
+PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size}
+
+
+class MalformedFrame(ValueError):
+    """Raised when bytes are no frame that this side could have been sent."""
+
+
+class FrameDecoder:
+    """
+    Turns the bytes of a stream, however they are cut, into frames.
+
+    Args:
+        kinds: The kinds this side may receive; any other is malformed.
+        prefix_nbytes: By kind, how many bytes stand in front of a table of buffers.
+
+    Attributes:
+        error: What makes the stream unreadable from here on, or ``None``.
+    """
+
+    def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
+        self._kinds = kinds
+        self._prefix_nbytes = prefix_nbytes or PREFIXES
+        self._fds: deque[object] = deque()
+        self._partial = b""
+        self._growing: bytearray | None = None
+        self._growing_nbytes = 0  # how long it will be
+        self._grown_nbytes = 0  # how much of it has come
+        self._pieces: bytearray | None = None
+        self._pieces_of = (0, 0)  # kind and ident
+        self.error: MalformedFrame | None = None
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether every byte that came belongs to a frame that was handed out."""
+        return not self._partial and self._growing is None and self._pieces is None
+
+    def vacancy(self) -> memoryview | None:
+        """
+        Return room for the next bytes of a large frame, to be read into straight from a socket.
+
+        To be released, and told of by ``filled``, before anything else is asked of the decoder.
+
+        Returns:
+            As much room as has come already, at least ``GROWTH_NBYTES``, at most what is missing;
+            ``None`` when no large frame is under way, and ``feed`` takes what comes.
+        """
+        if self._growing is None:
+            return None
+        have = self._grown_nbytes
+        if have == len(self._growing):
+            room = min(self._growing_nbytes - have, max(have, GROWTH_NBYTES))
+            grown = bytearray(have + room)
+            grown[:have] = self._growing
+            self._growing = grown
+        return memoryview(self._growing)[have:]
+
+    def filled(self, nbytes: int, fds: Sequence[object] = ()) -> list[Frame]:
+        """
+        Take note that so many bytes were read into the ``vacancy``, and descriptors with them.
+
+        Returns:
+            The frame, if it is complete now.
+
+        Raises:
+            MalformedFrame: It is complete and lies about itself.
+        """
+        if fds:
+            self._keep(fds)
+        frames: list[Frame] = []
+        self._grow(nbytes, frames)
+        return frames
+
+    def _keep(self, fds: Sequence[object]) -> None:
+        self._fds.extend(fds)
+        if len(self._fds) > 2 * MAX_FDS:
+            # Those of one frame that has not come whole, and of one more that came in one read.
+            self._fds.clear()
+            raise MalformedFrame("descriptors came that belong to no frame")
+
+    def _grow(self, nbytes: int, frames: list[Frame]) -> None:
+        self._grown_nbytes += nbytes
+        if self._growing is not None and self._grown_nbytes == self._growing_nbytes:
+            whole, self._growing = memoryview(self._growing), None
+            self._accept(frames, HEADER.unpack_from(whole), whole[HEADER_NBYTES:])
+
+    def feed(self, data: bytes, fds: Sequence[object] = ()) -> list[Frame]:
+        """
+        Take the next bytes of the stream.
+
+        Args:
+            data: As many as came, from one byte up.
+            fds: The descriptors that came with them; handed out in the frames they belong to.
+
+        Returns:
+            The frames that are complete now, in order; those that came before bytes which are no
+            frame, too, and then ``error`` is set.
+
+        Raises:
+            MalformedFrame: No frame came before such bytes. The stream cannot be read on.
+        """
+        if self.error is not None:
+            raise self.error
+        frames: list[Frame] = []
+        try:
+            if fds:
+                self._keep(fds)
+            self._decode(data, frames)
+        except MalformedFrame as error:
+            self.error = error
+            if not frames:
+                raise
+        return frames
+
+    def _decode(self, data: bytes, frames: list[Frame]) -> None:
+        position = 0
+        while position < len(data) and (vacancy := self.vacancy()) is not None:
+            nbytes = min(len(vacancy), len(data) - position)
+            vacancy[:nbytes] = data[position : position + nbytes]
+            vacancy.release()
+            position += nbytes
+            self._grow(nbytes, frames)
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        view = memoryview(data)
+        end = len(data)
+        kinds = self._kinds
+        while end - position >= HEADER_NBYTES:
+            header = HEADER.unpack_from(data, position)
+            length, kind, flags, codec, n_fds, ident = header
+            # Zeros, text and noise are told from frames here, before anything is kept for them.
+            is_known = (
+                length >= 12 and kind in kinds and codec == PICKLE and not flags & ~KNOWN_FLAGS
+            )
+            if not is_known or n_fds > len(self._fds):
+                raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")
+            start = position + HEADER_NBYTES
+            stop = position + LENGTH_NBYTES + length
+            if stop > end:
+                self._growing = bytearray(view[position:])
+                self._growing_nbytes = stop - position
+                self._grown_nbytes = end - position
+                return
+            if flags or n_fds or self._pieces is not None:
+                self._accept(frames, header, memoryview(bytearray(view[start:stop])))
+            else:
+                frames.append(Frame(kind, ident, view[start:stop]))
+            position = stop
+        if position < end:
+            self._partial = bytes(view[position:])
+
+    def _accept(self, frames: list[Frame], header: tuple[int, ...], payload: memoryview) -> None:
+        """Join pieces, part buffers from payload, add descriptors: all frames but the simple."""
+        _, kind, flags, _, n_fds, ident = header
+        if flags & MORE or self._pieces is not None:
+            if self._pieces is None:
+                self._pieces, self._pieces_of = bytearray(), (kind, ident)
+            elif self._pieces_of != (kind, ident):
+                raise MalformedFrame(f"pieces of {self._pieces_of} go on with {(kind, ident)}")
+            self._pieces += payload
+            if flags & MORE:
+                return
+            payload, self._pieces = memoryview(self._pieces), None
+        fds = [self._fds.popleft() for _ in range(n_fds)]
+        if not flags & BUFFERS:
+            frames.append(Frame(kind, ident, payload, (), fds))
+            return
+        prefix_nbytes = self._prefix_nbytes.get(kind, 0)
+        prefix, table = payload[:prefix_nbytes], payload[prefix_nbytes:]
+        lengths, rest = _read_table(table)
+        head = bytes(prefix) + rest[: lengths[0]]
+        buffers = []
+        position = lengths[0]
+        for nbytes in lengths[1:]:
+            buffers.append(rest[position : position + nbytes])
+            position += nbytes + -nbytes % ALIGNMENT
+        frames.append(Frame(kind, ident, head, buffers, fds))
+
+
+def _read_table(table: memoryview) -> tuple[tuple[int, ...], memoryview]:
+    if len(table) < COUNT.size:
+        raise MalformedFrame("a table of buffers is cut short")
+    (count,) = COUNT.unpack_from(table)
+    if count > MAX_BUFFERS or len(table) < 4 + 8 * (count + 1):
+        raise MalformedFrame(f"a table claims {count} buffers in {len(table)} bytes")
+    layout = Struct(f">I{count + 1}Q")
+    _, *lengths = layout.unpack_from(table)
+    rest = table[layout.size :]
+    nbytes = lengths[0] + sum(length + -length % ALIGNMENT for length in lengths[1:])
+    if nbytes != len(rest):
+        raise MalformedFrame(f"buffers of {nbytes} bytes stand in {len(rest)}")
+    return tuple(lengths), rest

@@ -1,0 +1,159 @@
+"""
+What travels beside a message: descriptors, and the slots left in their places.
+
+For: things that no pickle can hold. While a message is packed, its ``Parcel`` collects their
+descriptors; while it is unpacked, the code that a slot names takes them out again.
+Not for: opening, duplicating or closing anything; a descriptor is an opaque object here.
+A changer must know: objects find their parcel through `current_parcel`, because ``__reduce__`` has
+no argument for it. A plain pickler knows no parcel, so such an object refuses it with a
+``PicklingError``; `codec` then comes back with one. Values without such objects never pay for it.
+"""
+
+from __future__ import annotations
+
+from _contextvars import ContextVar
+
+from webworker_executor.wire.frame import MAX_FDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+__all__ = [
+    "Parcel",
+    "current_parcel",
+    "for_task",
+    "packing_with",
+    "reducers",
+    "taken",
+    "unpacking_with",
+]
+
+# Of a thread, or of the asyncio task that it runs.
+_parcel: ContextVar[Parcel | None] = ContextVar("webworker_parcel", default=None)
+_fds: ContextVar[list[Any] | None] = ContextVar("webworker_fds", default=None)
+
+reducers: dict[type, Callable[[Parcel, Any], Any]] = {}
+"""How objects of foreign types are packed, by exact type: called with the parcel and the object;
+returns what a ``__reduce__`` would. Types of our own ask for `current_parcel` in ``__reduce__``."""
+
+
+class Parcel:
+    """
+    What goes along with one message.
+
+    Args:
+        moved: Objects that the sender gives up, as in the ``transfer`` list of ``post_message``.
+        moves_ports: Whether ports are given up though nobody listed them: as arguments and results
+            of tasks they are values, and there is no list.
+
+    Attributes:
+        fds: Their descriptors, in the order in which slots name them; each has a ``fileno`` and is
+            closed when it is dropped.
+        commits: Calls that make the sender's side of what was moved unusable; made when the
+            message has been packed.
+    """
+
+    __slots__ = ("_moved", "commits", "fds", "moves_ports")
+
+    def __init__(self, moved: Iterable[object] = (), *, moves_ports: bool = False) -> None:
+        # By identity: a user's __eq__ has no say in this. The objects are held by their sender.
+        self._moved = {id(item): item for item in moved}
+        self.moves_ports = moves_ports
+        self.fds: list[Any] = []
+        self.commits: list[Callable[[], object]] = []
+
+    def is_moved(self, item: object) -> bool:
+        """Whether an object was listed to be moved."""
+        return id(item) in self._moved
+
+    def add(self, fd: object) -> int:
+        """
+        Put a descriptor in.
+
+        Returns:
+            The number by which a slot names it.
+
+        Raises:
+            ValueError: One message takes no more.
+        """
+        if len(self.fds) == MAX_FDS:
+            raise ValueError(f"more than {MAX_FDS} descriptors in one message; send several")
+        self.fds.append(fd)
+        return len(self.fds) - 1
+
+    def reducers(self) -> dict[type, Callable[[Any], Any]]:
+        """Return how objects of foreign types are packed into this parcel."""
+
+        def bound(reduce: Callable[[Parcel, Any], Any]) -> Callable[[Any], Any]:
+            return lambda item: reduce(self, item)
+
+        return {kind: bound(reduce) for kind, reduce in reducers.items()}
+
+    def commit(self) -> None:
+        """Give up what was moved."""
+        for commit in self.commits:
+            commit()
+
+
+def for_task() -> Parcel:
+    """Make the parcel of a task's arguments or result."""
+    return Parcel(moves_ports=True)
+
+
+def current_parcel() -> Parcel | None:
+    """Return the parcel of the message that this thread is packing, if it may have one."""
+    return _parcel.get()
+
+
+class packing_with:  # noqa: N801  # used like a function
+    """While in the block, `current_parcel` is the one given."""
+
+    __slots__ = ("_parcel", "_token")
+
+    def __init__(self, parcel: Parcel | None) -> None:
+        self._parcel = parcel
+
+    def __enter__(self) -> None:
+        self._token = _parcel.set(self._parcel)
+
+    def __exit__(self, *_: object) -> None:
+        _parcel.reset(self._token)
+
+
+class unpacking_with:  # noqa: N801  # used like a function
+    """While in the block, `taken` takes from those given; what nobody took is dropped then."""
+
+    __slots__ = ("_fds", "_token")
+
+    def __init__(self, fds: Sequence[object]) -> None:
+        self._fds: list[Any] = list(fds)
+
+    def __enter__(self) -> None:
+        self._token = _fds.set(self._fds)
+
+    def __exit__(self, *_: object) -> None:
+        _fds.reset(self._token)
+        # The sender's kernel has duplicated them for us: left in a list, they would stay open.
+        self._fds.clear()
+
+
+def taken(slot: int) -> Any:
+    """
+    Take a descriptor out of the message that this thread is unpacking.
+
+    Args:
+        slot: The number that `Parcel.add` gave.
+
+    Raises:
+        LookupError: It did not come along, or was taken.
+    """
+    fds = _fds.get() or []
+    fd = fds[slot] if 0 <= slot < len(fds) else None
+    if fd is None:
+        raise LookupError(
+            f"descriptor {slot} of a message did not come along; it was unpacked twice, or by hand"
+        )
+    fds[slot] = None
+    return fd
