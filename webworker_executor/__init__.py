@@ -18,7 +18,9 @@ if sys.platform != "linux":  # pragma: no cover  # claimed and tested on Linux a
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webworker_executor.child.scope import scope as scope
+    from webworker_executor.errors import AbortError as AbortError
     from webworker_executor.errors import BrokenWorkerPool as BrokenWorkerPool
+    from webworker_executor.errors import InvalidStateError as InvalidStateError
     from webworker_executor.errors import PortClosedError as PortClosedError
     from webworker_executor.errors import ProtocolError as ProtocolError
     from webworker_executor.errors import TaskAborted as TaskAborted
@@ -28,14 +30,30 @@ if TYPE_CHECKING:
     from webworker_executor.launch.zygote import ZygoteLauncher as ZygoteLauncher
     from webworker_executor.pool.executor import WebWorkerExecutor as WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture as WorkerFuture
+    from webworker_executor.web.abort import AbortController as AbortController
+    from webworker_executor.web.abort import AbortSignal as AbortSignal
+    from webworker_executor.web.event import CloseEvent as CloseEvent
+    from webworker_executor.web.event import ErrorEvent as ErrorEvent
+    from webworker_executor.web.event import Event as Event
+    from webworker_executor.web.event import ExitEvent as ExitEvent
     from webworker_executor.web.event import MessageEvent as MessageEvent
-    from webworker_executor.web.worker import Worker as Worker
+    from webworker_executor.web.target import EventTarget as EventTarget
+    from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
     from webworker_executor.wire.failure import RemoteError as RemoteError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AbortController": "web.abort",
+    "AbortError": "errors",
+    "AbortSignal": "web.abort",
     "BrokenWorkerPool": "errors",
+    "CloseEvent": "web.event",
+    "ErrorEvent": "web.event",
+    "Event": "web.event",
+    "EventTarget": "web.target",
+    "ExitEvent": "web.event",
+    "InvalidStateError": "errors",
     "MessageEvent": "web.event",
     "PortClosedError": "errors",
     "ProtocolError": "errors",
@@ -43,7 +61,7 @@ _HOMES = {
     "TaskAborted": "errors",
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
-    "Worker": "web.worker",
+    "PoolWorker": "web.pool_worker",
     "WorkerCrashedError": "errors",
     "WorkerFuture": "pool.future",
     "WorkerStartError": "errors",

@@ -5,9 +5,11 @@ The exceptions of the package, each of which says what happened, why, and what t
 
     WebWorkerError
     ├── WorkerStartError(OSError)             a worker process could not be brought up
-    ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one task
-    failed ├── TaskAborted                           a task was stopped by ``future.abort()``
+    ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one fails
+    ├── TaskAborted                           a task was stopped by ``future.abort()``
     ├── BrokenWorkerPool(BrokenProcessPool)   the whole pool is out of order
+    ├── AbortError                            the default reason of an abort signal
+    ├── InvalidStateError(RuntimeError)       a call that the state of its object does not allow
     ├── ProtocolError                         the other side wrote what no peer of ours would write
     └── PortClosedError(ConnectionError)      a message was awaited from an end that is gone
 
@@ -56,6 +58,31 @@ class TaskAborted(WebWorkerError):
     def __init__(self, message: str, reason: object = None) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class AbortError(WebWorkerError):
+    """
+    What an abort signal gives as its reason when nobody gave another.
+
+    ``AbortSignal.throw_if_aborted`` raises it as well for a reason that is no exception.
+
+    Attributes:
+        reason: What ``abort`` was given, ``None`` if nothing.
+
+    Source: DOM, "AbortError".
+    """
+
+    def __init__(self, message: str, reason: object = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InvalidStateError(WebWorkerError, RuntimeError):
+    """
+    Raised when an object is asked for what it cannot do in its present state.
+
+    Source: DOM, "InvalidStateError".
+    """
 
 
 class WorkerCrashedError(WebWorkerError, BrokenProcessPool):

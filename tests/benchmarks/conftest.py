@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.contender import CONTENDERS
-from tests.benchmarks.workload import nothing
+from tests.benchmarks.contender import CONTENDERS, EXECUTORS
+from tests.benchmarks.tasks import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +46,14 @@ def nothing_is_left_behind() -> None:
     """
 
 
-@pytest.fixture(params=list(CONTENDERS))
+@pytest.fixture(params=list(EXECUTORS))
 def contender(request: pytest.FixtureRequest) -> str:
     """
     Name each executor that takes part.
     """
     name: str = request.param
+    if not CONTENDERS[name].is_installed():
+        pytest.skip(f"{name} is not installed")
     return name
 
 
@@ -60,7 +62,7 @@ def executor(contender: str) -> Iterator[Executor]:
     """
     Make an executor whose workers are all up, so that their start is not measured.
     """
-    with CONTENDERS[contender](N_WORKERS) as executor:
+    with EXECUTORS[contender](N_WORKERS) as executor:
         warm_up(executor)
         yield executor
 

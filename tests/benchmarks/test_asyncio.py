@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks.rounds import in_rounds
-from tests.benchmarks.workload import add
+from tests.benchmarks.tasks import add
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

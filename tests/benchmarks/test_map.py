@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.benchmarks.rounds import in_rounds
-from tests.benchmarks.workload import increment
+from tests.benchmarks.tasks import increment
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

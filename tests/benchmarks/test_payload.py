@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.benchmarks.workload import same, touch
+from tests.benchmarks.tasks import same, touch
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

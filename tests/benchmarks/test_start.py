@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks.conftest import N_WORKERS
-from tests.benchmarks.contender import CONTENDERS
+from tests.benchmarks.contender import EXECUTORS
 from tests.benchmarks.rounds import in_rounds
-from tests.benchmarks.workload import add
+from tests.benchmarks.tasks import add
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -27,7 +27,7 @@ def test_first_result(benchmark: BenchmarkFixture, contender: str) -> None:
     made: list[Executor] = []
 
     def first_result() -> int:
-        made.append(CONTENDERS[contender](N_WORKERS))
+        made.append(EXECUTORS[contender](N_WORKERS))
         return made[-1].submit(add, 1, 2).result()
 
     def close_last() -> None:
@@ -47,7 +47,7 @@ def test_life(benchmark: BenchmarkFixture, contender: str) -> None:
     """
 
     def live() -> int:
-        with CONTENDERS[contender](N_WORKERS) as executor:
+        with EXECUTORS[contender](N_WORKERS) as executor:
             return sum(executor.map(add, range(N_WORKERS), range(N_WORKERS)))
 
     assert N_WORKERS * (N_WORKERS - 1) == in_rounds(benchmark, live, n_rounds=10)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks.rounds import in_rounds
-from tests.benchmarks.workload import add, fail, nothing
+from tests.benchmarks.tasks import add, fail, nothing
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

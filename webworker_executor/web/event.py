@@ -1,32 +1,236 @@
 """
-Events: what a handler is called with. Imported by workers too, so it imports nothing.
+Events: what a listener is called with.
+
+Not for the order in which listeners are called: see ``target``. A worker imports this module at its
+start, so it imports nothing but the clock; and it makes an event for each message, so an event is
+slots and no more.
 """
 
 from __future__ import annotations
+
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class MessageEvent:
+class Event:
     """
-    A message that arrived.
+    Something that happened, as its listeners are told.
+
+    Args:
+        type: What happened: the name that listeners are added for.
+        cancelable: Whether ``prevent_default`` has an effect.
+        bubbles: Kept for those who ask. No target here has a parent that an event could rise to.
 
     Attributes:
-        type: Always ``"message"``.
-        data: The receiver's own copy of what was posted.
-        source: The worker that posted it, where the host receives; ``None`` inside a worker.
+        type: As given.
+        target: Where it was dispatched, ``None`` before; it stays afterwards.
+        current_target: The same while listeners run, ``None`` before and afterwards.
+        bubbles: As given.
+        cancelable: As given.
+        default_prevented: Whether a listener has called ``prevent_default`` with effect.
+        time_stamp: When the event was made, in seconds of ``time.monotonic()``.
 
-    Source: HTML, ``MessageEvent``.
+    Source: DOM, "Interface Event".
     """
 
-    __slots__ = ("data", "source")
-    type = "message"
+    __slots__ = (
+        "_is_dispatching",
+        "_is_stopped",
+        "bubbles",
+        "cancelable",
+        "current_target",
+        "default_prevented",
+        "target",
+        "time_stamp",
+        "type",
+    )
 
-    def __init__(self, data: Any, source: Any = None) -> None:
-        self.data = data
-        self.source = source
+    def __init__(self, type: str, *, cancelable: bool = False, bubbles: bool = False) -> None:
+        self.type = type
+        self.cancelable = cancelable
+        self.bubbles = bubbles
+        self.default_prevented = False
+        self.target: Any = None
+        self.current_target: Any = None
+        self.time_stamp = monotonic()
+        self._is_dispatching = False
+        self._is_stopped = False
+
+    def prevent_default(self) -> None:
+        """
+        Ask that what usually follows does not: an error that is handled is not reported further.
+
+        No effect on an event that is not ``cancelable``.
+
+        Source: DOM, ``Event.preventDefault``.
+        """
+        if self.cancelable:
+            self.default_prevented = True
+
+    def stop_immediate_propagation(self) -> None:
+        """
+        Keep the event from the listeners that come after this one.
+
+        Called before the event is dispatched, it keeps the event from all of them.
+
+        Source: DOM, ``Event.stopImmediatePropagation``.
+        """
+        self._is_stopped = True
 
     def __repr__(self) -> str:
+        return f"<{self.__class__.__name__} {self.type!r}>"
+
+
+class MessageEvent(Event):
+    """
+    A message that arrived, or one that could not be read.
+
+    Args:
+        data: The receiver's own copy of what was posted.
+        source: Who posted it, where that is known.
+        ports: The ports that were transferred, in the order of the sender's list.
+        fds: The descriptors that came along; whoever receives the event owns them.
+        origin: Where the sender is at home; ``""`` between processes of one program.
+        last_event_id: Of a stream of events; ``""`` for messages of workers.
+        error: Why the message could not be unpacked. Its type is ``"messageerror"`` then.
+
+    Attributes:
+        type: ``"message"``, or ``"messageerror"``.
+        data: As given; ``None`` for an error.
+        source: As given: the worker that posted it where the host receives, ``None`` in a worker.
+        ports: A tuple.
+        fds: A tuple.
+        origin: As given.
+        last_event_id: As given.
+        error: As given, ``None`` for a message.
+
+    Source: HTML, "The MessageEvent interface"; ``fds`` are this package's own.
+    """
+
+    __slots__ = ("data", "error", "fds", "last_event_id", "origin", "ports", "source")
+
+    def __init__(
+        self,
+        data: Any = None,
+        source: Any = None,
+        *,
+        ports: tuple[Any, ...] = (),
+        fds: tuple[int, ...] = (),
+        origin: str = "",
+        last_event_id: str = "",
+        error: BaseException | None = None,
+    ) -> None:
+        super().__init__("message" if error is None else "messageerror")
+        self.data = data
+        self.source = source
+        # A tuple of a tuple is itself.
+        self.ports = tuple(ports)
+        self.fds = tuple(fds)
+        self.origin = origin
+        self.last_event_id = last_event_id
+        self.error = error
+
+    @property
+    def fd(self) -> int | None:
+        """The first of ``fds``, ``None`` if there is none."""
+        return self.fds[0] if self.fds else None
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"<MessageEvent error={self.error!r:.60}>"
         return f"<MessageEvent data={self.data!r:.60}>"
+
+
+class ErrorEvent(Event):
+    """
+    An exception that nobody caught, somewhere else.
+
+    A listener that calls ``prevent_default()`` has handled it, and so has an ``onerror`` that
+    returns ``True``; then it is not reported further.
+
+    Args:
+        message: The exception's type and text.
+        filename: The absolute path of the file it was raised in, ``""`` if not known.
+        lineno: The line, from 1; 0 if not known.
+        colno: The column, from 1; 0 if not known.
+        error: The exception, or a copy of it where it crossed from another process.
+        traceback: Its traceback as Python prints it, ``""`` if not known.
+
+    Attributes:
+        type: Always ``"error"``.
+        message: As given, like all the others.
+
+    Source: HTML, "The ErrorEvent interface"; ``traceback`` is this package's own.
+    """
+
+    __slots__ = ("colno", "error", "filename", "lineno", "message", "traceback")
+
+    def __init__(
+        self,
+        message: str = "",
+        filename: str = "",
+        lineno: int = 0,
+        colno: int = 0,
+        error: BaseException | None = None,
+        traceback: str = "",
+    ) -> None:
+        super().__init__("error", cancelable=True)
+        self.message = message
+        self.filename = filename
+        self.lineno = lineno
+        self.colno = colno
+        self.error = error
+        self.traceback = traceback
+
+    def __repr__(self) -> str:
+        place = f" at {self.filename}:{self.lineno}" if self.filename else ""
+        return f"<ErrorEvent {self.message!r:.60}{place}>"
+
+
+class CloseEvent(Event):
+    """
+    The other side of a port is gone: closed, collected or dead; no message will come any more.
+
+    Attributes:
+        type: Always ``"close"``.
+
+    Source: HTML, "Message ports", the ``close`` event.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("close")
+
+    def __repr__(self) -> str:
+        return "<CloseEvent>"
+
+
+class ExitEvent(Event):
+    """
+    The process of a worker has ended; the last event of its worker.
+
+    Args:
+        code: Its exit status, ``None`` when a signal ended it or the status is not known.
+        signal: The number of the signal that ended it, ``None`` when none did.
+
+    Attributes:
+        type: Always ``"exit"``.
+        code: As given.
+        signal: As given.
+
+    Source: Node.js, the ``exit`` event of a child process.
+    """
+
+    __slots__ = ("code", "signal")
+
+    def __init__(self, code: int | None, signal: int | None = None) -> None:
+        super().__init__("exit")
+        self.code = code
+        self.signal = signal
+
+    def __repr__(self) -> str:
+        return f"<ExitEvent code={self.code} signal={self.signal}>"
