@@ -217,3 +217,46 @@ def absorb_interrupts() -> None:
             time.sleep(0.01)
         except KeyboardInterrupt:
             continue
+
+
+_called: list[str] = []
+
+
+def listen_for_calls() -> bool:
+    """
+    Let the worker's loop wait for calls.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]
+    loop.listen()
+    loop.listen()
+    return True
+
+
+def call_from_thread(path: str) -> None:
+    """
+    Leave a thread behind that asks for a call once the worker idles.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]
+
+    def tell() -> None:
+        state = "busy" if loop.is_running_task else "idle"
+        with open(path, "w") as gate:
+            gate.write(f"{threading.current_thread().name} {state}")
+
+    threading.Thread(target=lambda: loop.call_soon(tell), daemon=True).start()
+
+
+def call_in_task() -> list[str]:
+    """
+    Ask for a call, and tell which have been made meanwhile.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]
+    loop.call_soon(lambda: _called.append("called"))
+    return list(_called)
+
+
+def called() -> list[str]:
+    """
+    Tell which calls were made.
+    """
+    return _called

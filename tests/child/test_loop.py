@@ -338,3 +338,17 @@ def test_recalls_are_heard_on_a_socket_that_a_task_unblocked(peer: Peer, tmp_pat
     assert [] == recall(peer, 1)
     os.close(gate)
     assert "" == peer.answer(1)
+
+
+def test_calls_of_other_threads_are_made_between_tasks(peer: Peer, tmp_path: Path) -> None:
+    """
+    A call that a thread asks for runs on the main thread, while the worker idles and before the
+    next task begins.
+    """
+    os.mkfifo(tmp_path / "gate")
+    assert peer.run(tasks.listen_for_calls)
+    peer.run(tasks.call_from_thread, str(tmp_path / "gate"))
+    with open(tmp_path / "gate") as gate:
+        assert "MainThread idle" == gate.read()
+    assert [] == peer.run(tasks.call_in_task)
+    assert ["called"] == peer.run(tasks.called)

@@ -80,6 +80,10 @@ class Loop:
         self._definitions: dict[int, Callable[..., Any]] = {}
         self._ledger: mmap | None = None
         self._ledger_at = 0
+        # What other threads want done on this one, between tasks; see `call_soon`.
+        self._calls: deque[Callable[[], object]] = deque()
+        self._alarm = -1
+        self._wait: Callable[[], object] | None = None
         self.is_running_task = False
         self._is_copy = False
         posix.register_at_fork(after_in_child=self._mark_copy)
@@ -96,11 +100,20 @@ class Loop:
     # -- reading
 
     def next_frame(self) -> Frame:
-        """Wait for the next frame; ends the process when the host is gone."""
+        """
+        Wait for the next frame, and make the calls that come meanwhile.
+
+        Ends the process when the host is gone.
+        """
         while True:
             try:
                 return self._todo.popleft()
             except IndexError:
+                if self._wait is not None:
+                    self._wait()
+                    if self._calls:
+                        self._make_calls()
+                        continue
                 with self._reading:
                     # The control thread may have filled it while this one waited for the lock.
                     if not self._todo:
@@ -154,6 +167,44 @@ class Loop:
             self._todo.extend(reversed(kept))
             answer = b"".join(map(IDENT.pack, reversed(idents)))
             self._send(encode(RETURNED, 0, answer))
+
+    # -- calls of other threads
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Make a call on the main thread, between tasks; an idle worker wakes up for it."""
+        self._calls.append(call)
+        if self._alarm >= 0:
+            posix.eventfd_write(self._alarm, 1)
+
+    def listen(self) -> None:
+        """
+        Wait for calls as well as for frames from now on; for the main thread.
+
+        Nobody who has not asked for it pays for the second system call.
+        """
+        if self._wait is not None:
+            return
+        import select
+
+        self._alarm = posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
+        both = select.poll()
+        both.register(self._data, select.POLLIN)
+        both.register(self._alarm, select.POLLIN)
+        self._wait = both.poll
+
+    def _make_calls(self) -> None:
+        # The alarm first: whoever rings after this has a call that is seen in the next round.
+        try:
+            posix.eventfd_read(self._alarm)
+        except BlockingIOError:
+            # Already taken: the call was seen between two tasks.
+            pass
+        for _ in range(len(self._calls)):
+            try:
+                self._calls.popleft()()
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            self.end_copy()
 
     # -- writing
 
@@ -231,6 +282,8 @@ class Loop:
             del frame
             if scope._waiting:
                 scope._deliver()
+            if self._calls:
+                self._make_calls()
             self.end_copy()
 
     def _define(self, frame: Frame) -> None:
