@@ -54,9 +54,10 @@ class Link:
         end: A connected stream socket.
         reactor: Who reads it and writes what could not be written at once.
         kinds: The kinds of frames that may arrive.
-        on_frame: Called with each frame in order.
+        on_frame: Called with each frame in order, or nothing where ``on_frames`` is given.
         on_end: Called once, after the last frame, with ``None`` when the stream ended or an error
             when it cannot be read on. Not called after ``close``.
+        on_frames: Called with all that one read brought, where a round costs more than a frame.
     """
 
     def __init__(
@@ -64,8 +65,9 @@ class Link:
         end: socket.socket,
         reactor: Reactor,
         kinds: frozenset[int],
-        on_frame: Callable[[Frame], object],
+        on_frame: Callable[[Frame], object] | None,
         on_end: Callable[[Exception | None], object],
+        on_frames: Callable[[list[Frame]], object] | None = None,
     ) -> None:
         end.setblocking(False)
         self._socket = end
@@ -76,6 +78,7 @@ class Link:
         self._reactor = reactor
         self._decoder = FrameDecoder(kinds)
         self._on_frame = on_frame
+        self._on_frames = on_frames or self._one_by_one
         self._on_end = on_end
         # Guards all that follows. Reentrant, because a signal handler may post while this very
         # thread holds it; `_is_flushing` then leaves the work to the outer call.
@@ -248,15 +251,22 @@ class Link:
             except (MalformedFrame, MemoryError, OSError) as error:
                 self._end(error)
                 return
-            for frame in frames:
+            if frames:
+                self._on_frames(frames)
                 if self._is_closed:
                     return
-                self._on_frame(frame)
             if self._decoder.error is not None:
                 self._end(self._decoder.error)
                 return
             if n_reads is not None:
                 n_reads -= 1
+
+    def _one_by_one(self, frames: list[Frame]) -> None:
+        assert self._on_frame is not None
+        for frame in frames:
+            if self._is_closed:
+                return
+            self._on_frame(frame)
 
     def _receive(self) -> list[Frame]:
         """Read once; raises ``EOFError`` at the end of the stream."""

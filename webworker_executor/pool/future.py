@@ -181,7 +181,11 @@ class WorkerFuture(LazyFuture):
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve, unless it is resolved or cancelled already."""
-        if self._state == CANCELLED:
+        if self._state == RUNNING and not self._is_watched:
+            # Nobody waits, and nobody can begin to: no call stands between the look and the store.
+            self._result, self._exception, self._state = result, exception, FINISHED
+            self._owner = self._task = None
+        elif self._state == CANCELLED:
             self._settle(CANCELLED_AND_NOTIFIED)
         else:
             self._settle(FINISHED, result, exception)

@@ -68,11 +68,15 @@ class LazyFuture(Future[Any]):
     _state: str = PENDING
     _result: Any = None
     _exception: BaseException | None = None
+    # Whether anybody has ever waited, watched or asked to be called: then it has more than a state.
+    _is_watched = False
 
     def __getattr__(self, name: str) -> Any:
         make = _ON_DEMAND.get(name)
         if make is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        # Before anything else: who settles looks at this, and stores the state in the same breath.
+        self._is_watched = True
         # Two threads may come here at once; the first one's is everybody's.
         return self.__dict__.setdefault(name, make())
 

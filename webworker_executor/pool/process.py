@@ -71,8 +71,8 @@ class News(Protocol):
     def launch_failed(self, process: WorkerProcess, error: Exception) -> None:
         """It could not be created."""
 
-    def received(self, process: WorkerProcess, frame: Frame) -> None:
-        """It sent a frame."""
+    def received(self, process: WorkerProcess, frames: list[Frame]) -> None:
+        """It sent frames."""
 
     def exited(self, process: WorkerProcess) -> None:
         """It has ended and everything it wrote has been received."""
@@ -130,12 +130,14 @@ class WorkerProcess:
         with contextlib.ExitStack() as far_ends:
             near, far = socket_pair()
             far_ends.callback(far.close)
-            self._link = Link(near, self._reactor, FROM_WORKER, self._received, self._data_ended)
+            self._link = Link(
+                near, self._reactor, FROM_WORKER, None, self._data_ended, self._received
+            )
             control, control_far = socket_pair()
             far_ends.callback(control_far.close)
             self._send_fds(control, birth.initializer_fds)
             self._control = Link(
-                control, self._reactor, FROM_WORKER, self._received, self._control_ended
+                control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
             )
             ledger_fd = None
             if ledger is not None:
@@ -251,8 +253,8 @@ class WorkerProcess:
             self._control.post(encode(RECALL, 0, COUNT.pack(count)))
             self._control.flush()
 
-    def _received(self, frame: Frame) -> None:
-        self._news.received(self, frame)
+    def _received(self, frames: list[Frame]) -> None:
+        self._news.received(self, frames)
 
     # -- death
 

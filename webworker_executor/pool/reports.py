@@ -96,12 +96,24 @@ class Reports:
         _log.log(level, "a worker could not be started: %s", error)
         self._steps.apply(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
 
-    def received(self, process: WorkerProcess, frame: Frame) -> None:
-        """Take a frame from a worker."""
+    def received(self, process: WorkerProcess, frames: list[Frame]) -> None:
+        """Take the frames of one read: answers that stand together in one step."""
+        answers: list[Frame] = []
+        for frame in frames:
+            kind = frame.kind
+            if kind == wire.RESULT or kind == wire.RAISE or kind == wire.REJECT:
+                answers.append(frame)
+                continue
+            if answers:
+                self._steps.apply(self._answered, process, answers)
+                answers = []
+            self._take(process, frame)
+        if answers:
+            self._steps.apply(self._answered, process, answers)
+
+    def _take(self, process: WorkerProcess, frame: Frame) -> None:
         kind = frame.kind
-        if kind == wire.RESULT or kind == wire.RAISE or kind == wire.REJECT:
-            self._steps.apply(self._answered, process, frame)
-        elif kind == wire.MESSAGE:
+        if kind == wire.MESSAGE:
             self._workers[process.worker.slot]._arrive(frame)
         elif kind == wire.READY:
             self._steps.apply(self._readied, process)
@@ -132,27 +144,33 @@ class Reports:
             process.kill("it said twice that it was ready")
             return ()
 
-    def _answered(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        call = self._promises.calls.get(frame.ident)
+    def _answered(self, process: WorkerProcess, frames: list[Frame]) -> do.Actions:
+        with self._performer.sending_together():
+            for frame in frames:
+                self._answer(process, frame)
+        return ()
+
+    def _answer(self, process: WorkerProcess, frame: Frame) -> None:
+        calls, breakage = self._promises.calls, self._breakage
+        call = calls.get(frame.ident)
         if call is None or len(frame.payload) < ANSWER_PREFIX.size:
-            if not self._breakage.is_broken:
+            if not breakage.is_broken:
                 process.kill("it answered a task that it was not given")
-            return ()
+            return
         (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
         try:
             actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
         except ProtocolViolation as error:
             process.kill(str(error))
-            return ()
+            return
         # The next task is on its way before anybody is told of this one.
         if actions:
             self._performer.perform(actions)
-        if frame.kind == wire.REJECT and self._breakage.on_crash:
+        if breakage.on_crash and frame.kind == wire.REJECT:
             self.break_(broken.SUBMIT_TO_BROKEN)
-            return ()
-        del self._promises.calls[frame.ident]
-        call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
-        return ()
+            return
+        del calls[frame.ident]
+        call.future._finish(read_answer(frame, self if breakage.on_crash else None))
 
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]
