@@ -118,7 +118,7 @@ class Link:
 
     def entry(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
         """Return what ``append`` takes for a frame."""
-        return sum(map(len, parts)), parts, fds
+        return len(parts[0]) if len(parts) == 1 else sum(map(len, parts)), parts, fds
 
     def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
         """

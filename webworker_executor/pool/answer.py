@@ -32,16 +32,16 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
         frame: A ``RESULT``, ``RAISE`` or ``REJECT``.
         breakable: The pool, if it is to break when the value does not unpack.
     """
-    # Copied out, so that a small answer does not keep alive all that came in the same read.
+    # Copied out, so that an answer does not keep alive all that came in the same read.
     payload = bytes(frame.payload[ANSWER_PREFIX.size :])
-    buffers, fds = frame.buffers, frame.fds
     if frame.kind != RESULT:
         return FailureAnswer(functools.partial(unpack_failure, payload))
     if payload == _NONE:
         return None
     if breakable is not None:
-        return Answer(functools.partial(_open_or_break, payload, buffers, fds, breakable))
-    return Answer(functools.partial(codec.unpack, payload, buffers, fds))
+        opened = functools.partial(_open_or_break, payload, frame.buffers, frame.fds, breakable)
+        return Answer(opened)
+    return Answer(functools.partial(codec.unpack, payload, frame.buffers, frame.fds))
 
 
 _NONE = codec.pack(None).payload

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.rules.task import Task
 from webworker_executor.wire.definition import Definition, pack_call
-from webworker_executor.wire.frame import CALL, CALL_PREFIX, encode
+from webworker_executor.wire.frame import encode_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +31,12 @@ class Call(Task):
         fds: The descriptors to go with it; kept as long as the task may be sent once more.
         definition: The callable that a worker must have before, or ``None``.
         is_posted: Whether the frame has been given to a link.
-        fn_name: For errors.
 
     Raises:
         Exception: What packing raises.
     """
 
-    __slots__ = ("definition", "fds", "fn_name", "future", "is_posted", "parts")
+    __slots__ = ("_fn_name", "definition", "fds", "future", "is_posted", "parts")
 
     def __init__(
         self, ident: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -46,18 +45,21 @@ class Call(Task):
         number = 0 if definition is None else definition.ident
         super().__init__(ident)
         self.definition: Definition | None = definition
-        self.parts = encode(
-            CALL,
-            ident,
-            packed.payload,
-            packed.buffers,
-            CALL_PREFIX.pack(number, shape),
-            len(packed.fds),
-        )
         self.fds = packed.fds
+        self.parts = encode_call(
+            ident, number, shape, packed.payload, packed.buffers, len(packed.fds)
+        )
         self.is_posted = False
-        self.fn_name = name_of(fn)
+        # A callable that is sent once is kept there anyway; any other is not to be kept alive.
+        self._fn_name = None if definition is not None else name_of(fn)
         self.future = WorkerFuture()
+
+    @property
+    def fn_name(self) -> str:
+        """What errors call it."""
+        if self.definition is not None:
+            return name_of(self.definition.fn)
+        return self._fn_name or ""
 
 
 def name_of(fn: Any) -> str:

@@ -131,7 +131,7 @@ class Pool:
             call.future._task = call
             # In the table first: whatever happens to the step, the call is not lost.
             self.promises.calls[call.ident] = call
-            steps.bring(self._take, call)
+            steps.do(self._take, call)
         if self.crew.is_starting_all and not steps.is_held_here:
             self.crew.wait_until_started()
 

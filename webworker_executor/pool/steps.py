@@ -63,6 +63,28 @@ class Steps(Generic[Outcome]):
                 self.tear()
             raise
 
+    def do(self, event: Event[Outcome], *args: Any) -> None:
+        """
+        Apply ``event(*args)`` with the lock in hand, after all that was brought before.
+
+        For an event that ``recover`` finds without the inbox: it is not put there.
+        """
+        if self._is_under_way or self._is_torn or self.inbox:
+            self.bring(event, *args)
+            return
+        self._is_under_way = True
+        try:
+            outcome = event(*args)
+            if outcome:
+                self._perform(outcome)
+            # What a signal handler brought meanwhile.
+            self._do_inbox()
+        except BaseException:
+            self.tear()
+            raise
+        finally:
+            self._is_under_way = False
+
     def apply(self, event: Event[Outcome], *args: Any) -> None:
         """
         Apply ``event(*args)`` now, in this thread and no other; for the reactor's thread.

@@ -177,9 +177,15 @@ def pack_by_value(
         with packing_with(None):
             return Packed(dumps_by_value(value, is_in_band, to_host=to_host), buffers)
     bag = parcel()
-    with packing_with(bag):
-        payload = dumps_by_value(value, is_in_band, to_host=to_host, more_reducers=bag.reducers())
-    bag.commit()
+    try:
+        with packing_with(bag):
+            payload = dumps_by_value(
+                value, is_in_band, to_host=to_host, more_reducers=bag.reducers()
+            )
+        bag.commit()
+    except BaseException:
+        bag.roll_back()
+        raise
     return Packed(payload, buffers, bag.fds)
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 # Room that is made for a large frame at a time, whatever length it claims.
 GROWTH_NBYTES = 65536
+# A payload up to this size is copied out of what was read: cheaper than a view of it, and a small
+# frame does not keep the whole read alive.
+SMALL_NBYTES = 4096
 KNOWN_FLAGS = MORE | BUFFERS
 # By kind, how many bytes stand in front of a table of buffers.
 PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size}
@@ -71,6 +74,28 @@ class FrameDecoder:
     def is_between_frames(self) -> bool:
         """Whether every byte that came belongs to a frame that was handed out."""
         return not self._partial and self._growing is None and self._pieces is None
+
+    def residue(self) -> tuple[bytes, list[object]]:
+        """
+        Return what was kept of a frame that has not come whole.
+
+        Fed to another decoder, it brings that one to where this one stands: so a stream can change
+        its reader anywhere.
+
+        Returns:
+            Bytes, and the descriptors that came with them.
+        """
+        pieces = []
+        if self._pieces is not None:
+            view = memoryview(self._pieces)
+            kind, ident = self._pieces_of
+            for start in range(0, len(view), MAX_PAYLOAD_NBYTES):
+                piece = view[start : start + MAX_PAYLOAD_NBYTES]
+                flags = self._pieces_flags | MORE
+                pieces += [HEADER.pack(12 + len(piece), kind, flags, PICKLE, 0, ident), piece]
+        if self._growing is not None:
+            pieces.append(memoryview(self._growing)[: self._grown_nbytes])
+        return b"".join([*pieces, self._partial]), list(self._fds)
 
     def vacancy(self) -> memoryview | None:
         """
@@ -165,6 +190,19 @@ class FrameDecoder:
         while end - position >= HEADER_NBYTES:
             header = HEADER.unpack_from(data, position)
             length, kind, flags, codec, n_fds, ident = header
+            stop = position + LENGTH_NBYTES + length
+            if (
+                12 <= length <= SMALL_NBYTES
+                and stop <= end
+                and kind in kinds
+                and codec == PICKLE
+                and not flags
+                and not n_fds
+                and self._pieces is None
+            ):
+                frames.append(Frame(kind, ident, data[position + HEADER_NBYTES : stop]))
+                position = stop
+                continue
             # Zeros, text and noise are told from frames here, before anything is kept for them.
             is_known = (
                 length >= 12 and kind in kinds and codec == PICKLE and not flags & ~KNOWN_FLAGS
@@ -172,7 +210,6 @@ class FrameDecoder:
             if not is_known or n_fds > len(self._fds):
                 raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")
             start = position + HEADER_NBYTES
-            stop = position + LENGTH_NBYTES + length
             if stop > end:
                 self._growing = bytearray(view[position:])
                 self._growing_nbytes = stop - position

@@ -33,27 +33,35 @@ HEADER = Struct(">IBBBBQ")
 HEADER_NBYTES = HEADER.size
 LENGTH_NBYTES = 4
 
-HELLO, READY, LOAD_ERROR = 0x01, 0x02, 0x04
+HELLO, READY, LOADED, LOAD_ERROR = 0x01, 0x02, 0x03, 0x04
 MESSAGE = 0x10
 CALL, RESULT, RAISE, REJECT = 0x20, 0x21, 0x22, 0x23
-DEFINE, RECALL, RETURNED = 0x26, 0x27, 0x28
-CLOSE = 0x31
+EVENT, TASK_MESSAGE = 0x24, 0x25
+DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
+ERROR, CLOSE, CLOSING = 0x30, 0x31, 0x32
 NAMES = {
     HELLO: "HELLO",
     READY: "READY",
+    LOADED: "LOADED",
     LOAD_ERROR: "LOAD_ERROR",
     MESSAGE: "MESSAGE",
     CALL: "CALL",
     RESULT: "RESULT",
     RAISE: "RAISE",
     REJECT: "REJECT",
+    EVENT: "EVENT",
+    TASK_MESSAGE: "TASK_MESSAGE",
     DEFINE: "DEFINE",
     RECALL: "RECALL",
     RETURNED: "RETURNED",
+    ERROR: "ERROR",
     CLOSE: "CLOSE",
+    CLOSING: "CLOSING",
 }
-TO_WORKER = frozenset({HELLO, MESSAGE, CALL, DEFINE, RECALL, CLOSE})
-FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, RETURNED})
+TO_WORKER = frozenset({HELLO, MESSAGE, CALL, TASK_MESSAGE, DEFINE, RECALL, CANCEL, CLOSE})
+FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, EVENT, RETURNED})
+# Of a worker that runs a script instead of tasks; what it gets are some of TO_WORKER.
+FROM_SCRIPT = frozenset({READY, LOADED, LOAD_ERROR, MESSAGE, ERROR, CLOSING})
 
 MORE, BUFFERS = 0x02, 0x08
 PICKLE = 2
@@ -62,6 +70,15 @@ PICKLE = 2
 # shape of its arguments; of an answer the microseconds that the task took.
 CALL_PREFIX = Struct(">IB")
 ANSWER_PREFIX = Struct(">I")
+
+# What stands in front of what a running task and its future say to each other: what it is.
+TALK_PREFIX = Struct(">B")
+POSTED, POSTED_WITH_PORTS = 0, 1  # a message; with a transfer list, the pair of it and its ports
+HEED = 2  # nothing: from here on the task notices an abort
+ITEM = 3  # of a stream
+CREDIT = 4  # how many items more may come; fewer than none closes the stream
+REPORT = 5  # how far the task is, and how far it will go
+_CALL_HEADER = Struct(">IBBBBQIB")
 
 # Parts below this are joined into one: a copy of 16 KiB is cheaper than one more buffer to send.
 JOIN_NBYTES = 16384
@@ -148,6 +165,37 @@ def encode(
     if nbytes <= MAX_PAYLOAD_NBYTES:
         return [HEADER.pack(12 + nbytes, kind, flags, PICKLE, n_fds, ident), *parts]
     return list(_encode_in_pieces(kind, ident, flags, parts, n_fds))
+
+
+def encode_call(
+    ident: int,
+    definition: int,
+    shape: int,
+    payload: bytes = b"",
+    buffers: Sequence[bytes] = (),
+    n_fds: int = 0,
+) -> Parts:
+    """
+    Lay out a ``CALL``, which is what most frames are.
+
+    Args:
+        ident: Which task.
+        definition: The number of the callable that the worker has, 0 if it is in the payload.
+        shape: Of the arguments, see `definition`.
+        payload: The arguments, packed.
+        buffers: What was packed out of band.
+        n_fds: How many descriptors will be sent with it.
+
+    Returns:
+        Parts to be written one after the other.
+
+    Raises:
+        ValueError: As ``encode``.
+    """
+    nbytes = len(payload)
+    if buffers or n_fds or nbytes >= JOIN_NBYTES:
+        return encode(CALL, ident, payload, buffers, CALL_PREFIX.pack(definition, shape), n_fds)
+    return [_CALL_HEADER.pack(17 + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape) + payload]
 
 
 def _with_table(prefix: bytes, payload: bytes, buffers: Sequence[bytes]) -> Parts:

@@ -53,9 +53,11 @@ class Parcel:
             closed when it is dropped.
         commits: Calls that make the sender's side of what was moved unusable; made when the
             message has been packed.
+        rollbacks: Calls that give the sender back what was about to be moved; made instead of the
+            commits when packing has failed.
     """
 
-    __slots__ = ("_moved", "commits", "fds", "moves_ports")
+    __slots__ = ("_moved", "commits", "fds", "moves_ports", "rollbacks")
 
     def __init__(self, moved: Iterable[object] = (), *, moves_ports: bool = False) -> None:
         # By identity: a user's __eq__ has no say in this. The objects are held by their sender.
@@ -63,6 +65,7 @@ class Parcel:
         self.moves_ports = moves_ports
         self.fds: list[Any] = []
         self.commits: list[Callable[[], object]] = []
+        self.rollbacks: list[Callable[[], object]] = []
 
     def is_moved(self, item: object) -> bool:
         """Whether an object was listed to be moved."""
@@ -95,6 +98,11 @@ class Parcel:
         """Give up what was moved."""
         for commit in self.commits:
             commit()
+
+    def roll_back(self) -> None:
+        """Keep what was to be moved: packing has failed."""
+        for rollback in self.rollbacks:
+            rollback()
 
 
 def for_task() -> Parcel:
