@@ -1,0 +1,350 @@
+"""
+Abort signals: one side says "enough", and whoever listens stops.
+
+Not for other processes: a signal lives in the process it was made in, and what carries an abort
+further adds itself as an algorithm. Whoever changes this must know that an abort may come in any
+thread and in a signal handler at any line: there is no lock, what decides are single calls into C,
+and whoever adds something looks again whether the signal has aborted meanwhile.
+"""
+
+from __future__ import annotations
+
+import _thread
+from _weakref import ref
+
+from webworker_executor.web.event import Event
+from webworker_executor.web.listener import call_each, identity
+from webworker_executor.web.target import EventHandler, EventTarget
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from types import TracebackType
+    from typing import Any, TypeVar
+
+    from webworker_executor.web.listener import Listener
+
+    T = TypeVar("T")
+
+
+class AbortSignal(EventTarget):
+    """
+    Tells whoever looks or listens that what he does is not wanted any more.
+
+    Not made by hand: take it from ``AbortController().signal``, ``AbortSignal.abort()``,
+    ``AbortSignal.timeout()`` or ``AbortSignal.any()``. May be used from any thread and from signal
+    handlers. A listener that is added while another thread aborts is called, or ``aborted`` is true
+    when ``add_event_listener`` returns.
+
+    Attributes:
+        onabort: Called with the ``abort`` event, once, in the thread that aborts.
+
+    Source: DOM, "Interface AbortSignal".
+    """
+
+    onabort = EventHandler("abort")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The first to store something under a name has done it: `setdefault` is one step of C.
+        self._facts: dict[str, object] = {}
+        self._announcers: dict[object, None] = {}
+        self._algorithms: dict[Hashable, Callable[[], object]] = {}
+        # Listeners elsewhere that end with this signal, and signals made of it by `any`. Both keep
+        # this signal, and are not kept by it ...
+        self._followers: dict[int, ref[Listener]] = {}
+        self._dependents: dict[int, ref[AbortSignal]] = {}
+        # ... except the signals that somebody listens to, who may have kept nothing else.
+        self._kept: dict[int, AbortSignal] = {}
+        self._sources: tuple[AbortSignal, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<AbortSignal aborted: {self.reason!r:.60}>" if self.aborted else "<AbortSignal>"
+
+    def __reduce__(self) -> Any:
+        from webworker_executor.wire.transfer import current_parcel
+
+        parcel = current_parcel()
+        if parcel is None:
+            raise TypeError(
+                "an AbortSignal cannot be pickled: it lives in the process it was made in. It can "
+                "be sent, as an argument of a task or in a message; to stop a task from outside, "
+                "there is future.abort()."
+            )
+        from webworker_executor.web.beacon import reduce_signal
+
+        return reduce_signal(parcel, self)
+
+    @staticmethod
+    def abort(reason: object = None) -> AbortSignal:
+        """
+        Make a signal that has aborted already.
+
+        Args:
+            reason: As for ``AbortController.abort``.
+
+        Source: DOM, ``AbortSignal.abort``.
+        """
+        signal = AbortSignal()
+        signal._abort(reason)
+        return signal
+
+    @staticmethod
+    def timeout(seconds: float) -> AbortSignal:
+        """
+        Make a signal that aborts some time later, with a ``TimeoutError`` as its reason.
+
+        Its event is dispatched on the events thread. A signal that nobody keeps and nobody listens
+        to is forgotten, and none keeps the program from ending. In a forked copy of the process the
+        signals of the original do not abort.
+
+        Args:
+            seconds: How much later, 0 or more; infinity is never.
+
+        Raises:
+            ValueError: The time is negative or no number.
+            RuntimeError: No thread can be started.
+
+        Source: DOM, ``AbortSignal.timeout``, which counts milliseconds.
+        """
+        from webworker_executor.web.derived import TimeoutSignal
+
+        return TimeoutSignal(seconds)
+
+    @staticmethod
+    def any(signals: Iterable[AbortSignal]) -> AbortSignal:
+        """
+        Make a signal that aborts with the first of others, for the same reason.
+
+        It has aborted already if one of them has. The others do not keep it alive, unless somebody
+        listens to it.
+
+        Args:
+            signals: Any number; of none, it never aborts.
+
+        Raises:
+            TypeError: One of them is no signal.
+
+        Source: DOM, ``AbortSignal.any``.
+        """
+        from webworker_executor.web.derived import DependentSignal
+
+        return DependentSignal(signals)
+
+    @property
+    def aborted(self) -> bool:
+        """Whether it has aborted."""
+        return "verdict" in self._facts
+
+    @property
+    def reason(self) -> object:
+        """Why it has aborted: the very object that was given; ``None`` while it has not."""
+        return self._verdict[0]
+
+    @property
+    def _verdict(self) -> tuple[object, TracebackType | None]:
+        return self._facts.get("verdict", (None, None))  # type: ignore[return-value]  # what _settle stores
+
+    def throw_if_aborted(self) -> None:
+        """
+        Return while it has not aborted, and raise afterwards.
+
+        Raises:
+            BaseException: The reason itself, if it is an exception.
+            AbortError: Otherwise, with the reason as its ``reason``.
+
+        Source: DOM, ``AbortSignal.throwIfAborted``; in Python only exceptions can be thrown.
+        """
+        if not self.aborted:
+            return
+        reason, traceback = self._verdict
+        if isinstance(reason, BaseException):
+            # Each raise adds frames to an exception. They must not pile up in one that many raise.
+            raise reason.with_traceback(traceback)
+        from webworker_executor.errors import AbortError
+
+        raise AbortError(f"aborted: {reason!r}", reason)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """
+        Wait until it aborts.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
+        Returns:
+            Whether it has aborted.
+        """
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        try:
+            if self._add_algorithm(lock.release):
+                if timeout is None:
+                    lock.acquire()
+                else:
+                    lock.acquire(True, min(max(timeout, 0), _thread.TIMEOUT_MAX))
+        finally:
+            self._remove_algorithm(lock.release)
+        return self.aborted
+
+    # -- the abort
+
+    def _abort(self, reason: object = None) -> None:
+        """Abort, unless that was done; listeners run before it returns."""
+        self._settle(reason)
+        announcer = object()
+        try:
+            # One that listens may abort once more, which has no effect. But what a signal handler
+            # has broken off by an exception, the next abort brings to its end.
+            self._announcers[announcer] = None
+            if tuple(self._announcers)[0] is announcer:  # noqa: RUF015  # an iterator is two steps
+                self._announce()
+        finally:
+            # One step of C, and the first one here: no signal handler can raise before it.
+            self._announcers.pop(announcer, None)
+
+    def _settle(self, reason: object) -> None:
+        if self.aborted:
+            return
+        if reason is None:
+            from webworker_executor.errors import AbortError
+
+            reason = AbortError(
+                "aborted without a reason; give one to abort(reason), and it is raised instead"
+            )
+        self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
+
+    def _announce(self) -> None:
+        # All have aborted before the first listener runs, which may look at any of them.
+        signals = [self, *_living(self._dependents)]
+        for signal in signals:
+            signal._settle(self.reason)
+        steps = [step for signal in signals for step in (signal._run_algorithms, signal._fire)]
+        call_each(steps, lambda step: step())
+
+    def _run_algorithms(self) -> None:
+        for listener in _living(self._followers):
+            listener.leave()
+        call_each(self._take_algorithms(), lambda algorithm: algorithm(), self._report)
+
+    def _take_algorithms(self) -> Iterator[Callable[[], object]]:
+        for key in tuple(self._algorithms):
+            # Whoever takes it out runs it: so it runs once.
+            algorithm = self._algorithms.pop(key, None)
+            if algorithm is not None:
+                yield algorithm
+
+    def _fire(self) -> None:
+        event = Event("abort")
+        if self._facts.setdefault("event", event) is event:
+            try:
+                self.dispatch_event(event)
+            finally:
+                self._let_go()
+
+    # -- what others add
+
+    def _add_algorithm(self, algorithm: Callable[[], object]) -> bool:
+        """
+        Call something when the signal aborts, before the event is dispatched.
+
+        Returns:
+            False if the signal has aborted, and this will not be called.
+
+        Source: DOM, "add an algorithm to an AbortSignal".
+        """
+        if self.aborted:
+            return False
+        key = identity(algorithm)
+        self._algorithms[key] = algorithm
+        self._observation_changed()
+        # Either the thread that aborted meanwhile has taken it out, or it never will.
+        return not self.aborted or self._algorithms.pop(key, None) is None
+
+    def _remove_algorithm(self, algorithm: Callable[[], object]) -> None:
+        """Call it no more; no effect if it was not added."""
+        self._algorithms.pop(identity(algorithm), None)
+        self._observation_changed()
+
+    def _follow(self, listener: Listener) -> bool:
+        """Have a listener removed by the abort; False if that has been."""
+        add_weakly(self._followers, listener)
+        return not self.aborted
+
+    # -- who must not be collected
+
+    def _listeners_changed(self, type: str) -> None:
+        self._observation_changed()
+
+    def _observation_changed(self) -> None:
+        # Threads that add and remove may come to the last step in another order than they did the
+        # first in. So each looks again, and the last one leaves behind what is true: with the same
+        # sources, though the signal may have let them go meanwhile.
+        sources = self._sources
+        is_observed = None
+        while is_observed is not self._is_observed:
+            is_observed = self._is_observed
+            self._pin(is_observed, sources)
+
+    @property
+    def _is_observed(self) -> bool:
+        """Whether somebody would notice if the signal were gone."""
+        if "event" in self._facts:
+            return False
+        return bool(self._algorithms or self._kept or self._has_listeners("abort"))
+
+    def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
+        """Have the signal kept, or do not; for those that no controller keeps."""
+
+    def _let_go(self) -> None:
+        """Forget what would have aborted it: it has aborted, and all have been told."""
+
+
+class AbortController:
+    """
+    The side that says "enough".
+
+    May be used from any thread and from signal handlers.
+
+    Source: DOM, "Interface AbortController".
+    """
+
+    __slots__ = ("_signal",)
+
+    def __init__(self) -> None:
+        self._signal = AbortSignal()
+
+    def __repr__(self) -> str:
+        return f"<AbortController of {self._signal!r}>"
+
+    @property
+    def signal(self) -> AbortSignal:
+        """The side that looks and listens, for whoever is to be stopped."""
+        return self._signal
+
+    def abort(self, reason: object = None) -> None:
+        """
+        Abort the signal; listeners run in this thread before it returns. Again, it has no effect.
+
+        Args:
+            reason: Why. Best an exception, which ``throw_if_aborted`` raises as it is; ``None``
+                makes it an ``AbortError``.
+
+        Raises:
+            BaseException: What is no ``Exception`` and was raised by a listener, after the other
+                listeners have been called.
+
+        Source: DOM, ``AbortController.abort``.
+        """
+        self._signal._abort(reason)
+
+
+def add_weakly(members: dict[int, ref[T]], member: T) -> None:
+    """Add something that leaves by itself when nobody else keeps it."""
+    key = id(member)
+    members[key] = ref(member, lambda _: members.pop(key, None))
+
+
+def _living(members: dict[int, ref[T]]) -> list[T]:
+    living = (reference() for reference in tuple(members.values()))
+    return [member for member in living if member is not None]

@@ -1,0 +1,91 @@
+"""
+Signals that nobody aborts by hand: those that follow others, and those that follow the clock.
+
+Not for the abort itself: see ``abort``. Whoever changes this must know who keeps whom. Such a
+signal keeps what it follows; what it follows keeps it only while somebody listens to it. So a
+signal that lives long collects no dead ones, and nobody who listens waits in vain.
+"""
+
+from __future__ import annotations
+
+from _weakref import ref
+
+from webworker_executor.web.abort import AbortSignal, add_weakly
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webworker_executor.web.timer import Due
+
+
+class DependentSignal(AbortSignal):
+    """One that aborts with the first of others."""
+
+    def __init__(self, signals: Iterable[AbortSignal]) -> None:
+        super().__init__()
+        signals = tuple(signals)
+        for signal in signals:
+            if not isinstance(signal, AbortSignal):
+                raise TypeError(
+                    f"AbortSignal.any() takes signals, not {signal.__class__.__name__}; of a "
+                    "controller, give its signal"
+                )
+        # Never a dependent one: what it depends on is taken in its place.
+        sources = (source for signal in signals for source in signal._sources or (signal,))
+        self._sources = tuple(dict.fromkeys(sources))
+        for source in self._sources:
+            add_weakly(source._dependents, self)
+        # What aborts from here on finds this signal. The sources are looked at as well, because one
+        # of them may have aborted and not yet come to the dependent signal that was given.
+        for signal in (*signals, *self._sources):
+            if signal.aborted:
+                self._abort(signal.reason)
+                break
+
+    def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
+        for source in sources:
+            if is_observed:
+                source._kept[id(self)] = self
+            else:
+                source._kept.pop(id(self), None)
+            source._observation_changed()
+
+    def _let_go(self) -> None:
+        sources, self._sources = self._sources, ()
+        self._pin(False, sources)
+        for source in sources:
+            source._dependents.pop(id(self), None)
+
+
+class TimeoutSignal(AbortSignal):
+    """One that aborts at a time."""
+
+    _due: Due | None = None
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        if not seconds >= 0:
+            raise ValueError(
+                f"a signal cannot abort in {seconds!r} s; give the seconds as a number from 0 up"
+            )
+        from webworker_executor.web.timer import timers
+
+        itself = ref(self)
+
+        def time_out() -> None:
+            signal = itself()
+            if signal is not None:
+                signal._abort(
+                    TimeoutError(f"timed out after {seconds:g} s; allow more, or do less")
+                )
+
+        self._due = timers.call_later(seconds, time_out)
+
+    def __del__(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+
+    def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
+        if self._due is not None:
+            self._due.kept = self if is_observed else None
