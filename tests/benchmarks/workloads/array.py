@@ -1,0 +1,88 @@
+"""
+Large payloads: numpy arrays to a worker, from it, and there and back. Every page is looked at.
+"""
+
+from __future__ import annotations
+
+import gc
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.metric import Metric, Workload
+from tests.benchmarks.tasks import give_array, send_back, touch_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.benchmarks.contender import Contender
+
+_MIB = 1 << 20
+_SIZES = {1: 20, 16: 4, 128: 1}
+"""How many MiB, and how often. There are many memory pages to the large ones."""
+
+
+def measure(contender: Contender, quick: bool) -> Iterator[tuple[str, float]]:
+    """Move arrays one at a time: megabytes a second, both ways counted."""
+    with contender.make(1) as face:
+        face.warm_up(1)
+        submit, wait = face.submit, face.wait
+        wait(submit(give_array, 1))  # The worker imports numpy.
+        for n_mib, n_trips in _sizes(quick):
+            nbytes = n_mib * _MIB
+            array = give_array(nbytes)
+            ways: dict[str, Callable[[], Any]] = {
+                "in": lambda: wait(submit(touch_pages, array)),  # noqa: B023
+                "out": lambda: touch_pages(wait(submit(give_array, nbytes))),  # noqa: B023
+                "inout": lambda: touch_pages(wait(submit(send_back, array))),  # noqa: B023
+            }
+            for way, trip in ways.items():
+                first = _time(trip, 1)
+                if n_mib == 128 and way == "in":
+                    yield "array-128-cold", nbytes / first / 1e6
+                moved = 2 * nbytes if way == "inout" else nbytes
+                yield f"array-{n_mib}-{way}", moved / _time(trip, n_trips) / 1e6
+
+
+def limit(quick: bool) -> Iterator[tuple[str, float]]:
+    """Copy arrays within memory that has been used before, and into memory that has not."""
+    import numpy
+
+    for n_mib, n_trips in _sizes(quick):
+        source = give_array(n_mib * _MIB)
+        target = numpy.ones_like(source)
+        rate = source.nbytes / _time(lambda: numpy.copyto(target, source), 5 * n_trips) / 1e6  # noqa: B023
+        for way in ("in", "out", "inout"):
+            yield f"array-{n_mib}-{way}", rate
+        if n_mib == 128:
+            yield "array-128-cold", source.nbytes / _time(source.copy, 1) / 1e6
+
+
+def _sizes(quick: bool) -> Iterator[tuple[int, int]]:
+    for n_mib, n_trips in _SIZES.items():
+        if not quick or n_mib < 128:
+            yield n_mib, (n_trips + 3) // 4 if quick else n_trips
+
+
+def _time(trip: Callable[[], object], n_trips: int) -> float:
+    gc.collect()
+    began = perf_counter()
+    for _ in range(n_trips):
+        trip()
+    return (perf_counter() - began) / n_trips
+
+
+WORKLOAD = Workload(
+    metrics=(
+        *(
+            Metric(
+                f"array-{n_mib}-{way}", f"array, {n_mib} MiB, {way}", "MB/s", more_is_better=True
+            )
+            for n_mib in _SIZES
+            for way in ("in", "out", "inout")
+        ),
+        Metric("array-128-cold", "array, 128 MiB, in, the first ever", "MB/s", more_is_better=True),
+    ),
+    measure=measure,
+    limit=limit,
+    needs="submit",
+)
