@@ -5,20 +5,28 @@
 from __future__ import annotations
 
 import itertools
+import traceback
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dropin.gate import pass_gate
-from tests.pool.work import add, double, fail_at
+from tests.pool.work import (
+    add,
+    double,
+    fail_at,
+    fail_at_multiples,
+    lock_at_multiples,
+    pid_of,
+)
+from webworker_executor import WebWorkerExecutor
 from webworker_executor.pool import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.dropin.gate import Gate
-    from webworker_executor import WebWorkerExecutor
 
 
 class StubExecutor:
@@ -213,3 +221,73 @@ def test_an_infinite_map_can_be_abandoned(forked: WebWorkerExecutor) -> None:
     """
     results: Iterator[int] = forked.map(double, itertools.count(), buffersize=2)
     assert [0, 2, 4] == list(itertools.islice(results, 3))
+
+
+def test_an_adaptive_map_is_a_map(pool: WebWorkerExecutor) -> None:
+    """
+    Every result comes, in order, however the calls were put together.
+    """
+    n_items = 20_000
+    assert [2 * n for n in range(n_items)] == list(pool.map(double, range(n_items)))
+    assert list(range(1, 501)) == list(pool.map(add, range(500), [1] * 500))
+
+
+def test_an_adaptive_map_fails_at_the_item_that_failed(pool: WebWorkerExecutor) -> None:
+    """
+    What comes before an exception comes, though it ran in the same task.
+    """
+    results = pool.map(fail_at_multiples, range(1, 5000), timeout=60.0)
+    for number in range(1, 1000):
+        assert number == next(results)
+    with pytest.raises(ValueError, match="at 1000") as caught:
+        next(results)
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert "fail_at_multiples" == frames[-1]
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_one_result_that_does_not_pickle_fails_alone(pool: WebWorkerExecutor) -> None:
+    """
+    The others of its task come before it.
+    """
+    results = pool.map(lock_at_multiples, range(1, 300))
+    assert list(range(1, 100)) == [next(results) for _ in range(99)]
+    with pytest.raises(TypeError, match="cannot pickle"):
+        next(results)
+
+
+def test_slow_items_go_one_by_one(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    A map over long calls does not wait for them, and its calls are tasks of their own.
+    """
+    results = pool.map(pass_gate, [gate.path] * 64, range(64))
+    gate.wait_for_begun(1)
+    gate.open()
+    assert list(range(64)) == list(results)
+
+
+def test_an_own_submit_sees_every_call(forked: WebWorkerExecutor) -> None:
+    """
+    A program that assigns ``submit`` is asked for each item.
+    """
+    seen: list[int] = []
+    submit = forked.submit
+
+    def counted(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        seen.append(args[0])
+        return submit(fn, *args, **kwargs)
+
+    with forked:
+        forked.submit = counted  # type: ignore[method-assign]  # what programs do
+        assert [2 * n for n in range(100)] == list(forked.map(double, range(100)))
+    assert list(range(100)) == seen
+
+
+def test_a_limit_of_tasks_counts_calls() -> None:
+    """
+    With ``max_tasks_per_child`` each item is a task.
+    """
+    with WebWorkerExecutor(2, max_tasks_per_child=10) as pool:
+        pids = list(pool.map(pid_of, range(100), timeout=60.0))
+    assert all(pids.count(pid) <= 10 for pid in pids)

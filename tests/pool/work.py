@@ -5,6 +5,7 @@ Calls that workers import by name. A module of its own, so that a worker loads l
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, NoReturn
 
 from webworker_executor import scope
@@ -94,3 +95,26 @@ class Unopenable:
 def make_unopenable() -> Unopenable:
     """Return a value whose copy cannot be made."""
     return Unopenable()
+
+
+def fail_at_multiples(number: int) -> int:
+    """
+    Return the number, unless it is a multiple of a thousand.
+    """
+    if number % 1000 == 0:
+        raise ValueError(f"at {number}")
+    return number
+
+
+def lock_at_multiples(number: int) -> object:
+    """
+    Return the number, or at a multiple of a hundred what does not pickle.
+    """
+    return threading.Lock() if number % 100 == 0 else number
+
+
+def pid_of(_: object) -> int:
+    """
+    Tell which process runs this.
+    """
+    return os.getpid()

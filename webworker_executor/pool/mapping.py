@@ -1,5 +1,7 @@
 """
 ``map`` over an executor: chunks, back-pressure and order, by way of ``submit`` alone.
+
+How large chunks are where nobody has said is decided in ``rules.chunks``.
 """
 
 from __future__ import annotations
@@ -10,9 +12,19 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from webworker_executor.rules.chunks import Chunks
+from webworker_executor.wire import codec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
+
+
+# A map of fewer items is not worth to be measured.
+FEWEST = 64
+# How long `map` itself may wait for what its first items take; workers may have to start.
+PATIENCE = 0.1
+_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class Submitter(Protocol):
@@ -114,6 +126,164 @@ def _take(future: Future[Any], deadline: float | None) -> Any:
     finally:
         # An exception on its way refers to this frame.
         del future
+
+
+class Failed:
+    """
+    What one call of a chunk raised, in the place of its result.
+
+    Args:
+        packed: As ``pack_failure`` has it.
+    """
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+
+    def __reduce__(self) -> tuple[type[Failed], tuple[bytes]]:
+        return Failed, (self.packed,)
+
+
+def run_all(
+    fn: Callable[..., Any], chunk: Sequence[tuple[Any, ...]]
+) -> tuple[float, bool, list[Any]]:
+    """
+    Call ``fn`` with each tuple of arguments, whatever the others raise; in the worker.
+
+    Returns:
+        How many seconds it took, whether all went well, and the results, last first, with
+        ``Failed`` in the places of those that have none.
+    """
+    started = time.perf_counter()
+    outcomes: list[Any] = []
+    append = outcomes.append
+    waiting = iter(chunk)
+    while True:
+        try:
+            for args in waiting:
+                append(fn(*args))
+            break
+        except BaseException as error:
+            append(_failed(error))
+    seconds = time.perf_counter() - started
+    kinds = set(map(type, outcomes))
+    if len(outcomes) > 1 and not kinds <= _PLAIN:
+        # One result that does not pickle must not take the others with it.
+        outcomes = [_packable(outcome) for outcome in outcomes]
+        kinds = set(map(type, outcomes))
+    outcomes.reverse()
+    return seconds, Failed not in kinds, outcomes
+
+
+def _packable(outcome: Any) -> Any:
+    if outcome.__class__ in _PLAIN:
+        return outcome
+    try:
+        codec.pack(outcome, to_host=True)
+    except BaseException as error:
+        return _failed(error)
+    return outcome
+
+
+def _failed(error: BaseException) -> Failed:
+    from webworker_executor.wire.failure import pack_failure
+
+    return Failed(pack_failure(error, skip=1))
+
+
+def adaptive(
+    executor: Submitter,
+    fn: Callable[..., Any],
+    argument_tuples: Iterable[tuple[Any, ...]],
+    timeout: float | None,
+    n_workers: int,
+) -> Iterator[Any]:
+    """
+    Submit calls in chunks of about 2 ms, sized by what the first of them took.
+
+    To the user it is as if each call were a task; only that a worker's death takes a chunk.
+
+    Args:
+        executor: As for ``ordered``.
+        fn: What to call.
+        argument_tuples: Taken at once.
+        timeout: As for ``ordered``.
+        n_workers: How many workers there may be.
+
+    Returns:
+        As ``ordered``.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    items = list(argument_tuples)
+    if len(items) < FEWEST:
+        return ordered(executor, fn, items, timeout, None)
+    futures: deque[Future[Any]] = deque()
+    try:
+        _submit_chunks(executor, fn, items, n_workers, futures)
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+    return _yield_outcomes(_yield_results(futures, deadline, None))
+
+
+def _submit_chunks(
+    executor: Submitter,
+    fn: Callable[..., Any],
+    items: list[tuple[Any, ...]],
+    n_workers: int,
+    futures: deque[Future[Any]],
+) -> None:
+    sizes = Chunks(n_workers)
+    patience = time.monotonic() + PATIENCE
+    start, n_items = 0, len(items)
+    while start < n_items:
+        size = sizes.size(n_items - start)
+        submitted = time.monotonic()
+        # One for each worker, so that none idles while the first is waited for.
+        n_chunks = 1 if sizes.is_settled else n_workers
+        first = len(futures)
+        for _ in range(n_chunks):
+            if start < n_items:
+                futures.append(executor.submit(run_all, fn, items[start : start + size]))
+                start += size
+        if sizes.is_settled:
+            continue
+        try:
+            work_seconds, _, _ = futures[first].result(max(0.0, patience - submitted))
+        except Exception:
+            # Whoever takes the result hears of it. Nothing is known of the items then.
+            sizes.unmeasured()
+        else:
+            sizes.measured(size, work_seconds, time.monotonic() - submitted)
+
+
+def _yield_outcomes(chunks: Iterator[tuple[float, bool, list[Any]]]) -> Iterator[Any]:
+    try:
+        for _, all_went_well, outcomes in chunks:
+            # Popped as they are yielded: what was handed over is not kept here.
+            if all_went_well:
+                while outcomes:
+                    yield outcomes.pop()
+            else:
+                while outcomes:
+                    yield _result(outcomes.pop())
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def _result(outcome: Any) -> Any:
+    if outcome.__class__ is not Failed:
+        return outcome
+    from webworker_executor.wire.failure import unpack_failure
+
+    try:
+        raise unpack_failure(outcome.packed)
+    finally:
+        del outcome
 
 
 def flattened(lists: Iterator[list[Any]]) -> Iterator[Any]:

@@ -1,0 +1,80 @@
+"""
+Decide how many calls of a map make one task.
+
+For: sizes, from what was measured. Not for: items, futures or clocks.
+A changer must know: nothing is believed of items that have not run. A size is at most eight times
+one that was measured, and at most a third of each worker's share of what is left, so that a map
+whose costs change on the way still ends on all workers at about the same time.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Chunks"]
+
+# So much work makes a task's own cost (10 us) small; more would make its end late.
+TARGET_SECONDS = 0.002
+# So long a chunk may take from end to end: its transfer, too.
+MOST_SECONDS = 0.020
+GROWTH = 8
+SHARES = 3
+
+
+class Chunks:
+    """
+    Be the sizes of one map's chunks.
+
+    Args:
+        n_workers: How many run them side by side.
+
+    Attributes:
+        is_settled: Whether measuring more would change nothing.
+
+    Source: speed.md, P5; guided self-scheduling (Polychronopoulos and Kuck, 1987).
+    """
+
+    __slots__ = ("_most", "_n_workers", "is_settled")
+
+    def __init__(self, n_workers: int) -> None:
+        self._n_workers = n_workers
+        self._most = 1
+        self.is_settled = False
+
+    def size(self, n_left: int) -> int:
+        """
+        Choose the size of the next chunk.
+
+        Args:
+            n_left: How many items are left, at least 1.
+
+        Returns:
+            1 to `n_left`.
+
+        Source: `Chunks`.
+        """
+        share = -(-n_left // (SHARES * self._n_workers))
+        return min(self._most, share)
+
+    def measured(self, n_items: int, work_seconds: float, seconds: float) -> None:
+        """
+        Take note of a chunk that is done.
+
+        Args:
+            n_items: Its size.
+            work_seconds: How long the worker ran it.
+            seconds: How long it took from end to end.
+
+        Source: `Chunks`.
+        """
+        by_work = int(TARGET_SECONDS * n_items / max(work_seconds, 1e-9))
+        by_time = int(MOST_SECONDS * n_items / max(seconds, 1e-9))
+        most = max(1, min(by_work, by_time))
+        self.is_settled = most < GROWTH * n_items
+        self._most = min(most, GROWTH * n_items)
+
+    def unmeasured(self) -> None:
+        """
+        Take note that no answer came in good time: sizes stay as they are.
+
+        Source: `Chunks`.
+        """
+        self.is_settled = True
