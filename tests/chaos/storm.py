@@ -1,0 +1,285 @@
+"""
+A storm: many tasks of every kind at once, each of whose results is known beforehand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import CancelledError, as_completed, wait
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    Check = Callable[[WebWorkerExecutor, random.Random, int], int]
+
+TIMEOUT = 60.0
+
+
+def same(value: int) -> int:
+    """Return the value."""
+    return value
+
+
+def fail(value: int) -> int:
+    """Raise the value."""
+    try:
+        raise KeyError(value)
+    except KeyError as error:
+        raise ValueError(value) from error
+
+
+def work(value: int) -> int:
+    """Work for about a millisecond."""
+    end = time.perf_counter() + 0.001
+    while time.perf_counter() < end:
+        pass
+    return value
+
+
+def filled(value: int) -> bytearray:
+    """Return 200,000 bytes of a value."""
+    return bytearray([value % 256]) * 200_000
+
+
+def echo(data: Any) -> Any:
+    """Return what came."""
+    return data
+
+
+def kill_me() -> None:
+    """Die as by the out-of-memory killer."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    signal.pause()
+
+
+def check(future: Future[Any], task: Callable[..., Any], value: int) -> None:
+    """Compare an outcome with what the task must give."""
+    if task is fail:
+        error = future.exception(TIMEOUT)
+        assert isinstance(error, ValueError), error
+        assert (value,) == error.args
+        assert isinstance(error.__cause__, KeyError), error.__cause__
+    else:
+        assert value == future.result(TIMEOUT)
+
+
+def one_by_one(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Wait for each before the next is submitted."""
+    for value in range(count // 20):
+        task = chance.choice([same, same, fail])
+        check(pool.submit(task, value), task, value)
+    return count // 20
+
+
+def in_bulk(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Submit all and look then."""
+    tasks = [chance.choice([same, same, same, fail]) for _ in range(count)]
+    futures = [pool.submit(task, value) for value, task in enumerate(tasks)]
+    for value, (future, task) in enumerate(zip(futures, tasks, strict=True)):
+        check(future, task, value)
+    return count
+
+
+def as_they_come(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Take them in the order of their end, each once."""
+    count //= 10
+    values = {pool.submit(same, value): value for value in range(count)}
+    seen = 0
+    for future in as_completed(values, TIMEOUT):
+        check(future, same, values[future])
+        seen += 1
+    assert count == seen
+    return count
+
+
+def with_callbacks(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Hear of each by a callback, each once."""
+    count //= 4
+    called: list[int] = []
+    all_called = threading.Event()
+
+    def note(future: Future[Any]) -> None:
+        called.append(future.result())
+        if len(called) == count:
+            all_called.set()
+
+    for value in range(count):
+        pool.submit(same, value).add_done_callback(note)
+    assert all_called.wait(TIMEOUT)
+    assert list(range(count)) == sorted(called)
+    return count
+
+
+def mapped(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Map in chunks of the pool's choice and of ours."""
+    for chunksize in (None, 1, 7):
+        assert list(range(count)) == list(pool.map(same, range(count), chunksize=chunksize))
+    return 3 * count
+
+
+def awaited(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Gather on an event loop."""
+    count //= 4
+
+    async def gather() -> list[int]:
+        loop = asyncio.get_running_loop()
+        calls = (loop.run_in_executor(pool, same, value) for value in range(count))
+        return list(await asyncio.gather(*calls))
+
+    assert list(range(count)) == asyncio.run(gather())
+    return count
+
+
+def cancelled(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Cancel some: those that could be never ran, the others have their results."""
+    futures = [pool.submit(same, value) for value in range(count)]
+    stopped = {value for value in range(0, count, 3) if futures[value].cancel()}
+    wait(futures, TIMEOUT)
+    for value, future in enumerate(futures):
+        if value in stopped:
+            assert future.cancelled()
+        else:
+            check(future, same, value)
+    return count
+
+
+def beside_long_ones(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Have short tasks given back by workers that run long ones."""
+    count //= 10
+    tasks = [chance.choice([same] * 9 + [work]) for _ in range(count)]
+    futures = [pool.submit(task, value) for value, task in enumerate(tasks)]
+    for value, (future, task) in enumerate(zip(futures, tasks, strict=True)):
+        check(future, task, value)
+    return count
+
+
+def large(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Send and fetch what is larger than a socket's buffer."""
+    count = max(1, count // 200)
+    for value, data in enumerate(pool.map(filled, range(count))):
+        assert filled(value) == data
+    for value, data in enumerate(pool.map(echo, map(filled, range(count)))):
+        assert filled(value) == data
+    return 2 * count
+
+
+def with_crashes(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Let workers die in between: each death costs the task that it ran."""
+    count //= 10
+    futures: list[Future[Any]] = []
+    deaths: list[Future[Any]] = []
+    for value in range(count):
+        futures.append(pool.submit(same, value))
+        if chance.random() < 3 / count:
+            deaths.append(pool.submit(kill_me))
+    for value, future in enumerate(futures):
+        check(future, same, value)
+    for death in deaths:
+        assert isinstance(death.exception(TIMEOUT), WorkerCrashedError)
+    return count + len(deaths)
+
+
+def with_aborts(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Abort one that waits or runs: no other feels it."""
+    count //= 10
+    futures = [pool.submit(same, value) for value in range(count)]
+    victim = pool.submit(time.sleep, 60.0)
+    behind = [pool.submit(same, value) for value in range(count)]
+    victim.abort("storm", grace=0.1)
+    try:
+        raise AssertionError(victim.result(TIMEOUT))
+    except (TaskAborted, CancelledError):
+        pass
+    for many in (futures, behind):
+        for value, future in enumerate(many):
+            check(future, same, value)
+    return 2 * count + 1
+
+
+def from_threads(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Submit and wait from many threads at once."""
+    count //= 40
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            for value in range(count):
+                check(pool.submit(same, value), same, value)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * TIMEOUT)
+    assert [] == errors
+    return 8 * count
+
+
+CHECKS: list[Check] = [
+    one_by_one,
+    in_bulk,
+    as_they_come,
+    with_callbacks,
+    mapped,
+    awaited,
+    cancelled,
+    beside_long_ones,
+    large,
+    with_crashes,
+    with_aborts,
+    from_threads,
+]
+
+
+def rage(launcher: str, n_tasks: int, seed: int) -> int:
+    """
+    Run all kinds, two at a time, over and over.
+
+    Args:
+        launcher: How workers start.
+        n_tasks: How many tasks to run at least.
+        seed: Of the choices.
+
+    Returns:
+        How many were run and checked.
+    """
+    chance = random.Random(seed)
+    done = 0
+    while done < n_tasks:
+        with WebWorkerExecutor(chance.choice([1, 2, 3]), launcher=launcher) as pool:
+            for _ in range(6):
+                done += sum(_together(pool, chance, chance.sample(CHECKS, 2)))
+    return done
+
+
+def _together(pool: WebWorkerExecutor, chance: random.Random, pair: list[Check]) -> list[int]:
+    counts: list[int] = []
+    errors: list[BaseException] = []
+    seeds = [chance.random() for _ in pair]
+
+    def run(kind: Check, seed: float) -> None:
+        try:
+            counts.append(kind(pool, random.Random(seed), 2000))
+        except BaseException as error:
+            error.add_note(f"in {kind.__name__}, beside {[each.__name__ for each in pair]}")
+            errors.append(error)
+
+    other = threading.Thread(target=run, args=(pair[1], seeds[1]))
+    other.start()
+    run(pair[0], seeds[0])
+    other.join(4 * TIMEOUT)
+    assert not other.is_alive()
+    if errors:
+        raise errors[0]
+    return counts
