@@ -17,55 +17,113 @@ if sys.platform != "linux":  # pragma: no cover  # claimed and tested on Linux a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from webworker_executor.child.connection import Connection as Connection
+    from webworker_executor.child.connection import connect as connect
     from webworker_executor.child.scope import scope as scope
+    from webworker_executor.child.task import current_task as current_task
     from webworker_executor.errors import AbortError as AbortError
+    from webworker_executor.errors import ActorLostError as ActorLostError
     from webworker_executor.errors import BrokenWorkerPool as BrokenWorkerPool
+    from webworker_executor.errors import DataCloneError as DataCloneError
+    from webworker_executor.errors import HandshakeError as HandshakeError
+    from webworker_executor.errors import HandshakeTimeoutError as HandshakeTimeoutError
     from webworker_executor.errors import InvalidStateError as InvalidStateError
+    from webworker_executor.errors import MaxDurationError as MaxDurationError
+    from webworker_executor.errors import NetworkError as NetworkError
+    from webworker_executor.errors import NotAWorkerError as NotAWorkerError
     from webworker_executor.errors import PortClosedError as PortClosedError
     from webworker_executor.errors import ProtocolError as ProtocolError
     from webworker_executor.errors import TaskAborted as TaskAborted
+    from webworker_executor.errors import TaskTimeout as TaskTimeout
     from webworker_executor.errors import WebWorkerError as WebWorkerError
     from webworker_executor.errors import WorkerCrashedError as WorkerCrashedError
+    from webworker_executor.errors import WorkerLoadError as WorkerLoadError
     from webworker_executor.errors import WorkerStartError as WorkerStartError
+    from webworker_executor.launch.limits import Limits as Limits
     from webworker_executor.launch.zygote import ZygoteLauncher as ZygoteLauncher
     from webworker_executor.pool.executor import WebWorkerExecutor as WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture as WorkerFuture
+    from webworker_executor.pool.progress import progress as progress
     from webworker_executor.web.abort import AbortController as AbortController
     from webworker_executor.web.abort import AbortSignal as AbortSignal
+    from webworker_executor.web.atomics import Atomics as Atomics
+    from webworker_executor.web.broadcast import BroadcastChannel as BroadcastChannel
+    from webworker_executor.web.channel import MessageChannel as MessageChannel
+    from webworker_executor.web.descriptor import FileDescriptor as FileDescriptor
     from webworker_executor.web.event import CloseEvent as CloseEvent
     from webworker_executor.web.event import ErrorEvent as ErrorEvent
     from webworker_executor.web.event import Event as Event
     from webworker_executor.web.event import ExitEvent as ExitEvent
     from webworker_executor.web.event import MessageEvent as MessageEvent
-    from webworker_executor.web.target import EventTarget as EventTarget
     from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
+    from webworker_executor.web.port import MessagePort as MessagePort
+    from webworker_executor.web.proxy import construct as construct
+    from webworker_executor.web.proxy import expose as expose
+    from webworker_executor.web.proxy import fetch as fetch
+    from webworker_executor.web.proxy import proxy as proxy
+    from webworker_executor.web.proxy import release as release
+    from webworker_executor.web.proxy import wrap as wrap
+    from webworker_executor.web.shared import SharedBuffer as SharedBuffer
+    from webworker_executor.web.target import EventTarget as EventTarget
+    from webworker_executor.web.transferable import structured_clone as structured_clone
+    from webworker_executor.web.transferable import transfer as transfer
+    from webworker_executor.web.worker import Worker as Worker
     from webworker_executor.wire.failure import RemoteError as RemoteError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "transfer": "web.transferable",
+    "structured_clone": "web.transferable",
+    "BroadcastChannel": "web.broadcast",
+    "MessagePort": "web.port",
+    "MessageChannel": "web.channel",
+    "FileDescriptor": "web.descriptor",
+    "DataCloneError": "errors",
     "AbortController": "web.abort",
     "AbortError": "errors",
     "AbortSignal": "web.abort",
+    "Atomics": "web.atomics",
+    "ActorLostError": "errors",
     "BrokenWorkerPool": "errors",
     "CloseEvent": "web.event",
+    "Connection": "child.connection",
     "ErrorEvent": "web.event",
     "Event": "web.event",
     "EventTarget": "web.target",
     "ExitEvent": "web.event",
+    "HandshakeError": "errors",
+    "HandshakeTimeoutError": "errors",
     "InvalidStateError": "errors",
+    "Limits": "launch.limits",
+    "MaxDurationError": "errors",
     "MessageEvent": "web.event",
+    "NetworkError": "errors",
+    "NotAWorkerError": "errors",
     "PortClosedError": "errors",
     "ProtocolError": "errors",
     "RemoteError": "wire.failure",
+    "SharedBuffer": "web.shared",
     "TaskAborted": "errors",
+    "TaskTimeout": "errors",
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
     "PoolWorker": "web.pool_worker",
+    "Worker": "web.worker",
     "WorkerCrashedError": "errors",
     "WorkerFuture": "pool.future",
+    "WorkerLoadError": "errors",
     "WorkerStartError": "errors",
     "ZygoteLauncher": "launch.zygote",
+    "connect": "child.connection",
+    "construct": "web.proxy",
+    "current_task": "child.task",
+    "expose": "web.proxy",
+    "fetch": "web.proxy",
+    "progress": "pool.progress",
+    "proxy": "web.proxy",
+    "release": "web.proxy",
+    "wrap": "web.proxy",
     "scope": "child.scope",
 }
 

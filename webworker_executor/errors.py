@@ -5,11 +5,20 @@ The exceptions of the package, each of which says what happened, why, and what t
 
     WebWorkerError
     ├── WorkerStartError(OSError)             a worker process could not be brought up
+    ├── WorkerLoadError                       the script of a worker could not be loaded
+    ├── HandshakeError                        a program did not begin as a worker does
+    │   └── HandshakeTimeoutError(TimeoutError)  it did not begin in time
+    ├── MaxDurationError(TimeoutError)        a worker ran longer than it was allowed to
+    ├── NotAWorkerError                       ``connect()`` in a process that is no worker
+    ├── NetworkError(OSError)                 ``import_scripts`` did not find a file
     ├── WorkerCrashedError(BrokenProcessPool) a worker died while it ran a task: that one fails
     ├── TaskAborted                           a task was stopped by ``future.abort()``
+    ├── ActorLostError                        a call of an actor whose worker is gone
+    ├── TaskTimeout(TimeoutError)             a task ran longer than it was allowed to
     ├── BrokenWorkerPool(BrokenProcessPool)   the whole pool is out of order
     ├── AbortError                            the default reason of an abort signal
     ├── InvalidStateError(RuntimeError)       a call that the state of its object does not allow
+    ├── DataCloneError(PicklingError)         a value or a part of it cannot be sent or moved
     ├── ProtocolError                         the other side wrote what no peer of ours would write
     └── PortClosedError(ConnectionError)      a message was awaited from an end that is gone
 
@@ -20,6 +29,7 @@ This module is not imported by a worker until something goes wrong there:
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
+from pickle import PicklingError
 
 
 class WebWorkerError(Exception):
@@ -28,6 +38,54 @@ class WebWorkerError(Exception):
 
 class WorkerStartError(WebWorkerError, OSError):
     """Raised when a worker process cannot be created or dies before it is ready."""
+
+
+class WorkerLoadError(WebWorkerError):
+    """
+    Raised when a worker's script is missing, cannot be read or is no Python.
+
+    ``__cause__`` is what the worker met, such as a ``SyntaxError``.
+
+    Source: HTML, "run a worker", where fetching the script fails.
+    """
+
+
+class HandshakeError(WebWorkerError):
+    """
+    Raised when a program does not begin as a worker does.
+
+    Attributes:
+        reason: ``"exited"`` if it ended, ``"closed"`` if it closed its channel, ``"mismatch"`` if
+            it wrote something else, ``"timeout"`` if it wrote nothing in time.
+        exitcode: Its exit status if it ended, ``-signal`` if a signal killed it.
+
+    Source: worker-process, "Handshake".
+    """
+
+    def __init__(self, message: str, reason: str = "", exitcode: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.exitcode = exitcode
+
+
+class HandshakeTimeoutError(HandshakeError, TimeoutError):
+    """Raised when a program did not begin as a worker within ``handshake_timeout``."""
+
+
+class MaxDurationError(WebWorkerError, TimeoutError):
+    """Raised by ``lifetime`` when a worker was stopped because of its ``max_duration``."""
+
+
+class NotAWorkerError(WebWorkerError):
+    """Raised by ``connect()`` where no parent has given this process a channel."""
+
+
+class NetworkError(WebWorkerError, OSError):
+    """
+    Raised when a script that is to be imported cannot be had.
+
+    Source: HTML, ``importScripts``; DOM, "NetworkError".
+    """
 
 
 class ProtocolError(WebWorkerError):
@@ -47,6 +105,25 @@ class BrokenWorkerPool(WebWorkerError, BrokenProcessPool):
     """
 
 
+class DataCloneError(WebWorkerError, PicklingError):
+    """
+    Raised when a value cannot be sent, because it or a part of it can neither be copied nor moved.
+
+    The message names the part, such as ``message["a"][2].sock``. Nothing was sent and nothing was
+    given up.
+
+    Attributes:
+        part: The object that stands in the way, where that is known.
+
+    Source: DOM, "DataCloneError"; a ``PicklingError``, because that is what the standard library
+    raises.
+    """
+
+    def __init__(self, message: str, part: object = None) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 class TaskAborted(WebWorkerError):
     """
     Raised by the future of a task that was stopped by ``abort``.
@@ -58,6 +135,19 @@ class TaskAborted(WebWorkerError):
     def __init__(self, message: str, reason: object = None) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class TaskTimeout(WebWorkerError, TimeoutError):
+    """
+    Raised by the future of a task that ran longer than ``options(timeout=...)`` allowed.
+
+    The clock starts when the task does. ``future.result(timeout=...)`` raises a plain
+    ``TimeoutError`` instead, and stops nothing.
+    """
+
+
+class ActorLostError(WebWorkerError):
+    """Raised by a call of an actor whose worker died, or was replaced, before the call."""
 
 
 class AbortError(WebWorkerError):

@@ -92,7 +92,7 @@ def in_bulk(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
 def as_they_come(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
     """Take them in the order of their end, each once."""
     count //= 10
-    values = {pool.submit(same, value): value for value in range(count)}
+    values: dict[Future[Any], int] = {pool.submit(same, value): value for value in range(count)}
     seen = 0
     for future in as_completed(values, TIMEOUT):
         check(future, same, values[future])

@@ -13,6 +13,7 @@ import pytest
 from tests.child import tasks
 from tests.launch.peer import Peer
 from webworker_executor.child.scope import scope
+from webworker_executor.errors import DataCloneError
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE
@@ -29,8 +30,10 @@ def test_outside_a_worker() -> None:
     """
     assert (False, None, "", None) == (scope.is_worker, scope.index, scope.name, scope.worker_data)
     assert "<scope: not a worker>" == repr(scope)
-    with pytest.raises(RuntimeError, match=r"use executor\.workers\[i\]\.post_message\(\)"):
+    with pytest.raises(RuntimeError, match=r"executor\.workers\[i\]\.post_message\(\)"):
         scope.post_message(1)
+    with pytest.raises(RuntimeError, match=r"scope\.close\(\) is for the script of a Worker"):
+        scope.close()
 
 
 def test_scope_is_the_process_own() -> None:
@@ -104,7 +107,7 @@ def test_message_that_does_not_pack(peer: Peer) -> None:
     """
     What cannot be packed is the task's error, and nothing is sent.
     """
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(DataCloneError, match="cannot pickle"):
         peer.run(tasks.evaluate, "scope.post_message(threading.Lock())")
     assert 1 == peer.run(abs, -1)
 
@@ -134,9 +137,17 @@ def test_message_that_does_not_unpack(reactor: Reactor, capfd: pytest.CaptureFix
     assert "UnpicklingError" in capfd.readouterr().err
 
 
-def test_handler_must_be_callable(reactor: Reactor) -> None:
+def test_handler_that_cannot_be_called(peer: Peer) -> None:
     """
-    Wrong use is told at the assignment, with what is wanted.
+    What is no handler is stored as none, as in a browser.
     """
-    with Peer(SpawnLauncher(), reactor) as peer, pytest.raises(TypeError, match="not str; it is"):
-        peer.ready().run(setattr, scope, "onmessage", "print")
+    peer.run(setattr, scope, "onmessage", "print")
+    assert None is peer.run(getattr, scope, "onmessage")
+
+
+def test_receive_is_not_for_tasks(peer: Peer) -> None:
+    """
+    A task cannot wait for a message to the worker, and is told what it can do.
+    """
+    with pytest.raises(RuntimeError, match=r"set scope\.onmessage"):
+        peer.run(tasks.evaluate, "scope.receive(5)")

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from webworker_executor.rules.machine import Table, diagram
+from webworker_executor.rules.script import SCRIPT_TABLE
 from webworker_executor.rules.task import TASK_TABLE
 from webworker_executor.rules.worker import WORKER_TABLE
-from webworker_executor.wire.frame import FROM_WORKER, NAMES, TO_WORKER
+from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, NAMES, TO_WORKER
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("table", [TASK_TABLE, WORKER_TABLE], ids=["task", "worker"])
+@pytest.mark.parametrize(
+    "table", [TASK_TABLE, WORKER_TABLE, SCRIPT_TABLE], ids=["task", "worker", "script"]
+)
 def test_states(table: Table) -> None:
     """
     The diagrams are those of the tables.
@@ -32,7 +35,7 @@ def test_kinds_of_frames() -> None:
     page = (REFERENCE / "frames.md").read_text()
     sides = {(True, True): "both", (True, False): "worker", (False, True): "host"}
     expected = [
-        (f"0x{kind:02x}", name, sides[kind in TO_WORKER, kind in FROM_WORKER])
+        (f"0x{kind:02x}", name, sides[kind in TO_WORKER, kind in FROM_WORKER | FROM_SCRIPT])
         for kind, name in NAMES.items()
     ]
     assert expected == re.findall(

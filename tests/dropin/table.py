@@ -1,110 +1,117 @@
 """
-The table of promises: what each pool makes of each scenario.
+The tables of the documentation: what each pool makes of each scenario.
 
-`python -m tests.dropin.table` writes it for the docs.
+`python -m tests.dropin.table` writes both pages anew; half an hour. `--findings FOLDER` keeps what
+was found there, a file for each pool, and measures only what is missing.
 
-Not for judging: `test_table.py` holds ours to the promises that stand here.
+Not for judging: `tests/conformance/test_tool.py` holds ours to what is promised.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import re
+import argparse
 import sys
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from tests.dropin.drive import PACKAGE_ROOT, run_scenario
-from tests.dropin.peers import OURS, PEERS, is_installed
+from tests.dropin.peers import PEERS, SUBJECTS, describe_versions, is_installed
+from webworker_executor.conformance.command import ask
+from webworker_executor.conformance.rows import ROWS
+from webworker_executor.conformance.table import as_json, as_markdown, read_json
 
-PAGE = PACKAGE_ROOT / "docs" / "explanation" / "peers-table.md"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from webworker_executor.conformance.row import Finding, Row
 
-class Row(NamedTuple):
-    """One scenario: its title in the table, and what ours must make of it, as a pattern."""
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "explanation"
 
-    title: str
-    scenario: str
-    promise: str
+FAULTS = ("webworker-spawn", "stdlib-fork", "stdlib-forkserver", "loky", "pebble")
+"""The columns of the table of all faults; the page beside it speaks of these pools."""
 
-
-ROWS = (
-    Row("lambda as task", "lambda_task", "ok"),
-    Row("exception, required init args", "required_arguments", "right exception, pool usable"),
-    Row("unpicklable result", "unpicklable_result", "TypeError, pool usable"),
-    Row("result fails to unpickle", "result_fails_to_unpickle", "ValueError, pool usable"),
-    Row("argument fails to unpickle", "argument_fails_to_unpickle", "ValueError, pool usable"),
-    Row("`sys.exit(3)` in task", "exit_in_task", "SystemExit, pool usable"),
-    Row("1 crash + 4 innocent tasks", "one_crash", "4 ok, 1 WorkerCrashedError, pool usable"),
-    Row("cancel running", "cancel_running", "yes"),
-    Row("nested pool in task", "nested_pool", "ok"),
-    Row("remote frames / original cause", "remote_frames", "yes / yes"),
-    Row("context variables reach the task", "context_variable", "yes"),
-    Row("argument mutated after submit", "mutated_argument", "intact"),
-    Row("initializer raises", "initializer_raises", "BrokenWorkerPool from ValueError"),
-    Row("workers alive 3 s after `kill -9` of the parent", "parent_is_killed", "0 of 2"),
-    Row(
-        "Ctrl-C, six tasks of 3 s, in a `with` block",
-        "interrupt_with_block",
-        r"0\.\d s, 1 tracebacks",
-    ),
-    Row("Ctrl-C, six tasks of 3 s, without", "interrupt_without_block", r"0\.\d s, 1 tracebacks"),
-    Row("submit in a module's body at import", "submit_while_importing", "ok"),
-    Row("`wait()` after `shutdown(cancel_futures=True)`", "wait_after_cancel", "returns"),
+HARD_CASES = (
+    "lambda_task",
+    "required_arguments",
+    "unpicklable_result",
+    "result_fails_to_unpickle",
+    "argument_fails_to_unpickle",
+    "exit_in_task",
+    "one_crash",
+    "cancel_running",
+    "nested_pool",
+    "remote_frames",
+    "context_variable",
+    "mutated_argument",
+    "initializer_raises",
+    "parent_is_killed",
+    "interrupt_with_block",
+    "interrupt_without_block",
+    "submit_while_importing",
+    "wait_after_cancel",
 )
+"""The rows of the table of every pool: what programs meet in their first month."""
+
+_FAULTS_PAGE = """\
+# Every fault and every pool
+
+Measured on Linux with two workers each: {versions}.
+Bold is what was expected. [What can go wrong](what-can-go-wrong.md) explains the rows, and
+`python -m webworker_executor.conformance` asks any executor the same.
+
+{table}
+"""
+
+_PEERS_PAGE = """\
+# What process pools make of hard cases
+
+Measured on Linux with two workers each: {versions}.
+Bold is the verdict that this package promises for its own executor, and tests.
+`python -m tests.dropin.table` measures anew, and [the long table](faults-table.md) has more rows.
+
+{table}
+"""
 
 
-def keeps_promise(row: Row, verdict: str) -> bool:
-    """Say whether a verdict is the one that is promised of ours."""
-    return re.fullmatch(row.promise, verdict) is not None
-
-
-def make_table(names: list[str]) -> str:
+def measure(name: str, rows: Sequence[Row], folder: Path) -> list[Finding]:
     """
-    Run every scenario against every pool; takes minutes.
+    Ask a pool, or read what it was found to make of it before.
 
     Args:
-        names: The pools, in the order of the columns.
-
-    Returns:
-        The table, as Markdown. A verdict as good as ours is in bold.
+        name: One of `SUBJECTS`.
+        rows: The scenarios.
+        folder: Where findings are kept.
     """
-    lines = [
-        "| scenario | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
+    path = folder / f"{name}.json"
+    wanted = {row.name for row in rows}
+    known = read_json(path.read_text(), ROWS) if path.exists() else []
+    missing = [row for row in rows if row.name not in {found.row.name for found in known}]
+    for finding in ask(SUBJECTS[name], missing):
+        known.append(finding)
+        path.write_text(as_json(known) + "\n")
+        sys.stderr.write(f"{name}: {finding.row.name}: {finding.outcome}\n")
+    return [
+        found._replace(subject=name)
+        for found in sorted(known, key=lambda found: ROWS.index(found.row))
+        if found.row.name in wanted
     ]
-    for row in ROWS:
-        cells = []
-        for name in names:
-            verdict = run_scenario(row.scenario, name)
-            cells.append(f"**{verdict}**" if keeps_promise(row, verdict) else verdict)
-            sys.stderr.write(f"{name}: {row.title}: {verdict}\n")
-        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def describe_versions(names: list[str]) -> str:
-    """Say what the table was measured with."""
-    versions = [f"CPython {platform.python_version()}"]
-    for name in names:
-        distribution = {"deadpool": "deadpool-executor"}.get(name, name)
-        if PEERS.get(name, "multiprocessing") not in ("multiprocessing", "concurrent.futures"):
-            versions.append(f"{name} {importlib.metadata.version(distribution)}")
-    return ", ".join(versions)
 
 
 def main() -> None:
-    """Write the page, with the pools that are installed here, or those named as arguments."""
-    names = sys.argv[1:] or [*OURS, *(name for name in PEERS if is_installed(name))]
-    PAGE.write_text(
-        "# What process pools make of hard cases\n\n"
-        f"Measured on Linux with two workers each: {describe_versions(names)}.\n"
-        "Bold is the verdict that this package promises for its own executor, and tests.\n"
-        "`python -m tests.dropin.table` measures anew.\n\n"
-        f"{make_table(names)}\n"
-    )
-    sys.stdout.write(f"{Path(PAGE).relative_to(PACKAGE_ROOT)} is written\n")
+    """Write the pages, with those of the pools that are installed here."""
+    parser = argparse.ArgumentParser(description="Write the tables of faults and of peers.")
+    parser.add_argument("--findings", type=Path, help="where findings are kept")
+    folder = parser.parse_args().findings or Path(tempfile.mkdtemp())
+    every = [name for name in SUBJECTS if name not in PEERS or is_installed(name)]
+    hard = [row for row in ROWS if row.name in HARD_CASES]
+    for page, text, rows, names in (
+        ("faults-table.md", _FAULTS_PAGE, ROWS, [name for name in FAULTS if name in every]),
+        ("peers-table.md", _PEERS_PAGE, hard, every),
+    ):
+        findings = [found for name in names for found in measure(name, rows, folder)]
+        table = as_markdown(findings, names)
+        (PAGES / page).write_text(text.format(versions=describe_versions(names), table=table))
+        sys.stdout.write(f"docs/explanation/{page} is written\n")
 
 
 if __name__ == "__main__":

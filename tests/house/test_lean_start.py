@@ -53,6 +53,59 @@ def test_imports_nothing_heavy(run_script: ScriptRunner, module: str) -> None:
     assert set() == HEAVY & set(done.stdout.split())
 
 
+# What a program that runs tasks may never need, by what it would cost.
+NOT_FOR_EVERY_HOST = {
+    "asyncio",
+    "cloudpickle",
+    "concurrent.futures.process",
+    "dataclasses",
+    "inspect",
+    "multiprocessing",
+    "subprocess",
+    "tblib",
+    "typing",
+    "webworker_executor.errors",
+    "webworker_executor.launch.fork",
+    "webworker_executor.launch.zygote",
+    "webworker_executor.link.exchange",
+    "webworker_executor.pool.options",
+    "webworker_executor.pool.stream",
+    "webworker_executor.wire.assemble",
+    "webworker_executor.wire.dissect",
+    "webworker_executor.wire.failure",
+}
+
+HOST = """
+import sys
+from webworker_executor import WebWorkerExecutor
+
+def task():
+    return sorted(sys.modules)
+
+if __name__ == "__main__":
+    imported = set(sys.modules)
+    with WebWorkerExecutor(1) as executor:
+        in_worker = executor.submit(task).result(20)
+    print(*imported)
+    print(*sys.modules)
+    print(*in_worker)
+"""
+
+
+def test_a_host_imports_what_it_needs(run_script: ScriptRunner) -> None:
+    """
+    A program that imports the executor, and even runs a function of its own, has loaded nothing for
+    errors, options or other ways to start; nor has the worker.
+    """
+    done = run_script(HOST, options=["-S"])
+    assert ("", 0) == (done.stderr, done.returncode)
+    imported, after, in_worker = (set(line.split()) for line in done.stdout.splitlines())
+    assert set() == NOT_FOR_EVERY_HOST & imported
+    # The options of the interpreter, which this one was given, are handed on by `subprocess`.
+    assert {"subprocess"} >= NOT_FOR_EVERY_HOST & after
+    assert set() == HEAVY & in_worker
+
+
 def test_every_public_name_is_there() -> None:
     """
     Each name in ``__all__`` can be had, and is listed by ``dir()``.

@@ -14,6 +14,13 @@ UNTESTED = {
     "__init__.py": "the public names are asked for in house/test_lean_start.py",
     "__main__.py": "hands over to the command line, whose test starts it",
     "child/__main__.py": "hands over to the loop, whose test starts it",
+    "conformance/__main__.py": "hands over to the command, whose test starts it",
+    "conformance/calls.py": "is asked scenario by scenario in conformance/test_tool.py",
+    "conformance/crashes.py": "is asked scenario by scenario in conformance/test_tool.py",
+    "conformance/havoc.py": "is asked scenario by scenario in conformance/test_tool.py",
+    "conformance/programs.py": "is asked scenario by scenario in conformance/test_tool.py",
+    "conformance/tasks.py": "is what scenarios send, in conformance/test_tool.py",
+    "conformance/values.py": "is asked scenario by scenario in conformance/test_tool.py",
 }
 # Folders of tests for promises that no single module keeps.
 ACROSS = {"benchmarks", "conformance", "docs", "dropin", "ecosystem", "chaos", "house"}

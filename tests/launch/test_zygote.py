@@ -5,6 +5,7 @@ Tests of `webworker_executor.launch.zygote`: one clean process that forks worker
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -46,6 +47,165 @@ def test_zygote_lives_as_long_as_its_users(reactor: Reactor) -> None:
     assert not os.path.exists(f"/proc/{first}")
     with Peer(launcher, reactor) as three:
         assert first != three.ready().run(os.getppid)
+
+
+def test_kept_zygote_serves_users_that_follow_each_other(reactor: Reactor) -> None:
+    """
+    In a ``with`` statement the process outlives its users, and ends with the statement.
+    """
+    with ZygoteLauncher() as launcher:
+        with Peer(launcher, reactor) as one:
+            first = one.ready().run(os.getppid)
+        with Peer(launcher, reactor) as two, Peer(launcher, reactor) as three:
+            parents = {two.ready().run(os.getppid), three.ready().run(os.getppid)}
+        assert {first} == parents
+        assert os.path.exists(f"/proc/{first}")
+    assert not os.path.exists(f"/proc/{first}")
+
+
+def test_user_that_outlives_the_statement(reactor: Reactor) -> None:
+    """
+    At the end of the statement a zygote with a user stays for it, and ends with it.
+    """
+    with ZygoteLauncher() as launcher:
+        peer = Peer(launcher, reactor)
+    with peer as one:
+        zygote = one.ready().run(os.getppid)
+        with Peer(launcher, reactor) as two:
+            assert zygote == two.ready().run(os.getppid)
+    assert not os.path.exists(f"/proc/{zygote}")
+
+
+def test_zygote_that_was_there_before_the_statement(reactor: Reactor) -> None:
+    """
+    A process that was not started to be kept ends with its users; the next is kept.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as one:
+        first = one.ready().run(os.getppid)
+        launcher.__enter__()
+        with Peer(launcher, reactor) as two:
+            assert first == two.ready().run(os.getppid)
+    with Peer(launcher, reactor) as three:
+        second = three.ready().run(os.getppid)
+    assert first != second
+    with Peer(launcher, reactor) as four:
+        assert second == four.ready().run(os.getppid)
+    launcher.__exit__(None, None, None)
+
+
+def test_kept_zygote_that_nobody_used() -> None:
+    """
+    A statement without users starts nothing.
+    """
+    with ZygoteLauncher() as launcher:
+        assert launcher._zygote is None
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_kept_zygote_that_died(reactor: Reactor, is_told: bool) -> None:
+    """
+    When a kept zygote has died between two users, the next gets a new one.
+    """
+    with ZygoteLauncher() as launcher:
+        with Peer(launcher, reactor) as one:
+            first = one.ready().run(os.getppid)
+        pidfd = os.pidfd_open(first)
+        os.kill(first, signal.SIGKILL)
+        if is_told:
+            assert [pidfd] == select.select([pidfd], [], [], 5.0)[0]
+            with Peer(launcher, reactor) as two:
+                assert first != two.ready().run(os.getppid)
+        os.close(pidfd)
+
+
+KEPT = """
+import os, sys
+from webworker_executor import WebWorkerExecutor, ZygoteLauncher
+
+with ZygoteLauncher() as zygote:
+    parents = set()
+    for _ in range(3):
+        # Each has an I/O thread of its own, and the kernel ties children to threads.
+        with WebWorkerExecutor(1, launcher=zygote) as executor:
+            parents.add(executor.submit(os.getppid).result(20))
+    assert len(parents) == 1, parents
+    pid = os.fork()
+    if pid == 0:
+        # A copy of the program that leaves the statement.
+        zygote.__exit__(None, None, None)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    with WebWorkerExecutor(1, launcher=zygote) as executor:
+        assert parents == {executor.submit(os.getppid).result(20)}
+        if sys.argv[1:] == ["die"]:
+            print(*parents, executor.submit(os.getpid).result(20), flush=True)
+            os._exit(0)
+print(*parents)
+"""
+
+
+@pytest.mark.slow
+def test_kept_zygote_outlives_the_io_thread(run_script: ScriptRunner) -> None:
+    """
+    Executors that follow each other find the same zygote, a forked copy leaves it alone, and it is
+    gone at the end.
+    """
+    done = run_script(KEPT, options=["-W", "ignore"])
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert not os.path.exists(f"/proc/{done.stdout.strip()}")
+
+
+@pytest.mark.slow
+def test_kept_zygote_dies_with_the_program(run_script: ScriptRunner) -> None:
+    """
+    A program that ends without a word takes its kept zygote with it, and the workers.
+    """
+    done = run_script(KEPT, "die", options=["-W", "ignore"])
+    assert 0 == done.returncode
+    for pid in map(int, done.stdout.split()):
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        assert [pidfd] == select.select([pidfd], [], [], 5.0)[0]
+        os.close(pidfd)
+
+
+SHARED = """
+import os
+from webworker_executor import WebWorkerExecutor
+
+def parent(**options):
+    with WebWorkerExecutor(1, launcher="zygote", **options) as executor:
+        return executor.submit(os.getppid).result(20)
+
+with WebWorkerExecutor(1, launcher="zygote") as executor:
+    first = executor.submit(os.getppid).result(20)
+    assert parent() == first
+    assert parent(env={"PYTHONHASHSEED": "1"}) != first
+assert parent() != first
+"""
+
+
+@pytest.mark.slow
+def test_executors_that_are_open_together_share_one(run_script: ScriptRunner) -> None:
+    """
+    All who say ``"zygote"`` at a time have one process, but for who wants an environment.
+    """
+    done = run_script(SHARED)
+    assert ("", 0) == (done.stderr, done.returncode)
+
+
+def test_no_interpreter_to_keep(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    When a zygote that is to be kept cannot be started, that is the error, and nothing is left.
+    """
+    from multiprocessing import spawn
+
+    monkeypatch.setattr(spawn, "_python_exe", "/no/such/python")
+    with ZygoteLauncher() as launcher, Peer(launcher, reactor) as peer:
+        assert FileNotFoundError is type(peer.outcome)
 
 
 def test_preloaded_modules_are_there(reactor: Reactor) -> None:
@@ -123,8 +283,6 @@ def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
         pidfd = os.pidfd_open(peer.child.pid)
         os.kill(zygote, signal.SIGKILL)
         peer.wait()
-        import select
-
         assert [pidfd] == select.select([pidfd], [], [], 1.0)[0]
         os.close(pidfd)
 

@@ -36,7 +36,8 @@ class StubPool:
 def result_of(value: object) -> Frame:
     packed = codec.pack(value, to_host=True)
     payload = ANSWER_PREFIX.pack(0) + packed.payload
-    return Frame(RESULT, 1, memoryview(payload), [memoryview(buffer) for buffer in packed.buffers])
+    buffers = [memoryview(each) for each in packed.buffers]  # type: ignore[arg-type]  # none is lent here
+    return Frame(RESULT, 1, memoryview(payload), buffers)
 
 
 def failure_of(error: BaseException) -> Frame:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.dropin.gate import Gate
+    from webworker_executor import PoolWorker
 
 
 class StubOwner:
@@ -38,12 +39,19 @@ class StubOwner:
         self.cancelled_tasks: list[Task] = []
         self.callbacks: list[Callable[[], object]] = []
         self.lock = threading.RLock()
+        self.workers: list[PoolWorker] = []
 
     def cancelled(self, task: Task) -> None:
         self.cancelled_tasks.append(task)
 
     def abort(self, task: Task, reason: object, grace: float) -> None:
         raise AssertionError("nobody aborts here")
+
+    def lead(self, task: Task, timeout: float | None) -> None:
+        pass
+
+    def attend(self, task: Task) -> None:
+        pass
 
     def call_back(self, call: Callable[[], object]) -> None:
         self.callbacks.append(call)

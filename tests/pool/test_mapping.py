@@ -279,7 +279,7 @@ def test_an_own_submit_sees_every_call(forked: WebWorkerExecutor) -> None:
         return submit(fn, *args, **kwargs)
 
     with forked:
-        forked.submit = counted  # type: ignore[method-assign]  # what programs do
+        forked.submit = counted  # type: ignore[method-assign,assignment]  # what programs do
         assert [2 * n for n in range(100)] == list(forked.map(double, range(100)))
     assert list(range(100)) == seen
 

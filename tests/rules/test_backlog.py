@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.rules.crew import make_tasks
 from webworker_executor.rules.backlog import Backlog
 from webworker_executor.rules.machine import InvalidTransition
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
 
 
 def make_backlog(count: int) -> tuple[Backlog, list[Task]]:
@@ -80,3 +80,50 @@ def test_the_count_is_exact(cancelled: list[int]) -> None:
     n_queued = backlog.n_queued
     assert n_queued == len(backlog.take(100)) == 100 - len(cancelled)
     assert all(task.state in {QUEUED, CANCELLED} for task in tasks)
+
+
+def pin(backlog: Backlog, ident: int, slot: int) -> SpecialTask:
+    """Put a task into a lane."""
+    task = SpecialTask(ident, slot)
+    task.state = QUEUED
+    backlog.pin(task, slot)
+    return task
+
+
+def test_the_older_task_is_due() -> None:
+    """A place runs what is pinned to it and what runs anywhere in the order of submission."""
+    tasks = [Task(0), Task(2)]
+    backlog = Backlog()
+    backlog.rebuild(tasks)
+    pinned = pin(backlog, 1, 1)
+    assert not backlog.is_due(0)
+    assert not backlog.is_due(1)
+    assert tasks[:1] == backlog.take(9, 1)
+    assert backlog.is_due(1)
+    assert pinned is backlog.take_pinned(1)
+    assert tasks[1:] == backlog.take(9, 1)
+    assert backlog.is_empty
+    assert backlog.front is None
+
+
+def test_lanes_are_kept_through_everything() -> None:
+    """Given back, cancelled, rebuilt and cleared, a pinned task stays with its place."""
+    backlog = Backlog()
+    first, second, third = (pin(backlog, ident, 1) for ident in (1, 2, 3))
+    assert first is backlog.take_pinned(1)
+    first.state = SENT
+    backlog.give_back([first])
+    backlog.cancel(second)
+    assert CANCELLED == second.state
+    assert [first, third] == list(backlog.lanes[1])
+    backlog.rebuild([first, third])
+    assert [first, third] == backlog.clear("fail")
+    assert {} == backlog.lanes
+    assert DONE == third.state
+
+
+def test_the_last_of_a_lane_takes_it_along() -> None:
+    """No lane is empty."""
+    backlog = Backlog()
+    backlog.cancel(pin(backlog, 1, 0))
+    assert backlog.is_empty

@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks
-from webworker_executor.rules.action import Retire, Send
+from webworker_executor.rules.action import Fail, Retire, Send, Start
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
 
 
 def test_a_task_goes_to_an_idle_worker_and_is_done() -> None:
@@ -160,3 +160,45 @@ def test_a_shutdown_pool_drains_to_the_end(count: int) -> None:
     while worker.inflight:
         actions = scheduler.task_finished(worker, worker.inflight[0], SHORT)
     assert [Retire(worker)] == list(actions)
+
+
+def test_a_pinned_task_goes_to_its_place_only() -> None:
+    """It waits for that worker while another one idles."""
+    scheduler, (first, second) = make_crew(2)
+    tasks: list[Task] = [SpecialTask(ident, second.slot) for ident in (1, 2)]
+    assert [Send(second, tasks[:1])] == list(scheduler.submitted_to(tasks[0], second.slot))
+    assert not scheduler.submitted_to(tasks[1], second.slot)
+    assert (QUEUED, 1) == (tasks[1].state, scheduler.n_queued)
+    assert not first.inflight
+    assert [Send(second, tasks[1:])] == list(scheduler.task_finished(second, tasks[0], SHORT))
+
+
+def test_a_pinned_task_has_its_worker_started() -> None:
+    """Whatever place it names, and no other."""
+    scheduler = Scheduler(3)
+    task = SpecialTask(1, 2)
+    start, send = scheduler.submitted_to(task, 2)
+    assert isinstance(start, Start)
+    assert 2 == start.worker.slot
+    assert Send(start.worker, [task]) == send
+
+
+def test_a_place_that_is_not_there_is_refused() -> None:
+    """And nothing has changed."""
+    scheduler, task = Scheduler(1), SpecialTask(1, 1)
+    with pytest.raises(ValueError, match="there is no slot 1: this pool has 1 workers"):
+        scheduler.submitted_to(task, 1)
+    assert 0 == scheduler.n_queued
+
+
+def test_a_task_survives_as_many_workers_as_it_may() -> None:
+    """Then its worker's death is charged to it."""
+    scheduler, (worker,) = make_crew(1)
+    task = SpecialTask(1, retries=1)
+    scheduler.submitted(task)
+    start, send = scheduler.worker_exited(worker, task, 0.0)
+    assert isinstance(start, Start)
+    assert Send(start.worker, [task]) == send
+    scheduler.worker_ready(start.worker)
+    fail, *_ = scheduler.worker_exited(start.worker, task, 0.0)
+    assert Fail(task, start.worker) == fail

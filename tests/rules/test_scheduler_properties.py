@@ -57,6 +57,18 @@ class PoolLives(RuleBasedStateMachine):
             if not self.world.n_breaks:
                 self.world.submit()
 
+    @precondition(lambda self: not self.is_shut)
+    @rule(
+        count=st.sampled_from([1, 1, 2, 5]),
+        place=st.sampled_from([None, 0, 1, 2, 3]),
+        retries=st.integers(0, 2),
+    )
+    def submit_special(self, count: int, place: int | None, retries: int) -> None:
+        for _ in range(count):
+            if not self.world.n_breaks:
+                pin = None if place is None else place % self.world.max_workers
+                self.world.submit(pin, retries)
+
     @rule(data=st.data())
     def ready(self, data: st.DataObject) -> None:
         if process := self.pick(data, lambda each: not each.is_up):

@@ -8,7 +8,7 @@ ours.
 from __future__ import annotations
 
 import sys
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.rules.action import (
@@ -25,7 +25,7 @@ from webworker_executor.rules.action import (
     Stopped,
 )
 from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SpecialTask, Task
 from webworker_executor.rules.worker import (
     ASKED,
     BARREN,
@@ -78,12 +78,13 @@ class World:
         self.tasks: list[Task] = []
         self.outcome: dict[Task, str] = {}
         self.n_begun: Counter[Task] = Counter()
+        self.may_begin: dict[Task, int] = {}
         self.n_taken: Counter[Worker] = Counter()
         self.tear_at = 0
         self.agenda: deque[Action] = deque()
         self.is_performing = False
         self.charged: list[Task] = []
-        self.sent: list[int] = []
+        self.sent: defaultdict[int | None, list[int]] = defaultdict(list)
         self.processes: dict[Worker, Process] = {}
         self.alarms: list[float] = []
         self.doomed: set[Task] = set()
@@ -146,9 +147,10 @@ class World:
         process = self.processes[worker]
         assert not process.is_retired
         for task in tasks:
+            assert task.pin is None or task.pin == worker.slot
             if task not in self.doomed:
                 process.mailbox.append(task)
-                self.sent.append(task.ident)
+                self.sent[task.pin].append(task.ident)
         for task in tasks:
             if task in self.doomed:
                 self.settle(task, "cancelled")
@@ -202,11 +204,17 @@ class World:
                 self.agenda.append(action)
         self.perform(())
 
-    def submit(self) -> Task:
-        """Submit one task."""
-        task = Task(len(self.tasks))
+    def submit(self, pin: int | None = None, retries: int = 0) -> Task:
+        """Submit one task, for any place or for one, which may run again after a crash."""
+        ident = len(self.tasks)
+        is_special = pin is not None or retries
+        task = SpecialTask(ident, pin, retries) if is_special else Task(ident)
+        self.may_begin[task] = 1 + retries
         self.tasks.append(task)
-        self.carry_out(self.decide(self.scheduler.submitted, task))
+        if pin is None:
+            self.carry_out(self.decide(self.scheduler.submitted, task))
+        else:
+            self.carry_out(self.decide(self.scheduler.submitted_to, task, pin))
         return task
 
     def ready(self, process: Process) -> None:
@@ -222,7 +230,7 @@ class World:
         process.running = process.mailbox.popleft()
         self.n_begun[process.running] += 1
         self.n_taken[process.worker] += 1
-        assert self.n_begun[process.running] == 1
+        assert self.n_begun[process.running] <= self.may_begin[process.running]
 
     def finish(self, process: Process, seconds: float) -> None:
         """Let a process answer the task that it runs."""
@@ -247,6 +255,7 @@ class World:
         worker, held, running = process.worker, process.held(), process.running
         is_tearing, was_ready = bool(self.tear_at), worker.state is not STARTING
         n_charged, n_breaks = len(self.charged), self.n_breaks
+        survivors = [task for task in held if getattr(task, "retries", 0) > 0]
         begun = running if is_known else UNKNOWN
         actions = self.decide(self.scheduler.worker_exited, worker, begun, self.now)
         if actions is None:
@@ -259,7 +268,9 @@ class World:
         if is_tearing or self.n_breaks > n_breaks:
             return
         charged = self.charged[n_charged:]
-        if running is not None:
+        if not set(survivors).isdisjoint(held[:1] if running is None else [running]):
+            assert [] == charged
+        elif running is not None:
             assert [running] == charged
         elif not is_known and was_ready and held:
             assert held[:1] == charged
@@ -317,7 +328,9 @@ class World:
         for worker in workers:
             assert self.processes[worker].held() == list(worker.inflight)
         if not self.is_disturbed:
-            assert sorted(self.sent) == self.sent
+            # In order, of those that may run anywhere and of those for one place.
+            for idents in self.sent.values():
+                assert sorted(idents) == idents
         self.check_crew()
         self.check_idleness()
 
@@ -339,10 +352,15 @@ class World:
             return
         live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
         idle = [worker for worker in live if worker.state is READY and not worker.inflight]
-        if self.scheduler.n_queued:
+        is_trying = any(worker.state is STARTING for worker in live)
+        queued = [task for task in self.unresolved() if task.state is QUEUED]
+        pins = {task.pin for task in queued}
+        if None in pins:
             assert not [worker for worker in live if not worker.inflight]
-            is_trying = any(worker.state is STARTING for worker in live)
             assert len(live) == self.max_workers or self.alarms or is_trying
+        assert not [worker for worker in live if worker.slot in pins and not worker.inflight]
+        slots = {None, *(worker.slot for worker in live)}
+        assert pins <= slots or self.alarms or is_trying
         rich = [worker for worker in self.scheduler.workers if len(worker.inflight) > 1]
         if idle and rich:
             asked = [worker for worker in self.scheduler.workers if worker.recall is ASKED]
@@ -361,7 +379,7 @@ class World:
             self.advance()
         assert 1 == self.n_stops
         assert [] == self.unresolved()
-        assert all(count == 1 for count in self.n_begun.values())
+        assert all(count <= self.may_begin[task] for task, count in self.n_begun.items())
 
     def advance(self) -> None:
         """Let every process do its next step."""

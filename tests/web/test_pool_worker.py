@@ -42,7 +42,7 @@ class Wired:
     def arrive(self, message: object) -> None:
         packed = codec.pack(message)
         self.worker._arrive(
-            Frame(MESSAGE, 0, packed.payload, [memoryview(buffer) for buffer in packed.buffers])
+            Frame(MESSAGE, 0, packed.payload, [memoryview(each) for each in packed.buffers])  # type: ignore[arg-type]  # none is lent here
         )
 
 

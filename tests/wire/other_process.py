@@ -64,7 +64,8 @@ def serve(*, to_host: bool) -> None:
         except Exception as error:
             result = error
         packed = codec.pack(result, to_host=to_host)
-        _write(sink, len(packed.buffers).to_bytes(8, "little"), packed.payload, *packed.buffers)
+        copies: Any = packed.buffers  # none is lent here
+        _write(sink, len(copies).to_bytes(8, "little"), packed.payload, *copies)
 
 
 class OtherProcess:
@@ -97,7 +98,8 @@ class OtherProcess:
             self._known.add(ident)
             packed_fn = defined.payload
             self.n_definitions += 1
-        parts = (packed_fn, bytes([shape]), packed.payload, *packed.buffers)
+        buffers: Any = packed.buffers  # none is lent here
+        parts = (packed_fn, bytes([shape]), packed.payload, *buffers)
         head = ident.to_bytes(8, "little"), len(parts).to_bytes(8, "little")
         _write(self._process.stdin, *head, *parts)
         stdout = self._process.stdout

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.wire.other_process import OtherProcess
-from webworker_executor.wire import by_value, codec, definition
+from webworker_executor.wire import codec, definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,14 +303,6 @@ else:
     raise AssertionError
 """,
     )
-
-
-def test_a_reference_to_nothing_says_so() -> None:
-    """
-    A reference that this process never gave out is a LookupError that names the object.
-    """
-    with pytest.raises(LookupError, match="'Point' came back by reference"):
-        by_value.original("no such ident", "Point")
 
 
 def test_a_changed_class_is_packed_again() -> None:

@@ -13,7 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from webworker_executor.wire import frame
-from webworker_executor.wire.decoder import GROWTH_NBYTES, PREFIXES, FrameDecoder, MalformedFrame
+from webworker_executor.wire.decoder import (
+    GROWTH_NBYTES,
+    PREFIXES,
+    FrameDecoder,
+    MalformedFrame,
+    only_frame,
+)
 from webworker_executor.wire.frame import (
     ALIGNMENT,
     ANSWER_PREFIX,
@@ -220,7 +226,7 @@ MALFORMED = {
     "kind of the other direction": header(kind=RESULT),
     "unknown codec": header(codec=1),
     "descriptors that did not come": header(n_fds=1),
-    **{f"unknown flag {1 << bit:#x}": header(flags=1 << bit) for bit in (0, 2, 4, 5, 6, 7)},
+    **{f"unknown flag {1 << bit:#x}": header(flags=1 << bit) for bit in (0, 2, 5, 6, 7)},
     "unknown flag beside a known one": header(flags=MORE | 0x80),
 }
 
@@ -498,3 +504,23 @@ def test_descriptors_of_no_frame_are_refused() -> None:
     decoder.feed(data[1:2], [None] * 253)
     with pytest.raises(MalformedFrame, match="belong to no frame"):
         decoder.feed(data[2:3], [None] * 253)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        encode(MESSAGE, 1, b"")[0][:-1],
+        b"".join(map(bytes, encode(MESSAGE, 1, b"a") * 2)),
+        b"".join(map(bytes, encode(MESSAGE, 1, b"a" * 5000))),
+        b"".join(map(bytes, encode(MESSAGE, 1, b"a", [b"b" * 10]))),
+        encode(MESSAGE, 1, b"a", n_fds=1)[0],
+        bytes(20),
+    ],
+    ids=["nothing", "a part", "two", "large", "buffers", "descriptors", "zeros"],
+)
+def test_only_a_simple_frame_is_taken(data: bytes) -> None:
+    """
+    Whatever needs a decoder is left to the decoder.
+    """
+    assert only_frame(data, ALL) is None

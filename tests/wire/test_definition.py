@@ -162,9 +162,10 @@ def test_large_arguments_go_apart() -> None:
 
 
 def pickle_buffer() -> Any:
+    from array import array
     from pickle import PickleBuffer
 
-    return PickleBuffer(bytearray(codec.OUT_OF_BAND))
+    return PickleBuffer(array("B", bytes(codec.OUT_OF_BAND)))
 
 
 def test_arguments_that_do_not_pickle_raise() -> None:

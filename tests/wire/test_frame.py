@@ -8,14 +8,17 @@ import struct
 
 import pytest
 
+from webworker_executor.wire import frame
 from webworker_executor.wire.frame import (
     CALL,
+    EVENT,
     JOIN_NBYTES,
     MAX_FDS,
     MESSAGE,
     READY,
     Frame,
     encode,
+    readdress,
 )
 
 
@@ -68,3 +71,20 @@ def test_the_kernels_limit_of_descriptors_holds() -> None:
     assert encode(MESSAGE, 0, b"", n_fds=MAX_FDS)
     with pytest.raises(ValueError, match="254 descriptors in one value; at most 253 can go"):
         encode(MESSAGE, 0, b"", n_fds=MAX_FDS + 1)
+
+
+@pytest.mark.parametrize("nbytes", [3, 40_000, 100])
+def test_a_frame_can_be_made_one_of_another_kind(
+    monkeypatch: pytest.MonkeyPatch, nbytes: int
+) -> None:
+    """
+    In one part, in several, and in pieces; what it holds stays as it was.
+    """
+    if nbytes == 100:
+        monkeypatch.setattr(frame, "MAX_PAYLOAD_NBYTES", 30)
+        monkeypatch.setattr(frame, "JOIN_NBYTES", 10)
+    payload = bytes(range(256)) * (nbytes // 256) + bytes(nbytes % 256)
+    parts = encode(MESSAGE, 1, payload, n_fds=2)
+    expected = encode(EVENT, 7 << 8, payload, n_fds=2)
+    assert b"".join(expected) == b"".join(readdress(parts, EVENT, 7 << 8))
+    assert b"".join(parts) == b"".join(encode(MESSAGE, 1, payload, n_fds=2))

@@ -15,7 +15,8 @@ import sys
 from webworker_executor.child import lifeline
 from webworker_executor.child.loop import Loop
 from webworker_executor.child.scope import scope
-from webworker_executor.wire import codec
+from webworker_executor.web import dispatch
+from webworker_executor.wire import codec, transfer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +47,16 @@ def main(
     control = _socket.socket(fileno=control_fd)
     _take_interrupts_only_in_tasks(loop)
     hello = loop.hello()
+    if hello.get("script") is not None:
+        from webworker_executor.child import script
+
+        posix.close(ledger_fd)
+        script.main(loop, control, hello, host)
+        return
     fds = _receive_fds(control, hello["n_fds"])
-    lifeline.start(control, loop.give_back)
+    dispatch.install(loop.call_soon, loop.listen)
+    transfer.learn_later(_learn_to_send_files)
+    lifeline.start(control, loop.give_back, take=loop.desk.take)
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
     _adopt(hello)
     try:
@@ -62,12 +71,18 @@ def main(
     loop.run()
 
 
+def _learn_to_send_files() -> None:
+    from webworker_executor.web.movable import movable
+
+    movable()
+
+
 def _take_interrupts_only_in_tasks(loop: Loop) -> None:
     import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 
     def default_int_handler(number: int, frame: object) -> None:
-        # Between tasks the loop has half a frame in its hands.
-        if loop.is_running_task:
+        # Between tasks the loop has half a frame in its hands. A script is the whole program.
+        if loop.is_running_task or scope._turns is not None:
             raise KeyboardInterrupt
 
     # In a worker it is *the* default handler: asyncio and others look whether it is in place, and

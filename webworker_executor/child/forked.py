@@ -1,22 +1,32 @@
 """
 Become a worker in a process that was forked: shake off what belongs to the process before.
+
+The zygote imports this before it is of any use, so it imports the least. Whatever each worker
+imports sooner or later is imported here, before the fork.
 """
 
 from __future__ import annotations
 
+import _frozen_importlib
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import atexit
-import importlib
 import os
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING, Any
 
 from webworker_executor.child import entry
+from webworker_executor.child import identity as identity
 from webworker_executor.wire import codec
 
+try:
+    import _ctypes as _ctypes
+except ImportError:
+    # An interpreter without: see `lifeline.die_with_parent`.
+    pass
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 def become_worker(
@@ -38,13 +48,16 @@ def become_worker(
     """
     # Handlers that the program registered for its own exit are not the worker's to run.
     atexit._clear()
-    main = threading.main_thread()
-    main.name = "MainThread"
-    # What was the host's I/O thread is a daemon, and every thread that a task starts would be one.
-    main._daemonic = False  # type: ignore[attr-defined]  # `daemon` cannot be set on a running thread
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        main = threading.main_thread()
+        main.name = "MainThread"
+        # What was the host's I/O thread is a daemon, and every thread that a task starts would be
+        # one. `daemon` cannot be set on a running thread.
+        main._daemonic = False
     # A loop of the program (asyncio's, say) must not be woken by this process's signals.
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _signal.set_wakeup_fd(-1)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     _forget_imports_under_way()
@@ -71,7 +84,9 @@ def become_worker(
 
 def _leave() -> None:
     """Do what an interpreter does at its own exit."""
-    threading._shutdown()  # type: ignore[attr-defined]  # it has no public name
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
     atexit._run_exitfuncs()
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -98,8 +113,12 @@ def _forget_imports_under_way() -> None:
     half made. What is ours is made anew. A module of the program stays as it is, for its body may
     be what submits the task.
     """
-    vars(importlib._bootstrap)["_module_locks"].clear()
-    for name, module in list(sys.modules.items()):
+    locks = vars(_frozen_importlib)["_module_locks"]
+    # What is being imported is locked. To look at all modules instead would copy the memory that
+    # this process shares with the other: 1 ms.
+    for name in list(locks):
+        module = sys.modules.get(name)
         is_half_made = getattr(getattr(module, "__spec__", None), "_initializing", False)
         if is_half_made and name.partition(".")[0] in {"webworker_executor", "cloudpickle"}:
             del sys.modules[name]
+    locks.clear()

@@ -1,5 +1,6 @@
 """
-The control thread of a worker: it dies with its host and gives work back.
+The control thread of a worker: it dies with its host, gives work back, and takes what comes for
+the task that runs.
 
 It waits on the control link while the main thread runs tasks. The end of that link is the end of
 the host, and then the worker ends at once; ``PR_SET_PDEATHSIG`` does the same where a task holds
@@ -12,46 +13,65 @@ import _thread
 import posix
 from _struct import Struct
 
+from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import RECALL, TO_WORKER
+from webworker_executor.wire.frame import CLOSE, RECALL, TO_WORKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
+    from webworker_executor.wire.frame import Frame
+
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 COUNT = Struct(">I")
-READ_NBYTES = 4096
 
 
-def start(control: _socket.socket, give_back: Callable[[int], object]) -> None:
+def start(
+    control: _socket.socket,
+    give_back: Callable[[int], object],
+    leave: Callable[[], object] | None = None,
+    take: Callable[[Frame], object] | None = None,
+) -> None:
     """
     Start the thread.
 
     Args:
         control: The control link; the thread owns it.
         give_back: Called with a count, returns that many of the tasks that have not begun.
+        leave: Called when the host wants the process to leave at the next chance, ahead of
+            everything that waits in the data link.
+        take: Called with each frame that is for a task; must neither wait nor raise.
     """
-    _thread.start_new_thread(_watch, (control, give_back))
+    _thread.start_new_thread(_watch, (control, give_back, leave, take))
 
 
-def _watch(control: _socket.socket, give_back: Callable[[int], object]) -> None:
+def _watch(
+    control: _socket.socket,
+    give_back: Callable[[int], object],
+    leave: Callable[[], object] | None,
+    take: Callable[[Frame], object] | None,
+) -> None:
     try:
         decoder = FrameDecoder(TO_WORKER)
         while True:
             try:
-                data = control.recv(READ_NBYTES)
+                data, fds = receive(control)
             except BlockingIOError:
                 # A task made the socket non-blocking.
                 control.setblocking(True)
                 continue
             if not data:
                 break
-            for frame in decoder.feed(data):
+            for frame in decoder.feed(data, fds):
                 if frame.kind == RECALL:
                     give_back(COUNT.unpack(frame.payload)[0])
+                elif frame.kind == CLOSE and leave is not None:
+                    leave()
+                elif take is not None:
+                    take(frame)
     finally:
         # The host is gone, or this link is not to be trusted any more. Either way nobody waits for
         # what the main thread does, and it may never notice.

@@ -13,21 +13,18 @@ the answer of a process that is not sure of itself is its death, which the host 
 from __future__ import annotations
 
 import _socket
-import _thread
 import posix
 import sys
 from _struct import Struct
 from collections import deque
 from time import perf_counter
 
+from webworker_executor.child import desk
+from webworker_executor.child.data_end import DataEnd
 from webworker_executor.child.scope import scope
-from webworker_executor.link.rights import receive, send
-from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
-from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.definition import unpack_call
+from webworker_executor.wire.definition import FULL, unpack_call
 from webworker_executor.wire.frame import (
-    ANSWER_PREFIX,
     CALL,
     CALL_PREFIX,
     CLOSE,
@@ -40,26 +37,29 @@ from webworker_executor.wire.frame import (
     REJECT,
     RESULT,
     RETURNED,
-    TO_WORKER,
     Frame,
     encode,
+    encode_answer,
 )
-from webworker_executor.wire.transfer import Parcel, for_task
+from webworker_executor.wire.transfer import for_task
 from webworker_executor.wire.variable import run_in_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from mmap import mmap
     from typing import Any
+
 
 LEDGER_ENTRY_NBYTES = 64
 LEDGER_IDENT = Struct("=Q")
 IDENT = Struct(">Q")
 MAX_MICROSECONDS = 0xFFFFFFFF
+# In place of a task that was given up before it began: something must be answered in its turn.
+NOTHING = CALL_PREFIX.pack(0, FULL) + codec.pack((bool, (), {}, None)).payload
 
 
-class Loop:
+class Loop(DataEnd):
     """
     A worker's main thread.
 
@@ -68,15 +68,7 @@ class Loop:
     """
 
     def __init__(self, data: _socket.socket) -> None:
-        self._data = data
-        self._decoder = FrameDecoder(TO_WORKER)
-        # What has come and is not begun. The main thread takes from the left, the control thread
-        # gives back from the right; both are single steps of a deque.
-        self._todo: deque[Frame] = deque()
-        # Held by who reads the socket and feeds the decoder, so that frames stay in order.
-        self._reading = _thread.allocate_lock()
-        # Held by who writes a frame: threads that a task started may post messages.
-        self._writing = _thread.allocate_lock()
+        super().__init__(data)
         self._definitions: dict[int, Callable[..., Any]] = {}
         self._ledger: mmap | None = None
         self._ledger_at = 0
@@ -84,18 +76,12 @@ class Loop:
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
         self._wait: Callable[[], object] | None = None
-        self.is_running_task = False
-        self._is_copy = False
-        posix.register_at_fork(after_in_child=self._mark_copy)
+        self.desk = desk.install(self)
 
-    def _mark_copy(self) -> None:
-        # A task forked, and this is the copy: it must never answer for the worker.
-        self._is_copy = True
-
-    def end_copy(self) -> None:
-        """End the process if it is a copy that code of a user has forked and that came back."""
-        if self._is_copy:
-            posix._exit(0)
+    @property
+    def is_running_task(self) -> bool:
+        """Whether the main thread is in code of a user."""
+        return self.running != 0
 
     # -- reading
 
@@ -105,41 +91,25 @@ class Loop:
 
         Ends the process when the host is gone.
         """
+        todo = self._todo
         while True:
-            try:
-                return self._todo.popleft()
-            except IndexError:
-                if self._wait is not None:
-                    self._wait()
-                    if self._calls:
-                        self._make_calls()
-                        continue
-                with self._reading:
-                    # The control thread may have filled it while this one waited for the lock.
-                    if not self._todo:
-                        self._read(0)
-
-    def _read(self, flags: int) -> None:
-        decoder = self._decoder
-        vacancy = decoder.vacancy()
-        try:
-            if vacancy is None:
-                data, fds = receive(self._data, None, flags)
-                frames = decoder.feed(data, fds) if data else None
-            else:
-                with vacancy:
-                    nbytes, fds = receive(self._data, vacancy, flags)
-                frames = decoder.filled(nbytes, fds) if nbytes else None
-        except BlockingIOError:
-            if not flags:
-                # A task made the socket non-blocking.
-                self._data.setblocking(True)
-            return
-        if frames is None:
-            posix._exit(1)
-        self._todo.extend(frames)
-        if decoder.error is not None:
-            raise decoder.error
+            if todo:
+                try:
+                    return todo.popleft()
+                except IndexError:
+                    # The control thread has given the last one back.
+                    continue
+            if self._wait is not None:
+                self._wait()
+                if self._calls:
+                    self._make_calls()
+                    continue
+            with self._reading:
+                # The control thread may have filled it while this one waited for the lock.
+                if not todo:
+                    if self._exchange is not None:
+                        self._note()
+                    self._read(0)
 
     def give_back(self, count: int) -> None:
         """Return up to ``count`` tasks from the end of the queue; on the control thread."""
@@ -206,29 +176,6 @@ class Loop:
                 sys.excepthook(*sys.exc_info())
             self.end_copy()
 
-    # -- writing
-
-    def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                try:
-                    nbytes = send(self._data, view, fds) if fds else self._data.send(view)
-                except BlockingIOError:
-                    # A task made the socket non-blocking.
-                    self._data.setblocking(True)
-                else:
-                    view, fds = view[nbytes:], ()
-
-    def send_message(self, message: object) -> None:
-        """Send a message to the host; in the thread of the caller, between whole frames."""
-        packed = codec.pack(message, to_host=True, parcel=Parcel)
-        parts = encode(MESSAGE, 0, packed.payload, packed.buffers, n_fds=len(packed.fds))
-        if self._is_copy:
-            raise RuntimeError("a process that a task forked has no channel of its own to the host")
-        with self._writing:
-            self._send(parts, packed.fds)
-
     # -- life
 
     def hello(self) -> dict[str, Any]:
@@ -241,7 +188,7 @@ class Loop:
         scope.is_worker = True
         scope.index = hello["index"]
         scope.name = hello["name"]
-        scope._send = self.send_message
+        scope._send = self.post
         return hello
 
     def map_ledger(self, fd: int, entry: int) -> None:
@@ -275,18 +222,24 @@ class Loop:
             elif kind == DEFINE:
                 self._define(frame)
             elif kind == MESSAGE:
-                self._message(frame)
+                scope._arrive(frame)
             elif kind == CLOSE:
                 return
             # A frame must not outlive its turn: what a task was given is released before the wait.
             del frame
-            if scope._waiting:
-                scope._deliver()
+            if scope._inbox:
+                scope._deliver_waiting()
             if self._calls:
                 self._make_calls()
             self.end_copy()
 
     def _define(self, frame: Frame) -> None:
+        if not frame.payload:
+            # One with large buffers, opened anew for each call; or one that is not needed any more.
+            self._definitions.pop(frame.ident, None)
+            for original in frame.buffers:
+                self._definitions[frame.ident] = original
+            return
         try:
             self._definitions[frame.ident] = codec.unpack(frame.payload, frame.buffers)  # type: ignore[assignment]  # a callable
         except BaseException as exc:
@@ -298,12 +251,6 @@ class Loop:
 
             self._definitions[frame.ident] = fail
 
-    def _message(self, frame: Frame) -> None:
-        try:
-            scope._receive(MessageEvent(codec.unpack(frame.payload, frame.buffers, frame.fds)))
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-
     def _run_call(self, frame: Frame) -> None:
         ident = frame.ident
         if self._ledger is not None:
@@ -312,7 +259,9 @@ class Loop:
         # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
         failed = REJECT
         try:
-            self.is_running_task = True
+            self.running = ident
+            if self.desk.unwanted and self.desk.is_given_up(ident):
+                frame.payload, frame.buffers, frame.fds = NOTHING, (), ()
             try:
                 number, shape = CALL_PREFIX.unpack_from(frame.payload)
                 definition = self._definitions[number] if number else None
@@ -327,18 +276,20 @@ class Loop:
                 else:
                     value = run_in_context(context, fn, args, kwargs)
                 del fn, args, kwargs
-                packed = codec.pack(value, to_host=True, parcel=for_task)
+                packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
                 del value
             finally:
-                self.is_running_task = False
+                self.running = 0
+                if self.desk.is_used:
+                    self.desk.put_away()
             kind, payload, buffers, fds = RESULT, packed.payload, packed.buffers, packed.fds
         except BaseException as exc:
             kind, payload, buffers, fds = failed, self._failure(exc), [], ()
         self.end_copy()
-        seconds = perf_counter() - started
-        prefix = ANSWER_PREFIX.pack(min(int(seconds * 1e6), MAX_MICROSECONDS))
+        microseconds = min(int((perf_counter() - started) * 1e6), MAX_MICROSECONDS)
+        parts = encode_answer(kind, ident, microseconds, payload, buffers, len(fds))
         with self._writing:
-            self._send(encode(kind, ident, payload, buffers, prefix, len(fds)), fds)
+            self._send(parts, fds)
 
     def _failure(self, exc: BaseException) -> bytes:
         from webworker_executor.wire.failure import pack_failure

@@ -9,13 +9,9 @@ of a worker that ended. It ends with its host, and its workers with it.
 
 from __future__ import annotations
 
-import array
-import contextlib
-import errno
-import importlib
+import _socket
 import os
 import select
-import socket
 import sys
 from _struct import Struct
 from collections import deque
@@ -35,9 +31,16 @@ from webworker_executor.wire.frame import (
     encode,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NUMBER = Struct(">q")
 FDS_PER_WORKER = 3
 READ_NBYTES = 65536
+EMFILE = 24
+# What a function of `__main__` needs.
+_SOON = ("webworker_executor.wire.arrival",)
 
 
 class Template:
@@ -48,13 +51,14 @@ class Template:
         host_end: The socket to the host; owned by the template.
     """
 
-    def __init__(self, host_end: socket.socket) -> None:
+    def __init__(self, host_end: _socket.socket) -> None:
         self._host = host_end
         self._decoder = FrameDecoder(TO_WORKER)
         self._fds: deque[int] = deque()
         self._children: dict[int, int] = {}  # pidfd → pid
         self._poll = select.poll()
         self._poll.register(host_end.fileno(), select.POLLIN)
+        self._is_warm = False
 
     def serve(self) -> None:
         """Fork on request until the host is gone."""
@@ -64,18 +68,22 @@ class Template:
                     self._reap(fd)
                 elif not self._read():
                     return
+            if self._children and not self._is_warm:
+                # Now that the first worker is under way: it does not wait for this, and the others
+                # find it done.
+                self._is_warm = True
+                _import(_SOON)
 
     def _read(self) -> bool:
-        space = socket.CMSG_SPACE(250 * 4)
+        space = _socket.CMSG_SPACE(250 * 4)
         try:
-            data, ancillary, _, _ = self._host.recvmsg(READ_NBYTES, space, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._host.recvmsg(READ_NBYTES, space, _socket.MSG_CMSG_CLOEXEC)
         except OSError:
             # The host left without reading all that was told to it.
             return False
         for _, _, rights in ancillary:
-            fds = array.array("i")
-            fds.frombytes(rights[: len(rights) - len(rights) % fds.itemsize])
-            self._fds.extend(fds)
+            count = len(rights) // 4
+            self._fds.extend(memoryview(rights)[: count * 4].cast("i"))
         if not data:
             return False
         for frame in self._decoder.feed(data):
@@ -91,7 +99,7 @@ class Template:
         try:
             if len(fds) < FDS_PER_WORKER:
                 # The kernel drops what there is no room for.
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                raise OSError(EMFILE, os.strerror(EMFILE))
             pid = os.fork()
             if pid == 0:
                 self._become(zygote, fds)
@@ -104,7 +112,7 @@ class Template:
                 os.close(fd)
         self._children[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [pidfd]))]
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))]
         self._host.sendmsg([encode(RESULT, ident, bytes(4) + NUMBER.pack(pid))[0]], rights)
 
     def _become(self, zygote: int, fds: list[int]) -> None:
@@ -131,13 +139,16 @@ def _prepare(frame: Frame) -> None:
     sys.path[:] = hello["sys_path"]  # type: ignore[index]  # the host packed a dict
     sys.argv[:] = hello["argv"]  # type: ignore[index]  # as above
     sys.modules["__main__"] = type(sys)("__main__")
-    for name in hello["preload"]:  # type: ignore[index]  # as above
+    _import(hello["preload"])  # type: ignore[index]  # as above
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
         try:
-            importlib.import_module(name)
+            __import__(name)
         except BaseException as error:
             # A worker that needs it will say so where it can be handled.
             sys.stderr.write(f"webworker zygote: preload of {name!r} failed: {error}\n")
-    importlib.import_module("webworker_executor.wire.definition")
 
 
 def main(host: int) -> None:
@@ -149,6 +160,9 @@ def main(host: int) -> None:
     """
     os.closerange(4, 6)
     die_with_parent(host)
-    with contextlib.suppress(ConnectionError):
-        Template(socket.socket(fileno=3)).serve()
+    try:
+        Template(_socket.socket(fileno=3)).serve()
+    except ConnectionError:
+        # The host left while something was being told to it.
+        pass
     os._exit(0)

@@ -13,10 +13,10 @@ import os
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +34,8 @@ class ForkLauncher:
     name = "fork"
     starts_all_at_once = True
     shares_memory = True
-    passes_surroundings = False
+    # It has the program's own, but for what `WorkerSpec.environ` adds, which is done below.
+    passes_surroundings = True
 
     def __init__(
         self,
@@ -74,6 +75,9 @@ class ForkLauncher:
         if pid == 0:
             try:
                 leave_the_terminal()
+                if spec.environ is not None:
+                    os.environ.clear()
+                    os.environ.update(spec.environ)
                 self._entry(host, spec.data, spec.control, spec.ledger, spec.inherited)
             except BaseException:
                 sys.excepthook(*sys.exc_info())

@@ -15,36 +15,65 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from operator import attrgetter
 
 from webworker_executor.link.fds import pidfd_open
 from webworker_executor.link.reactor import READ, Reactor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from webworker_executor.launch.stdio import Streams
+else:
+    # The type checker's alone: to import it takes 3 ms.
+    Protocol = object
+
+# All that `subprocess` makes an option of.
+_FLAGS = attrgetter(
+    *("bytes_warning", "debug", "dev_mode", "dont_write_bytecode", "ignore_environment"),
+    *("isolated", "no_site", "no_user_site", "optimize", "quiet", "safe_path", "verbose"),
+)
 
 DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
 
 
-@dataclass(frozen=True)
 class WorkerSpec:
     """
     What a process is to be born with. The descriptors stay the caller's.
 
-    Attributes:
+    Args:
         data: The child's end of the data link.
         control: The child's end of the control link.
         ledger: The ledger's descriptor, or ``None`` where there is none.
         environ: The whole environment of the process, or ``None`` for the program's own.
         inherited: Any object that a forked process finds in memory; others never see it.
+        executable: The interpreter, or ``None`` for the program's own; of a new interpreter only,
+            like what follows.
+        interpreter_args: Its options, in front of everything.
+        streams: Its standard streams, or ``None`` for nothing to read and the program's output.
     """
 
-    data: int
-    control: int
-    ledger: int | None = None
-    environ: Mapping[str, str] | None = None
-    inherited: object = field(default=None, repr=False)
+    def __init__(
+        self,
+        data: int,
+        control: int,
+        ledger: int | None = None,
+        environ: Mapping[str, str] | None = None,
+        inherited: object = None,
+        executable: str | None = None,
+        interpreter_args: Sequence[str] = (),
+        streams: Streams | None = None,
+    ) -> None:
+        self.data = data
+        self.control = control
+        self.ledger = ledger
+        self.environ = environ
+        self.inherited = inherited
+        self.executable = executable
+        self.interpreter_args = interpreter_args
+        self.streams = streams
 
 
 class Launcher(Protocol):
@@ -200,6 +229,9 @@ class Child:
 
 def interpreter_flags() -> list[str]:
     """Return the command line flags that make another interpreter behave like this one."""
+    if not (any(_FLAGS(sys.flags)) or sys.warnoptions or sys._xoptions):
+        # As in most programs; the module takes 2 ms.
+        return []
     # Private, but what both `subprocess` and `multiprocessing` of the stdlib stand on since 2.7.
     import subprocess
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
 
 from webworker_executor.launch.launcher import (
     CONTROL_FD,
@@ -22,12 +21,13 @@ from webworker_executor.launch.launcher import (
     interpreter_flags,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor.link.reactor import Reactor
 
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # Descriptors that the program made inheritable are not for the worker. The package is found where
 # the host found it; the program's own sys.path follows with the first frame.
@@ -38,7 +38,7 @@ _BOOTSTRAP = (
 )
 
 # A launching program may ignore or block these; a worker must start with what a program expects.
-_RESET = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
+RESET = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
 
 
 class SpawnLauncher:
@@ -86,10 +86,14 @@ def spawn_interpreter(spec: WorkerSpec, module: str, function: str) -> int:
     Raises:
         OSError: The process cannot be created.
     """
-    code = _BOOTSTRAP.format(root=_PACKAGE_ROOT, module=module, function=function, host=os.getpid())
-    executable = interpreter()
+    code = _BOOTSTRAP.format(root=PACKAGE_ROOT, module=module, function=function, host=os.getpid())
+    executable = spec.executable or interpreter()
     actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        *(
+            [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+            if spec.streams is None
+            else spec.streams.actions
+        ),
         (os.POSIX_SPAWN_DUP2, spec.data, DATA_FD),
         (os.POSIX_SPAWN_DUP2, spec.control, CONTROL_FD),
     ]
@@ -102,10 +106,10 @@ def spawn_interpreter(spec: WorkerSpec, module: str, function: str) -> int:
         executable,
         # -P: with a current directory on the path, a file in it would be taken for a module of the
         # standard library, and Python 3.13 stumbles (SystemError) where that directory is deleted.
-        [executable, *interpreter_flags(), "-P", "-c", code],
+        [executable, *interpreter_flags(), *spec.interpreter_args, "-P", "-c", code],
         os.environ if spec.environ is None else spec.environ,
         file_actions=actions,
         setpgroup=0,
         setsigmask=[],
-        setsigdef=_RESET,
+        setsigdef=RESET,
     )

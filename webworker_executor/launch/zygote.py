@@ -3,17 +3,22 @@ Start workers by forking a clean process that was started for it.
 
 The zygote is a fresh interpreter with one thread, so a fork of it has none of the dangers of a fork
 of the program, and costs half a millisecond, with every preloaded module shared.
+
+What a changer must know: the kernel kills the zygote when the *thread* that started it ends. So
+that it can outlive the reactor's, one that is kept is started on a thread that does nothing else.
 """
 
 from __future__ import annotations
 
 import array
-import logging
+import contextlib
 import os
+import queue
+import select
 import socket
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable
 from struct import Struct
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
@@ -32,11 +37,20 @@ from webworker_executor.wire.frame import (
     encode,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    _Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
+
 NUMBER = Struct(">q")
 READ_NBYTES = 65536
 FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 
-_log = logging.getLogger("webworker_executor.launch")
+# A killed process is gone long before, unless the kernel is in trouble.
+_END_SECONDS = 5.0
 
 
 class ZygoteChild(Child):
@@ -62,18 +76,24 @@ class ZygoteChild(Child):
                 self._on_exit()
 
 
-_Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
-
-
 class ZygoteLauncher:
     """
-    Forks of a process that is clean and warm: 12 ms for the first, half a millisecond each after.
+    Forks of a process that is clean and warm: 25 ms for the first, a few milliseconds each after.
 
-    One launcher may serve several executors; its process lives as long as any of them does.
+    One launcher may serve several executors, also at a time. Its process lives as long as any of
+    them does; in a ``with`` statement it lives to the end of that, so that each executor finds it
+    there, or as long as an executor that outlives the statement::
+
+        with ZygoteLauncher(preload=["numpy"]) as zygote:
+            for job in jobs:
+                with WebWorkerExecutor(launcher=zygote) as executor: ...
 
     Args:
         preload: Names of modules that the zygote imports before it forks. One that fails to import
             is reported on standard error and left to the workers.
+
+    Raises:
+        TypeError: ``preload`` is one string.
     """
 
     name = "zygote"
@@ -85,18 +105,52 @@ class ZygoteLauncher:
         if isinstance(preload, str):
             raise TypeError(f"preload must be module names, such as [{preload!r}], not one string")
         self._preload = list(preload)
+        self._forget()
+
+    def _forget(self) -> None:
         self._owner = os.getpid()
+        # Guards the fields below: users come and go on the reactor's thread, a `with` on any.
+        self._lock = threading.RLock()
         self._n_users = 0
+        self._n_keepers = 0
         self._reactor: Reactor | None = None
         self._zygote: _Zygote | None = None
+
+    def __enter__(self) -> Self:
+        """Keep the process, once it is there, to the end of the ``with`` statement."""
+        if self._owner != os.getpid():
+            self._forget()
+        with self._lock:
+            self._n_keepers += 1
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._owner != os.getpid():
+            # A forked copy of the program that leaves the statement, too: the process is not its.
+            return
+        with self._lock:
+            self._n_keepers -= 1
+            zygote = self._zygote
+            if self._n_keepers or self._n_users or zygote is None:
+                return
+            self._zygote = None
+        zygote.end()
 
     def open(self, reactor: Reactor) -> None:
         """Take up a user."""
         if self._owner != os.getpid():
             # A forked copy of the program: the process and the users are the parent's.
-            self._owner, self._n_users, self._zygote = os.getpid(), 0, None
-        self._n_users += 1
-        self._reactor = reactor
+            self._forget()
+        with self._lock:
+            self._n_users += 1
+            self._reactor = reactor
+            if self._zygote is not None:
+                self._zygote.attach(reactor)
 
     def launch(
         self,
@@ -107,48 +161,105 @@ class ZygoteLauncher:
         """Ask the zygote for a worker, and start it first if need be."""
         assert self._reactor is not None
         try:
-            if self._zygote is None or self._zygote.is_gone:
-                self._zygote = _Zygote(self._reactor, self._preload, spec)
-            self._zygote.ask(spec, on_started, on_failed)
+            with self._lock:
+                zygote = self._zygote
+                if zygote is None or zygote.is_gone:
+                    zygote = _Zygote(spec.environ, is_kept=self._n_keepers > 0)
+                    self._zygote = zygote
+                    zygote.attach(self._reactor)
+                    zygote.greet(self._preload)
+            zygote.ask(spec, on_started, on_failed)
         except OSError as error:
             on_failed(error)
 
     def close(self, on_closed: Callable[[], object]) -> None:
-        """Let go of a user; with the last one the zygote ends."""
-        self._n_users -= 1
-        zygote = self._zygote
-        if self._n_users or zygote is None or zygote.is_gone:
+        """Let go of a user; with the last one the zygote ends, unless it is kept."""
+        with self._lock:
+            self._n_users -= 1
+            zygote = self._zygote
+            if self._n_users or zygote is None or zygote.is_gone:
+                zygote = None
+            elif self._n_keepers and zygote.is_kept:
+                zygote.detach()
+                zygote = None
+            else:
+                self._zygote = None
+        if zygote is None:
             on_closed()
-            return
-        self._zygote = None
-        zygote.close(on_closed)
+        else:
+            zygote.close(on_closed)
+
+
+shared = ZygoteLauncher()
+"""What all users who do not ask for more than a zygote have in common."""
 
 
 class _Zygote:
-    """The process and its socket; all on the reactor's thread."""
+    """The process and its socket; on the reactor's thread, but for ``end``."""
 
-    def __init__(self, reactor: Reactor, preload: list[str], spec: WorkerSpec) -> None:
-        self._reactor = reactor
+    def __init__(self, environ: Mapping[str, str] | None, *, is_kept: bool) -> None:
+        self._reactor: Reactor | None = None
         self._decoder = FrameDecoder(FROM_ZYGOTE)
         self._waiting: dict[int, _Waiting] = {}
         self._children: dict[int, ZygoteChild] = {}
         self._pidfds: deque[int] = deque()
         self._n_asked = 0
+        self.is_kept = is_kept
         self.is_gone = False
         self._on_closed: Callable[[], object] = lambda: None
+        self._parent: _ParentThread | None = None
         self._socket, far = socket_pair()
         try:
             with far:
-                own = WorkerSpec(far.fileno(), far.fileno(), environ=spec.environ)
-                self._process = Child(spawn_interpreter(own, "template", "main"))
+                own = WorkerSpec(far.fileno(), far.fileno(), environ=environ)
+                if is_kept:
+                    self._parent = _ParentThread()
+                    pid = self._parent.spawn(own)
+                else:
+                    pid = spawn_interpreter(own, "template", "main")
+                self._process = Child(pid)
         except BaseException:
             self._socket.close()
             raise
-        reactor.register(self._socket.fileno(), READ, self._ready)
-        self._process.watch(reactor, self._end)
+
+    def greet(self, preload: list[str]) -> None:
+        """Send the first frame, which makes it ready to fork."""
         hello = {"sys_path": list(sys.path), "argv": list(sys.argv), "preload": preload}
         for part in encode(HELLO, 0, codec.pack(hello).payload):
             self._socket.sendall(part)
+
+    def attach(self, reactor: Reactor) -> None:
+        """Be read by a reactor, if that is not so."""
+        if self._reactor is None and not self.is_gone:
+            self._reactor = reactor
+            reactor.register(self._socket.fileno(), READ, self._ready)
+            if self._process.reap():
+                # While nobody looked.
+                self._end()
+            else:
+                self._process.watch(reactor, self._end)
+
+    def detach(self) -> None:
+        """Be read by none: no worker is left, and the reactor may end."""
+        reactor, self._reactor = self._reactor, None
+        if reactor is not None:
+            reactor.unregister(self._socket.fileno())
+            if self._process.pidfd is not None:
+                reactor.unregister(self._process.pidfd)
+
+    def end(self) -> None:
+        """End a zygote that no reactor reads, and see it gone; on any thread."""
+        if self.is_gone:
+            return
+        self._process.kill()
+        pidfd = self._process.pidfd
+        if pidfd is not None:
+            select.select([pidfd], [], [], _END_SECONDS)
+        elif not self._process.reap():
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._process.reap()
+        self._end()
 
     def ask(
         self,
@@ -185,7 +296,8 @@ class _Zygote:
             fds.frombytes(rights[: len(rights) - len(rights) % fds.itemsize])
             self._pidfds.extend(fds)
         if not data:
-            self._reactor.unregister(self._socket.fileno())
+            if self._reactor is not None:
+                self._reactor.unregister(self._socket.fileno())
             self._process.kill()
             return
         try:
@@ -209,8 +321,11 @@ class _Zygote:
     def _end(self) -> None:
         """The zygote is dead, and the kernel kills what it forked."""
         self.is_gone = True
-        self._reactor.unregister(self._socket.fileno())
+        if self._reactor is not None:
+            self._reactor.unregister(self._socket.fileno())
         self._socket.close()
+        if self._parent is not None:
+            self._parent.end()
         while self._pidfds:
             os.close(self._pidfds.popleft())
         waiting, self._waiting = self._waiting, {}
@@ -227,3 +342,45 @@ class _Zygote:
         # Its workers have left, and it holds nothing else; it may be in a long import.
         self._on_closed = on_closed
         self._process.kill()
+
+
+class _ParentThread:
+    """A thread that starts a process and lives as long: it is what the kernel calls its parent."""
+
+    def __init__(self) -> None:
+        self._is_over = threading.Event()
+        self._outcome: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
+        self._spec: WorkerSpec | None = None
+        # A daemon: a program that ends without leaving the `with` ends the process by it.
+        self._thread = threading.Thread(target=self._run, name="webworker-zygote", daemon=True)
+
+    def spawn(self, spec: WorkerSpec) -> int:
+        """
+        Start the process and return its id.
+
+        Raises:
+            OSError: It cannot be created.
+        """
+        self._spec = spec
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise OSError(f"no thread can be started for a zygote: {error}") from error
+        outcome = self._outcome.get()
+        if isinstance(outcome, Exception):
+            self.end()
+            raise outcome
+        return outcome
+
+    def _run(self) -> None:
+        assert self._spec is not None
+        try:
+            self._outcome.put(spawn_interpreter(self._spec, "template", "main"))
+        except Exception as error:
+            self._outcome.put(error)
+        self._is_over.wait()
+
+    def end(self) -> None:
+        """Let the thread go, the process being gone."""
+        self._is_over.set()
+        self._thread.join(_END_SECONDS)

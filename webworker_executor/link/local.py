@@ -19,28 +19,31 @@ from __future__ import annotations
 import array
 import errno
 import logging
+import select
 import socket
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
+from webworker_executor.link.lead import Leading
+from webworker_executor.link.lending import Lending
 from webworker_executor.link.reactor import READ, WRITE, Reactor
-from webworker_executor.link.rights import receive
+from webworker_executor.link.rights import receive, unwrapped
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
+from webworker_executor.wire.place import LentParts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from webworker_executor.wire.frame import Frame
 
     # The size of a frame, its parts, and the descriptors that go with it.
     Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
 
-READ_WRITE = READ | WRITE
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
 GATHERED_NBYTES = 1 << 18
-
 _log = logging.getLogger("webworker_executor.link")
 
 
@@ -93,6 +96,10 @@ class Link:
         self._base = 0  # where in the stream the outbox begins
         self._written = 0  # how much of the stream the kernel has taken
         self._counts: deque[int] = deque()  # taken since, not yet added up
+        self.leading = Leading(
+            end, reactor, self._lock, self._decoder, listen=self._listen, read=self.read
+        )
+        self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         reactor.register(self._fd, READ, self._ready)
 
     def __repr__(self) -> str:
@@ -118,6 +125,8 @@ class Link:
 
     def entry(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
         """Return what ``append`` takes for a frame."""
+        if self._lending.is_used or parts.__class__ is LentParts:
+            self._lending.lend(parts)
         return len(parts[0]) if len(parts) == 1 else sum(map(len, parts)), parts, fds
 
     def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
@@ -171,7 +180,7 @@ class Link:
                     return
                 # Once more after this call, in which a signal handler may have posted.
                 self._is_armed = False
-                self._modify(self._fd, READ)
+                self._listen()
                 continue
             skipped = position - self._base
             part = self._gathered(skipped)
@@ -192,8 +201,13 @@ class Link:
                     self._break(error)
                 elif not self._is_armed:
                     self._is_armed = True
-                    self._modify(self._fd, READ_WRITE)
+                    self._listen()
                 return
+
+    def _listen(self) -> None:
+        # Of a leased link only the end is of interest to the reactor, and once.
+        reading = select.EPOLLET if self.leading.is_leased else READ
+        self._modify(self._fd, reading | WRITE if self._is_armed else reading)
 
     def _gathered(self, skipped: int) -> bytes | memoryview:
         """Return what to write next: a large part alone and uncopied, small ones joined."""
@@ -228,6 +242,7 @@ class Link:
         if events & WRITE:
             self.flush()
         if events & ~WRITE:
+            self.leading.end_lease()
             self.read(READS_PER_ROUND)
 
     def read(self, n_reads: int | None = None) -> None:
@@ -242,7 +257,8 @@ class Link:
             if self._is_closed:
                 return
             try:
-                frames = self._receive()
+                with self.leading.reading:
+                    frames = self._receive()
             except (BlockingIOError, InterruptedError):
                 return
             except EOFError:
@@ -271,17 +287,19 @@ class Link:
     def _receive(self) -> list[Frame]:
         """Read once; raises ``EOFError`` at the end of the stream."""
         decoder = self._decoder
-        vacancy = decoder.vacancy()
+        # What a leader has left comes first, whatever is under way.
+        left = self.leading.left
+        vacancy = None if left else decoder.vacancy()
         try:
             if vacancy is None:
-                data, fds = receive(self._socket)
+                data, fds = unwrapped(left.popleft()) if left else receive(self._socket)
                 if data:
-                    return decoder.feed(data, fds)
+                    return self._lending.resolved(decoder.feed(data, fds))
             else:
                 with vacancy:
                     nbytes, fds = receive(self._socket, vacancy)
                 if nbytes:
-                    return decoder.filled(nbytes, fds)
+                    return self._lending.resolved(decoder.filled(nbytes, fds))
         except ConnectionError:
             # The other side left without reading all. What it wrote has been read.
             raise EOFError from None
@@ -303,9 +321,12 @@ class Link:
             self._outbox.clear()
             self._reactor.unregister(self._fd)
             self._socket.close()
+            self._lending.close()
+            self.leading.close()
 
     def disown(self) -> None:
         """In a forked copy of the process: close this copy's descriptor, whatever locks say."""
         self._is_closed = True
         self._outbox.clear()
         self._socket.close()
+        self.leading.close()

@@ -16,14 +16,14 @@ import os
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
 
 from webworker_executor.link.fds import STANDARD_ERROR, lift, lifted
 from webworker_executor.link.thread import ServiceThread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 

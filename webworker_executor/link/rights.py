@@ -106,11 +106,16 @@ def receive(
     Source: recvmsg(2), unix(7), ``SCM_RIGHTS``.
     """
     flags |= _socket.MSG_CMSG_CLOEXEC
-    data: Any
     if vacancy is None:
-        data, rights, flags, _ = end.recvmsg(READ_NBYTES, RIGHTS_NBYTES, flags)
-    else:
-        data, rights, flags, _ = end.recvmsg_into([vacancy], RIGHTS_NBYTES, flags)
+        return unwrapped(end.recvmsg(READ_NBYTES, RIGHTS_NBYTES, flags))
+    return unwrapped(end.recvmsg_into([vacancy], RIGHTS_NBYTES, flags))
+
+
+def unwrapped(
+    received: tuple[Any, list[tuple[int, int, bytes]], int, Any],
+) -> tuple[Any, list[Descriptor]]:
+    """Give what ``recvmsg`` returned owners; returns and raises as ``receive``."""
+    data, rights, flags, _ = received
     if not rights and not flags & _socket.MSG_CTRUNC:
         return data, []
     import array

@@ -5,8 +5,8 @@ Threads of the package: daemons that are started once, whatever signal handlers 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

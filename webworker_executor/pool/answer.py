@@ -5,16 +5,19 @@ Answers of workers, to be unpacked by whoever asks for them.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Protocol
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.wire import codec
-from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import ANSWER_PREFIX, RESULT, Frame
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Protocol
+else:
+    # The type checker's alone: to import it takes 3 ms.
+    Protocol = object
 
 
 class Breakable(Protocol):
@@ -35,7 +38,7 @@ def read_answer(frame: Frame, breakable: Breakable | None) -> object:
     # Copied out, so that an answer does not keep alive all that came in the same read.
     payload = bytes(frame.payload[ANSWER_PREFIX.size :])
     if frame.kind != RESULT:
-        return FailureAnswer(functools.partial(unpack_failure, payload))
+        return FailureAnswer(functools.partial(_unpack_failure, payload))
     if payload == _NONE:
         return None
     if breakable is not None:
@@ -57,6 +60,13 @@ def _open_or_break(
         raise broken.broken(broken.PENDING_IN_BROKEN, error) from error
 
 
+def _unpack_failure(payload: bytes) -> BaseException:
+    # Here, because most programs never meet one.
+    from webworker_executor.wire.failure import unpack_failure
+
+    return unpack_failure(payload)
+
+
 def failure_opener(payload: bytes) -> Callable[[], BaseException]:
     """Return a function that unpacks an exception once and gives the same one ever after."""
-    return functools.cache(functools.partial(unpack_failure, payload))
+    return functools.cache(functools.partial(_unpack_failure, payload))

@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.process import Birth, News, WorkerProcess
+from webworker_executor.pool.talk import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor
@@ -42,6 +44,7 @@ class Crew:
         self.birth = birth
         self._max_workers = max_workers
         self.processes: dict[Worker, WorkerProcess] = {}
+        self.talks = Talks()
         # Messages to a place whose process is not there yet.
         self._messages: dict[int, list[tuple[Parts, Sequence[Any]]]] = {}
         self._reactor: Reactor | None = None
@@ -184,6 +187,10 @@ class Crew:
             if process.child is not None:
                 found[process.child.pid] = process.child
         return found
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Make a call on the reactor's thread; any thread, finalizers and signal handlers, too."""
+        self._on_reactor().call_soon(call)
 
     def call_at(self, when: float, call: Callable[[], object]) -> None:
         """Make a call at a time of ``time.monotonic()``, on the reactor's thread."""

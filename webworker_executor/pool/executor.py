@@ -7,20 +7,24 @@ It checks, packs and waits; the pool does. Its private attributes are those of
 
 from __future__ import annotations
 
+import functools
 import logging
 import weakref
-from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any
 
+from webworker_executor.link.memory import store
 from webworker_executor.pool import mapping, starting
+from webworker_executor.pool.beyond import BeyondExecutor
 from webworker_executor.pool.call import Call
-from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.pool import Pool
+from webworker_executor.wire.definition import fix
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import multiprocessing.context
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from types import TracebackType
+    from typing import Any
 
     from webworker_executor.launch.launcher import Child, Launcher
     from webworker_executor.pool.future import WorkerFuture
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("webworker_executor.pool")
 
 
-class WebWorkerExecutor(Executor):
+class WebWorkerExecutor(BeyondExecutor):
     """
     Run calls in long-lived worker processes; a drop-in for ``ProcessPoolExecutor``.
 
@@ -76,13 +80,16 @@ class WebWorkerExecutor(Executor):
     ) -> None:
         self._max_workers = starting.count_workers(max_workers)
         starting.check_options(initializer, max_tasks_per_child, on_crash, env)
-        self._mp_context = starting.find_context(mp_context, max_tasks_per_child)
+        self._asked_context = mp_context
         self._initializer = initializer
         self._initargs = initargs
         self._max_tasks_per_child = max_tasks_per_child
         self._name = name
+        self._n_actors = [0] * self._max_workers
         birth = starting.Birth(
-            starting.find_launcher(mp_context, launcher, max_tasks_per_child), name=name, env=env
+            starting.find_launcher(mp_context, launcher, max_tasks_per_child, env),
+            name=name,
+            env=env,
         )
         self._preparation = starting.Preparation(birth, initializer, initargs, worker_data)
         self._pool = Pool(
@@ -145,6 +152,8 @@ class WebWorkerExecutor(Executor):
             # Ctrl-C while the arguments are packed is meant for the program.
             raise
         except BaseException as error:
+            from webworker_executor.pool.failing import fail_packing
+
             pool.want_worker()
             return fail_packing(error)
         future = call.future
@@ -172,7 +181,9 @@ class WebWorkerExecutor(Executor):
             fn: Called with one element of each iterable.
             *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
             timeout: Seconds from now within which a result must come when it is asked for.
-            chunksize: How many calls make a task; by default one.
+            chunksize: How many calls make a task. By default as many as take about 2 ms, measured
+                on the first ones; each call still has its own result or exception, but the death of
+                a worker fails the whole task.
             buffersize: How many tasks may be under way and not yielded; by default all.
 
         Returns:
@@ -214,12 +225,24 @@ class WebWorkerExecutor(Executor):
         buffersize: int | None,
     ) -> Iterator[Any]:
         self._open()
+        # A program that has put its own `submit` in the place of ours wants to see every call, and
+        # one that limits the tasks of a worker counts calls.
+        is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
+        if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
+            return mapping.adaptive(self, fn, argument_tuples, timeout, self._max_workers)
         if chunksize is None or chunksize == 1:
-            return mapping.ordered(self, fn, argument_tuples, timeout, buffersize)
-        parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
-        return mapping.flattened(
-            mapping.ordered(self, mapping.run_chunk, parts, timeout, buffersize)
-        )
+            # Packed once for all calls, if it has large buffers.
+            fixed = fix(fn, fn, store.shelve) if is_ours else None
+            return mapping.ordered(self, fixed or fn, argument_tuples, timeout, buffersize)
+        parts = mapping.chunks(argument_tuples, chunksize)
+        whole = functools.partial(mapping.run_chunk, fn)
+        fixed = fix(fn, whole, store.shelve) if is_ours else None
+        if fixed is not None:
+            lists = mapping.ordered(self, fixed, zip(parts), timeout, buffersize)
+        else:
+            pairs = ((fn, part) for part in parts)
+            lists = mapping.ordered(self, mapping.run_chunk, pairs, timeout, buffersize)
+        return mapping.flattened(lists)
 
     # -- workers
 
@@ -304,6 +327,10 @@ class WebWorkerExecutor(Executor):
     @property
     def _processes(self) -> dict[int, Child] | None:
         return None if self._pool.is_shut else self._pool.crew.children()
+
+    @property
+    def _mp_context(self) -> multiprocessing.context.BaseContext:
+        return starting.find_context(self._asked_context, self._max_tasks_per_child)
 
     @property
     def _broken(self) -> str | bool:

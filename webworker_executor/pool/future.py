@@ -7,26 +7,44 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
+import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from webworker_executor.errors import TaskAborted
-from webworker_executor.pool.lazy import LazyFuture
+from webworker_executor.pool.lazy import ENDED, LazyFuture
+from webworker_executor.pool.talk import conversation_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
+    from typing import Any, Protocol
 
+    from webworker_executor.pool.talk import Conversation
     from webworker_executor.rules.task import Task
+    from webworker_executor.web.event import MessageEvent
+    from webworker_executor.web.pool_worker import PoolWorker
+else:
+    # The type checker's alone: to import it takes 3 ms.
+    Protocol = object
 
 
 class Owner(Protocol):
     """Whoever runs the task of a future."""
 
     @property
+    def workers(self) -> Sequence[PoolWorker]:
+        """The raw channels, by place."""
+
+    @property
     def lock(self) -> AbstractContextManager[object]:
         """Held while a task is handed out, settled or cancelled."""
+
+    def lead(self, task: Task, timeout: float | None) -> None:
+        """Wait for a task by reading for it, if that can be done; returns early if it cannot."""
+
+    def attend(self, task: Task) -> None:
+        """Hear that somebody wants to be told of a task's end at once."""
 
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is."""
@@ -87,14 +105,14 @@ class WorkerFuture(LazyFuture):
         """
         Stop the task, also when it runs; the future fails at once with ``TaskAborted``.
 
-        A task that has not begun never does. One that runs is ended with its worker, by SIGTERM
-        and, after ``grace`` seconds, SIGKILL; a new worker takes the place, and no other task is
-        touched. A task that has been handed to a worker behind another, which is done with short
-        tasks only, may run to its end unseen.
+        A task that has not begun never does. One that has looked at ``current_task().signal``, or
+        waits for a message, is asked: it has ``grace`` seconds to end by itself, and its worker
+        goes on. Any other is ended with its worker, by SIGTERM and, after ``grace`` seconds,
+        SIGKILL; a new worker takes the place, and no other task is touched.
 
         Args:
-            reason: Told by the error, as its ``reason``.
-            grace: Seconds between SIGTERM and SIGKILL.
+            reason: Told by the error, as its ``reason``, and by the task's own signal.
+            grace: Seconds for a task that listens, and seconds between SIGTERM and SIGKILL.
 
         Returns:
             True if the task was stopped, False if it was done or cancelled already.
@@ -105,7 +123,86 @@ class WorkerFuture(LazyFuture):
         if owner is None or task is None or self.done():
             return False
         owner.abort(task, reason, grace)
+        if self._exception is None:
+            return False
+        from webworker_executor.errors import TaskAborted
+
         return isinstance(self._exception, TaskAborted)
+
+    # -- the conversation with the running task
+
+    def post_message(self, message: Any, transfer: Iterable[Any] | None = ()) -> None:
+        """
+        Send a copy of a value to the task, which has it by ``current_task().receive()``.
+
+        Never blocks. What is posted before the task runs waits for it; to a task that is done
+        nothing is sent.
+
+        Args:
+            message: Anything that pickles, or that ``cloudpickle`` can pack.
+            transfer: What is given up here and moves there, as for ``MessagePort.post_message``.
+
+        Raises:
+            Exception: What packing the value raises; nothing was sent then.
+
+        Source: HTML, ``MessagePort.postMessage``.
+        """
+        conversation_of(self).post_message(message, transfer)
+
+    def messages(self) -> Conversation:
+        """
+        Return what the task posts, to be iterated over with ``for`` or ``async for``.
+
+        It gives a ``MessageEvent`` for each message as it comes and ends when the task is done. All
+        messages come before the result. What the task raises is for ``result()`` to tell.
+        """
+        return conversation_of(self)
+
+    @property
+    def onmessage(self) -> Callable[[MessageEvent], object] | None:
+        """
+        Called with a ``MessageEvent`` for each message of the task, one at a time.
+
+        On the asyncio loop it was set on, else on the events thread; what came earlier is delivered
+        first. The end of the executor waits for it, ``result()`` does not.
+
+        Source: HTML, ``MessagePort.onmessage``.
+        """
+        conversation = self.__dict__.get("_conversation")
+        return None if conversation is None else conversation.onmessage
+
+    @onmessage.setter
+    def onmessage(self, handler: Callable[[MessageEvent], object] | None) -> None:
+        conversation_of(self).onmessage = handler
+
+    @property
+    def onprogress(self) -> Callable[[Any], object] | None:
+        """
+        Called with a ``ProgressEvent`` for what the task reports, where ``onmessage`` would be.
+
+        Source: XHR, ``XMLHttpRequestUpload.onprogress``; the task's ``report()`` throttles it.
+        """
+        conversation = self.__dict__.get("_conversation")
+        return None if conversation is None else conversation.onprogress
+
+    @onprogress.setter
+    def onprogress(self, handler: Callable[[Any], object] | None) -> None:
+        conversation_of(self).onprogress = handler
+
+    @property
+    def worker(self) -> PoolWorker | None:
+        """The worker that has the task, ``None`` before it is handed over and when it is done."""
+        owner, task = self._owner, self._task
+        worker = None if task is None else task.worker
+        return None if owner is None or worker is None else owner.workers[worker.slot]
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait for the task's value on the running asyncio loop, as ``asyncio.wrap_future``."""
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
+
+    # -- the outcome
 
     def result(self, timeout: float | None = None) -> Any:
         """
@@ -129,6 +226,17 @@ class WorkerFuture(LazyFuture):
         finally:
             # The exception refers to this frame, which must not refer to it.
             del exc, self
+
+    def _sleep(self, timeout: float | None) -> None:
+        owner, task = self._owner, self._task
+        if owner is not None and task is not None:
+            started = time.monotonic()
+            owner.lead(task, timeout)
+            if self._state in ENDED:
+                return
+            if timeout is not None:
+                timeout -= time.monotonic() - started
+        super()._sleep(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for what the task raised, or ``None``; raises as ``result`` does otherwise."""
@@ -156,7 +264,7 @@ class WorkerFuture(LazyFuture):
             error = exc
         if isinstance(answer, FailureAnswer):
             # Opened, it is the exception itself: raised here, it would show this frame to users.
-            value, error = None, error or cast("BaseException", value)
+            value, error = None, error or value
         # Two threads may have opened it at once. The first one's outcome is the future's: no call,
         # and so no other thread, comes between the look and the stores.
         if self._result is answer:
@@ -181,7 +289,7 @@ class WorkerFuture(LazyFuture):
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve, unless it is resolved or cancelled already."""
-        if self._state == RUNNING and not self._is_watched:
+        if self._state == RUNNING and not self._is_watched and self._leader is None:
             # Nobody waits, and nobody can begin to: no call stands between the look and the store.
             self._result, self._exception, self._state = result, exception, FINISHED
             self._owner = self._task = None
@@ -200,6 +308,11 @@ class WorkerFuture(LazyFuture):
             self._invoke_callbacks()
         else:
             owner.call_back(self._invoke_callbacks)
+
+    def _attended(self) -> None:
+        owner, task = self._owner, self._task
+        if owner is not None and task is not None:
+            owner.attend(task)
 
     def _is_failure(self) -> bool:
         return self._exception is not None or self._result.__class__ is FailureAnswer

@@ -27,10 +27,13 @@ from concurrent.futures._base import (
     PENDING,
     RUNNING,
 )
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.link.lead import Lead
 
 ENDED = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
 _TOLD = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
@@ -48,7 +51,7 @@ _ON_DEMAND: dict[str, Callable[[], object]] = {
 }
 
 
-class LazyFuture(Future[Any]):
+class LazyFuture(Future["Any"]):
     """
     A future without an owner: what can be asked of it, and how it is settled.
 
@@ -68,6 +71,8 @@ class LazyFuture(Future[Any]):
     _state: str = PENDING
     _result: Any = None
     _exception: BaseException | None = None
+    # Rung when it is settled otherwise than by whoever reads for it: see `pool.leading`.
+    _leader: Lead | None = None
     # Whether anybody has ever waited, watched or asked to be called: then it has more than a state.
     _is_watched = False
 
@@ -77,6 +82,7 @@ class LazyFuture(Future[Any]):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         # Before anything else: who settles looks at this, and stores the state in the same breath.
         self._is_watched = True
+        self._attended()
         # Two threads may come here at once; the first one's is everybody's.
         return self.__dict__.setdefault(name, make())
 
@@ -126,13 +132,19 @@ class LazyFuture(Future[Any]):
         sleepers.append(sleeper)
         if self._state in ENDED:
             return
-        if timeout is None:
-            sleeper.acquire()
-        elif not (sleeper.acquire(timeout=timeout) if timeout > 0 else sleeper.acquire(False)):
-            with contextlib.suppress(ValueError):
-                sleepers.remove(sleeper)
-            if self._state not in ENDED:
-                raise TimeoutError
+        is_woken = False
+        try:
+            if timeout is None:
+                is_woken = sleeper.acquire()
+            else:
+                is_woken = sleeper.acquire(timeout > 0, timeout if timeout > 0 else -1)
+        finally:
+            if not is_woken:
+                # In vain, or a signal handler has raised: polling does not make the list grow.
+                with contextlib.suppress(ValueError):
+                    sleepers.remove(sleeper)
+        if self._state not in ENDED:
+            raise TimeoutError
 
     # -- settling
 
@@ -189,6 +201,9 @@ class LazyFuture(Future[Any]):
             self._invoke_callbacks()
 
     def _wake(self) -> None:
+        leader = self._leader
+        if leader is not None:
+            leader.release()
         sleepers = self.__dict__.get("_sleepers")
         while sleepers:
             sleepers.popleft().release()
@@ -210,6 +225,9 @@ class LazyFuture(Future[Any]):
 
     def _is_failure(self) -> bool:
         return self._exception is not None
+
+    def _attended(self) -> None:
+        """Hear that somebody will want to be told at once."""
 
     def _defer(self, call: Callable[[], object]) -> None:
         """Make a call in another thread, where it may wait."""

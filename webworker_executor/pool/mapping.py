@@ -6,18 +6,25 @@ How large chunks are where nobody has said is decided in ``rules.chunks``.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
 
+from webworker_executor.link.memory import store
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.wire import codec
+from webworker_executor.wire.definition import fix
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
+    from typing import Any, Protocol
+else:
+    # The type checker's alone: to import it takes 3 ms.
+    Protocol = object
 
 
 # A map of fewer items is not worth to be measured.
@@ -235,6 +242,8 @@ def _submit_chunks(
     n_workers: int,
     futures: deque[Future[Any]],
 ) -> None:
+    # Packed once, if it has large buffers: a chunk is a call of it.
+    fixed = fix(fn, functools.partial(run_all, fn), store.shelve)
     sizes = Chunks(n_workers)
     patience = time.monotonic() + PATIENCE
     start, n_items = 0, len(items)
@@ -246,7 +255,12 @@ def _submit_chunks(
         first = len(futures)
         for _ in range(n_chunks):
             if start < n_items:
-                futures.append(executor.submit(run_all, fn, items[start : start + size]))
+                chunk = items[start : start + size]
+                futures.append(
+                    executor.submit(run_all, fn, chunk)
+                    if fixed is None
+                    else executor.submit(fixed, chunk)
+                )
                 start += size
         if sizes.is_settled:
             continue

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.call import Call
@@ -18,8 +17,10 @@ from webworker_executor.pool.future import FailureAnswer
 from webworker_executor.rules import action as do
 from webworker_executor.rules.task import CANCELLED, DONE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from webworker_executor.pool.broken import Breakage
     from webworker_executor.pool.crew import Crew
@@ -116,6 +117,7 @@ class Performer:
         Two things are exact at every instant: the table of calls, and what was given to a link.
         """
         self._agenda.clear()
+        self._held = None
         for worker, process in self._crew.processes.items():
             if process.is_open:
                 worker.inflight = deque(
@@ -144,6 +146,8 @@ class Performer:
                 process.flush()
             else:
                 self._held[process] = True
+            if self._crew.talks.waiting:
+                self._crew.talks.attend(process, self._crew)
         for task in dropped:
             self._promises.calls.pop(task.ident, None)
             self.perform(self._scheduler.task_dropped(action.worker, task))

@@ -10,24 +10,27 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.crew import Crew
+from webworker_executor.pool.leading import lead
 from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
 from webworker_executor.pool.steps import Steps
+from webworker_executor.pool.stopping import Stopper
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.task import QUEUED, SENT, Task
+from webworker_executor.rules.task import QUEUED, Task
 from webworker_executor.web.host import host
 from webworker_executor.web.pool_worker import PoolWorker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.process import Birth
@@ -78,6 +81,7 @@ class Pool:
         self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
         parts = (self._scheduler, self.promises, self.crew, self.breakage, self._steps)
         self._performer = Performer(*parts, self._broken, self._stopped)
+        self.stop = Stopper(self._scheduler, self.promises, self.crew, self._steps).stop
         self._reports = Reports(*parts, self._performer, self.workers)
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
@@ -142,12 +146,28 @@ class Pool:
 
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is, and no other."""
-        self._steps.bring(self._abort, task, reason, grace)
+        assert isinstance(task, Call)
+        self.stop(task, broken.aborted(task.fn_name, reason), reason, grace)
 
     @property
     def lock(self) -> AbstractContextManager[object]:
         """Held during each step."""
         return self._steps.lock
+
+    def lead(self, task: Task, timeout: float | None) -> None:
+        """Wait for a task by reading for it: see `pool.leading`."""
+        worker = task.worker
+        process = None if worker is None else self.crew.processes.get(worker)
+        if process is not None:
+            assert isinstance(task, Call)
+            lead(task, process, self._reports, timeout)
+
+    def attend(self, task: Task) -> None:
+        """Let the reactor read of the worker that has the task, if it left that to others."""
+        worker = task.worker
+        process = None if worker is None else self.crew.processes.get(worker)
+        if process is not None and process.data is not None:
+            process.data.leading.end_lease()
 
     def cancelled(self, task: Task) -> None:
         """Forget a call whose future was cancelled."""
@@ -192,6 +212,7 @@ class Pool:
     def wait(self) -> None:
         """Wait until every worker has left, every callback has run, and unused threads are gone."""
         events, reactor = self._events, self._reactor
+        self.crew.talks.end()
         self.stopped.wait()
         self.promises.wait_for_callbacks()
         if events is None or reactor is None or events.is_current_thread:
@@ -237,6 +258,7 @@ class Pool:
         others = [item for item in inbox if item[0] != self._take]
         inbox.clear()
         inbox.extend(others)
+        self._reports.recover()
         self._performer.recover()
 
     def _take(self, call: Call) -> do.Actions:
@@ -244,6 +266,8 @@ class Pool:
             # A signal handler shut the pool down in the middle of this very submit.
             self.promises.fail(call, RuntimeError(broken.AFTER_SHUTDOWN))
             return ()
+        if call.pin is not None:
+            return self._scheduler.submitted_to(call, call.pin)
         return self._scheduler.submitted(call)
 
     def _shut(self, cancel: bool) -> do.Actions:
@@ -257,20 +281,6 @@ class Pool:
             worker._close()
         host.release(self)
         self.stopped.set()
-
-    def _abort(self, task: Task, reason: object, grace: float) -> do.Actions:
-        assert isinstance(task, Call)
-        if task.state is not SENT and task.state is not QUEUED:
-            return ()
-        task.future._finish(None, broken.aborted(task.fn_name, reason))
-        if task.state is QUEUED:
-            self.promises.calls.pop(task.ident, None)
-            return self._scheduler.task_cancelled(task)
-        process = None if task.worker is None else self.crew.processes.get(task.worker)
-        if process is not None and task.worker is not None and task.worker.inflight[0] is task:
-            # The process is the task. What else it holds goes back to the queue when it ends.
-            self.crew.stop_task(process, grace)
-        return ()
 
     def _drop(self, task: Task) -> do.Actions:
         assert isinstance(task, Call)

@@ -8,8 +8,8 @@ anything else is done with it, and leaves it when its future is resolved.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

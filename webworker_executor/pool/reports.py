@@ -8,12 +8,11 @@ import errno
 import logging
 import struct
 import time
-from typing import TYPE_CHECKING
 
-from webworker_executor.errors import WorkerStartError
 from webworker_executor.pool import broken
 from webworker_executor.pool.answer import failure_opener, read_answer
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.talk import heard, taken_back
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Unknown
 from webworker_executor.rules.worker import STARTING
@@ -21,9 +20,11 @@ from webworker_executor.web.host import host
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from webworker_executor.link.local import Link
     from webworker_executor.pool.broken import Breakage
     from webworker_executor.pool.crew import Crew
     from webworker_executor.pool.performer import Performer
@@ -115,6 +116,8 @@ class Reports:
         kind = frame.kind
         if kind == wire.MESSAGE:
             self._workers[process.worker.slot]._arrive(frame)
+        elif kind == wire.EVENT:
+            heard(frame, self._promises.calls)
         elif kind == wire.READY:
             self._steps.apply(self._readied, process)
         elif kind == wire.RETURNED:
@@ -139,12 +142,60 @@ class Reports:
 
     def _readied(self, process: WorkerProcess) -> do.Actions:
         try:
-            return self._scheduler.worker_ready(process.worker)
+            actions = self._scheduler.worker_ready(process.worker)
         except InvalidTransition:
             process.kill("it said twice that it was ready")
             return ()
+        if self._crew.talks.waiting:
+            self._crew.talks.attend(process, self._crew)
+        return actions
+
+    def take_led(self, process: WorkerProcess, link: Link, call: Call, frame: Frame) -> bool:
+        """
+        Take the answer that a leader has read for its own call.
+
+        Returns:
+            False if it is no such answer; then it is still in the link.
+        """
+        is_answer = frame.kind == wire.RESULT or frame.kind == wire.RAISE
+        if not is_answer or frame.ident != call.ident or len(frame.payload) < ANSWER_PREFIX.size:
+            return False
+        with self._steps.lock:
+            if self._promises.calls.get(call.ident) is not call:
+                return False
+            try:
+                # From this breath on the call has it, and `recover` finds it there.
+                call.answer = frame
+                link.leading.forget()
+                # Whoever reads for it need not be called away.
+                call.future._leader = None
+                self._steps.do(self._led, process, call)
+            except BaseException:
+                self._steps.tear()
+                raise
+        return True
+
+    def _led(self, process: WorkerProcess, call: Call) -> do.Actions:
+        if call.answer is not None and self._promises.calls.get(call.ident) is call:
+            self._answer(process, call.answer)
+        return ()
+
+    def recover(self) -> None:
+        """Resolve calls whose reader was thrown out of the step that takes the answer."""
+        for call in self._promises.in_order():
+            if call.answer is not None:
+                call.is_posted = False
+                self._resolve(call, call.answer)
+
+    def _resolve(self, call: Call, frame: Frame) -> None:
+        call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
+        # Out of the table only afterwards: after a tear it is found there.
+        self._promises.calls.pop(call.ident, None)
 
     def _answered(self, process: WorkerProcess, frames: list[Frame]) -> do.Actions:
+        if len(frames) == 1:
+            self._answer(process, frames[0])
+            return ()
         with self._performer.sending_together():
             for frame in frames:
                 self._answer(process, frame)
@@ -166,11 +217,12 @@ class Reports:
         # The next task is on its way before anybody is told of this one.
         if actions:
             self._performer.perform(actions)
+        if self._crew.talks.waiting:
+            self._crew.talks.attend(process, self._crew)
         if breakage.on_crash and frame.kind == wire.REJECT:
             self.break_(broken.SUBMIT_TO_BROKEN)
             return
-        del calls[frame.ident]
-        call.future._finish(read_answer(frame, self if breakage.on_crash else None))
+        self._resolve(call, frame)
 
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]
@@ -178,6 +230,7 @@ class Reports:
             call = self._promises.calls.get(ident)
             if call is not None:
                 call.is_posted = False
+                taken_back(call, self._crew.talks)
         try:
             return self._scheduler.tasks_returned(process.worker, idents)
         except ProtocolViolation as error:
@@ -188,6 +241,8 @@ class Reports:
         worker = process.worker
         if worker.state is STARTING and process.load_error is None:
             code = None if process.child is None else process.child.exitcode
+            from webworker_executor.errors import WorkerStartError
+
             self._breakage.last_error = WorkerStartError(
                 f"worker {worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before it "
                 "was ready"
@@ -200,6 +255,7 @@ class Reports:
         for task in worker.inflight:
             assert isinstance(task, Call)
             task.is_posted = False
+            taken_back(task, self._crew.talks)
         self._performer.perform(
             self._scheduler.worker_exited(
                 worker,

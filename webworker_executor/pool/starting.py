@@ -5,24 +5,22 @@ What is settled before the first worker starts: counts, contexts, launchers, and
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import multiprocessing.context
 import operator
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
-from webworker_executor.launch.fork import ForkLauncher
-from webworker_executor.launch.spawn import SpawnLauncher
-from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.link.fds import lift
 from webworker_executor.pool.process import Birth
 from webworker_executor.web.host import host
 from webworker_executor.wire import codec
-from webworker_executor.wire.inherit import ForkInheritanceOnly, pack_inheritable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+    from typing import Any
+
+    from webworker_executor.launch.fork import ForkLauncher
     from webworker_executor.launch.launcher import Launcher
 
 __all__ = ["Birth", "ManagerView", "Preparation"]
@@ -77,8 +75,8 @@ def check_options(
 
 
 def find_context(
-    mp_context: multiprocessing.context.BaseContext | str | None, max_tasks_per_child: int | None
-) -> multiprocessing.context.BaseContext:
+    mp_context: BaseContext | str | None, max_tasks_per_child: int | None
+) -> BaseContext:
     """
     Return the context that programs may look for, as the stdlib picks it.
 
@@ -86,6 +84,9 @@ def find_context(
         ValueError: There is no such start method.
         TypeError: This is no context.
     """
+    # Here, because few ask for a context, and it takes 5 ms.
+    import multiprocessing
+
     if isinstance(mp_context, str):
         return multiprocessing.get_context(mp_context)
     if mp_context is not None:
@@ -101,9 +102,10 @@ def find_context(
 
 
 def find_launcher(
-    mp_context: multiprocessing.context.BaseContext | str | None,
+    mp_context: BaseContext | str | None,
     launcher: str | Launcher | None,
     max_tasks_per_child: int | None,
+    env: Mapping[str, str] | None = None,
 ) -> Launcher:
     """
     Return the launcher that was asked for.
@@ -119,10 +121,16 @@ def find_launcher(
         launcher = _LAUNCHER_OF_METHOD[method]
         if launcher == "fork" and max_tasks_per_child is not None:
             raise ValueError(_FORK_AND_MAX_TASKS)
+    # Each is imported by those who want it.
     if launcher is None or launcher == "spawn":
+        from webworker_executor.launch.spawn import SpawnLauncher
+
         return SpawnLauncher()
     if launcher == "zygote":
-        return ZygoteLauncher()
+        from webworker_executor.launch import zygote
+
+        # One with an environment of its own is started in that.
+        return zygote.shared if env is None else zygote.ZygoteLauncher()
     if launcher == "fork":
         return make_fork_launcher()
     if isinstance(launcher, str):
@@ -134,6 +142,8 @@ def find_launcher(
 
 def make_fork_launcher() -> ForkLauncher:
     """Return a launcher that forks the program."""
+    from webworker_executor.launch.fork import ForkLauncher
+
     return ForkLauncher(host.is_own_thread)
 
 
@@ -181,6 +191,8 @@ class Preparation:
             self.is_done = True
 
     def _pack_initializer(self, birth: Birth) -> None:
+        from webworker_executor.wire.inherit import ForkInheritanceOnly, pack_inheritable
+
         call = (self._initializer, tuple(self._initargs))
         if not birth.launcher.shares_memory:
             try:

@@ -9,10 +9,11 @@ about every task, and a class with slots is made in 0.17 us where a NamedTuple t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from webworker_executor.rules.task import Task
     from webworker_executor.rules.worker import Worker
 
@@ -30,78 +31,111 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True)
-class Start:
+class _Record:
+    # What a dataclass does, without the module of that name, which imports inspect: 7 ms.
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # what can change has none
+
+    def __repr__(self) -> str:
+        fields = (f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
+class Start(_Record):
     """
     Start a process for this worker.
 
     `worker_ready`, `worker_exited` or `start_failed` tells how that went.
     """
 
-    worker: Worker
+    __slots__ = __match_args__ = ("worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
 
 
-@dataclass(slots=True)
-class Send:
+class Send(_Record):
     """Send these tasks to the worker, in order."""
 
-    worker: Worker
-    tasks: list[Task]
+    __slots__ = __match_args__ = ("worker", "tasks")  # in the order of the arguments
+
+    def __init__(self, worker: Worker, tasks: list[Task]) -> None:
+        self.worker = worker
+        self.tasks = tasks
 
 
-@dataclass(slots=True)
-class Recall:
+class Recall(_Record):
     """
     Ask the worker for up to `count` tasks that it has not begun, the last ones first.
 
     `tasks_returned` tells which came back, also if none did.
     """
 
-    worker: Worker
-    count: int
+    __slots__ = __match_args__ = ("worker", "count")  # in the order of the arguments
+
+    def __init__(self, worker: Worker, count: int) -> None:
+        self.worker = worker
+        self.count = count
 
 
-@dataclass(slots=True)
-class Retire:
+class Retire(_Record):
     """Ask the worker to leave. It holds no task."""
 
-    worker: Worker
+    __slots__ = __match_args__ = ("worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
 
 
-@dataclass(slots=True)
-class Fail:
+class Fail(_Record):
     """Fail the task: the worker's death is charged to it."""
 
-    task: Task
-    worker: Worker
+    __slots__ = __match_args__ = ("task", "worker")
+
+    def __init__(self, task: Task, worker: Worker) -> None:
+        self.task = task
+        self.worker = worker
 
 
-@dataclass(slots=True)
-class Cancel:
+class Cancel(_Record):
     """Cancel these tasks, which never ran."""
 
-    tasks: list[Task]
+    __slots__ = __match_args__ = ("tasks",)
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self.tasks = tasks
 
 
-@dataclass(slots=True)
-class Break:
+class Break(_Record):
     """Fail these tasks and end every worker: the pool is broken, by `worker` if that is known."""
 
-    reason: str
-    tasks: list[Task]
-    worker: Worker | None = None
+    __slots__ = __match_args__ = ("reason", "tasks", "worker")
+
+    def __init__(self, reason: str, tasks: list[Task], worker: Worker | None = None) -> None:
+        self.reason = reason
+        self.tasks = tasks
+        self.worker = worker
 
 
-@dataclass(slots=True)
-class Alarm:
+class Alarm(_Record):
     """Report `clock(now)` once `now` is `at`, in seconds on the clock that stamps the events."""
 
-    at: float
+    __slots__ = __match_args__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
 
 
-@dataclass(slots=True)
-class Stopped:
+class Stopped(_Record):
     """Conclude the shutdown: no task and no worker is left."""
+
+    __slots__ = __match_args__ = ()
 
 
 Action: TypeAlias = Start | Send | Recall | Retire | Fail | Cancel | Break | Alarm | Stopped

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from sys import maxsize
-from typing import TYPE_CHECKING
 
 from webworker_executor.rules.action import (
     Action,
@@ -38,6 +37,7 @@ from webworker_executor.rules.worker import (
     Worker,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -110,7 +110,7 @@ class Assignment:
     @property
     def n_queued(self) -> int:
         """Count the tasks that wait for a worker."""
-        return self._backlog.n_queued
+        return self._backlog.n_queued + sum(map(len, self._backlog.lanes.values()))
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -132,7 +132,8 @@ class Assignment:
             actions += self._feed_busy(self._max_prefetch)
         else:
             actions += self._recall()
-            if self._stage is SHUTTING and not self._roster.has_surplus():
+            is_last = not self._backlog.lanes and not self._roster.has_surplus()
+            if self._stage is SHUTTING and is_last:
                 leaving += self._idle + self._roster.fresh
                 for worker in self._idle + self._roster.fresh:
                     self._close(worker)
@@ -141,16 +142,31 @@ class Assignment:
 
     def _hand_over(self, actions: list[Action]) -> None:
         roster = self._roster
+        if self._backlog.lanes:
+            self._hand_over_pinned(actions)
         while self._backlog.n_queued and (self._idle or roster.fresh) and roster.has_hand_free():
             worker = self._idle[-1] if self._idle else roster.fresh[0]
             actions.append(self._feed(worker, self._depth(worker)))
             roster.sort(worker)
+            if self._backlog.lanes:
+                # What came before them may be on its way now.
+                self._hand_over_pinned(actions)
+
+    def _hand_over_pinned(self, actions: list[Action]) -> None:
+        # To a worker that holds nothing, and one at a time: what is pinned cannot be taken back and
+        # given to another, so that handing it over ahead gains little.
+        for worker in self._idle + self._roster.fresh:
+            if self._backlog.is_due(worker.slot) and self._roster.has_hand_free():
+                task = self._backlog.take_pinned(worker.slot)
+                self._put(worker, task)
+                actions.append(Send(worker, [task]))
+                self._roster.sort(worker)
 
     def _feed(self, worker: Worker, depth: int) -> Send:
         # Guided: the fewer tasks wait, the smaller the portions, so that all end at the same time.
         portion = self._backlog.n_queued // (2 * self._max_workers)
         portion = min(portion, depth - len(worker.inflight), self._max_tasks - worker.n_sent)
-        tasks = self._backlog.take(max(portion, 1))
+        tasks = self._backlog.take(max(portion, 1), worker.slot)
         if worker.recall is BARREN:
             worker.recall = FREE
         for task in tasks:
@@ -179,7 +195,7 @@ class Assignment:
             if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
                 continue
             depth = min(self._depth(worker), limit)
-            if 2 * n_held <= depth:
+            if 2 * n_held <= depth and not self._backlog.is_due(worker.slot):
                 actions.append(self._feed(worker, depth))
         return actions
 
@@ -189,7 +205,7 @@ class Assignment:
             return
         free = self._roster.free_slots()
         needed = self._backlog.n_queued - len(self._idle) - len(self._roster.fresh)
-        asked = self._wanted.intersection(free)
+        asked = self._wanted.union(self._backlog.lanes).intersection(free)
         self._woken = self._woken or needed > 0 or bool(asked)
         if self._eager and self._woken and self._stage is OPEN and not births.n_volleys:
             needed = len(free)
@@ -225,7 +241,8 @@ class Assignment:
         self._reason = self._reason or reason
         held = [task for each in self.workers for task in each.inflight]
         if tasks is None:
-            tasks = [*held, *self._backlog.tasks]
+            pinned = [task for lane in self._backlog.lanes.values() for task in lane]
+            tasks = [*held, *self._backlog.tasks, *pinned]
         lost = [task for task in tasks if task.state is not CANCELLED]
         # Past the table: after a tear these may be in any state, and they all end here.
         for task in lost:
@@ -241,7 +258,7 @@ class Assignment:
     def _conclude(self, actions: list[Action]) -> Actions:
         if self._stage is OPEN or self._stage is BROKEN or self._stage is STOPPED:
             return actions or ()
-        if self._roster.all or self._backlog.n_queued:
+        if self._roster.all or not self._backlog.is_empty:
             return actions or ()
         self._stage = POOL_TABLE[self._stage]["stop"]
         return [*actions, Stopped()]

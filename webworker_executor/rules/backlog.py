@@ -9,10 +9,10 @@ thousand cancels quadratic.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from webworker_executor.rules.task import QUEUED, TASK_TABLE, Task
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,25 +26,94 @@ class Backlog:
     Be a queue of tasks that counts exactly and forgets lazily.
 
     Attributes:
-        n_queued: How many tasks wait.
+        n_queued: How many tasks wait that may run anywhere.
         tasks: Those tasks in order, among them cancelled ones that do not count.
+        lanes: The tasks that are pinned to a place, by place, in order; none is cancelled, and no
+            lane is empty.
 
     Source: concurrent.futures.process keeps cancelled items in its queue as well, for the same
     reason.
     """
 
-    __slots__ = ("n_queued", "tasks")
+    __slots__ = ("lanes", "n_queued", "tasks")
 
     def __init__(self) -> None:
         self.tasks: deque[Task] = deque()
         self.n_queued = 0
+        self.lanes: dict[int, deque[Task]] = {}
 
-    def take(self, count: int) -> list[Task]:
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no task waits, pinned or not."""
+        return not self.n_queued and not self.lanes
+
+    @property
+    def front(self) -> Task | None:
+        """Return the oldest task that waits and may run anywhere."""
+        tasks = self.tasks
+        while tasks:
+            if tasks[0].state is QUEUED:
+                return tasks[0]
+            tasks.popleft()
+        return None
+
+    def pin(self, task: Task, slot: int) -> None:
+        """
+        Take a task that must run in one place.
+
+        Args:
+            task: The task, `QUEUED`.
+            slot: The place.
+
+        Source: `Backlog`.
+        """
+        self.lanes.setdefault(slot, deque()).append(task)
+
+    def is_due(self, slot: int) -> bool:
+        """
+        Tell whether the next task for a place is one that is pinned to it: the older one comes
+        first.
+
+        Args:
+            slot: The place.
+
+        Returns:
+            False also if no task is pinned there.
+
+        Source: `Backlog`; neither kind starves the other.
+        """
+        lane = self.lanes.get(slot)
+        if lane is None:
+            return False
+        front = self.front
+        return front is None or lane[0].ident < front.ident
+
+    def take_pinned(self, slot: int) -> Task:
+        """
+        Take the oldest task that is pinned to a place.
+
+        Args:
+            slot: A place that has one.
+
+        Returns:
+            The task, still `QUEUED`.
+
+        Source: `Backlog`.
+        """
+        lane = self.lanes[slot]
+        task = lane.popleft()
+        if not lane:
+            del self.lanes[slot]
+        return task
+
+    def take(self, count: int, slot: int | None = None) -> list[Task]:
         """
         Take tasks from the front.
 
         Args:
             count: How many at most.
+            slot: For which place: of those that may run anywhere it gets none that is younger than
+                a task pinned there.
 
         Returns:
             The tasks, still `QUEUED`, in order.
@@ -53,8 +122,12 @@ class Backlog:
         """
         taken: list[Task] = []
         tasks = self.tasks
+        lane = self.lanes.get(slot) if self.lanes and slot is not None else None
         while count and tasks:
-            task = tasks.popleft()
+            task = tasks[0]
+            if lane is not None and task.state is QUEUED and task.ident > lane[0].ident:
+                break
+            tasks.popleft()
             if task.state is QUEUED:
                 taken.append(task)
                 count -= 1
@@ -74,8 +147,11 @@ class Backlog:
         for task in reversed(given):
             task.state = TASK_TABLE[task.state]["give_back"]
             task.worker = None
-            self.tasks.appendleft(task)
-            self.n_queued += 1
+            if task.pin is not None:
+                self.lanes.setdefault(task.pin, deque()).appendleft(task)
+            else:
+                self.tasks.appendleft(task)
+                self.n_queued += 1
 
     def cancel(self, task: Task) -> None:
         """
@@ -90,9 +166,19 @@ class Backlog:
         Source: `Backlog`.
         """
         task.state = TASK_TABLE[task.state]["cancel"]
+        if task.pin is not None:
+            self._leave_lane(task, task.pin)
+            return
         self.n_queued -= 1
         if len(self.tasks) > _SPARSE and self.n_queued * 2 < len(self.tasks):
             self.tasks = deque(waiting for waiting in self.tasks if waiting.state is QUEUED)
+
+    def _leave_lane(self, task: Task, slot: int) -> None:
+        lane = self.lanes.get(slot, deque())
+        if task in lane:
+            lane.remove(task)
+        if not lane:
+            self.lanes.pop(slot, None)
 
     def clear(self, event: str) -> list[Task]:
         """
@@ -107,6 +193,8 @@ class Backlog:
         Source: `Backlog`.
         """
         cleared = self.take(len(self.tasks))
+        while self.lanes:
+            cleared.append(self.take_pinned(next(iter(self.lanes))))
         for task in cleared:
             task.state = TASK_TABLE[task.state][event]
         return cleared
@@ -122,9 +210,14 @@ class Backlog:
         Source: faults.md, "signals at any line".
         """
         waiting: deque[Task] = deque()
+        lanes: dict[int, deque[Task]] = {}
         for task in tasks:
             task.state = QUEUED
             task.worker = None
-            waiting.append(task)
+            if task.pin is not None:
+                lanes.setdefault(task.pin, deque()).append(task)
+            else:
+                waiting.append(task)
         self.tasks = waiting
+        self.lanes = lanes
         self.n_queued = len(waiting)

@@ -10,10 +10,11 @@ and the error costs nothing until it is raised.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import ClassVar, NoReturn
 
 __all__ = ["InvalidTransition", "Machine", "Row", "Table", "diagram", "table"]
 

@@ -11,7 +11,6 @@ cannot make a task run twice. `recover` puts the rest in order.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from webworker_executor.rules.action import (
     Action,
@@ -31,6 +30,7 @@ from webworker_executor.rules.supervisor import UNKNOWN, Supervisor, Unknown
 from webworker_executor.rules.task import TASK_TABLE, Task
 from webworker_executor.rules.worker import BARREN, EXITED, FREE, READY, STARTING, Worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -124,6 +124,32 @@ class Scheduler(Supervisor):
             return self._feed_busy(2 if n_queued == 1 else self._max_prefetch)
         return ()
 
+    def submitted_to(self, task: Task, slot: int) -> Actions:
+        """
+        Take a new task that must run in one place.
+
+        It waits for its worker, which is started if need be. Of two tasks that a worker may run,
+        the one that was submitted first comes first.
+
+        Args:
+            task: The task, `NEW`; its `pin` is the place.
+            slot: The place.
+
+        Returns:
+            What to do.
+
+        Raises:
+            InvalidTransition: If it was submitted before.
+            ValueError: If there is no such place; nothing has changed then.
+
+        Source: design.md, "Public API", `options(worker=...)`.
+        """
+        if not 0 <= slot < self._max_workers:
+            raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
+        task.state = TASK_TABLE[task.state]["submit"]
+        self._backlog.pin(task, slot)
+        return self._assign()
+
     def task_finished(self, worker: Worker, task: Task, seconds: float) -> Actions:
         """
         Take note of an answer.
@@ -154,6 +180,9 @@ class Scheduler(Supervisor):
         if worker.recall is BARREN:
             worker.recall = FREE
         if worker.state is not READY:
+            self._roster.sort(worker)
+            return self._assign()
+        if self._backlog.lanes:
             self._roster.sort(worker)
             return self._assign()
         if self._backlog.n_queued:

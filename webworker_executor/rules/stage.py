@@ -7,9 +7,11 @@ other in what users do, hence four states, and none of them is a pair of boolean
 
 from __future__ import annotations
 
-from typing import Final
-
 from webworker_executor.rules.machine import Table, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["BROKEN", "BROKEN_SHUTTING", "OPEN", "POOL_TABLE", "SHUTTING", "STOPPED"]
 

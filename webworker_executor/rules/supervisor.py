@@ -9,7 +9,6 @@ cannot run a task twice.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
 
 from webworker_executor.rules.action import (
     Action,
@@ -26,8 +25,10 @@ from webworker_executor.rules.stage import OPEN, POOL_TABLE, SHUTTING, STOPPED
 from webworker_executor.rules.task import CANCELLED, DONE, SENT, TASK_TABLE, Task
 from webworker_executor.rules.worker import CLOSING, EXITED, FREE, READY, STARTING, Worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
 __all__ = ["UNKNOWN", "Supervisor", "Unknown"]
 
@@ -257,6 +258,9 @@ class Supervisor(Assignment):
     ) -> Actions:
         was_starting = worker.state is STARTING
         charged = self._charge(worker, begun)
+        if charged is not None and charged.survive():
+            # To the front of the queue, like those that had not begun.
+            charged = None
         if charged is not None:
             charged.state = TASK_TABLE[charged.state]["fail"]
         worker.step("exit")
@@ -290,6 +294,6 @@ class Supervisor(Assignment):
         return head
 
     def _is_hopeless(self, now: float) -> bool:
-        has_work = self._backlog.n_queued or self._wanted
+        has_work = not self._backlog.is_empty or self._wanted
         has_others = any(worker.state is not CLOSING for worker in self._roster.all)
         return bool(has_work) and not has_others and self._births.is_hopeless(now)

@@ -7,14 +7,15 @@ task is made for every submit, so it holds nothing that the rules do not read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from webworker_executor.rules.machine import Table, table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from webworker_executor.rules.worker import Worker
 
-__all__ = ["CANCELLED", "DONE", "NEW", "QUEUED", "SENT", "TASK_TABLE", "Task"]
+__all__ = ["CANCELLED", "DONE", "NEW", "QUEUED", "SENT", "TASK_TABLE", "SpecialTask", "Task"]
 
 NEW: Final = "new"
 QUEUED: Final = "queued"
@@ -48,11 +49,14 @@ class Task:
         state: One of `NEW`, `QUEUED`, `SENT`, `DONE`, `CANCELLED`.
         worker: The worker it was last sent to; None before that and after it was given back.
         strikes: How many workers died with this task at their head though none had begun it.
+        pin: The place it must run in; None for any.
 
     Source: design.md, "Key types".
     """
 
     __slots__ = ("ident", "state", "strikes", "worker")
+    # Of the class: nearly every task runs anywhere, and shall not be larger for those that do not.
+    pin: int | None = None
 
     def __init__(self, ident: int) -> None:
         self.ident = ident
@@ -60,5 +64,51 @@ class Task:
         self.worker: Worker | None = None
         self.strikes = 0
 
+    def survive(self) -> bool:
+        """
+        Take note that its worker died while it ran.
+
+        Returns:
+            Whether it may run again.
+
+        Source: pains.md, 1: what ran on the dead worker fails, and nothing else.
+        """
+        return False
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{self.ident} {self.state}>"
+
+
+class SpecialTask(Task):
+    """
+    Be a call that must run in one place, or may run again when its worker dies.
+
+    Args:
+        ident: As for `Task`.
+        pin: The place, 0 to `max_workers - 1`; None for any.
+        retries: How many deaths of workers it survives.
+
+    Attributes:
+        retries: How many it still survives.
+
+    Source: design.md, "Public API", `options(worker=..., retries=...)`.
+    """
+
+    __slots__ = ("pin", "retries")
+
+    def __init__(self, ident: int, pin: int | None = None, retries: int = 0) -> None:
+        super().__init__(ident)
+        self.pin = pin
+        self.retries = retries
+
+    def survive(self) -> bool:
+        """
+        Take note that its worker died while it ran.
+
+        Returns:
+            Whether it may run again.
+
+        Source: `SpecialTask`.
+        """
+        self.retries -= 1
+        return self.retries >= 0

@@ -8,11 +8,13 @@ know: `inflight` order is the order in which the worker runs; who paid for a cra
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, Final
 
 from webworker_executor.rules.machine import Machine, Table, table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import ClassVar, Final
+
     from webworker_executor.rules.task import Task
 
 __all__ = [

@@ -11,10 +11,10 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from webworker_executor.link.thread import ServiceThread
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -8,16 +8,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from webworker_executor.errors import PortClosedError
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, Frame, encode
 from webworker_executor.wire.transfer import Parcel
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from webworker_executor.wire.frame import Parts
 
@@ -131,6 +131,8 @@ class PoolWorker:
         with self._arrived:
             while not self._waiting:
                 if self._is_closed:
+                    from webworker_executor.errors import PortClosedError
+
                     raise PortClosedError(
                         f"worker {self.index} has ended and left no message; its executor was "
                         "shut down or broke"

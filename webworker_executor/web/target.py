@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from webworker_executor.web.event import Event
 from webworker_executor.web.listener import Listener, call_each, identity, is_callback
+from webworker_executor.web.uncaught import report_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class EventTarget:
 
     def _report(self, exc: Exception) -> None:
         """Tell of what a listener raised; in a worker that is not the program's log."""
+        if report_here(exc):
+            return
         import logging
 
         logging.getLogger("webworker_executor.web").error(

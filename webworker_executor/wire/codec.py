@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
     from typing import Any
 
+    from webworker_executor.wire.place import Place
     from webworker_executor.wire.transfer import Parcel
 
     ParcelMaker = Callable[[], Parcel]
+    Shelf = Callable[[Sequence[memoryview]], Sequence[Place] | None]
 
 __all__ = ["OUT_OF_BAND", "Packed", "after_fork", "pack", "pack_by_value", "unpack"]
 
@@ -63,8 +65,8 @@ class Packed:
     Attributes:
         payload: The pickle.
         buffers: What belongs to the payload but stays outside it, in the pickle's order, each at
-            least `OUT_OF_BAND` bytes long. They are copies: the caller may change the original at
-            once.
+            least `OUT_OF_BAND` bytes long: bytes, or their places on a shelf. They are copies: the
+            caller may change the original at once.
         fds: The descriptors that go along, see `transfer`.
 
     Source: PEP 574.
@@ -72,7 +74,9 @@ class Packed:
 
     __slots__ = ("buffers", "fds", "payload")
 
-    def __init__(self, payload: bytes, buffers: list[bytes], fds: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, payload: bytes, buffers: Sequence[bytes | Place], fds: Sequence[Any] = ()
+    ) -> None:
         self.payload = payload
         self.buffers = buffers
         self.fds = fds
@@ -82,7 +86,19 @@ class Packed:
         return f"<Packed {len(self.payload)} B + {len(self.buffers)} buffers of {nbytes} B>"
 
 
-def pack(value: object, *, to_host: bool = False, parcel: ParcelMaker | None = None) -> Packed:
+# Values that hold nothing else: what many tasks return.
+# A plain pickler takes a connection's descriptor for a number.
+_CONNECTION = b"multiprocessing.connection"
+_PLAIN = frozenset({type(None), bool, int, float, str})
+
+
+def pack(
+    value: object,
+    *,
+    to_host: bool = False,
+    parcel: ParcelMaker | None = None,
+    shelf: Shelf | None = None,
+) -> Packed:
     """
     Pack a value.
 
@@ -98,6 +114,8 @@ def pack(value: object, *, to_host: bool = False, parcel: ParcelMaker | None = N
             in full, and is still recognised.
         parcel: Makes a parcel for the descriptors of what no pickle can hold, if there is such a
             thing in the value; without it such a value fails.
+        shelf: Puts large buffers into memory that the reader sees, if it has room: given views of
+            them, it returns their places, or None. Only for a link that lends memory.
 
     Returns:
         The pickle, its large buffers and its descriptors.
@@ -110,45 +128,73 @@ def pack(value: object, *, to_host: bool = False, parcel: ParcelMaker | None = N
 
     Source: PEP 574 for the buffers; ProcessPoolExecutor for the errors.
     """
+    if value.__class__ in _PLAIN:
+        return Packed(dumps(value, 5), [])
     if half_imported:
-        return pack_by_value(value, to_host=to_host, parcel=parcel)
-    buffers: list[bytes] = []
+        return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
+    buffers: list[memoryview] = []
 
     def is_in_band(buffer: PickleBuffer) -> bool:
         return keep_apart(buffer, buffers)
 
     try:
         payload = dumps(value, 5, buffer_callback=is_in_band)
+        if buffers and b"_main__" not in payload:
+            return Packed(payload, copied(buffers, shelf))
     except (PicklingError, TypeError, AttributeError):
         # Only these can mean "by name it will not go"; a hook that raised anything else would
         # raise it again.
         payload = b"_main__"
-    if b"_main__" in payload:
+    finally:
+        # An exception keeps this frame, and would keep the user's buffers from being resized.
+        release(buffers)
+    if b"_main__" in payload or (parcel is not None and _CONNECTION in payload):
         # Also `__mp_main__`, as which multiprocessing's own spawned children know it. Out here,
         # because the first pickler's error is no part of the story: the second stumbles over the
         # same object, in the same words, or else over the one that really stands in the way.
-        return pack_by_value(value, to_host=to_host, parcel=parcel)
-    return Packed(payload, buffers)
+        return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
+    return Packed(payload, [])
 
 
-def keep_apart(buffer: PickleBuffer, buffers: list[bytes]) -> bool:
+def keep_apart(buffer: PickleBuffer, buffers: list[memoryview]) -> bool:
     """
-    Copy a large buffer to the list; tell whether it is to be pickled in band instead.
+    Put a view of a large buffer into the list; tell whether it is to be pickled in band instead.
     """
     try:
         raw = buffer.raw()
     except BufferError:
         # Not contiguous: in band the pickler says so in the stdlib's words.
         return True
-    with raw:
-        if raw.nbytes < OUT_OF_BAND:
-            return True
-        buffers.append(bytes(raw))
-        return False
+    if raw.nbytes < OUT_OF_BAND or type(raw.obj) in {bytes, bytearray}:
+        # Out of band, the very bytes of a user would become a view of ours.
+        raw.release()
+        return True
+    buffers.append(raw)
+    return False
+
+
+def copied(buffers: Sequence[memoryview], shelf: Shelf | None) -> Sequence[bytes | Place]:
+    """
+    Copy buffers to a shelf, or to bytes if there is none or it is full.
+    """
+    places = None if shelf is None else shelf(buffers)
+    return [bytes(buffer) for buffer in buffers] if places is None else places
+
+
+def release(buffers: Iterable[memoryview]) -> None:
+    """
+    Let go of the memory of others.
+    """
+    for buffer in buffers:
+        buffer.release()
 
 
 def pack_by_value(
-    value: object, *, to_host: bool = False, parcel: ParcelMaker | None = None
+    value: object,
+    *,
+    to_host: bool = False,
+    parcel: ParcelMaker | None = None,
+    shelf: Shelf | None = None,
 ) -> Packed:
     """
     Pack a value with the pickler that can send functions and classes themselves, not only their
@@ -158,6 +204,7 @@ def pack_by_value(
         value: Anything that cloudpickle takes.
         to_host: As for `pack`.
         parcel: As for `pack`.
+        shelf: As for `pack`.
 
     Returns:
         The pickle, its large buffers and its descriptors.
@@ -165,28 +212,50 @@ def pack_by_value(
     Raises:
         Exception: As `pack`.
     """
-    # Here, because it costs 20 ms to import cloudpickle, and most workers never need it.
+    if "cloudpickle" not in sys.modules:
+        packed = _pack_plainly(value, to_host=to_host, shelf=shelf)
+        if packed is not None:
+            return packed
+    # Here, because it costs 25 ms to import cloudpickle, and most programs never need it.
     from webworker_executor.wire.by_value import dumps_by_value
 
-    buffers: list[bytes] = []
+    buffers: list[memoryview] = []
 
     def is_in_band(buffer: PickleBuffer) -> bool:
         return keep_apart(buffer, buffers)
 
-    if parcel is None:
-        with packing_with(None):
-            return Packed(dumps_by_value(value, is_in_band, to_host=to_host), buffers)
-    bag = parcel()
+    bag = None if parcel is None else parcel()
     try:
         with packing_with(bag):
-            payload = dumps_by_value(
-                value, is_in_band, to_host=to_host, more_reducers=bag.reducers()
-            )
-        bag.commit()
+            reducers = None if bag is None else bag.reducers()
+            payload = dumps_by_value(value, is_in_band, to_host=to_host, more_reducers=reducers)
+        copies = copied(buffers, shelf) if buffers else []
+        if bag is not None:
+            bag.commit()
     except BaseException:
-        bag.roll_back()
+        if bag is not None:
+            bag.roll_back()
         raise
-    return Packed(payload, buffers, bag.fds)
+    finally:
+        release(buffers)
+    return Packed(payload, copies, () if bag is None else bag.fds)
+
+
+def _pack_plainly(value: object, *, to_host: bool, shelf: Shelf | None) -> Packed | None:
+    from webworker_executor.wire.departure import dumps_plainly
+
+    buffers: list[memoryview] = []
+
+    def is_in_band(buffer: PickleBuffer) -> bool:
+        return keep_apart(buffer, buffers)
+
+    try:
+        payload = dumps_plainly(value, is_in_band, to_host=to_host)
+        if payload is None or _CONNECTION in payload:
+            return None
+        return Packed(payload, copied(buffers, shelf) if buffers else [])
+    finally:
+        release(buffers)
 
 
 def unpack(
@@ -199,8 +268,8 @@ def unpack(
 
     Args:
         payload: The pickle, from `Packed.payload`.
-        buffers: What `Packed.buffers` held, in the same order. Objects that share memory, such as
-            arrays, keep them and are writable if these are.
+        buffers: The memory that `Packed.buffers` held or named, in the same order. Objects that
+            share memory, such as arrays, keep them and are writable if these are.
         fds: The descriptors that came along. What nobody takes is dropped, and so closed.
 
     Returns:

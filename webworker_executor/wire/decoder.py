@@ -22,11 +22,15 @@ from webworker_executor.wire.frame import (
     LENGTH_NBYTES,
     MAX_BUFFERS,
     MAX_FDS,
+    MAX_PAYLOAD_NBYTES,
+    MEMORY,
     MORE,
     PICKLE,
     RESULT,
+    SHARED,
     Frame,
 )
+from webworker_executor.wire.place import read_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ GROWTH_NBYTES = 65536
 # A payload up to this size is copied out of what was read: cheaper than a view of it, and a small
 # frame does not keep the whole read alive.
 SMALL_NBYTES = 4096
-KNOWN_FLAGS = MORE | BUFFERS
+KNOWN_FLAGS = MORE | BUFFERS | SHARED
 # By kind, how many bytes stand in front of a table of buffers.
 PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size}
 
@@ -55,11 +59,14 @@ class FrameDecoder:
         prefix_nbytes: By kind, how many bytes stand in front of a table of buffers.
 
     Attributes:
+        kinds: As given.
         error: What makes the stream unreadable from here on, or ``None``.
+        is_sharing: Whether among the frames handed out since it was last cleared are some that have
+            to do with shared memory, which the reader must see to.
     """
 
     def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
         self._prefix_nbytes = prefix_nbytes or PREFIXES
         self._fds: deque[object] = deque()
         self._partial = b""
@@ -69,11 +76,29 @@ class FrameDecoder:
         self._pieces: bytearray | None = None
         self._pieces_of = (0, 0)  # kind and ident
         self.error: MalformedFrame | None = None
+        self.is_sharing = False
 
     @property
     def is_between_frames(self) -> bool:
         """Whether every byte that came belongs to a frame that was handed out."""
         return not self._partial and self._growing is None and self._pieces is None
+
+    def copied(self) -> FrameDecoder:
+        """
+        Return another decoder that stands where this one stands.
+
+        For who may be interrupted while it feeds: it feeds the copy, keeps it if that went well,
+        and otherwise feeds the same bytes once more to another one.
+        """
+        copy = FrameDecoder(self.kinds, self._prefix_nbytes)
+        copy._fds.extend(self._fds)
+        copy._partial = self._partial
+        # Of what grows, only the part behind what has come is ever written to.
+        copy._growing = self._growing
+        copy._growing_nbytes, copy._grown_nbytes = self._growing_nbytes, self._grown_nbytes
+        copy._pieces, copy._pieces_of = self._pieces, self._pieces_of
+        copy.error, copy.is_sharing = self.error, self.is_sharing
+        return copy
 
     def residue(self) -> tuple[bytes, list[object]]:
         """
@@ -85,14 +110,13 @@ class FrameDecoder:
         Returns:
             Bytes, and the descriptors that came with them.
         """
-        pieces = []
+        pieces: list[bytes | memoryview] = []
         if self._pieces is not None:
             view = memoryview(self._pieces)
             kind, ident = self._pieces_of
             for start in range(0, len(view), MAX_PAYLOAD_NBYTES):
                 piece = view[start : start + MAX_PAYLOAD_NBYTES]
-                flags = self._pieces_flags | MORE
-                pieces += [HEADER.pack(12 + len(piece), kind, flags, PICKLE, 0, ident), piece]
+                pieces += [HEADER.pack(12 + len(piece), kind, MORE, PICKLE, 0, ident), piece]
         if self._growing is not None:
             pieces.append(memoryview(self._growing)[: self._grown_nbytes])
         return b"".join([*pieces, self._partial]), list(self._fds)
@@ -163,6 +187,10 @@ class FrameDecoder:
         """
         if self.error is not None:
             raise self.error
+        if not fds and self.is_between_frames:
+            only = only_frame(data, self.kinds)
+            if only is not None:
+                return [only]
         frames: list[Frame] = []
         try:
             if fds:
@@ -186,7 +214,7 @@ class FrameDecoder:
             data, self._partial = self._partial + data, b""
         view = memoryview(data)
         end = len(data)
-        kinds = self._kinds
+        kinds = self.kinds
         while end - position >= HEADER_NBYTES:
             header = HEADER.unpack_from(data, position)
             length, kind, flags, codec, n_fds, ident = header
@@ -231,16 +259,22 @@ class FrameDecoder:
                 self._pieces, self._pieces_of = bytearray(), (kind, ident)
             elif self._pieces_of != (kind, ident):
                 raise MalformedFrame(f"pieces of {self._pieces_of} go on with {(kind, ident)}")
-            self._pieces += payload
+            # Not in place: see `copied`. A piece is so large that there are few.
+            self._pieces = self._pieces + payload
             if flags & MORE:
                 return
             payload, self._pieces = memoryview(self._pieces), None
         fds = [self._fds.popleft() for _ in range(n_fds)]
-        if not flags & BUFFERS:
+        if flags & SHARED:
+            self.is_sharing = True
+        if not flags & (BUFFERS | SHARED) or (flags & SHARED and kind in MEMORY):
             frames.append(Frame(kind, ident, payload, (), fds))
             return
         prefix_nbytes = self._prefix_nbytes.get(kind, 0)
         prefix, table = payload[:prefix_nbytes], payload[prefix_nbytes:]
+        if flags & SHARED:
+            frames.append(_with_places(kind, ident, prefix, table, fds))
+            return
         lengths, rest = _read_table(table)
         head = bytes(prefix) + rest[: lengths[0]]
         buffers = []
@@ -249,6 +283,32 @@ class FrameDecoder:
             buffers.append(rest[position : position + nbytes])
             position += nbytes + -nbytes % ALIGNMENT
         frames.append(Frame(kind, ident, head, buffers, fds))
+
+
+def _with_places(
+    kind: int, ident: int, prefix: memoryview, table: memoryview, fds: Sequence[object]
+) -> Frame:
+    try:
+        pickled, places = read_places(table)
+    except ValueError as error:
+        raise MalformedFrame(str(error)) from None
+    return Frame(kind, ident, bytes(prefix) + pickled, places, fds)
+
+
+def only_frame(data: bytes, kinds: frozenset[int]) -> Frame | None:
+    """Return the frame that bytes consist of, if it is one small, whole and simple frame."""
+    if not HEADER_NBYTES <= len(data) <= SMALL_NBYTES:
+        return None
+    length, kind, flags, codec, n_fds, ident = HEADER.unpack_from(data)
+    if (
+        flags
+        or n_fds
+        or codec != PICKLE
+        or kind not in kinds
+        or length + LENGTH_NBYTES != len(data)
+    ):
+        return None
+    return Frame(kind, ident, data[HEADER_NBYTES:])
 
 
 def _read_table(table: memoryview) -> tuple[tuple[int, ...], memoryview]:

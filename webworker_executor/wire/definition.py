@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
     _Taken = tuple["Definition", Snapshot, int]
 
-__all__ = ["ARGUMENTS", "FULL", "NO_ARGUMENTS", "Definition", "define", "pack_call", "unpack_call"]
+__all__ = [
+    "ARGUMENTS",
+    "FULL",
+    "NO_ARGUMENTS",
+    "Definition",
+    "Fixed",
+    "define",
+    "fix",
+    "pack_call",
+    "unpack_call",
+]
 
 NO_ARGUMENTS = 0
 """Shape of a call with no arguments: its payload is empty."""
@@ -59,6 +69,8 @@ class Definition:
 
     __slots__ = ("fn", "ident", "payload")
 
+    buffers: Sequence[Any] = ()
+
     def __init__(self, fn: Callable[..., Any], payload: bytes) -> None:
         self.ident = next(_idents)
         self.payload = payload
@@ -66,6 +78,65 @@ class Definition:
 
     def __repr__(self) -> str:
         return f"<Definition #{self.ident} {self.fn!r} {len(self.payload)} B>"
+
+
+class FixedDefinition(Definition):
+    """
+    A callable with large buffers, as it was at one moment.
+
+    Attributes:
+        buffers: The places of its buffers. Every worker makes its own copy of them for each call.
+        drops: Calls to be made when nobody needs it any more, so that workers forget it.
+    """
+
+    __slots__ = ("buffers", "drops")
+
+    def __init__(self, fn: Callable[..., Any], payload: bytes, buffers: Sequence[Any]) -> None:
+        super().__init__(fn, payload)
+        self.buffers = buffers
+        self.drops: list[Callable[[], object]] = []
+
+    def __del__(self) -> None:
+        while self.drops:
+            self.drops.pop()()
+
+
+class Fixed:
+    """A callable that is sent as it was when this was made."""
+
+    __slots__ = ("definition",)
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.definition.fn(*args, **kwargs)
+
+
+def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: codec.Shelf) -> Fixed | None:
+    """
+    Pack a callable with large buffers once, for all the calls of one ``map``.
+
+    Args:
+        fn: What a user gave.
+        whole: What is called: it, or a function that calls it.
+        shelf: As for `pack`.
+
+    Returns:
+        What to submit in the place of ``whole``. None where there is nothing to be gained: the
+        callable has no large buffers, is sent once anyway, does not pack, or there is no room.
+    """
+    if define(fn) is not None:
+        return None
+    try:
+        pack = codec.pack_by_value if by_name.must_go_by_value(fn) else codec.pack
+        packed = pack(whole, shelf=shelf)
+    except Exception:
+        # The calls will meet the same error, one by one, and raise it.
+        return None
+    if not packed.buffers or packed.buffers[0].__class__ is bytes:
+        return None
+    return Fixed(FixedDefinition(whole, packed.payload, packed.buffers))
 
 
 def define(fn: Callable[..., Any]) -> Definition | None:
@@ -84,6 +155,8 @@ def define(fn: Callable[..., Any]) -> Definition | None:
     definition = _by_name.get(id(fn))
     if definition is not None:
         return definition
+    if fn.__class__ is Fixed:
+        return fn.definition
     try:
         taken = _by_value.get(id(fn))
         if taken is not None and taken[1].is_unchanged():
@@ -125,7 +198,10 @@ def _define_anew(fn: Any, previous: _Taken | None) -> Definition | None:
 
 
 def pack_call(
-    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    shelf: codec.Shelf | None = None,
 ) -> tuple[Definition | None, int, codec.Packed]:
     """
     Pack a call, and the caller's context variables with it.
@@ -134,6 +210,7 @@ def pack_call(
         fn: What is to be called.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+        shelf: As for `pack`.
 
     Returns:
         The definition that the worker must have before the call, or None if the callable is inside;
@@ -146,16 +223,17 @@ def pack_call(
     context = variable.capture()
     if definition is not None:
         if context is not None or kwargs:
-            return definition, FULL, codec.pack((None, args, kwargs, context), parcel=for_task)
+            rest = (None, args, kwargs, context)
+            return definition, FULL, codec.pack(rest, parcel=for_task, shelf=shelf)
         if args:
-            return definition, ARGUMENTS, codec.pack(args, parcel=for_task)
+            return definition, ARGUMENTS, codec.pack(args, parcel=for_task, shelf=shelf)
         return definition, NO_ARGUMENTS, _NOTHING
     call = (fn, args, kwargs, context)
     if by_name.must_go_by_value(fn):
         # The plain pickler would send its name, and the worker would import the module that is
         # submitting.
-        return None, FULL, codec.pack_by_value(call, parcel=for_task)
-    return None, FULL, codec.pack(call, parcel=for_task)
+        return None, FULL, codec.pack_by_value(call, parcel=for_task, shelf=shelf)
+    return None, FULL, codec.pack(call, parcel=for_task, shelf=shelf)
 
 
 def unpack_call(

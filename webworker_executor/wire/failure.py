@@ -97,8 +97,11 @@ def _text(exc: BaseException, trace: TracebackType | None) -> str:
 
 def _append_text(exc: BaseException, text: str) -> None:
     # Here, because it draws in multiprocessing, and only the host needs it.
-    from concurrent.futures import process
-
+    try:
+        from concurrent.futures import process
+    except Exception:
+        # A program that has no descriptor left cannot even import. The exception itself counts.
+        return
     remote: Any = process
     seen = set()
     end = exc

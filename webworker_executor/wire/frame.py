@@ -12,8 +12,11 @@ All numbers are big-endian. ``length`` counts what follows it. ``n_fds`` descrip
 the bytes, in the order of the frames and never later than their frame's header. With ``BUFFERS`` in
 ``flags`` the payload opens with a table (``u32`` count, a ``u64`` length each, the pickle's first)
 and is followed by that many raw buffers, each at a multiple of 16 bytes from the frame's start.
-With ``MORE`` the payload goes on in the next frame; the last one has the descriptors. ``ident`` is
-the task, the definition, or 0.
+With ``MORE`` the payload goes on in the next frame; the last one has the descriptors. With
+``SHARED`` the frame has to do with shared memory: a ``SEGMENT`` makes one known (its descriptor
+comes along) or takes it back (none does), a ``RELEASE`` gives back what a frame has lent (with one
+byte of payload for good), and the payload of any other opens with a table of places, see `place`.
+``ident`` is the task, the definition, the segment, or 0.
 
 To add a kind, add it to ``NAMES`` and to the set that the receiving side passes to its decoder.
 """
@@ -22,9 +25,12 @@ from __future__ import annotations
 
 from _struct import Struct
 
+from webworker_executor.wire.place import LentParts, Place, lay_out
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     # A frame, laid out: to be written one after the other.
     Parts = list[bytes | memoryview]
@@ -38,6 +44,7 @@ MESSAGE = 0x10
 CALL, RESULT, RAISE, REJECT = 0x20, 0x21, 0x22, 0x23
 EVENT, TASK_MESSAGE = 0x24, 0x25
 DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
+RELEASE, SEGMENT = 0x2A, 0x2B
 ERROR, CLOSE, CLOSING = 0x30, 0x31, 0x32
 NAMES = {
     HELLO: "HELLO",
@@ -54,16 +61,20 @@ NAMES = {
     DEFINE: "DEFINE",
     RECALL: "RECALL",
     RETURNED: "RETURNED",
+    CANCEL: "CANCEL",
+    RELEASE: "RELEASE",
+    SEGMENT: "SEGMENT",
     ERROR: "ERROR",
     CLOSE: "CLOSE",
     CLOSING: "CLOSING",
 }
-TO_WORKER = frozenset({HELLO, MESSAGE, CALL, TASK_MESSAGE, DEFINE, RECALL, CANCEL, CLOSE})
-FROM_WORKER = frozenset({READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, EVENT, RETURNED})
+MEMORY = frozenset({RELEASE, SEGMENT})
+TO_WORKER = MEMORY | {HELLO, MESSAGE, CALL, TASK_MESSAGE, DEFINE, RECALL, CANCEL, CLOSE}
+FROM_WORKER = MEMORY | {READY, LOAD_ERROR, MESSAGE, RESULT, RAISE, REJECT, EVENT, RETURNED}
 # Of a worker that runs a script instead of tasks; what it gets are some of TO_WORKER.
-FROM_SCRIPT = frozenset({READY, LOADED, LOAD_ERROR, MESSAGE, ERROR, CLOSING})
+FROM_SCRIPT = MEMORY | {READY, LOADED, LOAD_ERROR, MESSAGE, ERROR, CLOSING}
 
-MORE, BUFFERS = 0x02, 0x08
+MORE, BUFFERS, SHARED = 0x02, 0x08, 0x10
 PICKLE = 2
 
 # What stands in front of the pickle: of a call its definition (0: inside the pickle) and the
@@ -71,13 +82,17 @@ PICKLE = 2
 CALL_PREFIX = Struct(">IB")
 ANSWER_PREFIX = Struct(">I")
 
-# What stands in front of what a running task and its future say to each other: what it is.
-TALK_PREFIX = Struct(">B")
-POSTED, POSTED_WITH_PORTS = 0, 1  # a message; with a transfer list, the pair of it and its ports
-HEED = 2  # nothing: from here on the task notices an abort
+# The ident of what a running task and its future say to each other has in its highest byte what it
+# is; below that stands the task.
+POSTED, POSTED_WITH_LIST = 0, 1  # a message, as the ident of a MESSAGE says it
+HEED = 2  # nothing: from here on the task notices when it is cancelled
 ITEM = 3  # of a stream
-CREDIT = 4  # how many items more may come; fewer than none closes the stream
-REPORT = 5  # how far the task is, and how far it will go
+CREDIT = 4  # how many items more may come; less than none closes the stream
+REPORT = 5  # how far the task is
+CREDITS = Struct(">i")
+SAYING_SHIFT = 56
+TASK_MASK = (1 << SAYING_SHIFT) - 1
+_ANSWER_HEADER = Struct(">IBBBBQI")
 _CALL_HEADER = Struct(">IBBBBQIB")
 
 # Parts below this are joined into one: a copy of 16 KiB is cheaper than one more buffer to send.
@@ -107,7 +122,7 @@ class Frame:
         kind: int,
         ident: int,
         payload: memoryview | bytes,
-        buffers: Sequence[memoryview] = (),
+        buffers: Sequence[Any] = (),
         fds: Sequence[object] = (),
     ) -> None:
         self.kind = kind
@@ -127,7 +142,7 @@ def encode(
     kind: int,
     ident: int,
     payload: bytes = b"",
-    buffers: Sequence[bytes] = (),
+    buffers: Sequence[bytes | Place] = (),
     prefix: bytes = b"",
     n_fds: int = 0,
 ) -> Parts:
@@ -138,7 +153,8 @@ def encode(
         kind: One of the constants of this module.
         ident: Which task, definition or message, 0 to 2**64 - 1.
         payload: The value, packed.
-        buffers: What was packed out of band, as plain bytes; not copied here.
+        buffers: What was packed out of band, as plain bytes, not copied here; or the places where
+            they lie.
         prefix: Bytes in front of the payload (and of the table of buffers).
         n_fds: How many descriptors will be sent with it.
 
@@ -153,7 +169,9 @@ def encode(
     if len(buffers) > MAX_BUFFERS:
         raise ValueError(f"{len(buffers)} large buffers in one value; at most {MAX_BUFFERS} can go")
     if buffers:
-        parts = _with_table(prefix, payload, buffers)
+        if buffers[0].__class__ is Place:
+            return _naming_places(kind, ident, payload, buffers, prefix, n_fds)  # type: ignore[arg-type]  # all are places
+        parts = _with_table(prefix, payload, buffers)  # type: ignore[arg-type]  # none is
         flags = BUFFERS
     else:
         flags = 0
@@ -172,7 +190,7 @@ def encode_call(
     definition: int,
     shape: int,
     payload: bytes = b"",
-    buffers: Sequence[bytes] = (),
+    buffers: Sequence[bytes | Place] = (),
     n_fds: int = 0,
 ) -> Parts:
     """
@@ -196,6 +214,73 @@ def encode_call(
     if buffers or n_fds or nbytes >= JOIN_NBYTES:
         return encode(CALL, ident, payload, buffers, CALL_PREFIX.pack(definition, shape), n_fds)
     return [_CALL_HEADER.pack(17 + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape) + payload]
+
+
+def readdress(parts: Parts, kind: int, ident: int) -> Parts:
+    """
+    Make a laid-out frame one of another kind.
+
+    Args:
+        parts: As ``encode`` laid them out; left as they are.
+        kind: The new kind; may not be one that has a prefix.
+        ident: The new ident.
+
+    Returns:
+        The new parts.
+    """
+    length, _, flags, codec, n_fds, _ = HEADER.unpack_from(parts[0])
+    header = HEADER.pack(length, kind, flags, codec, n_fds, ident)
+    if not flags & MORE:
+        return [header + bytes(parts[0][HEADER_NBYTES:]), *parts[1:]]
+    # In pieces, every other part is a header.
+    renamed = list(parts)
+    for at in range(0, len(parts), 2):
+        length, _, flags, codec, n_fds, _ = HEADER.unpack_from(parts[at])
+        renamed[at] = HEADER.pack(length, kind, flags, codec, n_fds, ident)
+    return renamed
+
+
+def _naming_places(
+    kind: int, ident: int, payload: bytes, places: Sequence[Place], prefix: bytes, n_fds: int
+) -> Parts:
+    body = lay_out(prefix, payload, places)
+    if len(body) <= MAX_PAYLOAD_NBYTES:
+        parts = LentParts([HEADER.pack(12 + len(body), kind, SHARED, PICKLE, n_fds, ident) + body])
+    else:
+        parts = LentParts(_encode_in_pieces(kind, ident, SHARED, [body], n_fds))
+    parts.lease = places[0].lease
+    return parts
+
+
+def encode_answer(
+    kind: int,
+    ident: int,
+    microseconds: int,
+    payload: bytes,
+    buffers: Sequence[bytes | Place] = (),
+    n_fds: int = 0,
+) -> Parts:
+    """
+    Lay out a ``RESULT``, ``RAISE`` or ``REJECT``.
+
+    Args:
+        kind: One of them.
+        ident: Which task.
+        microseconds: That it took, 0 to 2**32 - 1.
+        payload: The value or exception, packed.
+        buffers: What was packed out of band.
+        n_fds: How many descriptors will be sent with it.
+
+    Returns:
+        Parts to be written one after the other.
+
+    Raises:
+        ValueError: As ``encode``.
+    """
+    nbytes = len(payload)
+    if buffers or n_fds or nbytes >= JOIN_NBYTES:
+        return encode(kind, ident, payload, buffers, ANSWER_PREFIX.pack(microseconds), n_fds)
+    return [_ANSWER_HEADER.pack(16 + nbytes, kind, 0, PICKLE, 0, ident, microseconds) + payload]
 
 
 def _with_table(prefix: bytes, payload: bytes, buffers: Sequence[bytes]) -> Parts:

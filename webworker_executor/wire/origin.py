@@ -18,20 +18,28 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from _random import Random
 
 from webworker_executor.wire import codec
 from webworker_executor.wire.by_name import MAIN, is_being_imported, is_module_level
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FunctionType
 
-_PROCESS = [uuid4().hex]
+
+def _unheard_of() -> str:
+    # What a uuid is, without the module of that name, which imports enum. Each generator is seeded
+    # by the kernel, so a forked copy of the process goes its own way.
+    return f"{Random().getrandbits(128):032x}"
+
+
+_PROCESS = [_unheard_of()]
 _serial_of: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 
 _shipped: dict[str, object] = {}
 _received: weakref.WeakKeyDictionary[object, tuple[str, bool]] = weakref.WeakKeyDictionary()
+_classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 # A class of the host's module would be there as long as the module. Here nothing else may refer to
 # it between two tasks, and with it would go what the tasks have set on it.
 _lasting: dict[str, type] = {}
@@ -54,7 +62,7 @@ def after_fork() -> None:
     worker of the stdlib.
     """
     namespace = f"{_PROCESS[0]}:__main__"
-    _PROCESS[0] = uuid4().hex
+    _PROCESS[0] = _unheard_of()
     # What the host had sent before is the host's, and here it is as if it had been received.
     for ident, obj in list(_shipped.items()):
         _received[obj] = (ident, True)
@@ -80,7 +88,7 @@ def serial(obj: object) -> str:
     known = _serial_of.get(obj)
     if known is None:
         # setdefault, because two threads may pack the same function for the first time.
-        known = _serial_of.setdefault(obj, uuid4().hex)
+        known = _serial_of.setdefault(obj, _unheard_of())
     return known
 
 
@@ -165,8 +173,40 @@ def receive_class(cls: type, ident: str, is_kept: bool) -> None:
     """
     _unfinished.add(cls)
     _received[cls] = (ident, is_kept)
+    _classes[ident] = cls
     if is_kept:
         _lasting[ident] = cls
+    # After our own table: whoever imports cloudpickle meanwhile calls `tell_cloudpickle` then.
+    _tell(ident, cls)
+
+
+def class_known_as(ident: str) -> type | None:
+    """
+    Find a class by its ident, if it came here or went out from here.
+    """
+    known = _classes.get(ident)
+    if known is None:
+        # One of this process's own.
+        known = getattr(_cloudpickle(), "_DYNAMIC_CLASS_TRACKER_BY_ID", _classes).get(ident)
+    return known
+
+
+def tell_cloudpickle() -> None:
+    """
+    Let cloudpickle, which has just been imported, know the classes that came before it.
+    """
+    for ident, cls in list(_classes.items()):
+        _tell(ident, cls)
+
+
+def _tell(ident: str, cls: type) -> None:
+    track = getattr(_cloudpickle(), "_lookup_class_or_track", None)
+    if track is not None:
+        track(ident, cls)
+
+
+def _cloudpickle() -> object:
+    return sys.modules.get("cloudpickle.cloudpickle")
 
 
 def is_unfinished(cls: type) -> bool:

@@ -12,17 +12,16 @@ costs some microseconds. When in doubt, refuse.
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
+from _contextvars import ContextVar
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
-
-from cloudpickle.cloudpickle import _extract_code_globals
 
 from webworker_executor.wire.by_name import MAIN, goes_by_name
-from webworker_executor.wire.machinery import attributes_of
+from webworker_executor.wire.departure import global_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CellType, CodeType
+    from typing import Any
 
     _Parts = tuple[
         FunctionType,
@@ -136,7 +135,7 @@ class Snapshot:
         if variables.get("__name__") in sys.stdlib_module_names:
             # A method that the library made, for a named tuple say; its module does not change.
             return True
-        for name in _extract_code_globals(fn.__code__):
+        for name in global_names(fn.__code__):
             value = variables.get(name, _ABSENT)
             if value is not _ABSENT and not self.holds(value):
                 return False
@@ -147,6 +146,9 @@ class Snapshot:
         if any(cls is known for known, _ in self._classes):
             return True
         self._classes.append((cls, dict(cls.__dict__)))
+        # Here, because it imports dataclasses, and a function need not refer to a class.
+        from webworker_executor.wire.machinery import attributes_of
+
         return (
             goes_by_name(type(cls))
             and all(map(self.holds, cls.__bases__))

@@ -24,6 +24,7 @@ __all__ = [
     "Parcel",
     "current_parcel",
     "for_task",
+    "learn_later",
     "packing_with",
     "reducers",
     "taken",
@@ -71,6 +72,10 @@ class Parcel:
         """Whether an object was listed to be moved."""
         return id(item) in self._moved
 
+    def move(self, item: object) -> None:
+        """List an object to be moved, too."""
+        self._moved[id(item)] = item
+
     def add(self, fd: object) -> int:
         """
         Put a descriptor in.
@@ -103,10 +108,22 @@ class Parcel:
         """Keep what was to be moved: packing has failed."""
         for rollback in self.rollbacks:
             rollback()
+        # The error of the failure keeps this object for as long as somebody looks at it.
+        self.fds.clear()
+
+
+_lessons: list[Callable[[], object]] = []
+
+
+def learn_later(lesson: Callable[[], object]) -> None:
+    """Have ``reducers`` filled when a value comes that no plain pickler takes."""
+    _lessons.append(lesson)
 
 
 def for_task() -> Parcel:
     """Make the parcel of a task's arguments or result."""
+    for lesson in _lessons:
+        lesson()
     return Parcel(moves_ports=True)
 
 

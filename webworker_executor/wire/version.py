@@ -11,28 +11,39 @@ not be unpickled.
 
 from __future__ import annotations
 
+from _pickle import Pickler
 from io import BytesIO
-from types import FunctionType
-from typing import Any
-
-import cloudpickle
+from types import FunctionType, ModuleType
 
 from webworker_executor.wire import origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["version"]
 
 
-class _VersionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
+class _VersionPickler(Pickler):
     """
-    Pickles a value so that equal bytes mean "unchanged since": functions and classes count by
-    identity.
+    Pickles a value so that equal bytes mean "unchanged since": functions, classes and modules count
+    by identity.
     """
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FunctionType | type):
-            # Any builtin function would do, but no class: that would be reduced in its turn.
-            return repr, (origin.serial(obj),)
-        return NotImplemented
+        return by_identity(obj)
+
+
+def by_identity(obj: Any) -> Any:
+    """
+    Reduce what counts by identity to something that tells it.
+    """
+    # Any builtin function would do, but no class: that would be reduced in its turn.
+    if isinstance(obj, FunctionType | type):
+        return repr, (origin.serial(obj),)
+    if type(obj) is ModuleType:
+        return repr, (obj.__name__,)
+    return NotImplemented
 
 
 def version(value: object) -> object:
@@ -45,10 +56,21 @@ def version(value: object) -> object:
     Returns:
         A number; a new one each time for what does not pickle.
     """
+    token = _hash(_VersionPickler, value)
+    if token is not None:
+        return token
+    # What plain pickle cannot do, and only that: the answers of the two are never compared.
+    from webworker_executor.wire.by_value import IdentityPickler
+
+    # For what does not pickle: the pickler proper will meet the same object and raise the error in
+    # its own words.
+    return _hash(IdentityPickler, value)
+
+
+def _hash(pickler: Any, value: object) -> int | None:
     with BytesIO() as file:
         try:
-            _VersionPickler(file, protocol=5).dump(value)
+            pickler(file, protocol=5).dump(value)
         except Exception:
-            # The pickler proper will meet the same object and raise the error in its own words.
             return None
         return hash(file.getvalue())

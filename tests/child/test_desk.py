@@ -1,0 +1,90 @@
+"""
+The desk: what comes for which task, on two threads without a lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.child.desk import Desk
+from webworker_executor.wire.frame import (
+    CANCEL,
+    CREDIT,
+    POSTED,
+    RECALL,
+    SAYING_SHIFT,
+    TASK_MESSAGE,
+    Frame,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from webworker_executor.wire.frame import Parts
+
+
+class Runner:
+    """
+    Runs a task in name only.
+    """
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    def post(self, parts: Parts, fds: Sequence[Any], check: Callable[[], object]) -> None:
+        raise AssertionError("nobody says anything here")
+
+
+def message(ident: int, saying: int = POSTED) -> Frame:
+    return Frame(TASK_MESSAGE, ident | saying << SAYING_SHIFT, b"")
+
+
+def test_what_comes_for_a_task_waits_for_it() -> None:
+    """
+    Messages and credits apart, in order, with what a message says as their ident.
+    """
+    desk = Desk(Runner())
+    assert not desk.is_used
+    frames = [message(7), message(7, CREDIT), message(7)]
+    for frame in frames:
+        desk.take(frame)
+    assert [frames[0], frames[2]] == list(desk.inboxes[7])
+    assert [frames[1]] == list(desk.credits[7])
+    assert [POSTED, CREDIT, POSTED] == [frame.ident for frame in frames]
+    assert desk.is_used
+
+
+def test_all_is_put_away_with_the_task() -> None:
+    """
+    Nothing of one task reaches another.
+    """
+    desk = Desk(Runner())
+    desk.runner.running = 7
+    desk.take(message(7))
+    desk.take(message(6))
+    desk.take(Frame(CANCEL, 7, b""))
+    desk.put_away()
+    left = (desk.is_used, desk.inboxes, desk.cancels, desk.unwanted)
+    assert not any(left)
+
+
+def test_a_task_given_up_before_it_began_is_known_once() -> None:
+    """
+    Whoever comes to it passes over it.
+    """
+    desk = Desk(Runner())
+    desk.runner.running = 6
+    desk.take(Frame(CANCEL, 7, b""))
+    assert not desk.is_used
+    assert not desk.is_given_up(6)
+    assert desk.is_given_up(7)
+    assert not desk.is_given_up(7)
+
+
+def test_other_frames_are_none_of_its_business() -> None:
+    """
+    They are left alone.
+    """
+    desk = Desk(Runner())
+    desk.take(Frame(RECALL, 0, b""))
+    assert not desk.is_used

@@ -1,0 +1,94 @@
+"""
+Tests of `webworker_executor.child.program`: the script of a worker, read and run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.listening import SECONDS, Ear
+from webworker_executor import NetworkError, Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_names_in_the_namespace() -> None:
+    """
+    A script finds the scope's names, and they are those of the scope.
+    """
+    source = """
+names = ("add_event_listener clear_interval clear_timeout close dispatch_event import_scripts "
+    "location name navigator post_message queue_microtask remove_event_listener report_error "
+    "scope self set_interval set_timeout worker_data").split()
+import webworker_executor
+missing = [name for name in names if name not in globals()]
+post_message((missing, scope is webworker_executor.scope, self is scope, __name__))
+"""
+    with Worker(source=source) as worker:
+        assert ([], True, True, "__main__") == worker.receive(SECONDS).data
+
+
+def test_import_scripts(tmp_path: Path) -> None:
+    """
+    Files run in order in the same namespace, relative to the script; none at all is fine.
+    """
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "one.py").write_text("value = [1]")
+    (tmp_path / "two.py").write_text("value.append(2)\ndef onmessage(event): post_message(value)")
+    script = tmp_path / "main.py"
+    url = (tmp_path / "two.py").as_uri()
+    script.write_text(f"import_scripts()\nimport_scripts('parts/one.py', {url!r})")
+    with Worker(script, cwd="/") as worker:
+        worker.post_message(None)
+        assert [1, 2] == worker.receive(SECONDS).data
+
+
+@pytest.mark.parametrize(
+    ("second", "error"),
+    [("missing.py", NetworkError), ("broken.py", SyntaxError), ("failing.py", ZeroDivisionError)],
+)
+def test_the_first_failure_stops(tmp_path: Path, second: str, error: type[Exception]) -> None:
+    """
+    What ran before it stays, and what follows does not run.
+    """
+    (tmp_path / "one.py").write_text("ran = [1]")
+    (tmp_path / "three.py").write_text("ran.append(3)")
+    (tmp_path / "broken.py").write_text("x = (")
+    (tmp_path / "failing.py").write_text("1/0")
+    script = tmp_path / "main.py"
+    script.write_text(
+        "def onmessage(event): post_message(ran)\n"
+        f"import_scripts('one.py', {second!r}, 'three.py')\n"
+    )
+    with Worker(script) as worker:
+        ear = Ear(worker)
+        event = ear.next()
+        assert isinstance(event.error, error)
+        worker.post_message(None)
+        assert [1] == ear.next().data
+
+
+def test_modules_import() -> None:
+    """
+    A module has ``import``, and is told so; what is no path is refused.
+    """
+    with Worker(module="tests.child.module_script") as worker:
+        assert ["TypeError", "module="] == worker.receive(SECONDS).data
+    with Worker(source="import_scripts(5)") as worker:
+        assert "import_scripts() takes paths" in Ear(worker).next().message
+
+
+def test_lines_of_a_text_are_shown() -> None:
+    """
+    A traceback shows the source of a script that was never in a file, here as well.
+    """
+    with Worker(source="def fail():\n    return {}['missing']\nfail()") as worker:
+        event = Ear(worker).next()
+        assert "return {}['missing']" in event.traceback
+        import traceback
+
+        shown = "".join(traceback.format_exception(event.error))
+        assert "return {}['missing']" in shown

@@ -1,0 +1,136 @@
+"""
+The running task from inside: who it is, what it may say, and when it is over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pool import talking
+from webworker_executor import WebWorkerExecutor, current_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def pool(launcher: str) -> Iterator[WebWorkerExecutor]:
+    """
+    Make a pool of one worker.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as executor:
+        yield executor
+
+
+def test_outside_a_task_there_is_none() -> None:
+    """
+    The error says where to call it.
+    """
+    with pytest.raises(RuntimeError, match="inside a function that was submitted"):
+        current_task()
+
+
+def test_between_tasks_there_is_none() -> None:
+    """
+    An initializer is no task.
+    """
+    with WebWorkerExecutor(1, initializer=_look) as pool:
+        assert "RuntimeError" == pool.submit(talking.state, "looked").result(10.0)
+
+
+def _look() -> None:
+    from webworker_executor import scope
+
+    try:
+        current_task()
+    except RuntimeError as error:
+        scope.worker_state["looked"] = type(error).__name__
+
+
+def test_threads_and_asyncio_see_their_task(pool: WebWorkerExecutor) -> None:
+    """
+    One after the other each gets its own.
+    """
+    for _ in range(3):
+        first, *others = pool.submit(talking.tasks_seen_elsewhere).result(10.0)
+        assert [first] * 3 == others
+
+
+def test_numbers_are_never_used_again(pool: WebWorkerExecutor) -> None:
+    """
+    Each task has its own.
+    """
+    numbers = [pool.submit(talking.post).result(10.0) for _ in range(5)]
+    assert sorted(set(numbers)) == numbers
+
+
+def test_nothing_follows_the_result(pool: WebWorkerExecutor) -> None:
+    """
+    A thread that outlives its task cannot post for it, nor for the task after it.
+    """
+    pool.submit(talking.outlive).result(10.0)
+    future = pool.submit(talking.hear_of_outlived)
+    (text,) = future.result(10.0)
+    assert "has ended, and nothing of it can follow its result" in text
+    assert [] == list(future.messages())
+
+
+def test_a_task_may_listen_on_its_own_loop(pool: WebWorkerExecutor) -> None:
+    """
+    By ``areceive`` and by ``onmessage``.
+    """
+    future = pool.submit(talking.on_a_loop)
+    future.post_message("first")
+    future.post_message("second")
+    assert ["first", "second"] == future.result(10.0)
+
+
+def test_receive_keeps_its_time(pool: WebWorkerExecutor) -> None:
+    """
+    A wait with a time-out ends, and one without waiting returns at once.
+    """
+    assert ["TimeoutError", None] == pool.submit(_receive_nothing).result(10.0)
+
+
+def _receive_nothing() -> list[object]:
+    try:
+        current_task().receive(0.01)
+    except TimeoutError as error:
+        return [type(error).__name__, current_task().receive_nowait()]
+    return []
+
+
+def test_a_report_that_does_not_pack_fails_nothing(
+    pool: WebWorkerExecutor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    The last one of a task is written to standard error instead.
+    """
+    assert "done" == pool.submit(_report_nonsense).result(10.0)
+    assert 1 == pool.submit(abs, -1).result(10.0)
+    pool.shutdown()
+    assert "cannot pickle" in capfd.readouterr().err
+
+
+def _report_nonsense() -> str:
+    import threading
+
+    task = current_task()
+    task.report(1)
+    task.report(threading.Lock())  # type: ignore[arg-type]  # what is tested
+    return "done"
+
+
+def test_the_repr_tells_whether_it_is_over(pool: WebWorkerExecutor) -> None:
+    """
+    While it runs, the number is all.
+    """
+    text = pool.submit(_repr).result(10.0)
+    assert text.startswith("<RunningTask #")
+    assert "ended" not in text
+
+
+def _repr() -> str:
+    return repr(current_task())

@@ -1,0 +1,289 @@
+"""
+Tests of `webworker_executor.child.turns`: one thing after the other on a script's main thread.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.listening import SECONDS, Ear
+from webworker_executor import MessageChannel, Worker
+
+
+def told(source: str, count: int = 1, *messages: object) -> list[object]:
+    """
+    Run a script, post messages to it, and return so many that come back.
+    """
+    with Worker(source=source) as worker:
+        for message in messages:
+            worker.post_message(message)
+        return [worker.receive(SECONDS).data for _ in range(count)]
+
+
+@pytest.mark.slow
+def test_the_first_run_is_complete_before_anything_is_delivered() -> None:
+    """
+    Messages, timers and ports wait for the last line of the script.
+    """
+    source = """
+import time
+from webworker_executor import MessageChannel
+channel = MessageChannel()
+channel.port2.onmessage = lambda event: post_message("port")
+channel.port1.post_message(1)
+set_timeout(post_message, 0, "timer")
+def onmessage(event): post_message("message")
+time.sleep(0.1)
+post_message("first run")
+"""
+    came = told(source, 4, 1)
+    assert "first run" == came[0]
+    assert {"message", "port", "timer"} == set(came[1:])
+
+
+@pytest.mark.slow
+def test_timers_and_microtasks() -> None:
+    """
+    A microtask comes before any timer, timers by their time; a cleared one never.
+    """
+    source = """
+heard = []
+set_timeout(heard.append, 0.05, "late")
+set_timeout(heard.append, 0, "soon")
+clear_timeout(set_timeout(heard.append, 0, "never"))
+queue_microtask(lambda: heard.append("micro"))
+count = 0
+def tick():
+    global count
+    count += 1
+    if count == 3:
+        clear_interval(ident)
+        heard.append("ticks")
+ident = set_interval(tick, 0.001)
+set_timeout(lambda: post_message(heard), 0.2)
+heard.append("script")
+"""
+    assert [["script", "micro", "soon", "ticks", "late"]] == told(source)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["set_timeout(fail)", "queue_microtask(fail)", "report_error(ValueError('x'))"],
+)
+def test_errors_anywhere_are_reported(where: str) -> None:
+    """
+    What a timer or a microtask raises does not end the worker, and is told.
+    """
+    source = f"def fail(): raise ValueError('x')\n{where}\nset_timeout(post_message, 0.05, 'on')"
+    with Worker(source=source) as worker:
+        ear = Ear(worker)
+        assert "ValueError: x" == ear.next().message
+        assert "on" == ear.next().data
+
+
+def test_errors_of_threads() -> None:
+    """
+    A thread of the script may report; listeners run on the main thread all the same.
+    """
+    source = """
+import threading
+def onerror(event):
+    post_message(threading.current_thread() is threading.main_thread())
+    return True
+threading.Thread(target=lambda: report_error(ValueError())).start()
+"""
+    assert [True] == told(source)
+
+
+def test_handlers_that_are_bound_later() -> None:
+    """
+    A name that the script binds anew is the handler from then on; ``None`` is none.
+    """
+    source = """
+def first(event):
+    global onmessage
+    post_message(("first", event.data))
+    onmessage = second
+def second(event):
+    post_message(("second", event.data))
+onmessage = first
+"""
+    assert [("first", 1), ("second", 2), ("second", 3)] == told(source, 3, 1, 2, 3)
+
+
+def test_messages_that_are_pulled() -> None:
+    """
+    A script may wait for its messages itself, until its host asks it to leave.
+    """
+    source = """
+for event in scope:
+    post_message(event.data)
+post_message("over")
+import sys
+sys.exit(5)
+"""
+    worker = Worker(source=source)
+    for number in range(3):
+        worker.post_message(number)
+        assert number == worker.receive(SECONDS).data
+    assert 5 == worker.terminate().result(SECONDS)
+
+
+def test_a_wait_with_a_limit() -> None:
+    """
+    ``receive`` gives up in time, ``receive_nowait`` at once, and nothing is lost.
+    """
+    source = """
+came = []
+try:
+    scope.receive(0.01)
+except TimeoutError:
+    came.append("timeout")
+came.append(scope.receive_nowait())
+post_message("now")
+came.append(scope.receive(10).data)
+post_message(came)
+"""
+    with Worker(source=source) as worker:
+        assert "now" == worker.receive(SECONDS).data
+        worker.post_message(7)
+        assert ["timeout", None, 7] == worker.receive(SECONDS).data
+
+
+def test_asyncio_in_a_script() -> None:
+    """
+    A script may run a loop of its own and await its messages.
+    """
+    source = """
+import asyncio
+async def main():
+    for _ in range(2):
+        event = await scope.areceive()
+        post_message(event.data)
+asyncio.run(main())
+"""
+    assert [1, 2] == told(source, 2, 1, 2)
+
+
+def test_no_receive_on_another_thread() -> None:
+    """
+    Only the main thread reads.
+    """
+    source = """
+import threading
+def wait():
+    try:
+        scope.receive(1)
+    except RuntimeError as error:
+        post_message(str(error))
+threading.Thread(target=wait).start()
+"""
+    (text,) = told(source)
+    assert "on its main thread only" in str(text)
+
+
+def test_a_message_that_does_not_unpack() -> None:
+    """
+    It is a ``messageerror`` where that is listened for, and else an error; the next one arrives.
+    """
+    source = """
+def onmessage(event): post_message(event.data)
+{handler}
+"""
+    for handler, expected in (
+        ("def onmessageerror(event): post_message(type(event.error).__name__)", "message"),
+        ("", "error"),
+    ):
+        with Worker(source=source.format(handler=handler)) as worker:
+            ear = Ear(worker)
+            worker.post_message(Unreadable())
+            worker.post_message("next")
+            assert expected == ear.next().type
+            assert "next" == ear.next().data
+
+
+class Unreadable:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return int, ("no number",)
+
+
+def test_events_of_ports_run_on_the_main_thread() -> None:
+    """
+    Also those of a port that came with a message.
+    """
+    source = """
+import threading
+def relay(event):
+    event.target.post_message((event.data, threading.current_thread() is threading.main_thread()))
+def onmessage(event):
+    event.ports[0].onmessage = relay
+"""
+    channel = MessageChannel()
+    with Worker(source=source) as worker, channel.port1:
+        worker.post_message(None, [channel.port2])
+        channel.port1.post_message(1)
+        assert (1, True) == channel.port1.receive(SECONDS).data
+
+
+def test_an_interrupt_ends_a_script() -> None:
+    """
+    SIGINT is Ctrl-C, in a handler and between two.
+    """
+    source = "import os, signal\ndef onmessage(event): os.kill(os.getpid(), signal.SIGINT)"
+    worker = Worker(source=source, stderr="devnull")
+    worker.post_message(1)
+    assert worker.exited.result(SECONDS) not in {0, None}
+
+
+def test_a_copy_of_the_process_never_answers() -> None:
+    """
+    A fork that comes back from the script ends, and the worker goes on.
+    """
+    source = """
+import os
+def onmessage(event):
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        post_message("parent")
+"""
+    assert ["parent", "parent"] == told(source, 2, 1, 2)
+
+
+def test_handlers_while_asyncio_runs() -> None:
+    """
+    A handler that is set on a running loop is called while it runs.
+    """
+    source = """
+import asyncio
+async def main():
+    done = asyncio.Event()
+    def answer(event):
+        post_message(event.data)
+        if event.data == 2:
+            done.set()
+    scope.onmessage = answer
+    await done.wait()
+asyncio.run(main())
+"""
+    assert [1, 2] == told(source, 2, 1, 2)
+
+
+def test_what_a_port_s_handler_raises() -> None:
+    """
+    It is reported as any error of the script, and the port goes on.
+    """
+    source = """
+def fail(event):
+    event.target.post_message(1 / event.data)
+def onmessage(event):
+    event.ports[0].onmessage = fail
+"""
+    channel = MessageChannel()
+    with Worker(source=source) as worker, channel.port1:
+        ear = Ear(worker)
+        worker.post_message(None, [channel.port2])
+        channel.port1.post_message(0)
+        assert "ZeroDivisionError: division by zero" == ear.next().message
+        channel.port1.post_message(2)
+        assert 0.5 == channel.port1.receive(SECONDS).data

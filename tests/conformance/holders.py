@@ -1,0 +1,63 @@
+"""
+What the workers of these tests run: they hold ports, and do little with them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webworker_executor import MessagePort
+
+LIMIT = 10.0
+
+
+def echo(port: MessagePort) -> int:
+    """Send back all that comes, until the other side closes; tells how many it was."""
+    count = 0
+    for event in port:
+        port.post_message(event.data)
+        count += 1
+    return count
+
+
+def collect(port: MessagePort) -> list[Any]:
+    """Receive until the other side closes."""
+    return [event.data for event in port]
+
+
+def pass_on(port: MessagePort, message: object) -> MessagePort:
+    """Post one message, and give the port back."""
+    port.post_message(message)
+    return port
+
+
+def take_one(port: MessagePort) -> tuple[Any, MessagePort]:
+    """Receive one message, and give it back with the port."""
+    return port.receive(LIMIT).data, port
+
+
+def hold_and_die(port: MessagePort, messages: list[Any]) -> None:
+    """Post, and be killed with the port in hand."""
+    for message in messages:
+        port.post_message(message)
+    port.drain(LIMIT)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_to(file: Any, text: str) -> None:
+    """Write to a file that was moved here."""
+    with file:
+        file.write(text)
+
+
+def pid() -> int:
+    """Tell which process this is."""
+    return os.getpid()
+
+
+def fail() -> None:
+    """Keep a worker from coming up."""
+    raise OSError("not today")

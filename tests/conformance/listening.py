@@ -1,0 +1,68 @@
+"""
+An ear at a worker: its events in the order in which they were dispatched.
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webworker_executor import Worker
+
+EVENTS = ("message", "messageerror", "error", "close", "exit")
+SECONDS = 20.0
+
+
+class Ear:
+    """
+    Keeps what a worker's listeners were called with.
+
+    Args:
+        worker: Where to listen.
+        types: The types of events.
+        prevents: Whether to prevent the default of each.
+    """
+
+    def __init__(
+        self, worker: Worker, types: tuple[str, ...] = EVENTS, *, prevents: bool = False
+    ) -> None:
+        self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._prevents = prevents
+        for name in types:
+            worker.add_event_listener(name, self._hear)
+
+    def _hear(self, event: Any) -> None:
+        if self._prevents:
+            event.prevent_default()
+        self._heard.put(event)
+
+    def next(self) -> Any:
+        """
+        Wait for the next event.
+        """
+        return self._heard.get(timeout=SECONDS)
+
+    def data(self, count: int) -> list[Any]:
+        """
+        Wait for so many messages, and return what they hold.
+        """
+        return [self.next().data for _ in range(count)]
+
+    def to_the_end(self) -> list[Any]:
+        """
+        Wait for the exit event, and return all events up to it.
+        """
+        events = [self.next()]
+        while events[-1].type != "exit":
+            events.append(self.next())
+        return events
+
+    def now(self) -> list[Any]:
+        """
+        Return what has been heard and not been asked for.
+        """
+        events = []
+        while not self._heard.empty():
+            events.append(self._heard.get())
+        return events

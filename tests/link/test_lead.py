@@ -1,0 +1,213 @@
+"""
+Tests of `webworker_executor.link.lead`: a thread reads a link in the reactor's place.
+"""
+
+from __future__ import annotations
+
+import array
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.link.inbox import Inbox
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.local import Link
+from webworker_executor.wire.frame import NAMES, RESULT, Frame, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from webworker_executor.link.reactor import Reactor
+
+ALL = frozenset(NAMES)
+
+
+class Led:
+    """
+    A link, its other end, and what the reactor read of it.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        near, self.far = socket_pair()
+        self.read_by_reactor = Inbox[Frame]()
+        self.ended = Inbox[Exception | None]()
+        self.link = Link(near, reactor, ALL, self.read_by_reactor, self.ended)
+
+    def send(self, *idents: int) -> None:
+        self.far.sendall(b"".join(encode(RESULT, ident, b"x")[0] for ident in idents))
+
+
+def refuse(frame: Frame) -> bool:
+    raise AssertionError(f"{frame!r} is not for a leader")
+
+
+@pytest.fixture
+def led(reactor: Reactor) -> Iterator[Led]:
+    """
+    Make a link that can be led.
+    """
+    led = Led(reactor)
+    yield led
+    led.link.close()
+    led.far.close()
+
+
+def test_the_leader_gets_the_frame(led: Led) -> None:
+    """
+    What comes for a leader is read by it, once, and the reactor has the next.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.send(1)
+    lead.wait(10.0)
+    taken: list[Frame] = []
+
+    def take(frame: Frame) -> bool:
+        taken.append(frame)
+        led.link.leading.forget()
+        return True
+
+    assert led.link.leading.read(lead, take)
+    [frame] = taken
+    assert (RESULT, 1, b"x") == (frame.kind, frame.ident, bytes(frame.payload))
+    led.link.leading.end(lead)
+    led.send(2)
+    assert 2 == led.read_by_reactor.get(10.0).ident
+
+
+def test_what_a_leader_read_and_did_not_take_is_not_lost(led: Led) -> None:
+    """
+    A leader that was thrown out before anybody had the frame leaves it to the reactor.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.send(1)
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, lambda frame: False)
+    led.link.leading.end(lead)
+    led.send(2)
+    assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
+def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:
+    """
+    A leader takes one small, whole frame; anything else is read by the reactor, in order.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.send(1, 2)
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
+def test_only_one_leads(led: Led) -> None:
+    """
+    A second thread is refused while one leads.
+    """
+    assert led.link.leading.begin() is not None
+    assert led.link.leading.begin() is None
+
+
+def test_a_lease_that_nobody_uses_ends(led: Led) -> None:
+    """
+    A link that was led is the reactor's again in a moment, though nobody says so.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.link.leading.end(lead)
+    assert led.link.leading.is_leased
+    led.send(1)
+    assert 1 == led.read_by_reactor.get(10.0).ident
+    assert not led.link.leading.is_leased
+
+
+def test_the_reading_can_be_taken_back(led: Led) -> None:
+    """
+    A leader that does not move, as in a signal handler, holds nobody up.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.link.leading.end_lease()
+    led.send(1)
+    assert 1 == led.read_by_reactor.get(10.0).ident
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+
+
+def test_a_leader_is_called_away(led: Led) -> None:
+    """
+    The alarm ends the wait of a leader, and rings once.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    threading.Thread(target=lead.release).start()
+    lead.wait(10.0)
+    started = time.monotonic()
+    lead.wait(0.02)
+    assert 0.01 < time.monotonic() - started < 5.0
+    led.link.leading.end(lead)
+
+
+def test_the_end_is_told_by_the_reactor(led: Led) -> None:
+    """
+    A worker that dies while somebody leads is reported as any other.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.close()
+    lead.wait(10.0)
+    led.link.leading.end(lead)
+    assert led.ended.get(10.0) is None
+
+
+def test_a_closed_link_wakes_its_leader(led: Led) -> None:
+    """
+    Nobody waits at a link that was closed.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    closer = threading.Thread(target=led.link.close)
+    closer.start()
+    lead.wait(10.0)
+    closer.join(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    assert led.link.leading.begin() is None
+
+
+def test_descriptors_with_a_frame_are_for_the_reactor(led: Led) -> None:
+    """
+    A leader drops no descriptor that came along.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    numbers = array.array("i", [2])
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
+    led.far.sendmsg([encode(RESULT, 1, b"x", n_fds=1)[0]], [rights])
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    assert 1 == len(led.read_by_reactor.get(10.0).fds)
+
+
+def test_a_lead_outlives_its_link(led: Led) -> None:
+    """
+    A leader that comes to wait when the link is closed already does not wait, whatever has got the
+    numbers of the descriptors since.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.link.close()
+    others = [socket_pair() for _ in range(4)]
+    started = time.monotonic()
+    lead.wait(10.0)
+    assert time.monotonic() - started < 5.0
+    led.link.leading.end(lead)
+    for pair in others:
+        for end in pair:
+            end.close()

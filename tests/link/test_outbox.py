@@ -1,0 +1,101 @@
+"""
+Tests of `webworker_executor.link.outbox`: frames on their way into a socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.rights import Descriptor, receive
+
+
+def written(outbox: Outbox, far: socket.socket) -> bytes:
+    """Write and read in turn, until nothing is left."""
+    data = b""
+    while True:
+        try:
+            outbox.write()
+        except BlockingIOError:
+            data += far.recv(1 << 16)
+        else:
+            far.setblocking(False)
+            try:
+                while more := far.recv(1 << 16):
+                    data += more
+            except BlockingIOError:
+                return data
+
+
+@given(st.lists(st.lists(st.integers(0, 90_000), min_size=1, max_size=3), max_size=8))
+def test_everything_is_written_in_order(sizes: list[list[int]]) -> None:
+    """Whatever the frames and their parts, the stream is their bytes in order."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        frames = [
+            [bytes([number % 256]) * nbytes for number, nbytes in enumerate(frame)]
+            for frame in sizes
+        ]
+        for frame in frames:
+            outbox.append(frame)
+        everything = b"".join(b"".join(frame) for frame in frames)
+        assert len(everything) == outbox.nbytes
+        assert everything == written(outbox, far)
+        assert (True, 0, []) == (outbox.is_empty, outbox.nbytes, outbox.unwritten())
+
+
+@given(st.lists(st.integers(1, 300_000), min_size=1, max_size=6))
+def test_what_is_left_goes_on_where_the_kernel_stopped(sizes: list[int]) -> None:
+    """What was taken and what is left are the whole, cut anywhere."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        frames = [os.urandom(nbytes) for nbytes in sizes]
+        for frame in frames:
+            outbox.append([frame])
+        try:
+            outbox.write()
+        except BlockingIOError:
+            pass
+        left = b"".join(data for data, _ in outbox.unwritten())
+        assert outbox.nbytes == len(left)
+        data = b""
+        while len(data) + len(left) < sum(sizes):
+            data += far.recv(1 << 16)
+        assert b"".join(frames) == data + left
+
+
+def test_a_small_frame_alone_is_written_at_once() -> None:
+    """The short way leaves nothing behind; behind others it leaves all to the long one."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        assert outbox.write_alone([b"abc"])
+        assert b"abc" == far.recv(10)
+        outbox.append([b"first"])
+        assert not outbox.write_alone([b"second"])
+        outbox.write()
+        assert b"firstsecond" == far.recv(20)
+
+
+def test_descriptors_go_with_their_frame() -> None:
+    """What is gathered into one write never has descriptors in its midst."""
+    near, far = socket.socketpair()
+    reading, writing = os.pipe()
+    with near, far:
+        outbox = Outbox(near)
+        outbox.append([b"plain"])
+        outbox.append([b"with"], [Descriptor(writing)])
+        outbox.append([b"plain"])
+        outbox.write()
+        data, fds = receive(far)
+        while len(data) < 14:
+            more, more_fds = receive(far)
+            data, fds = data + more, fds + more_fds
+        assert (b"plainwithplain", 1) == (data, len(fds))
+    os.close(reading)

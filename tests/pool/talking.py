@@ -1,0 +1,298 @@
+"""
+Tasks that talk, which workers import by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from webworker_executor import current_task, scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from webworker_executor import AbortSignal
+
+
+def post(*messages: object) -> int:
+    """Post messages and return the number of the task."""
+    task = current_task()
+    for message in messages:
+        task.post_message(message)
+    return task.id
+
+
+def echo(count: int) -> int:
+    """Post back so many messages, twice as large."""
+    task = current_task()
+    for _ in range(count):
+        task.post_message(task.receive(10.0).data * 2)
+    return count
+
+
+def greet_and_wait() -> object:
+    """Post a message, and wait for one without an end."""
+    current_task().post_message(os.getpid())
+    return current_task().receive().data
+
+
+def greet_and_die() -> NoReturn:
+    """Post a message and be killed."""
+    current_task().post_message("last words")
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
+
+
+def heed() -> tuple[int, object]:
+    """Wait for the abort of this task, and return the pid and the reason."""
+    own = current_task().signal
+    current_task().post_message(os.getpid())
+    own.wait(10.0)
+    scope.worker_state["reason"] = own.reason
+    return os.getpid(), own.reason
+
+
+def reason_left_behind() -> object:
+    """Return the reason that a task before this one has left in its worker."""
+    return scope.worker_state.pop("reason", None)
+
+
+def listen_for_abort() -> None:
+    """Listen for the abort, and note in which thread it is heard."""
+    heard = threading.Event()
+    names: list[object] = []
+
+    def hear(event: object) -> None:
+        names.append(threading.current_thread() is threading.main_thread())
+        heard.set()
+
+    current_task().signal.add_event_listener("abort", hear)
+    current_task().post_message(os.getpid())
+    heard.wait(10.0)
+    scope.worker_state["reason"] = names
+
+
+def heed_and_ignore() -> None:
+    """Look at the signal, and go on all the same."""
+    assert not current_task().signal.aborted
+    current_task().post_message(os.getpid())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60.0)
+
+
+def sleep_deaf() -> None:
+    """Say that the task runs, and sleep for long without a look at anything."""
+    current_task().post_message(os.getpid())
+    time.sleep(60.0)
+
+
+def wait_for(given: AbortSignal) -> tuple[bool, object]:
+    """Wait for a signal that came as an argument."""
+    current_task().post_message("waiting")
+    return given.wait(10.0), given.reason
+
+
+def spin_for(given: AbortSignal) -> object:
+    """Look at a signal until it has aborted."""
+    current_task().post_message("waiting")
+    deadline = time.monotonic() + 10.0
+    while not given.aborted and time.monotonic() < deadline:
+        pass
+    return given.reason
+
+
+def listen_for(given: AbortSignal) -> list[object]:
+    """Listen to a signal that came as an argument."""
+    heard: list[object] = []
+    rung = threading.Event()
+
+    def hear(event: object) -> None:
+        heard.append(given.reason)
+        rung.set()
+
+    given.add_event_listener("abort", hear)
+    current_task().post_message("waiting")
+    rung.wait(10.0)
+    return heard
+
+
+def pass_on(given: AbortSignal) -> object:
+    """Give a signal on to a worker of a worker."""
+    from webworker_executor import WebWorkerExecutor
+
+    with WebWorkerExecutor(1) as executor:
+        future = executor.submit(wait_for, given)
+        next(iter(future.messages()))
+        current_task().post_message("waiting")
+        return future.result(10.0)
+
+
+def tasks_seen_elsewhere() -> list[int]:
+    """Return the number of the task, as seen from a thread, from asyncio, and by `to_thread`."""
+    seen = [current_task().id]
+    thread = threading.Thread(target=lambda: seen.append(current_task().id))
+    thread.start()
+    thread.join()
+
+    async def main() -> None:
+        seen.append(current_task().id)
+        seen.append(await asyncio.to_thread(lambda: current_task().id))
+
+    asyncio.run(main())
+    return seen
+
+
+def outlive(context: str = "plain") -> None:
+    """Leave a thread behind that posts for this task when the next one runs."""
+    task = current_task()
+    scope.worker_state["go"] = go = threading.Event()
+    scope.worker_state["outcome"] = outcome = []
+
+    def post_late() -> None:
+        go.wait(10.0)
+        try:
+            task.post_message("too late")
+        except RuntimeError as error:
+            outcome.append(str(error))
+
+    run = contextvars.copy_context().run
+    scope.worker_state["thread"] = thread = threading.Thread(target=run, args=(post_late,))
+    thread.start()
+
+
+def hear_of_outlived() -> list[str]:
+    """Let the thread of `outlive` go on, and return what became of it."""
+    scope.worker_state["go"].set()
+    scope.worker_state["thread"].join(10.0)
+    outcome: list[str] = scope.worker_state["outcome"]
+    return outcome
+
+
+def on_a_loop() -> list[object]:
+    """Take messages by a handler and by `areceive`, on a loop that the task runs."""
+
+    async def main() -> list[object]:
+        task = current_task()
+        first = await task.areceive()
+        came = asyncio.get_running_loop().create_future()
+        task.onmessage = lambda event: came.set_result(event.data)
+        return [first.data, await came]
+
+    return asyncio.run(main())
+
+
+def report(count: int) -> None:
+    """Report after each step."""
+    task = current_task()
+    for done in range(count + 1):
+        task.report(done, count)
+
+
+def count(stop: int, fail_at: int = -1) -> Iterator[int]:
+    """Yield numbers, and leave word of how it ended."""
+    try:
+        for number in range(stop):
+            if number == fail_at:
+                raise ValueError(f"no {number}")
+            scope.worker_state["made"] = number + 1
+            yield number
+    except GeneratorExit:
+        scope.worker_state["ended"] = "closed"
+        raise
+    scope.worker_state["ended"] = "done"
+
+
+def state(name: str) -> Any:
+    """Return what tasks have left in this worker."""
+    return scope.worker_state.get(name)
+
+
+def yield_and_die() -> Iterator[int]:
+    """Yield an item and be killed."""
+    yield 1
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def pid() -> int:
+    """Return the worker's pid."""
+    return os.getpid()
+
+
+def index() -> int | None:
+    """Return the worker's place."""
+    return scope.index
+
+
+def die_once(path: str) -> str:
+    """Be killed the first time, and return the second."""
+    try:
+        with open(path, "x"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    except FileExistsError:
+        pass
+    return "survived"
+
+
+def fail_before(attempts: int) -> int:
+    """Raise ConnectionError until the last attempt, which returns its number."""
+    tried: int = scope.worker_state.get("tried", 0) + 1
+    scope.worker_state["tried"] = tried
+    if tried < attempts:
+        raise ConnectionError(f"attempt {tried}")
+    return tried
+
+
+class Counter:
+    """Something with a state."""
+
+    def __init__(self, start: int = 0) -> None:
+        if start < 0:
+            raise ValueError("a counter starts at 0 or more")
+        self.number = start
+
+    def add(self, step: int = 1) -> int:
+        """Count on."""
+        self.number += step
+        return self.number
+
+    def fail(self) -> NoReturn:
+        """Raise ValueError."""
+        raise ValueError("as asked")
+
+    def pid(self) -> int:
+        """Return the pid of the process it lives in."""
+        return os.getpid()
+
+    def die(self) -> NoReturn:
+        """End the process it lives in."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("nobody survives SIGKILL")
+
+    def lock(self) -> object:
+        """Return what cannot be sent."""
+        return threading.Lock()
+
+    def call(self, function: Any, argument: object) -> object:
+        """Call something that lives elsewhere."""
+        return function(argument).result(10.0)
+
+
+def serve(port: Any, start: int) -> None:
+    """Expose a counter, and stay until told to go."""
+    from webworker_executor import expose
+
+    expose(Counter(start), port)
+    current_task().receive(30.0)
+
+
+def n_actors() -> int:
+    """Return how many actors live in this worker."""
+    from webworker_executor.pool import inside
+
+    return len(inside._actors)

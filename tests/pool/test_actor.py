@@ -1,0 +1,144 @@
+"""
+Actors keep a state in one worker, answer in order, and their calls never hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+import time
+
+import pytest
+
+from tests.pool import talking
+from tests.pool.work import double
+from webworker_executor import ActorLostError, WebWorkerExecutor, WorkerCrashedError
+
+
+def test_an_actor_keeps_its_state(pool: WebWorkerExecutor) -> None:
+    """
+    Calls run one at a time and in order.
+    """
+    actor = pool.actor(talking.Counter, 10)
+    assert list(range(11, 61)) == [
+        future.result(20.0) for future in [actor.add() for _ in range(50)]
+    ]
+    assert 65 == actor.add(step=5).result(10.0)
+
+
+def test_actors_are_spread(pool: WebWorkerExecutor) -> None:
+    """
+    Each goes to the worker with the fewest.
+    """
+    actors = [pool.actor(talking.Counter) for _ in range(4)]
+    pids = [actor.pid().result(10.0) for actor in actors]
+    assert pids[:2] == pids[2:]
+    assert 2 == len(set(pids))
+    assert "<Actor Counter in worker 1>" == repr(actors[3])
+
+
+def test_calls_can_be_awaited(forked: WebWorkerExecutor) -> None:
+    """
+    As any future of the executor.
+    """
+
+    async def main() -> list[int]:
+        actor = forked.actor(talking.Counter)
+        first = await actor.add()
+        return [first, *await asyncio.gather(actor.add(), actor.add())]
+
+    assert [1, 2, 3] == asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_what_a_method_raises_is_raised_here(forked: WebWorkerExecutor) -> None:
+    """
+    And the actor goes on.
+    """
+    actor = forked.actor(talking.Counter, 1)
+    with pytest.raises(ValueError, match="as asked"):
+        actor.fail().result(10.0)
+    with pytest.raises(AttributeError, match="nonsense"):
+        actor.nonsense().result(10.0)
+    assert 2 == actor.add().result(10.0)
+
+
+def test_an_actor_that_cannot_be_made_says_why(forked: WebWorkerExecutor) -> None:
+    """
+    At every call.
+    """
+    actor = forked.actor(talking.Counter, -1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="starts at 0 or more"):
+            actor.add().result(10.0)
+
+
+def test_the_death_of_the_worker_fails_every_call(launcher: str) -> None:
+    """
+    At once, and no other task.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        actor = pool.actor(talking.Counter)
+        assert 1 == actor.add().result(10.0)
+        calls = [actor.die(), actor.add(), actor.add()]
+        other = pool.submit(double, 2)
+        assert isinstance(calls[0].exception(5.0), WorkerCrashedError)
+        for call in calls[1:]:
+            with pytest.raises(ActorLostError, match="Make a new one"):
+                call.result(5.0)
+        assert 4 == other.result(10.0)
+        assert 1 == pool.actor(talking.Counter).add().result(10.0)
+
+
+def test_a_forgotten_actor_is_dropped_there(forked: WebWorkerExecutor) -> None:
+    """
+    And its place is counted as free.
+    """
+    actor = forked.actor(talking.Counter)
+    assert 1 == actor.add().result(10.0)
+    assert 1 == forked.submit(talking.n_actors).result(10.0)
+    del actor
+    gc.collect()
+    deadline = time.monotonic() + 10.0
+    while forked.submit(talking.n_actors).result(10.0):
+        assert time.monotonic() < deadline
+    assert [0] == forked._n_actors
+
+
+def test_other_tasks_get_their_turns(forked: WebWorkerExecutor) -> None:
+    """
+    In the order in which everything was submitted.
+    """
+    actor = forked.actor(talking.Counter)
+    futures = []
+    for number in range(20):
+        futures += [actor.add(), forked.submit(double, number)]
+    done: list[int] = []
+    for place, future in enumerate(futures):
+        future.add_done_callback(lambda _, place=place: done.append(place))
+    for future in futures:
+        future.result(20.0)
+    forked.shutdown()
+    assert list(range(40)) == done
+
+
+def test_an_actor_stays_at_home(forked: WebWorkerExecutor) -> None:
+    """
+    It cannot be sent, and has no special methods.
+    """
+    actor = forked.actor(talking.Counter)
+    with pytest.raises(TypeError, match="an Actor cannot be sent"):
+        pickle.dumps(actor)
+    with pytest.raises(AttributeError):
+        _ = actor.__nonsense__
+
+
+def test_an_actor_outlives_its_executor_by_name_only() -> None:
+    """
+    Calls are refused, and dropping it is harmless.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        actor = pool.actor(talking.Counter)
+        assert 1 == actor.add().result(10.0)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        actor.add()

@@ -1,0 +1,51 @@
+"""
+What the pool has called in its workers, called here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webworker_executor import ActorLostError
+from webworker_executor.pool import inside
+
+
+def test_a_call_is_made_again_for_what_is_named() -> None:
+    """
+    And for nothing else.
+    """
+    errors: list[BaseException] = [ConnectionError("1"), ConnectionError("2"), KeyError("3")]
+
+    def fail() -> None:
+        raise errors.pop(0)
+
+    with pytest.raises(KeyError, match="3"):
+        inside.call_again(fail, (), {}, 5, (ConnectionError,))
+    assert 3 == inside.call_again(abs, (-3,), {}, 5, (ConnectionError,))
+
+
+def test_moved_arguments_reach_the_function() -> None:
+    """
+    Positions and names.
+    """
+    assert {"a": 1, "b": 2} == inside.call_moved(dict, (([("a", 1)],), {"b": 2}))
+
+
+def test_actors_are_found_by_name() -> None:
+    """
+    Until they are released.
+    """
+    inside.make_actor("key", list, ([3, 1, 2],), {})
+    assert 3 == inside.call_actor("key", "pop", (0,), {})
+    inside.release_actor("key")
+    inside.release_actor("key")
+    with pytest.raises(ActorLostError, match=r"pop\(\) was called of an actor that is gone"):
+        inside.call_actor("key", "pop", (0,), {})
+
+
+def test_a_stream_needs_a_task() -> None:
+    """
+    Outside a worker there is none.
+    """
+    with pytest.raises(RuntimeError, match="where no task runs"):
+        inside.run_stream(range, (3,), {}, 1)

@@ -1,0 +1,215 @@
+"""
+Tests of `webworker_executor.pool.leading`: whoever waits for a worker's only task reads the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future, as_completed, wait
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool.work import double
+from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
+    from tests.script import ScriptRunner
+
+
+def pid_of(number: int) -> int:
+    return os.getpid()
+
+
+def lead_often(pool: WebWorkerExecutor) -> None:
+    for number in range(50):
+        assert 2 * number == pool.submit(double, number).result(10.0)
+
+
+def test_round_trips_from_many_threads(forked: WebWorkerExecutor) -> None:
+    """
+    Threads that wait for the same workers all get their own results.
+    """
+    results: dict[int, list[int]] = {}
+
+    def trips(name: int) -> None:
+        results[name] = [forked.submit(double, number).result(20.0) for number in range(200)]
+
+    with forked:
+        threads = [threading.Thread(target=trips, args=(name,)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60.0)
+    assert {name: [2 * number for number in range(200)] for name in range(8)} == results
+
+
+def test_every_way_to_wait_works_after_leading(pool: WebWorkerExecutor) -> None:
+    """
+    A callback, ``wait``, ``as_completed``, asyncio and looking on all hear of the next result.
+    """
+    lead_often(pool)
+    called = threading.Event()
+    pool.submit(double, 1).add_done_callback(lambda _: called.set())
+    assert called.wait(10.0)
+    lead_often(pool)
+    future: Future[Any] = pool.submit(double, 2)
+    assert {future} == wait([future], 10.0).done
+    lead_often(pool)
+    assert [6] == [done.result() for done in as_completed([pool.submit(double, 3)], 10.0)]
+    lead_often(pool)
+
+    async def ask() -> int:
+        return await asyncio.get_running_loop().run_in_executor(pool, double, 4)
+
+    assert 8 == asyncio.run(ask())
+    lead_often(pool)
+    future = pool.submit(double, 5)
+    deadline = time.monotonic() + 10.0
+    while not future.done():
+        assert time.monotonic() < deadline
+    assert 10 == future.result(0)
+
+
+def test_an_abort_calls_the_leader_away(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Whoever waits for a task that is aborted hears of it at once.
+    """
+    future = pool.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    threading.Timer(0.05, future.abort).start()
+    with pytest.raises(TaskAborted):
+        future.result(20.0)
+
+
+def test_a_time_out_ends_the_lead(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    ``result(timeout)`` returns in time, and the result comes to who asks later.
+    """
+    future = pool.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    for timeout in (0, 0.01, 0.05):
+        with pytest.raises(TimeoutError):
+            future.result(timeout)
+    gate.open()
+    assert 1 == future.result(20.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_the_workers_death_is_told_to_the_leader(
+    pool: WebWorkerExecutor, gate: Gate, number: int
+) -> None:
+    """
+    Whoever waits for a task whose worker dies gets the crash.
+    """
+    lead_often(pool)
+    future = pool.submit(pass_gate, gate.path, 1)
+    (pid,) = gate.wait_for_begun(1)
+    threading.Timer(0.05, os.kill, (pid, number)).start()
+    with pytest.raises(WorkerCrashedError):
+        future.result(20.0)
+    lead_often(pool)
+
+
+def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    A worker that gets more to do while somebody leads is read by the reactor again.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        lead_often(pool)
+        first = pool.submit(pass_gate, gate.path, 1)
+        gate.wait_for_begun(1)
+        waiting = threading.Thread(target=first.result, args=(20.0,))
+        waiting.start()
+        called = threading.Event()
+        pool.submit(double, 1).add_done_callback(lambda _: called.set())
+        gate.open()
+        assert called.wait(10.0)
+        waiting.join(20.0)
+
+
+HANDLER_WAITS = """
+import signal, threading
+from webworker_executor import WebWorkerExecutor
+from tests.pool.work import double
+
+seen = []
+def handler(*_):
+    # It stands in the way of the main thread, which leads.
+    seen.append(pool.submit(double, 21).result(20))
+
+import sys, time
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
+    for number in range(20):
+        pool.submit(double, number).result()
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    print(pool.submit(time.sleep, 0.3).result(20), seen)
+"""
+
+
+def test_a_signal_handler_may_wait_while_its_thread_leads(
+    run_script: ScriptRunner, launcher: str
+) -> None:
+    """
+    A handler that waits for the same worker, in the middle of a lead, gets its result.
+    """
+    done = run_script(HANDLER_WAITS, launcher)
+    assert ("None [42]\n", "") == (done.stdout, done.stderr)
+
+
+HANDLER_RAISES = """
+import signal, sys
+from webworker_executor import WebWorkerExecutor
+from tests.pool.work import double
+
+class Stop(Exception):
+    pass
+
+may_raise = False
+def handler(*_):
+    global may_raise
+    if may_raise:
+        may_raise = False
+        raise Stop
+
+n_stopped = 0
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
+    pool.submit(double, 1).result()
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)
+    for number in range(4000):
+        future = None
+        while True:
+            try:
+                may_raise = True
+                if future is None:
+                    future = pool.submit(double, number)
+                value = future.result(20)
+                may_raise = False
+                break
+            except Stop:
+                may_raise = False
+                n_stopped += 1
+                if future is not None and future.done() and future.exception():
+                    # It was raised while the arguments were packed.
+                    future = None
+        assert value == 2 * number, (value, number)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+print("ok", n_stopped > 100)
+"""
+
+
+@pytest.mark.slow
+def test_handlers_that_raise_lose_no_answer(run_script: ScriptRunner, launcher: str) -> None:
+    """
+    An exception that a signal handler throws into a lead costs no result, at whatever line.
+    """
+    done = run_script(HANDLER_RAISES, launcher)
+    assert ("ok True\n", "") == (done.stdout, done.stderr)

@@ -1,0 +1,127 @@
+"""
+A task that listens is asked to stop, and any other is stopped together with its worker.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool import talking
+from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerFuture
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
+
+
+def first_message(future: WorkerFuture) -> object:
+    """Wait for the first message of a task."""
+    return future.messages().receive(10.0).data
+
+
+def test_a_task_that_listens_keeps_its_worker(launcher: str) -> None:
+    """
+    The future fails at once, the task sees the reason, and the worker goes on.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(talking.heed)
+        pid = first_message(future)
+        assert future.abort("enough", grace=20.0)
+        with pytest.raises(TaskAborted, match=r"talking\.heed was aborted: enough") as caught:
+            future.result(0)
+        assert "enough" == caught.value.reason
+        assert pid == pool.submit(talking.pid).result(10.0)
+        assert "enough" == pool.submit(talking.reason_left_behind).result(10.0)
+
+
+def test_listeners_hear_of_the_abort(forked: WebWorkerExecutor) -> None:
+    """
+    In a thread of their own, because the main thread is busy with the task.
+    """
+    future = forked.submit(talking.listen_for_abort)
+    pid = first_message(future)
+    future.abort(grace=20.0)
+    assert [False] == forked.submit(talking.reason_left_behind).result(10.0)
+    assert pid == forked.submit(talking.pid).result(10.0)
+
+
+def test_an_abort_ends_a_wait_for_messages(forked: WebWorkerExecutor) -> None:
+    """
+    Nobody will post any more, so that ``receive`` raises the reason.
+    """
+    future = forked.submit(talking.greet_and_wait)
+    pid = first_message(future)
+    # It says that it waits when it begins to; until then it counts as deaf.
+    _wait_until_it_heeds(future)
+    future.abort(grace=20.0)
+    assert pid == forked.submit(talking.pid).result(10.0)
+
+
+def _wait_until_it_heeds(future: WorkerFuture) -> None:
+    deadline = threading.Event()
+    for _ in range(1000):
+        if future.messages().heeds:
+            return
+        deadline.wait(0.01)
+    raise AssertionError("the task does not heed")
+
+
+def test_a_reason_that_cannot_be_sent_stops_a_task_as_well(forked: WebWorkerExecutor) -> None:
+    """
+    The task sees its text.
+    """
+    future = forked.submit(talking.heed)
+    first_message(future)
+    future.abort(reason := threading.Lock(), grace=20.0)
+    assert repr(reason) == forked.submit(talking.reason_left_behind).result(10.0)
+
+
+def test_a_task_that_only_looks_is_ended_after_the_grace(forked: WebWorkerExecutor) -> None:
+    """
+    SIGTERM, and SIGKILL if that does not help.
+    """
+    future = forked.submit(talking.heed_and_ignore)
+    pid = first_message(future)
+    future.abort(grace=0.1)
+    assert pid != forked.submit(talking.pid).result(10.0)
+
+
+def test_a_task_that_never_looked_is_ended_at_once(pool: WebWorkerExecutor) -> None:
+    """
+    Whatever the grace is.
+    """
+    future = pool.submit(talking.sleep_deaf)
+    pid = first_message(future)
+    future.abort(grace=60.0)
+    assert pid not in pool.run_on_all(talking.pid)
+
+
+def test_a_task_that_waits_in_its_worker_never_begins(
+    forked: WebWorkerExecutor, gate: Gate
+) -> None:
+    """
+    Also if it was handed out ahead, behind another.
+    """
+    for _ in forked.map(abs, range(100)):
+        pass
+    first = forked.submit(pass_gate, gate.path, "first")
+    gate.wait_for_begun(1)
+    second = forked.submit(talking.state, "made")
+    second.abort()
+    gate.open()
+    assert "first" == first.result(10.0)
+    assert isinstance(second.exception(10.0), TaskAborted)
+    assert 4 == forked.submit(abs, -4).result(10.0)
+
+
+def test_an_abort_before_the_worker_is_up_ends_no_worker() -> None:
+    """
+    The worker passes the task over.
+    """
+    with WebWorkerExecutor(1, launcher="spawn") as pool:
+        future = pool.submit(talking.sleep_deaf)
+        assert future.abort(grace=20.0)
+        assert 3 == pool.submit(abs, -3).result(10.0)

@@ -1,0 +1,211 @@
+"""
+Streams give what a generator yields, at the consumer's pace, and always come to an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool import talking
+from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dropin.gate import Gate
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait until something that tells nobody has come about."""
+    pause = threading.Event()
+    for _ in range(1000):
+        if is_so():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never was so")
+
+
+def test_items_come_in_order(pool: WebWorkerExecutor) -> None:
+    """
+    Many more than the window.
+    """
+    assert list(range(1000)) == list(pool.stream(talking.count, 1000))
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_the_generator_rests_when_nobody_takes(forked: WebWorkerExecutor, window: int) -> None:
+    """
+    It has made no more than a window ahead of what was taken.
+    """
+    with forked.options(window=window).stream(talking.count, 10**9) as stream:
+        assert [0, 1, 2] == [next(stream) for _ in range(3)]
+    stream.future.result(10.0)
+    assert 3 <= forked.submit(talking.state, "made").result(10.0) <= 3 + window
+
+
+def test_an_early_stop_closes_the_generator(launcher: str) -> None:
+    """
+    By ``close``, at the end of a ``with``, or because nobody keeps the stream.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        stream = pool.stream(talking.count, 10**9)
+        assert 0 == next(stream)
+        stream.close()
+        stream.close()
+        assert [] == list(stream)
+        stream.future.result(10.0)
+        assert "closed" == pool.submit(talking.state, "ended").result(10.0)
+        stream = pool.stream(talking.count, 10**9)
+        future = stream.future
+        assert 0 == next(stream)
+        del stream
+        gc.collect()
+        assert future.result(10.0) is None
+
+
+def test_a_stream_that_has_not_begun_is_cancelled(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Its generator never runs.
+    """
+    first = forked.submit(pass_gate, gate.path, None)
+    gate.wait_for_begun(1)
+    stream = forked.stream(talking.count, 5)
+    stream.close()
+    gate.open()
+    first.result(10.0)
+    assert stream.future.cancelled()
+    assert forked.submit(talking.state, "made").result(10.0) is None
+
+
+def test_what_a_generator_raises_comes_after_its_items(forked: WebWorkerExecutor) -> None:
+    """
+    With the frames of the worker.
+    """
+    stream = forked.stream(talking.count, 10, fail_at=3)
+    assert [0, 1, 2] == [next(stream) for _ in range(3)]
+    with pytest.raises(ValueError, match="no 3") as caught:
+        next(stream)
+    assert "count" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert [] == list(stream)
+
+
+def test_the_death_of_the_worker_is_an_error(pool: WebWorkerExecutor) -> None:
+    """
+    After the items that it sent, and never a wait.
+    """
+    stream = pool.stream(talking.yield_and_die)
+    assert 1 == next(stream)
+    with pytest.raises(WorkerCrashedError):
+        next(stream)
+
+
+def test_a_worker_killed_while_it_rests_is_an_error(forked: WebWorkerExecutor) -> None:
+    """
+    The generator was waiting for the consumer.
+    """
+    pid = forked.submit(talking.pid).result(10.0)
+    stream = forked.options(window=1).stream(talking.count, 10**9)
+    assert 0 == next(stream)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerCrashedError):
+        list(stream)
+
+
+def test_a_resting_generator_hears_of_an_abort(forked: WebWorkerExecutor) -> None:
+    """
+    It is closed, and its worker goes on.
+    """
+    pid = forked.submit(talking.pid).result(10.0)
+    stream = forked.options(window=1).stream(talking.count, 10**9)
+    assert 0 == next(stream)
+    wait_until(lambda: stream.future.messages().heeds)
+    stream.future.abort(grace=20.0)
+    with pytest.raises(TaskAborted):
+        list(stream)
+    assert pid == forked.submit(talking.pid).result(10.0)
+    assert "closed" == forked.submit(talking.state, "ended").result(10.0)
+
+
+def test_a_function_that_yields_nothing_iterable_fails(forked: WebWorkerExecutor) -> None:
+    """
+    With Python's own words.
+    """
+    with pytest.raises(TypeError, match="not iterable"):
+        list(forked.stream(abs, -1))
+
+
+def test_streams_are_asynchronous_too(pool: WebWorkerExecutor) -> None:
+    """
+    Two side by side on one loop, and one that is left early.
+    """
+
+    async def main() -> tuple[list[int], list[int], int]:
+        async def collect(stop: int) -> list[int]:
+            return [number async for number in pool.stream(talking.count, stop)]
+
+        both = await asyncio.gather(collect(100), collect(50))
+        async with pool.stream(talking.count, 10**9) as stream:
+            async for number in stream:
+                if number == 20:
+                    break
+        return (*both, number)
+
+    result = asyncio.run(asyncio.wait_for(main(), 20.0))
+    assert (list(range(100)), list(range(50)), 20) == result
+
+
+def test_an_asynchronous_stream_tells_of_a_crash(forked: WebWorkerExecutor) -> None:
+    """
+    As the other one does.
+    """
+
+    async def main() -> None:
+        async for number in forked.stream(talking.yield_and_die):
+            assert 1 == number
+
+    with pytest.raises(WorkerCrashedError):
+        asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_large_items_flow(pool: WebWorkerExecutor) -> None:
+    """
+    Buffers beyond what the link holds come whole.
+    """
+    sizes = [len(item) for item in pool.stream(_buffers, 5)]
+    assert [1_000_000] * 5 == sizes
+
+
+def _buffers(count: int) -> list[bytearray]:
+    return [bytearray(1_000_000) for _ in range(count)]
+
+
+@pytest.mark.parametrize("n_taken", [0, 1])
+def test_an_executor_that_ends_does_not_wait_for_readers(n_taken: int) -> None:
+    """
+    A stream that was not read to its end is stopped, and says so after what it has.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        stream = pool.stream(talking.count, 10**9)
+        taken = [next(stream) for _ in range(n_taken)]
+        assert list(range(n_taken)) == taken
+    with pytest.raises(TaskAborted, match="read it inside the executor's with block"):
+        list(stream)
+
+
+def test_the_repr_tells_the_state(forked: WebWorkerExecutor) -> None:
+    """
+    Open or closed.
+    """
+    stream = forked.stream(talking.count, 1)
+    assert repr(stream).startswith("<Stream open of <WorkerFuture")
+    assert [0] == list(stream)
+    assert repr(stream).startswith("<Stream closed of <WorkerFuture")

@@ -1,0 +1,225 @@
+"""
+Running tasks and their futures talk: in order, in time, and never to the wrong one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool import talking
+from webworker_executor import (
+    MessageChannel,
+    PortClosedError,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+    current_task,
+)
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
+    from webworker_executor import MessageEvent
+    from webworker_executor.pool.talk import ProgressEvent
+
+
+def test_messages_go_both_ways(pool: WebWorkerExecutor) -> None:
+    """
+    What is posted before the task runs waits for it, and all it posts comes before its end.
+    """
+    future = pool.submit(talking.echo, 3)
+    for number in range(3):
+        future.post_message(number)
+    assert [0, 2, 4] == [event.data for event in future.messages()]
+    assert 3 == future.result(10.0)
+
+
+def test_tasks_that_wait_get_their_own(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Messages for tasks that stand in line go to each when its turn comes.
+    """
+    first = forked.submit(pass_gate, gate.path, None)
+    gate.wait_for_begun(1)
+    futures = [forked.submit(talking.echo, 2) for _ in range(20)]
+    for number, future in enumerate(futures):
+        future.post_message(number)
+        future.post_message("x" * number)
+    gate.open()
+    first.result(10.0)
+    for number, future in enumerate(futures):
+        assert [2 * number, "xx" * number] == [event.data for event in future.messages()]
+
+
+def test_talking_tasks_do_not_lose_mail_when_they_are_given_back() -> None:
+    """
+    Short tasks are handed out ahead and taken back, and their messages go with them.
+    """
+    with WebWorkerExecutor(2, launcher="fork") as pool:
+        for _ in pool.map(abs, range(200)):
+            pass
+        futures = [pool.submit(talking.echo, 1) for _ in range(200)]
+        for number, future in enumerate(futures):
+            future.post_message(number)
+        assert [1] * 200 == [future.result(20.0) for future in futures]
+        assert [[2 * number] for number in range(200)] == [
+            [event.data for event in future.messages()] for future in futures
+        ]
+
+
+def test_a_large_message_arrives_whole(pool: WebWorkerExecutor) -> None:
+    """
+    Buffers beyond what a socket holds go both ways.
+    """
+    future = pool.submit(talking.echo, 1)
+    future.post_message(bytearray(3_000_000))
+    (event,) = future.messages()
+    assert bytearray(6_000_000) == event.data
+
+
+def test_ports_may_be_transferred_to_a_task(pool: WebWorkerExecutor) -> None:
+    """
+    They arrive in the event.
+    """
+    with MessageChannel() as channel:
+        future = pool.submit(_answer_by_port)
+        future.post_message("here", [channel.port2])
+        assert "by port" == channel.port1.receive(10.0).data
+        assert "here" == future.result(10.0)
+
+
+def _answer_by_port() -> object:
+    event = current_task().receive(10.0)
+    event.ports[0].post_message("by port")
+    return event.data
+
+
+def test_onmessage_runs_before_the_executor_has_ended() -> None:
+    """
+    On the events thread, one at a time, in order.
+    """
+    heard: list[tuple[object, str]] = []
+
+    def hear(event: MessageEvent) -> None:
+        heard.append((event.data, threading.current_thread().name))
+
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        future = pool.submit(talking.post, 1, 2, 3)
+        future.onmessage = hear
+        assert hear == future.onmessage
+    assert [(number, "webworker-events") for number in (1, 2, 3)] == heard
+
+
+def test_onmessage_runs_on_the_loop_it_was_set_on(forked: WebWorkerExecutor) -> None:
+    """
+    Set inside a coroutine, it is called by that loop.
+    """
+
+    async def main() -> list[str]:
+        names: list[str] = []
+        future = forked.submit(talking.post, 1, 2)
+        future.onmessage = lambda event: names.append(threading.current_thread().name)
+        await future
+        while len(names) < 2:
+            await asyncio.sleep(0)
+        return names
+
+    assert ["MainThread"] * 2 == asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_messages_are_an_asynchronous_iterator(forked: WebWorkerExecutor) -> None:
+    """
+    It ends with the task.
+    """
+
+    async def main() -> list[object]:
+        future = forked.submit(talking.post, *range(100))
+        return [event.data async for event in future.messages()]
+
+    assert list(range(100)) == asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_the_death_of_the_worker_ends_the_conversation(launcher: str) -> None:
+    """
+    What it said before is there, and the future tells why no more comes.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(talking.greet_and_die)
+        assert ["last words"] == [event.data for event in future.messages()]
+        with pytest.raises(WorkerCrashedError, match="SIGKILL"):
+            future.result(10.0)
+
+
+def test_a_killed_worker_wakes_who_waits_for_its_messages(pool: WebWorkerExecutor) -> None:
+    """
+    Nobody waits for ever.
+    """
+    future = pool.submit(talking.greet_and_wait)
+    messages = iter(future.messages())
+    os.kill(next(messages).data, signal.SIGKILL)
+    assert [] == list(messages)
+    assert isinstance(future.exception(10.0), WorkerCrashedError)
+
+
+def test_receive_from_a_task_that_is_done(forked: WebWorkerExecutor) -> None:
+    """
+    It raises at once.
+    """
+    future = forked.submit(abs, -1)
+    assert 1 == future.result(10.0)
+    with pytest.raises(PortClosedError, match="the task is done"):
+        future.messages().receive(10.0)
+    future.post_message("to nobody")
+
+
+def test_a_future_tells_its_worker(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    While the task runs.
+    """
+    future = pool.submit(pass_gate, gate.path, None)
+    (pid,) = gate.wait_for_begun(1)
+    worker = future.worker
+    assert worker is not None
+    assert pid == worker.pid
+    gate.open()
+    future.result(10.0)
+    assert future.worker is None
+
+
+def test_reports_are_few_and_the_last_one_comes(forked: WebWorkerExecutor) -> None:
+    """
+    A hundred thousand reports cost a handful of messages.
+    """
+    events: list[ProgressEvent] = []
+    future = forked.submit(talking.report, 100_000)
+    future.onprogress = events.append
+    future.result(20.0)
+    forked.shutdown()
+    assert "<ProgressEvent 100000 of 100000>" == repr(events[-1])
+    assert len(events) < 30
+
+
+def test_a_plain_task_has_no_conversation(forked: WebWorkerExecutor) -> None:
+    """
+    Nothing is made for those that do not talk.
+    """
+    future = forked.submit(abs, -1)
+    assert 1 == future.result(10.0)
+    assert future.onmessage is None
+    assert future.onprogress is None
+    assert "_conversation" not in future.__dict__
+
+
+def test_a_future_without_a_pool_has_nobody_to_talk_to() -> None:
+    """
+    What could not even be packed is done already.
+    """
+    with WebWorkerExecutor(1) as pool:
+        future = pool.submit(abs, threading.Lock())
+        future.post_message("to nobody")
+        assert [] == list(future.messages())
+        assert "<Conversation that has ended>" == repr(future.messages())

@@ -1,0 +1,78 @@
+"""
+Tests of `webworker_executor.web.attention`: the host's threads are used only when they must be.
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.link.inbox import Inbox
+from webworker_executor.link.reactor import READ, WRITE
+from webworker_executor.web.attention import Attention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Watched:
+    """Notes what its socket is ready for."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.attention = Attention(self, end.fileno(), threading.RLock())
+        self.came: Inbox[int] = Inbox()
+
+    def ready(self, events: int) -> None:
+        self.came(events)
+        self.attention.pause()
+
+    def wait_until_written(self, timeout: float | None) -> bool:
+        return True
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Connect two sockets."""
+    near, far = socket.socketpair()
+    with near, far:
+        yield near, far
+
+
+def test_nothing_is_taken_before_something_is_wanted(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Idle until the first wish; told what is ready; paused and going on as asked."""
+    watched = Watched(pair[0])
+    attention = watched.attention
+    attention.want_write(False)
+    assert (True, False) == (attention.is_idle, attention.is_reading)
+    attention.want_read(True)
+    assert (False, True) == (attention.is_idle, attention.is_reading)
+    pair[1].send(b"x")
+    assert READ == watched.came.get()
+    attention.want_write(True)
+    assert watched.came.is_empty
+    attention.go_on()
+    assert READ | WRITE == watched.came.get()
+    attention.forget()
+    attention.release()
+    assert attention.is_idle
+
+
+def test_what_is_waited_for_is_kept(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Whoever waits for something is not collected; whoever waits for nothing is."""
+    watched = Watched(pair[0])
+    reference, attention = weakref.ref(watched), watched.attention
+    attention.want_read(True)
+    del watched
+    gc.collect()
+    assert reference() is not None
+    attention.want_read(False)
+    gc.collect()
+    assert reference() is None
+    attention.release()

@@ -1,0 +1,172 @@
+"""
+Signals that were sent to other processes abort there, for the same reason, also late and afar.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pool import talking
+from webworker_executor import (
+    AbortController,
+    AbortSignal,
+    MessageChannel,
+    WebWorkerExecutor,
+    structured_clone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (talking.wait_for, (True, "enough")),
+        (talking.spin_for, "enough"),
+        (talking.listen_for, ["enough"]),
+    ],
+)
+def test_a_signal_aborts_where_it_was_sent(
+    launcher: str, task: Callable[[AbortSignal], object], expected: object
+) -> None:
+    """
+    Whoever waits, looks or listens there hears of it.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        controller = AbortController()
+        future = pool.submit(task, controller.signal)
+        assert "waiting" == future.messages().receive(10.0).data
+        controller.abort("enough")
+        assert expected == future.result(10.0)
+
+
+def test_every_copy_hears_of_it(launcher: str) -> None:
+    """
+    Those that come late, and a copy of a copy, as well.
+    """
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        controller = AbortController()
+        futures = [pool.submit(talking.wait_for, controller.signal) for _ in range(2)]
+        for future in futures:
+            future.messages().receive(10.0)
+        controller.abort(ValueError("enough"))
+        futures.append(pool.submit(talking.wait_for, controller.signal))
+        assert ["(True, ValueError('enough'))"] * 3 == [repr(each.result(10.0)) for each in futures]
+
+
+@pytest.mark.slow
+def test_a_signal_is_passed_on() -> None:
+    """
+    To a worker of a worker, without the help of the one between.
+    """
+    with WebWorkerExecutor(1) as pool:
+        controller = AbortController()
+        future = pool.submit(talking.pass_on, controller.signal)
+        assert "waiting" == future.messages().receive(20.0).data
+        controller.abort("enough")
+        assert (True, "enough") == future.result(20.0)
+
+
+def test_signals_of_every_kind_can_be_sent() -> None:
+    """
+    Those that follow the clock, and those that follow others.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        aborted, reason = pool.submit(talking.wait_for, AbortSignal.timeout(0.05)).result(10.0)
+        assert aborted
+        assert isinstance(reason, TimeoutError)
+        controller = AbortController()
+        both = AbortSignal.any([AbortController().signal, controller.signal])
+        future = pool.submit(talking.wait_for, both)
+        future.messages().receive(10.0)
+        controller.abort("first")
+        assert (True, "first") == future.result(10.0)
+
+
+def test_a_signal_goes_through_a_port() -> None:
+    """
+    As anything else that can be sent.
+    """
+    controller = AbortController()
+    with MessageChannel() as channel:
+        channel.port1.post_message(controller.signal)
+        copy = channel.port2.receive(10.0).data
+    assert not copy.aborted
+    assert copy.reason is None
+    controller.abort("enough")
+    assert copy.aborted
+    assert "enough" == copy.reason
+
+
+def test_a_copy_without_its_original_never_aborts() -> None:
+    """
+    A wait for it ends in time.
+    """
+    controller = AbortController()
+    copy = structured_clone(controller.signal)
+    del controller
+    gc.collect()
+    assert not copy.wait(0.05)
+    assert not copy.aborted
+
+
+def test_a_reason_that_cannot_be_sent_aborts_as_well() -> None:
+    """
+    By its text; one that is too large, too.
+    """
+    for reason in (threading.Lock(), "x" * 1_000_000, bytearray(500_000)):
+        controller = AbortController()
+        copy = structured_clone(controller.signal)
+        controller.abort(reason)
+        assert copy.wait(10.0)
+        assert repr(reason)[:1000] == copy.reason
+
+
+def test_listeners_come_and_go() -> None:
+    """
+    Nobody stays who watches for them.
+    """
+    controller = AbortController()
+    copy = structured_clone(controller.signal)
+    heard = threading.Event()
+
+    def hear(event: object) -> None:
+        heard.set()
+
+    for _ in range(3):
+        copy.add_event_listener("abort", hear)
+        copy.remove_event_listener("abort", hear)
+    copy.add_event_listener("abort", hear)
+    controller.abort()
+    assert heard.wait(10.0)
+
+
+def test_a_signal_that_is_sent_often_costs_no_more_descriptors() -> None:
+    """
+    However often that is.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        controller = AbortController()
+        assert pool.submit(_is_aborted, controller.signal).result(10.0) is False
+        before = len(os.listdir("/proc/self/fd"))
+        assert [False] * 100 == list(pool.map(_is_aborted, [controller.signal] * 100))
+        assert len(os.listdir("/proc/self/fd")) < before + 10
+
+
+def _is_aborted(signal: AbortSignal) -> bool:
+    return signal.aborted
+
+
+def test_bytes_by_themselves_cannot_hold_a_signal() -> None:
+    """
+    The error says how it can be sent.
+    """
+    with pytest.raises(TypeError, match="It can be sent, as an argument"):
+        pickle.dumps(AbortController().signal)

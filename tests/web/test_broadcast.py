@@ -1,0 +1,139 @@
+"""
+Tests of `webworker_executor.web.broadcast`: what one posts all others hear.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from tests.link.inbox import Inbox
+from webworker_executor import (
+    BroadcastChannel,
+    DataCloneError,
+    InvalidStateError,
+    MessageChannel,
+    MessagePort,
+    PortClosedError,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+)
+
+LIMIT = 10.0
+GENERATOR = (number for number in range(0))
+
+
+def hear(port: MessagePort, name: str, count: int) -> list[Any]:
+    """Say that one listens, and collect."""
+    with BroadcastChannel(name) as channel:
+        port.post_message("listening")
+        return [channel.receive(LIMIT).data for _ in range(count)]
+
+
+def tell(name: str, messages: list[Any]) -> None:
+    """Post to whoever listens."""
+    with BroadcastChannel(name) as channel:
+        for message in messages:
+            channel.post_message(message)
+
+
+def hear_and_die(port: MessagePort, name: str) -> None:
+    """Listen, and be killed."""
+    with BroadcastChannel(name):
+        port.post_message("listening")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_all_others_hear_and_the_sender_does_not() -> None:
+    """In one process each other channel of the name gets a copy of its own, in order."""
+    with (
+        BroadcastChannel("news") as sender,
+        BroadcastChannel("news") as one,
+        BroadcastChannel("news") as two,
+        BroadcastChannel("else") as other,
+    ):
+        for number in range(10):
+            sender.post_message([number])
+        heard = [[channel.receive(LIMIT).data for _ in range(10)] for channel in (one, two)]
+        assert [[[number] for number in range(10)]] * 2 == heard
+        assert heard[0][0] is not heard[1][0]
+        assert (None, None) == (sender.receive_nowait(), other.receive_nowait())
+
+
+@pytest.mark.parametrize("launcher_name", ["spawn", "fork", "zygote"])
+def test_other_processes_hear_in_the_senders_order(launcher_name: str) -> None:
+    """Whoever listens in a worker hears what the host posts from then on, and the host workers."""
+    count = 50
+    with (
+        WebWorkerExecutor(2, launcher=launcher_name) as executor,
+        BroadcastChannel("news") as channel,
+        MessageChannel() as one,
+        MessageChannel() as two,
+    ):
+        futures = [executor.submit(hear, port, "news", count) for port in (one.port2, two.port2)]
+        assert ["listening"] * 2 == [each.port1.receive(LIMIT).data for each in (one, two)]
+        for number in range(count):
+            channel.post_message((number, bytes(number * 100)))
+        expected = [(number, bytes(number * 100)) for number in range(count)]
+        assert [expected] * 2 == [future.result(LIMIT) for future in futures]
+        executor.submit(tell, "news", ["a", "b"]).result(LIMIT)
+        assert ["a", "b"] == [channel.receive(LIMIT).data for _ in range(2)]
+
+
+def test_a_listener_that_is_killed_is_in_nobodys_way() -> None:
+    """Posts go on to all others after one of them has died."""
+    with (
+        WebWorkerExecutor(1) as executor,
+        BroadcastChannel("news") as channel,
+        BroadcastChannel("news") as other,
+        MessageChannel() as way,
+    ):
+        doomed = executor.submit(hear_and_die, way.port2, "news")
+        assert "listening" == way.port1.receive(LIMIT).data
+        channel.post_message(1)
+        with pytest.raises(WorkerCrashedError):
+            doomed.result(LIMIT)
+        channel.post_message(2)
+        assert [1, 2] == [other.receive(LIMIT).data for _ in range(2)]
+
+
+def test_handlers_need_no_start() -> None:
+    """A handler gets what is posted from then on."""
+    got: Inbox[Any] = Inbox()
+    with BroadcastChannel("news") as one, BroadcastChannel("news") as two:
+        two.onmessage = lambda event: got(event.data)
+        one.post_message("x")
+        assert "x" == got.get()
+
+
+def test_what_is_closed_hears_and_says_nothing() -> None:
+    """What came before the close is dropped; posting raises; closing twice is fine."""
+    with BroadcastChannel("news") as one:
+        two = BroadcastChannel("news")
+        one.post_message("x")
+        two.close()
+        two.close()
+        with pytest.raises(PortClosedError):
+            two.receive(0)
+        for message in ("y", GENERATOR):
+            with pytest.raises(InvalidStateError, match="is closed"):
+                two.post_message(message)
+
+
+def test_what_cannot_be_sent_is_refused() -> None:
+    """Nothing moves to many; what does not pickle is named; a name is any text."""
+    with BroadcastChannel(3) as channel, MessageChannel() as ports:
+        assert ("3", "<BroadcastChannel '3'>") == (channel.name, repr(channel))
+        with pytest.raises(DataCloneError, match=r"message\[0\]"):
+            channel.post_message([GENERATOR])
+        with pytest.raises(DataCloneError):
+            channel.post_message(ports.port1)
+        with pytest.raises(TypeError, match="many"):
+            channel.post_message("x", [ports.port1])
+        with pytest.raises(TypeError):
+            BroadcastChannel()  # type: ignore[call-arg]  # that is the test
+    with pytest.raises(TypeError, match="cannot be sent"):
+        channel.__reduce__()

@@ -1,0 +1,102 @@
+"""
+Tests of `webworker_executor.web.inbox`: the way of messages to listeners.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tests.link.inbox import Inbox as Calls
+from webworker_executor.web import dispatch
+from webworker_executor.web.inbox import Inbox
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import MESSAGE, Frame
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from webworker_executor.web.event import MessageEvent
+
+
+def bring(inbox: Inbox, value: object) -> None:
+    inbox._arrive(Frame(MESSAGE, 0, codec.pack(value).payload))
+
+
+class Place:
+    """Keeps calls until they are made by hand."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def __enter__(self) -> Self:
+        dispatch.install(self.calls.append)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        dispatch.install(None)
+
+    def turn(self) -> None:
+        self.calls.pop(0)()
+
+
+def test_one_message_is_one_turn() -> None:
+    """Between two messages others have their turn; nothing is asked for twice."""
+    with Place() as place:
+        inbox = Inbox()
+        got: list[Any] = []
+        inbox.onmessage = lambda event: got.append(event.data)
+        for number in range(3):
+            bring(inbox, number)
+        assert 1 == len(place.calls)
+        place.turn()
+        assert ([0], 1) == (got, len(place.calls))
+        place.turn()
+        place.turn()
+        assert ([0, 1, 2], 0) == (got, len(place.calls))
+
+
+def test_a_handler_is_not_entered_again() -> None:
+    """A call that comes while a handler runs leaves its message to the end of that handler."""
+    with Place() as place:
+        inbox, got = Inbox(), list[Any]()
+        inside, release = threading.Event(), threading.Event()
+
+        def take(event: MessageEvent) -> None:
+            got.append(event.data)
+            if event.data == 0:
+                inside.set()
+                release.wait(5.0)
+
+        inbox.onmessage = take
+        bring(inbox, 0)
+        thread = threading.Thread(target=place.turn)
+        thread.start()
+        assert inside.wait(5.0)
+        bring(inbox, 1)
+        place.turn()
+        assert [0] == got
+        release.set()
+        thread.join(5.0)
+        place.turn()
+        assert [0, 1] == got
+
+
+def test_messages_wait_again_when_nobody_listens_any_more() -> None:
+    """A call that was asked for before finds nothing to do."""
+    with Place() as place:
+        inbox = Inbox()
+        inbox.onmessage = print
+        bring(inbox, 0)
+        inbox.onmessage = None
+        place.turn()
+        assert 1 == len(inbox._inbox)
+
+
+def test_without_a_worker_the_events_thread_calls() -> None:
+    """In the host a handler runs on the thread of the events."""
+    calls: Calls[str] = Calls()
+    inbox = Inbox()
+    inbox.onmessage = lambda event: calls(threading.current_thread().name)
+    bring(inbox, 0)
+    assert "webworker-events" == calls.get()

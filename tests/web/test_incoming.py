@@ -1,0 +1,137 @@
+"""
+Tests of `webworker_executor.web.incoming`: the order in which listeners hear of a worker.
+"""
+
+from __future__ import annotations
+
+import queue
+from _pickle import dumps
+from typing import Any
+
+import pytest
+
+from webworker_executor import PortClosedError
+from webworker_executor.web.event import Event
+from webworker_executor.web.incoming import WorkerTarget
+from webworker_executor.wire.failure import pack_failure
+from webworker_executor.wire.frame import ERROR, MESSAGE, Frame
+
+SECONDS = 10.0
+
+
+class Target(WorkerTarget):
+    """
+    A worker's events without a worker.
+    """
+
+    is_kept = False
+
+    def _keep(self, *, is_kept: bool) -> None:
+        self.is_kept = is_kept
+
+
+def message(value: object) -> Frame:
+    return Frame(MESSAGE, 0, dumps(value))
+
+
+def error(text: str) -> Frame:
+    packed = pack_failure(ValueError(text))
+    return Frame(ERROR, 0, dumps((text, "w.py", 1, 2, "Traceback", packed)))
+
+
+def listen(target: Target, *types: str) -> queue.SimpleQueue[Any]:
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for name in types:
+        target.add_event_listener(name, heard.put)
+    return heard
+
+
+def test_everything_in_order() -> None:
+    """
+    Messages and errors as they came, then the close, then the exit.
+    """
+    target = Target()
+    heard = listen(target, "message", "error", "close", "exit")
+    target._arrive(message(1))
+    target._error_came(error("two"))
+    target._arrive(message(3))
+    target._error_came(error("four"))
+    target._has_exited(5)
+    events = [heard.get(timeout=SECONDS) for _ in range(6)]
+    expected = ["message", "error", "message", "error", "close", "exit"]
+    assert expected == [event.type for event in events]
+    assert (1, "two", 3, "four") == (
+        events[0].data,
+        events[1].message,
+        events[2].data,
+        events[3].message,
+    )
+    assert ("four",) == events[3].error.args
+    assert (5, None) == (events[5].code, events[5].signal)
+
+
+def test_without_listeners_for_messages_errors_do_not_wait() -> None:
+    """
+    Messages stay for ``receive``; errors and the exit are told.
+    """
+    target = Target()
+    heard = listen(target, "error", "exit")
+    target._arrive(message(1))
+    target._error_came(error("x"))
+    target._has_exited(-9)
+    assert "x" == heard.get(timeout=SECONDS).message
+    event = heard.get(timeout=SECONDS)
+    assert (None, 9) == (event.code, event.signal)
+    assert 1 == target.receive(SECONDS).data
+    with pytest.raises(PortClosedError):
+        target.receive(SECONDS)
+
+
+def test_the_dead_tell_the_exit_only() -> None:
+    """
+    Once it is over for the host, whatever came or comes is dropped.
+    """
+    target = Target()
+    target._arrive(message(1))
+    target._error_came(error("x"))
+    heard = listen(target, "message", "error", "close", "exit")
+    target._die()
+    while not heard.empty():
+        heard.get()
+    target._arrive(message(2))
+    target._error_came(error("y"))
+    target._has_exited(0)
+    assert "exit" == heard.get(timeout=SECONDS).type
+    assert heard.empty()
+
+
+def test_somebody_listens() -> None:
+    """
+    A target with listeners is to be kept, until the exit has been told.
+    """
+    target = Target()
+    heard = listen(target, "exit")
+    assert True is target.is_kept
+    target.onerror = print
+    target.onerror = None
+    assert True is target.is_kept
+    target._has_exited(0)
+    assert "exit" == heard.get(timeout=SECONDS).type
+    assert False is target.dispatch_event(Event("other")) or not target.is_kept
+
+
+def test_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    An error that nobody hears is written to standard error.
+    """
+    target = Target()
+    target._error_came(error("x"))
+    target._failed(RuntimeError("could not be loaded"))
+    # The next event comes after what was written.
+    heard = listen(target, "exit")
+    target._has_exited(1)
+    assert "exit" == heard.get(timeout=SECONDS).type
+    written = capfd.readouterr().err
+    assert written.startswith("Uncaught in <")
+    assert "Traceback" in written
+    assert "RuntimeError: could not be loaded" in written

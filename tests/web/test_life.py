@@ -1,0 +1,90 @@
+"""
+Tests of `webworker_executor.web.life`: start, time-outs and end of the process behind a worker.
+
+What users see of it is asked for in ``test_worker`` and in ``tests/conformance``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.listening import SECONDS, Ear
+from webworker_executor import Worker, WorkerStartError
+from webworker_executor.web import life
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+
+def test_terminated_before_it_is_ready() -> None:
+    """
+    ``ready`` fails, the lifetime does not, and the exit is told.
+    """
+    worker = Worker(source="", launcher="spawn")
+    ear = Ear(worker)
+    worker.terminate(0)
+    assert isinstance(worker.ready.exception(SECONDS), WorkerStartError | None)
+    assert None is worker.lifetime.result(SECONDS)
+    assert ["exit"] == [event.type for event in ear.to_the_end()]
+
+
+def test_a_signal_before_the_process_is_there() -> None:
+    """
+    It is sent as soon as it can be.
+    """
+    worker = Worker(source="import time; time.sleep(60)")
+    worker.kill(signal.SIGKILL)
+    assert -signal.SIGKILL == worker.exited.result(SECONDS)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_interrupted(run_script: ScriptRunner) -> None:
+    """
+    After Ctrl-C nobody waits for workers: they are killed.
+    """
+    started = time.monotonic()
+    done = run_script(
+        "from webworker_executor import Worker\n"
+        "worker = Worker(source='import time; post_message(1); time.sleep(60)')\n"
+        "worker.receive(20)\n"
+        "raise KeyboardInterrupt\n"
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert time.monotonic() - started < 4.0
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_asks_all_at_once(run_script: ScriptRunner) -> None:
+    """
+    Two workers that take a while to leave take it side by side.
+    """
+    done = run_script(
+        "import time\n"
+        "from webworker_executor import Worker\n"
+        "source = 'import time\\ndef onclose(event): time.sleep(0.5)'\n"
+        "workers = [Worker(source=source) for _ in range(3)]\n"
+        "for worker in workers: worker.ready.result(20)\n"
+        "import atexit\n"
+        "started = time.monotonic()\n"
+        "atexit.register(lambda: print(time.monotonic() - started < 1.4))\n"
+    )
+    assert ("True\n", "") == (done.stdout, done.stderr)
+
+
+def test_nothing_is_kept_of_the_dead() -> None:
+    """
+    A life that is over is forgotten.
+    """
+    worker = Worker(source="close()")
+    worker.exited.result(SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while worker._life in life._living and time.monotonic() < deadline:
+        os.sched_yield()
+    assert worker._life not in life._living
+    assert worker._life.is_over
+    assert "exited" in repr(worker._life)

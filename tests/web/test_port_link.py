@@ -1,0 +1,100 @@
+"""
+Tests of `webworker_executor.web.port_link`: a stream that is read by whoever wants to.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.port_link import PortLink
+from webworker_executor.wire.frame import MESSAGE, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT = 10.0
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Connect two sockets; the second stands for a peer that writes whatever a test wants."""
+    near, far = socket.socketpair()
+    far.settimeout(LIMIT)
+    with near, far:
+        yield near, far
+
+
+def linked(near: socket.socket) -> tuple[MessageTarget, PortLink]:
+    target = MessageTarget()
+    return target, PortLink(near, target)
+
+
+def test_frames_go_both_ways(pair: tuple[socket.socket, socket.socket]) -> None:
+    """What is posted is on the socket at once; what comes is in the inbox when it is read."""
+    near, far = pair
+    target, link = linked(near)
+    link.post(encode(MESSAGE, 7, b"x"))
+    assert encode(MESSAGE, 7, b"x")[0] == far.recv(100)
+    far.sendall(encode(MESSAGE, 8, b"y")[0])
+    link.wait(LIMIT)
+    assert [8] == [frame.ident for frame in target._inbox]
+    link.close()
+    assert -1 == link.fileno()
+
+
+def test_noise_ends_the_link(
+    pair: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is no frame closes it, and says so; what came before is kept."""
+    near, far = pair
+    target, link = linked(near)
+    far.sendall(bytes(encode(MESSAGE, 1, b"kept")[0]) + b"noise" * 10)
+    link.wait(LIMIT)
+    assert (True, True, 1) == (link.is_closed, target._has_ended, len(target._inbox))
+    assert "can be read no more" in caplog.text
+    assert b"" == far.recv(1)
+
+
+def test_half_a_frame_is_no_frame(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A peer that dies in the midst of a frame is gone like any other."""
+    near, far = pair
+    target, link = linked(near)
+    far.sendall(encode(MESSAGE, 1, b"x" * 100)[0][:50])
+    far.close()
+    link.read(3)
+    assert (True, True, 0) == (link.is_closed, target._has_ended, len(target._inbox))
+
+
+def test_a_link_that_is_finished_writes_its_rest(pair: tuple[socket.socket, socket.socket]) -> None:
+    """It closes after the last byte, whenever the other side reads it."""
+    near, far = pair
+    _, link = linked(near)
+    parts = encode(MESSAGE, 1, bytes(3_000_000))
+    link.post(parts)
+    assert not link.is_written
+    assert link.unsent_nbytes > 0
+    link.finish()
+    count = 0
+    while data := far.recv(1 << 20):
+        count += len(data)
+    assert sum(map(len, parts)) == count
+    assert link.wait_until_written(LIMIT)
+
+
+def test_a_frozen_link_neither_reads_nor_writes(pair: tuple[socket.socket, socket.socket]) -> None:
+    """What is posted meanwhile is written when it is thawed."""
+    near, far = pair
+    target, link = linked(near)
+    link.freeze()
+    link.post(encode(MESSAGE, 1, b"x"))
+    far.sendall(encode(MESSAGE, 2, b"y")[0])
+    link.read()
+    assert (False, 0) == (link.is_written, len(target._inbox))
+    link.thaw()
+    link.read()
+    assert (True, 1) == (link.is_written, len(target._inbox))
+    link.close()

@@ -1,0 +1,221 @@
+"""
+Proxies: an object elsewhere, used as if it were here; and no call ever hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import os
+import pickle
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.pool.talking import Counter, serve
+from webworker_executor import (
+    DataCloneError,
+    MessageChannel,
+    PortClosedError,
+    WebWorkerExecutor,
+    construct,
+    expose,
+    fetch,
+    proxy,
+    release,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def remote(launcher: str) -> Iterator[Any]:
+    """
+    Make a proxy of a counter at 10, which lives in a worker.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        channel = MessageChannel()
+        future = pool.submit(serve, channel.port2, 10)
+        counter = wrap(channel.port1)
+        yield counter
+        release(counter)
+        future.post_message("go")
+        future.exception(10.0)
+
+
+@pytest.fixture
+def near() -> Iterator[Any]:
+    """
+    Make a proxy of the class of counters, which lives in this process.
+    """
+    channel = MessageChannel()
+    expose(Counter, channel.port1)
+    counter = wrap(channel.port2)
+    yield counter
+    release(counter)
+
+
+def test_methods_attributes_and_exceptions(remote: Any) -> None:
+    """
+    Called, fetched, set, and raised here with the frames of there.
+    """
+    assert 12 == remote.add(2).result(10.0)
+    assert 12 == fetch(remote.number).result(10.0)
+    remote.number = 100
+    assert 103 == remote.add(step=3).result(10.0)
+    with pytest.raises(ValueError, match="as asked") as caught:
+        remote.fail().result(10.0)
+    assert "fail" in [frame.name for frame in caught.traceback]
+    with pytest.raises(AttributeError, match="nonsense"):
+        remote.nonsense().result(10.0)
+
+
+def test_what_cannot_be_sent_is_a_type_error(remote: Any) -> None:
+    """
+    At the caller, and the other side lives on.
+    """
+    with pytest.raises(TypeError, match="what lock returned cannot be sent"):
+        remote.lock().result(10.0)
+    with pytest.raises(DataCloneError, match="cannot pickle"):
+        remote.add(threading.Lock())
+    assert 11 == remote.add().result(10.0)
+
+
+def test_callbacks_go_by_reference(remote: Any) -> None:
+    """
+    They are called here, also while the other side waits for them.
+    """
+    here: list[int] = []
+
+    def triple(number: int) -> int:
+        here.append(number)
+        return 3 * number
+
+    assert 42 == remote.call(proxy(triple), 14).result(10.0)
+    assert [14] == here
+
+
+def test_the_death_of_the_other_side_fails_every_call(remote: Any) -> None:
+    """
+    Those that wait and those that come.
+    """
+    pid = remote.pid().result(10.0)
+    waiting = remote.call(proxy(lambda number: threading.Event().wait(2.0)), 1)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(PortClosedError, match="its process has ended"):
+        waiting.result(5.0)
+    with pytest.raises(PortClosedError):
+        remote.add().result(5.0)
+
+
+def test_classes_make_instances_there(near: Any) -> None:
+    """
+    The instance stays there, and there may be several.
+    """
+    first, second = (construct(near, start).result(10.0) for start in (1, 5))
+    assert (2, 6) == (first.add().result(10.0), second.add().result(10.0))
+    assert isinstance(near(7).result(10.0), Counter)
+    assert "<Proxy add>" == repr(first.add)
+    assert "<Proxy>" == repr(near)
+
+
+def test_a_released_proxy_fails_and_finalizes_once() -> None:
+    """
+    All that were made of it, too.
+    """
+    channel = MessageChannel()
+    gone: list[str] = []
+    rung = threading.Event()
+
+    def finalize() -> None:
+        gone.append("gone")
+        rung.set()
+
+    expose(Counter(), channel.port1, finalizer=finalize)
+    counter = wrap(channel.port2)
+    add = counter.add
+    assert 1 == add().result(10.0)
+    release(counter)
+    release(add)
+    with pytest.raises(PortClosedError, match="the proxy was released"):
+        add().result(5.0)
+    assert rung.wait(10.0)
+    assert ["gone"] == gone
+
+
+def test_a_forgotten_proxy_is_released() -> None:
+    """
+    With the last one that was made of it.
+    """
+    channel = MessageChannel()
+    rung = threading.Event()
+    expose(Counter(), channel.port1, finalizer=rung.set)
+    add = wrap(channel.port2).add
+    assert 1 == add().result(10.0)
+    del add
+    gc.collect()
+    assert rung.wait(10.0)
+
+
+def test_replies_can_be_awaited(near: Any) -> None:
+    """
+    And a proxy by itself stands for its value.
+    """
+
+    async def main() -> tuple[int, int]:
+        counter = await construct(near, 3)
+        return await counter.add(), await counter.number
+
+    assert (4, 4) == asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_a_request_that_does_not_unpack_is_answered(near: Any) -> None:
+    """
+    With what unpacking raised.
+    """
+    from tests.pool.work import Unopenable
+
+    with pytest.raises(ValueError, match="no number"):
+        near(Unopenable()).result(10.0)
+    assert isinstance(near().result(10.0), Counter)
+
+
+def test_an_answer_that_does_not_unpack_is_an_error_here() -> None:
+    """
+    And the next one is not.
+    """
+    from tests.pool import work
+
+    channel = MessageChannel()
+    expose(work, channel.port1)
+    module = wrap(channel.port2)
+    with pytest.raises(ValueError, match="no number"):
+        module.make_unopenable().result(10.0)
+    assert 4 == module.double(2).result(10.0)
+    release(module)
+
+
+def test_special_names_are_not_served(near: Any) -> None:
+    """
+    Neither asked for here, nor answered there.
+    """
+    with pytest.raises(AttributeError):
+        _ = near.__globals__
+    connection = near._lease.connection
+    with pytest.raises(AttributeError, match="special names"):
+        connection.request("get", ("add", "__globals__"), (), {}).result(10.0)
+
+
+def test_proxies_stay_where_they_are(near: Any) -> None:
+    """
+    Neither they nor marks can be pickled by themselves.
+    """
+    with pytest.raises(TypeError, match="cannot be sent on"):
+        pickle.dumps(near)
+    with pytest.raises(TypeError, match="goes in a message"):
+        copy.copy(proxy(1))

@@ -1,0 +1,86 @@
+"""
+Tests of `webworker_executor.web.uncaught`: exceptions that nobody caught, and who hears of them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from webworker_executor.web import uncaught
+from webworker_executor.web.event import ErrorEvent
+from webworker_executor.web.uncaught import error_event, is_passed_on, tell_last
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def caught(text: str) -> BaseException:
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def test_an_event_of_an_exception() -> None:
+    """
+    It tells the innermost place, the text and the traceback, without the frames to be skipped.
+    """
+    error = caught("{")
+    event = error_event(error, skip=1)
+    assert error is event.error
+    assert event.message.startswith("json.decoder.JSONDecodeError: Expecting")
+    assert event.filename.endswith("json/decoder.py")
+    assert event.lineno > 0
+    assert event.colno > 0
+    assert "in caught" not in event.traceback
+    assert "in caught" in error_event(error).traceback
+
+
+def test_places_that_are_not_known() -> None:
+    """
+    A syntax error stands where the source says, another that was never raised nowhere.
+    """
+    event = error_event(SyntaxError("bad", ("file.py", 3, 5, "x = (", 3, 6)))
+    assert ("file.py", 3, 5) == (event.filename, event.lineno, event.colno)
+    event = error_event(ValueError("x"))
+    assert ("ValueError: x", "", 0, 0) == (
+        event.message,
+        event.filename,
+        event.lineno,
+        event.colno,
+    )
+
+
+def test_an_exception_that_cannot_be_printed() -> None:
+    """
+    Whatever its class does, there is an event.
+    """
+
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert "Broken" in error_event(Broken()).message
+
+
+def test_the_last_to_hear(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Standard error, unless somebody else is there to be told.
+    """
+    told: list[tuple[ErrorEvent, str]] = []
+    event = ErrorEvent("ValueError: x", traceback="Traceback ...\n")
+    tell_last(event, "<Worker>")
+    assert "Uncaught in <Worker>:\nTraceback ...\n" == capsys.readouterr().err
+    tell_last(ErrorEvent("only a text"), "<Worker>")
+    assert "Uncaught in <Worker>:\nonly a text\n" == capsys.readouterr().err
+    uncaught.install(lambda event, origin: told.append((event, origin)))
+    try:
+        assert is_passed_on()
+        tell_last(event, "<Worker>")
+    finally:
+        uncaught.install(None)
+    assert [(event, "<Worker>")] == told
+    assert not is_passed_on()
+    assert "" == capsys.readouterr().err

@@ -1,0 +1,484 @@
+"""
+Tests of `webworker_executor.web.worker`: a script in a process of its own, as its maker sees it.
+
+What the Web promises of workers is asked for in ``tests/conformance``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance.listening import SECONDS, Ear
+from webworker_executor import (
+    Event,
+    Limits,
+    MessageChannel,
+    PortClosedError,
+    Worker,
+    WorkerCrashedError,
+    WorkerStartError,
+    scope,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.script import ScriptRunner
+
+ECHO = "def onmessage(event): post_message(event.data)"
+
+is_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+
+
+def post_arguments(*args: object) -> None:
+    scope.post_message((args, scope.name, scope.is_worker))
+
+
+def answer(event: Any) -> None:
+    scope.post_message(event.data * 2)
+
+
+def listen() -> None:
+    scope.onmessage = answer
+
+
+def test_states_and_repr() -> None:
+    """
+    A worker tells what it is, from the first moment to the last.
+    """
+    worker = Worker(source=ECHO, name="resize")
+    assert worker.state in {"starting", "running"}
+    worker.ready.result(SECONDS)
+    assert "running" == worker.state
+    assert f"<Worker 'resize' pid={worker.pid} running>" == repr(worker)
+    assert 0 == worker.terminate().result(SECONDS)
+    assert "exited" == worker.state
+    assert f"<Worker 'resize' pid={worker.pid} exited>" == repr(worker)
+
+
+def test_messages_before_it_is_up_keep_their_order() -> None:
+    """
+    What is posted at once arrives in order, large and small.
+    """
+    with Worker(source=ECHO) as worker:
+        messages = [number if number % 3 else bytes(200_000) for number in range(30)]
+        for message in messages:
+            worker.post_message(message)
+        assert messages == [worker.receive(SECONDS).data for _ in messages]
+
+
+def test_with_waits_for_the_end() -> None:
+    """
+    After the block the process is gone.
+    """
+    with Worker(source=ECHO) as worker:
+        worker.ready.result(SECONDS)
+    assert (True, "exited") == (worker.exited.done(), worker.state)
+
+
+@pytest.mark.parametrize("call", [True, False], ids=["handlers", "receive"])
+def test_asyncio(call: bool) -> None:
+    """
+    Futures can be awaited, handlers that are set on a loop run there, and messages can be awaited.
+    """
+
+    async def main() -> tuple[object, bool]:
+        loop = asyncio.get_running_loop()
+        async with Worker(source=ECHO) as worker:
+            await worker.ready
+            worker.post_message("hello")
+            if not call:
+                return (await worker.areceive()).data, True
+            heard: asyncio.Future[tuple[object, bool]] = loop.create_future()
+            worker.onmessage = lambda event: heard.set_result(
+                (event.data, asyncio.get_running_loop() is loop)
+            )
+            return await heard
+
+    assert ("hello", True) == asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_callable(tmp_path: Path) -> None:
+    """
+    A function is called with ``argv`` in the worker; its module is imported there.
+    """
+    with Worker(post_arguments, argv=[1, {"two": 2}], name="fn") as worker:
+        assert ((1, {"two": 2}), "fn", True) == worker.receive(SECONDS).data
+    with Worker(listen) as worker:
+        worker.post_message(21)
+        assert 42 == worker.receive(SECONDS).data
+
+
+def test_a_callable_that_does_not_pickle() -> None:
+    """
+    What cannot be packed is told at the call, and nothing is started.
+    """
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match="cannot pickle"):
+        Worker(lambda: lock)
+
+
+@pytest.mark.slow
+def test_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A module runs as ``python -m`` runs it, a package by its ``__main__``.
+    """
+    package = tmp_path / "errands"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(
+        "import sys\nfrom . import helper\n"
+        "post_message((__name__, __package__, helper.VALUE, sys.argv[1:]))\n"
+    )
+    (package / "helper.py").write_text("VALUE = 5")
+    monkeypatch.syspath_prepend(tmp_path)
+    with Worker(module="errands", argv=["x"]) as worker:
+        assert ("__main__", "errands", 5, ["x"]) == worker.receive(SECONDS).data
+    worker = Worker(module="errands.missing")
+    Ear(worker, ("error",))
+    assert isinstance(worker.ready.exception(SECONDS), Exception)
+
+
+@pytest.mark.slow
+def test_a_script_is_the_main_program(tmp_path: Path) -> None:
+    """
+    It has its own name, arguments, folder and namespace, and a class of it can be sent.
+    """
+    (tmp_path / "beside.py").write_text("VALUE = 7")
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import sys, beside\n"
+        "class Point:\n    x = 3\n"
+        "if __name__ == '__main__':\n"
+        "    post_message((sys.argv, __file__, beside.VALUE, location.search, location.hash))\n"
+        "    post_message(Point())\n"
+    )
+    with Worker(f"{script}?level=3#top", argv=["a"]) as worker:
+        expected = ([str(script), "a"], str(script), 7, "?level=3", "#top")
+        assert expected == worker.receive(SECONDS).data
+        assert 3 == worker.receive(SECONDS).data.x
+    with Worker(script.as_uri()) as worker:
+        assert ([str(script)], str(script), 7, "", "") == worker.receive(SECONDS).data
+
+
+def test_worker_data_moves_ports() -> None:
+    """
+    A worker begins with a copy of what it was given; a port in it is there from the first line.
+    """
+    channel = MessageChannel()
+    source = "worker_data['port'].post_message(worker_data['value'])"
+    with Worker(source=source, worker_data={"port": channel.port2, "value": 9}), channel.port1:
+        assert 9 == channel.port1.receive(SECONDS).data
+
+
+def test_surroundings(tmp_path: Path) -> None:
+    """
+    Variables, directory, options of the interpreter, niceness, mask and limits are as asked for.
+    """
+    source = """
+import os, resource, sys
+post_message({
+    "COLOUR": os.environ["COLOUR"], "HOME": "HOME" in os.environ, "cwd": os.getcwd(),
+    "dev": sys.flags.dev_mode, "nice": os.nice(0), "umask": os.umask(0),
+    "open_files": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "cpu": resource.getrlimit(resource.RLIMIT_CPU),
+})
+"""
+    with Worker(
+        source=source,
+        env={"COLOUR": "blue"},
+        cwd=tmp_path,
+        interpreter_args=["-X", "dev"],
+        nice=3,
+        umask=0o027,
+        limits=Limits(open_files=100, cpu_seconds=50),
+    ) as worker:
+        told = worker.receive(SECONDS).data
+    assert {
+        "COLOUR": "blue",
+        "HOME": "HOME" in os.environ,
+        "cwd": str(tmp_path),
+        "dev": True,
+        "nice": os.nice(0) + 3,
+        "umask": 0o027,
+        "open_files": (100, 100),
+        "cpu": (50, 51),
+    } == told
+
+
+def test_too_little_memory() -> None:
+    """
+    What does not fit is an error of the worker's, and no harm to anybody else.
+    """
+    source = "def onmessage(event): post_message(len(bytes(event.data)))"
+    with Worker(source=source, limits=Limits(memory=1 << 30)) as worker:
+        ear = Ear(worker)
+        worker.post_message(1 << 31)
+        assert isinstance(ear.next().error, MemoryError)
+        worker.post_message(10)
+        assert 10 == ear.next().data
+
+
+@is_root
+def test_another_user(tmp_path: Path) -> None:
+    """
+    The script runs as the user that was asked for, from its first line, and dies with the host.
+    """
+    source = "import os; post_message((os.getuid(), os.getgid(), os.getgroups()))"
+    with Worker(source=source, user=65534, group=65534) as worker:
+        assert (65534, 65534, [65534]) == worker.receive(SECONDS).data
+    worker = Worker(source=source, cwd=tmp_path / "missing")
+    Ear(worker)
+    assert isinstance(worker.ready.exception(SECONDS), WorkerStartError)
+
+
+def test_standard_streams(tmp_path: Path) -> None:
+    """
+    Pipes have their other ends here, and a file is a file.
+    """
+    source = "import sys; print(sys.stdin.read()[::-1]); print('error', file=sys.stderr)"
+    with (tmp_path / "log").open("w+b") as log:
+        with Worker(source=source, stdin="pipe", stdout="pipe", stderr=log) as worker:
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            assert worker.stderr is None
+            worker.stdin.write(b"abc")
+            worker.stdin.close()
+            assert b"cba\n" == worker.stdout.read(4)
+            worker.post_message("wake up")
+            worker.ready.result(SECONDS)
+        log.seek(0)
+        assert b"error\n" == log.read()
+
+
+@pytest.mark.parametrize("name", ["spawn", "zygote", "fork"])
+def test_every_launcher(name: str) -> None:
+    """
+    However its process comes to be, a worker is a worker.
+    """
+    source = "import os; post_message(os.getpid())\n" + ECHO
+    with Worker(source=source, launcher=name, name="x") as worker:
+        worker.post_message("hello")
+        assert [worker.receive(SECONDS).data, "hello"] == [
+            worker.pid,
+            worker.receive(SECONDS).data,
+        ]
+
+
+def test_kill_sends_a_signal() -> None:
+    """
+    A signal ends the worker, and one after its end does nothing.
+    """
+    worker = Worker(source=ECHO)
+    worker.ready.result(SECONDS)
+    worker.kill(signal.SIGINT)
+    assert worker.exited.result(SECONDS) is not None
+    worker = Worker(source=ECHO)
+    worker.kill(signal.SIGKILL)
+    assert -signal.SIGKILL == worker.exited.result(SECONDS)
+    with pytest.raises((WorkerCrashedError, Exception)):
+        worker.lifetime.result(SECONDS)
+    worker.kill()
+
+
+@pytest.mark.slow
+def test_terminate_again_and_never_by_force() -> None:
+    """
+    Each call returns the same future; without a time the worker is asked only.
+    """
+    source = "import time\ndef onmessage(event):\n    post_message(1)\n    time.sleep(0.3)"
+    worker = Worker(source=source)
+    worker.post_message(1)
+    worker.receive(SECONDS)
+    done = worker.terminate(None)
+    assert done is worker.terminate(None)
+    assert 0 == done.result(SECONDS)
+    assert done is worker.terminate()
+    with pytest.raises(ValueError, match="0 kills at once"):
+        worker.terminate(-1)
+    with pytest.raises(PortClosedError):
+        worker.receive(SECONDS)
+
+
+def test_a_shorter_time_counts() -> None:
+    """
+    Whoever cannot wait any longer may say so.
+    """
+    worker = Worker(source="post_message(1)\nwhile True: pass")
+    worker.receive(SECONDS)
+    worker.terminate(None)
+    assert -signal.SIGKILL == worker.terminate(0).result(SECONDS)
+
+
+def test_a_worker_that_nobody_holds_leaves() -> None:
+    """
+    It handles what was posted, and ends with 0.
+    """
+    channel = MessageChannel()
+    source = "def onmessage(event): event.ports[0].post_message(event.data)"
+    worker = Worker(source=source)
+    worker.post_message("last", [channel.port2])
+    exited, lifetime = worker.exited, worker.lifetime
+    reference = weakref.ref(worker)
+    del worker
+    gc.collect()
+    assert None is reference()
+    assert 0 == exited.result(SECONDS)
+    assert None is lifetime.result(SECONDS)
+    assert "last" == channel.port1.receive(SECONDS).data
+    channel.port1.close()
+
+
+@pytest.mark.slow
+def test_a_worker_that_nobody_holds_finishes_its_timers() -> None:
+    """
+    It stays while there is something to do.
+    """
+    exited = Worker(source="set_timeout(lambda: __import__('sys').exit(4), 0.2)").exited
+    assert 4 == exited.result(SECONDS)
+
+
+@pytest.mark.slow
+def test_a_worker_that_somebody_listens_to_stays() -> None:
+    """
+    A listener is reason enough, until the worker has ended.
+    """
+    worker = Worker(source="set_timeout(post_message, 0.2, 'later')\nset_timeout(close, 0.3)")
+    ear = Ear(worker)
+    gone = threading.Event()
+    weakref.finalize(worker, gone.set)
+    del worker
+    gc.collect()
+    assert ["message", "close", "exit"] == [event.type for event in ear.to_the_end()]
+    ear = None  # type: ignore[assignment]  # the events refer to the worker
+    deadline = time.monotonic() + SECONDS
+    # Whoever dispatched the last event lets go of it a moment later.
+    while not gone.wait(0.01) and time.monotonic() < deadline:
+        gc.collect()
+    assert gone.is_set()
+
+
+def test_errors_do_not_wait_for_messages_that_nobody_wants() -> None:
+    """
+    Without a listener for messages these wait for ``receive``, and errors come at once.
+    """
+    with Worker(source="post_message(1)\n1/0") as worker:
+        assert "ZeroDivisionError: division by zero" == Ear(worker, ("error",)).next().message
+        assert 1 == worker.receive(SECONDS).data
+
+
+@pytest.mark.slow
+def test_nobody_listens_for_errors(run_script: ScriptRunner) -> None:
+    """
+    What nobody hears is written to standard error, with the worker's traceback.
+    """
+    done = run_script(
+        "from webworker_executor import Worker\n"
+        "worker = Worker(source='def fail():\\n    1/0\\nclose()\\nfail()', name='sum')\n"
+        "worker.lifetime.result(20)\n"
+        "missing = Worker('missing.py')\n"
+        "missing.exited.result(20)\n"
+        "Worker(source='').terminate().result(20)\n"
+    )
+    assert "" == done.stdout
+    assert "Uncaught in <Worker 'sum' pid=" in done.stderr
+    assert 'File "<worker:1>", line 2, in fail\n    1/0\n' in done.stderr
+    assert "could not be loaded: [Errno 2]" in done.stderr
+
+
+@pytest.mark.slow
+def test_workers_make_executors() -> None:
+    """
+    A worker may have a pool of its own.
+    """
+    source = """
+from webworker_executor import WebWorkerExecutor
+def onmessage(event):
+    with WebWorkerExecutor(1) as executor:
+        post_message(executor.submit(abs, event.data).result())
+"""
+    with Worker(source=source) as worker:
+        worker.post_message(-5)
+        assert 5 == worker.receive(SECONDS).data
+
+
+def test_a_forked_copy_of_the_program_has_no_workers() -> None:
+    """
+    The copy lets go of the worker, which lives on for the original.
+    """
+    with Worker(source=ECHO) as worker:
+        worker.ready.result(SECONDS)
+        pid = os.fork()
+        if pid == 0:
+            del worker
+            gc.collect()
+            os._exit(0)
+        assert (pid, 0) == os.waitpid(pid, 0)
+        worker.post_message("still here")
+        assert "still here" == worker.receive(SECONDS).data
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"source": 5}, TypeError, "source must be a text"),
+        ({"source": "", "module": "x"}, TypeError, "2 were given"),
+        ({"source": "", "argv": "x"}, TypeError, "sequence of arguments"),
+        ({"source": "", "argv": [1]}, TypeError, "argv must be texts"),
+        ({"source": "", "name": 5}, TypeError, "name must be a text"),
+        ({"source": "", "env": 5}, TypeError, "env must be a mapping"),
+        ({"source": "", "limits": 5}, TypeError, r"limits must be a Limits"),
+        ({"source": "", "nice": "5"}, TypeError, "nice must be"),
+        ({"source": "", "user": "nobody-at-all"}, ValueError, "no user 'nobody-at-all'"),
+        ({"source": "", "stdout": "nowhere"}, ValueError, "stdout cannot be 'nowhere'"),
+        ({"source": "", "stdout": 3}, ValueError, "links stand at 3 to 5"),
+        ({"source": "", "launcher": "rocket"}, ValueError, "'spawn', 'zygote' or 'fork'"),
+        ({"source": "", "launcher": "fork", "stdout": "pipe"}, ValueError, "use 'spawn'"),
+        ({"source": "", "codec": "morse"}, ValueError, "codec must be"),
+        ({"source": "", "codec": "raw"}, ValueError, "a path or a module"),
+        ({"command": []}, ValueError, "command is empty"),
+        ({"command": "ls"}, TypeError, "list of texts"),
+        ({"command": ["ls"], "source": ""}, TypeError, "command= alone"),
+        ({"command": ["ls"], "codec": "pickle"}, ValueError, "raw profile"),
+        ({"command": ["ls"], "worker_data": 5}, ValueError, "needs pickle"),
+    ],
+)
+def test_wrong_use(options: dict[str, Any], error: type[Exception], text: str) -> None:
+    """
+    What cannot be is told at the call, in words, and nothing is started.
+    """
+    with pytest.raises(error, match=text):
+        Worker(**options)
+
+
+def test_an_event_of_ones_own() -> None:
+    """
+    A worker is an event target like any other.
+    """
+    with Worker(source=ECHO) as worker:
+        heard: list[Event] = []
+        worker.add_event_listener("custom", heard.append)
+        event = Event("custom")
+        assert True is worker.dispatch_event(event)
+        assert [event] == heard
+
+
+def test_the_interpreter_is_the_one_asked_for() -> None:
+    """
+    A path to an interpreter is used as it is.
+    """
+    link = os.path.realpath(sys.executable)
+    source = "import os; post_message(os.readlink('/proc/self/exe'))"
+    with Worker(source=source, executable=link, env={"PYTHONPATH": os.pathsep.join(sys.path)}) as w:
+        assert link == w.receive(SECONDS).data

@@ -1,0 +1,149 @@
+"""
+What came by value is rebuilt, once, and as it was.
+"""
+
+from __future__ import annotations
+
+import abc
+import collections
+import dataclasses
+import functools
+import marshal
+import sys
+import types
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from webworker_executor.wire import arrival, codec, origin
+
+
+def there_and_back(value: Any) -> Any:
+    # As if nothing of it had ever been here: else the original comes back.
+    payload = codec.pack_by_value(value).payload
+    return codec.unpack(payload)
+
+
+def test_code_of_another_version_is_refused() -> None:
+    """
+    Byte code that this interpreter cannot run is an error that says so, and no crash.
+    """
+    data = marshal.dumps(test_code_of_another_version_is_refused.__code__)
+    with pytest.raises(ImportError, match="another version of Python"):
+        arrival.receive_code(b"\0\0\r\n", data)
+    assert "a module" not in arrival.receive_code(arrival.MAGIC_NUMBER, data).co_names
+
+
+def test_cells() -> None:
+    """
+    A cell is made empty or with a value.
+    """
+    assert 1 == arrival.make_cell(1).cell_contents
+    with pytest.raises(ValueError, match="empty"):
+        _ = arrival.make_cell().cell_contents
+
+
+def receive(ident: str, **attributes: object) -> Any:
+    made_of = (type, "Received", (), {"__module__": "no_such_module"})
+    cls = arrival.receive_class(ident, False, arrival.make_class, made_of)
+    arrival.adopt_class_state(cls, (attributes, {}))
+    return cls
+
+
+def test_a_class_comes_once() -> None:
+    """
+    The second arrival of a class gives the first one, as it is by now.
+    """
+    cls = receive("ident of a class that comes once", a=1)
+    codec.half_imported.discard("no_such_module")
+    cls.a = 2
+    assert cls is receive("ident of a class that comes once", a=1)
+    assert 2 == cls.a
+
+
+def test_cloudpickle_knows_what_came() -> None:
+    """
+    A class that has come here goes on under the ident that it came with.
+    """
+    cls = receive("ident of a class that goes on")
+    codec.half_imported.discard("no_such_module")
+    assert "ident of a class that goes on" == cloudpickle.cloudpickle._get_or_create_tracker_id(cls)
+    assert cls is origin.class_known_as("ident of a class that goes on")
+
+
+def test_a_class_has_all_its_attributes() -> None:
+    """
+    An abstract class keeps the classes registered with it, and any class the line it began in.
+    """
+    metaclass = (abc.ABCMeta, "Shape", (), {"__module__": __name__})
+    cls: Any = arrival.receive_class("ident of Shape", False, arrival.make_class, metaclass)
+    state = {"_abc_impl": [int], "__firstlineno__": 7, "__module__": __name__, "sides": 4}
+    arrival.adopt_class_state(cls, (dict(state), {}))
+    assert isinstance(1, cls)
+    assert (7, 4) == (cls.__firstlineno__, cls.sides)
+
+
+def test_marks_of_a_dataclass() -> None:
+    """
+    The kinds of fields are told by identity, so each is the one of this process.
+    """
+    assert dataclasses._FIELD is arrival.dataclass_mark("_FIELD")  # type: ignore[attr-defined]  # private
+
+
+def test_names() -> None:
+    """
+    A module and a type of the interpreter are found by their names.
+    """
+    assert sys.modules["os.path"] is arrival.imported_module("os.path")
+    assert types.MethodType is arrival.builtin_type("MethodType")
+
+
+def test_a_cache_lasts() -> None:
+    """
+    A function that came by value has one cache for all its arrivals.
+    """
+
+    def square(n: int) -> int:
+        return n * n
+
+    cached: Any = arrival.receive_cached(square, {"maxsize": 2, "typed": False})
+    assert cached is arrival.receive_cached(square, {"maxsize": 2, "typed": False})
+    assert (9, 2) == (cached(3), cached.cache_parameters()["maxsize"])
+    arrival._cached.clear()
+
+
+def test_a_reference_to_nothing_says_so() -> None:
+    """
+    A reference that this process never gave out is a LookupError that names the object.
+    """
+    with pytest.raises(LookupError, match="'Point' came back by reference"):
+        arrival.original("no such ident", "Point")
+
+
+def test_instances_of_local_classes() -> None:
+    """
+    A local class is itself again when it comes back, whatever kind of class it is.
+    """
+    pair = collections.namedtuple("pair", "a b")  # noqa: PYI024  # the kind under test
+    pair.__module__ = "nowhere"
+
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        tags: list[int] = dataclasses.field(default_factory=list)
+
+    for value in (pair(1, 2), Point(3)):
+        copy = there_and_back(value)
+        assert (type(value), value) == (type(copy), copy)
+
+
+def test_functions_of_the_library_come_back() -> None:
+    """
+    A wrapped local function comes back with what wraps it.
+    """
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    assert 3 == there_and_back(functools.partial(add, 1))(2)

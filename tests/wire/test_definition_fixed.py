@@ -1,0 +1,77 @@
+"""
+A callable with large buffers is packed once for a map, if that is worth while.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tests.pool.large import block, touch
+from webworker_executor.wire import codec
+from webworker_executor.wire.definition import NO_ARGUMENTS, Fixed, fix, pack_call
+from webworker_executor.wire.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def shelve(buffers: Sequence[memoryview]) -> list[Place]:
+    return [Place(7, 0, buffer.nbytes) for buffer in buffers]
+
+
+def test_it_is_packed_once() -> None:
+    """
+    Every call of it has the same definition, which names the place of its buffers.
+    """
+    fn = partial(touch, block(1))
+    fixed = fix(fn, fn, shelve)
+    assert isinstance(fixed, Fixed)
+    definition, shape, packed = pack_call(fixed, (), {})
+    assert definition is fixed.definition
+    assert definition is pack_call(fixed, (3,), {})[0]
+    assert NO_ARGUMENTS == shape
+    assert b"" == packed.payload
+    assert [7] == [place.segment for place in definition.buffers]
+    assert 1 == fixed(5)
+    assert 6 == fixed(6)
+
+
+def test_what_is_left_alone() -> None:
+    """
+    Functions that are sent once, small callables, what does not pack, and where there is no room.
+    """
+    large = partial(touch, block(1))
+    assert fix(touch, partial(print, touch), shelve) is None
+    assert fix(partial(touch, 1), partial(touch, 1), shelve) is None  # type: ignore[arg-type]  # only packed
+    assert fix(large, large, lambda _: None) is None
+    generator: Any = iter([1])
+    generator = (each for each in generator)
+    unpackable: Any = partial(touch, block(1), generator)
+    assert fix(unpackable, unpackable, shelve) is None
+
+
+def test_its_end_is_told() -> None:
+    """
+    When nobody needs it any more, whoever has it is told, once.
+    """
+    told: list[int] = []
+    fn = partial(touch, block(1))
+    fixed = fix(fn, fn, shelve)
+    assert fixed is not None
+    definition: Any = fixed.definition
+    definition.drops.append(lambda: told.append(1))
+    del fixed
+    assert [] == told
+    del definition
+    assert [1] == told
+
+
+def test_an_ordinary_definition_has_no_buffers() -> None:
+    """
+    What goes by name is sent as ever.
+    """
+    definition, _, packed = pack_call(touch, (1, 2), {})
+    assert definition is not None
+    assert () == definition.buffers
+    assert (1, 2) == codec.unpack(packed.payload)

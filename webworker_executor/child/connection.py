@@ -1,0 +1,183 @@
+"""
+The worker's side of the raw profile: for scripts that run under any parent that speaks it.
+
+Not for the script of a ``Worker`` without ``codec="raw"``: that has ``scope``.
+
+Source: worker-process, ``connect`` and "Connection".
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWorkerError
+from webworker_executor.launch.launcher import DATA_FD
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.plain import (
+    FROM_HOST,
+    FROM_WORKER,
+    PlainDecoder,
+    as_frame,
+    encode_plain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
+
+    from webworker_executor.wire.frame import Parts
+
+READ_NBYTES = 65536
+
+_connection: list[Connection] = []
+
+
+class Connection(MessageTarget):
+    """
+    The channel to the parent. Messages are bytes.
+
+    A thread reads it, so that a parent that vanishes is noticed: then the process exits with 1 at
+    once, whatever it does. Messages go to listeners on the events thread, or to ``receive``.
+
+    Source: worker-process, "Connection".
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__()
+        self._socket = end
+        self._decoder = PlainDecoder(FROM_HOST)
+        self._writing = threading.Lock()  # held by who sends a message, so that each stays whole
+        self._is_finished = False
+        early = self._shake_hands()
+        for message in early:
+            self._arrive(as_frame(message))
+        threading.Thread(target=self._read, name="webworker-connection", daemon=True).start()
+
+    def __repr__(self) -> str:
+        return f"<Connection {'finished' if self._is_finished else f'fd={self._socket.fileno()}'}>"
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """
+        Send bytes to the parent; waits until the kernel has taken them.
+
+        Raises:
+            TypeError: It is not bytes.
+            ValueError: They are more than 2 GiB.
+            InvalidStateError: The connection was finished.
+
+        Source: worker-process, ``connection.send``.
+        """
+        frame = encode_plain(data)
+        with self._writing:
+            if self._is_finished:
+                raise InvalidStateError("the connection was finished; nothing more can be sent")
+            self._send_all(frame)
+
+    def post_message(
+        self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
+    ) -> None:
+        """Send bytes to the parent, as ``send`` does."""
+        if transfer or fds:
+            raise TypeError("nothing can be transferred over the raw profile")
+        self.send(message)
+
+    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """
+        Close the channel in order: all that was sent arrives. The process should exit then.
+
+        Source: worker-process, ``connection.finish``.
+        """
+        with self._writing:
+            if self._is_finished:
+                return
+            self._is_finished = True
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # The parent was faster.
+                return
+
+    def _shake_hands(self) -> list[bytes]:
+        data = self._socket.recv(READ_NBYTES)
+        if not data:
+            raise HandshakeError("the parent closed the channel at once", "closed")
+        try:
+            messages = self._decoder.feed(data)
+        except MalformedFrame as error:
+            raise HandshakeError(
+                f"the parent does not speak the raw profile: {error}. A script that is started by "
+                "Worker(script) has `scope` instead; connect() needs codec='raw'.",
+                "mismatch",
+            ) from error
+        self._send_all(FROM_WORKER)
+        return messages
+
+    def _send_all(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            self._lose_parent()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = self._socket.recv(READ_NBYTES)
+                messages = self._decoder.feed(data) if data else None
+            except (OSError, MalformedFrame):
+                messages = None
+            if messages is None:
+                break
+            for message in messages:
+                self._arrive(as_frame(message))
+        if self._is_finished:
+            self._ended()
+        else:
+            self._lose_parent()
+
+    def _lose_parent(self) -> NoReturn:
+        # Nobody waits for what this process does, and its main thread may never notice.
+        os._exit(1)
+
+
+def connect() -> Connection:
+    """
+    Take up the channel to the parent: descriptor 3, or the one that ``WEBWORKER_FD`` names.
+
+    Returns:
+        The connection, when parent and worker have greeted each other.
+
+    Raises:
+        NotAWorkerError: That descriptor is no socket: no parent gave it to this process.
+        HandshakeError: The parent speaks something else.
+        InvalidStateError: This process is connected already.
+
+    Source: worker-process, ``connect``.
+    """
+    if _connection:
+        raise InvalidStateError(
+            "connect() was called before in this process; keep what it returned"
+        )
+    number = os.environ.get("WEBWORKER_FD", str(DATA_FD))
+    try:
+        fd = int(number)
+        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except (OSError, ValueError, OverflowError):
+        is_socket = False
+    if not is_socket:
+        raise NotAWorkerError(
+            f"descriptor {number} is no socket, so no parent has made this process a worker. "
+            "Start it with Worker(path, codec='raw')."
+        )
+    # The channel is not for the programs that this one starts.
+    os.set_inheritable(fd, False)
+    connection = Connection(socket.socket(fileno=fd))
+    _connection.append(connection)
+    return connection

@@ -1,0 +1,162 @@
+"""
+A worker's end of the data link: frames come in and go out, descriptors and shared memory with them.
+
+What is done with frames is in ``loop`` and ``turns``. A worker imports this at its start.
+"""
+
+from __future__ import annotations
+
+import _thread
+import posix
+from collections import deque
+
+from webworker_executor.link.rights import receive, send
+from webworker_executor.wire.decoder import FrameDecoder
+from webworker_executor.wire.frame import TO_WORKER, Frame
+from webworker_executor.wire.place import LentParts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from webworker_executor.link.exchange import Exchange
+    from webworker_executor.wire.place import Place
+
+
+class DataEnd:
+    """
+    The socket of a worker, for its main thread and whoever else posts.
+
+    Args:
+        data: Blocking; owned from here.
+
+    Attributes:
+        running: The number of the task that runs, 0 between tasks.
+    """
+
+    def __init__(self, data: _socket.socket) -> None:
+        self._data = data
+        self._decoder = FrameDecoder(TO_WORKER)
+        # What has come and is not begun. The main thread takes from the left, the control thread
+        # gives back from the right; both are single steps of a deque.
+        self._todo: deque[Frame] = deque()
+        # Held by who reads the socket and feeds the decoder, so that frames stay in order.
+        self._reading = _thread.allocate_lock()
+        # Held by who writes a frame: threads that a task started may post messages.
+        self._writing = _thread.allocate_lock()
+        self._exchange: Exchange | None = None
+        self.running = 0
+        self._main = _thread.get_ident()
+        self._is_copy = False
+        posix.register_at_fork(after_in_child=self._mark_copy)
+
+    def _mark_copy(self) -> None:
+        # A task forked, and this is the copy: it must never answer for the worker.
+        self._is_copy = True
+
+    def end_copy(self) -> None:
+        """End the process if it is a copy that code of a user has forked and that came back."""
+        if self._is_copy:
+            posix._exit(0)
+
+    # -- reading
+
+    def _read(self, flags: int) -> None:
+        decoder = self._decoder
+        vacancy = decoder.vacancy()
+        try:
+            if vacancy is None:
+                data, fds = receive(self._data, None, flags)
+                frames = decoder.feed(data, fds) if data else None
+            else:
+                with vacancy:
+                    nbytes, fds = receive(self._data, vacancy, flags)
+                frames = decoder.filled(nbytes, fds) if nbytes else None
+        except BlockingIOError:
+            if not flags:
+                # A task made the socket non-blocking.
+                self._data.setblocking(True)
+            return
+        if frames is None:
+            posix._exit(1)
+        if decoder.is_sharing:
+            decoder.is_sharing = False
+            frames = self._shared().resolve(frames)
+        self._todo.extend(frames)
+        if decoder.error is not None:
+            raise decoder.error
+
+    # -- shared memory
+
+    def _shared(self) -> Exchange:
+        if self._exchange is None:
+            from webworker_executor.link.exchange import Exchange
+
+            self._exchange = Exchange(self._wake)
+        return self._exchange
+
+    def _shelve(self, buffers: Sequence[memoryview]) -> Sequence[Place] | None:
+        from webworker_executor.link.memory import store
+
+        return store.shelve(buffers)
+
+    def _note(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.has_notes:
+            with self._writing:
+                self._send([exchange.notes()])
+
+    def _wake(self) -> None:
+        # The main thread sees to it before it waits again. If it is waiting, this is not it.
+        if not self.running and _thread.get_ident() != self._main:
+            _thread.start_new_thread(self._note, ())
+
+    # -- writing
+
+    def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+        exchange = self._exchange
+        if len(parts) == 1 and exchange is None and not fds and parts.__class__ is list:
+            # What most answers are: all at once, or what is left of it below.
+            try:
+                nbytes = self._data.send(parts[0])
+            except BlockingIOError:
+                nbytes = 0
+            if nbytes == len(parts[0]):
+                return
+            parts = [memoryview(parts[0])[nbytes:]]
+        if parts.__class__ is LentParts:
+            exchange = self._shared()
+            for announcement, segment_fds in exchange.lend(parts.lease):
+                self._send([announcement], segment_fds)
+        if exchange is not None and exchange.has_notes:
+            parts = [exchange.notes() + parts[0], *parts[1:]] if not fds else parts
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                try:
+                    nbytes = send(self._data, view, fds) if fds else self._data.send(view)
+                except BlockingIOError:
+                    # A task made the socket non-blocking.
+                    self._data.setblocking(True)
+                else:
+                    view, fds = view[nbytes:], ()
+
+    def post(
+        self,
+        parts: list[bytes | memoryview],
+        fds: Sequence[Any],
+        check: Callable[[], object] | None = None,
+    ) -> None:
+        """
+        Send a frame to the host; in the thread of the caller, between whole frames.
+
+        What a task says passes a ``check``, so that none of it follows the task's answer.
+        """
+        if self._is_copy:
+            raise RuntimeError("a process that a task forked has no channel of its own to the host")
+        with self._writing:
+            if check is not None:
+                check()
+            self._send(parts, fds)

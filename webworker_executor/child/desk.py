@@ -1,0 +1,149 @@
+"""
+The desk of a worker: what has come for the task that runs, and who is to hear of it.
+
+A worker imports this at its start and keeps one; what a task sees of it is in ``task``, which is
+imported when a task first asks. A plain task costs one look at a flag.
+
+The thing to know before a change: the control thread brings, the main thread runs tasks, and there
+is no lock between them. The host sends to a task only while it believes that it runs, so that
+whatever lies here when a task ends was for that task, or for one before it.
+"""
+
+from __future__ import annotations
+
+import _thread
+from collections import deque
+
+from webworker_executor.web import running
+from webworker_executor.wire.frame import (
+    CANCEL,
+    CREDIT,
+    SAYING_SHIFT,
+    TASK_MASK,
+    TASK_MESSAGE,
+    Frame,
+    encode,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
+
+    from webworker_executor.child.task import RunningTask
+    from webworker_executor.wire.frame import Parts
+
+    class Runner(Protocol):
+        """Whoever runs the tasks of this process."""
+
+        running: int
+
+        def post(self, parts: Parts, fds: Sequence[Any], check: Callable[[], object]) -> None:
+            """Write a frame, between whole ones, when ``check`` has not raised."""
+
+
+class Desk:
+    """
+    What came for the running task.
+
+    Args:
+        runner: Says which task runs, and writes what it says.
+
+    Attributes:
+        main_thread: Where tasks run, and where the desk is made.
+        is_used: Whether there is anything to put away when the task ends.
+        unwanted: Tasks that were given up before they began.
+        inboxes: Messages by task.
+        credits: By task, how many items of a stream may leave.
+        cancels: The frame of a cancel by task.
+        tasks: The task that runs, by its number, once somebody has asked for it.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.main_thread = _thread.get_ident()
+        self.is_used = False
+        self.unwanted: set[int] = set()
+        self.inboxes: dict[int, deque[Frame]] = {}
+        self.credits: dict[int, deque[Frame]] = {}
+        self.cancels: dict[int, Frame] = {}
+        self.tasks: dict[int, RunningTask] = {}
+
+    # -- on the control thread
+
+    def take(self, frame: Frame) -> None:
+        """Take a frame for a task; on the control thread."""
+        if frame.kind == CANCEL:
+            self._cancel(frame)
+        elif frame.kind == TASK_MESSAGE:
+            saying, ident = frame.ident >> SAYING_SHIFT, frame.ident & TASK_MASK
+            frame.ident = saying
+            boxes = self.credits if saying == CREDIT else self.inboxes
+            boxes.setdefault(ident, deque()).append(frame)
+            # After the frame: whoever puts away finds what the flag announces.
+            self.is_used = True
+            task = self.tasks.get(ident)
+            if task is not None:
+                task._stir()
+
+    def _cancel(self, frame: Frame) -> None:
+        ident = frame.ident
+        # Noted before the look: either the main thread finds it when it begins the task, or this
+        # thread finds the task running.
+        self.unwanted.add(ident)
+        if self.runner.running != ident:
+            return
+        self.unwanted.discard(ident)
+        self.cancels[ident] = frame
+        self.is_used = True
+        task = self.tasks.get(ident)
+        if task is not None:
+            # Listeners are code of the user, and this thread must not be held up.
+            _thread.start_new_thread(task._abort, ())
+
+    # -- on the main thread
+
+    def is_given_up(self, ident: int) -> bool:
+        """Whether a task that is about to begin is not wanted any more."""
+        if ident not in self.unwanted:
+            return False
+        self.unwanted.discard(ident)
+        return True
+
+    def put_away(self) -> None:
+        """Forget the task that has ended; nothing it says leaves after this."""
+        self.is_used = False
+        for task in tuple(self.tasks.values()):
+            task._finish()
+        for things in (self.tasks, self.inboxes, self.credits, self.cancels):
+            things.clear()
+
+    # -- for the task
+
+    def say(
+        self,
+        kind: int,
+        ident: int,
+        payload: bytes,
+        check: Callable[[], object],
+    ) -> None:
+        """Send a small frame to the host, when ``check`` has not raised."""
+        self.runner.post(encode(kind, ident, payload), (), check)
+
+
+desk: Desk | None = None
+"""That of this process, if it is a worker."""
+
+
+def install(runner: Runner) -> Desk:
+    """Make the desk of this process."""
+    global desk
+    desk = Desk(runner)
+    running.install(_current_task)
+    return desk
+
+
+def _current_task() -> RunningTask:
+    from webworker_executor.child.task import current_task
+
+    return current_task()

@@ -1,0 +1,108 @@
+"""
+A generator in a worker, whose items go to the host one by one, as many as were asked for.
+"""
+
+from __future__ import annotations
+
+import _thread
+from collections import deque
+
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import CREDITS, EVENT, ITEM, SAYING_SHIFT, encode
+from webworker_executor.wire.transfer import for_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from webworker_executor.child.task import RunningTask
+
+
+def send_all(task: RunningTask, items: Iterable[Any], credit: int) -> None:
+    """
+    Send items until there is no more, or nobody wants more.
+
+    Args:
+        task: Whose items they are.
+        items: They are closed at the end, if they can be.
+        credit: How many may leave before more are asked for.
+    """
+    flow = Flow(task, credit)
+    iterator = iter(items)
+    try:
+        while flow.wait_for_credit():
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            flow.send(item)
+            del item
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+class Flow:
+    """
+    The items of one task.
+
+    Args:
+        task: The task.
+        credit: How many may leave at first.
+    """
+
+    def __init__(self, task: RunningTask, credit: int) -> None:
+        self._task = task
+        self._credit = credit
+        self._is_closed = False
+        self._grants = task._desk.credits.setdefault(task.id, deque())
+
+    def wait_for_credit(self) -> bool:
+        """
+        Wait until an item may leave.
+
+        Returns:
+            False if nobody wants one any more.
+
+        Raises:
+            BaseException: The reason of an abort, if it is an exception, else an ``AbortError``.
+        """
+        while True:
+            self._take_grants()
+            if self._is_closed:
+                return False
+            if self._credit > 0:
+                self._credit -= 1
+                return True
+            self._wait()
+
+    def _take_grants(self) -> None:
+        while self._grants:
+            frame = self._grants.popleft()
+            (credit,) = CREDITS.unpack(frame.payload)
+            self._is_closed = self._is_closed or credit < 0
+            self._credit += credit
+
+    def _wait(self) -> None:
+        task = self._task
+        task._heed()
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        task._waiters[lock] = lock.release
+        try:
+            if not self._grants and not task._has_ended:
+                lock.acquire()
+        finally:
+            task._waiters.pop(lock, None)
+        if task._has_ended:
+            task.signal.throw_if_aborted()
+
+    def send(self, item: object) -> None:
+        """Send an item."""
+        task = self._task
+        packed = codec.pack(item, to_host=True, parcel=for_task)
+        ident = task.id | ITEM << SAYING_SHIFT
+        parts = encode(EVENT, ident, packed.payload, packed.buffers, b"", len(packed.fds))
+        task._desk.runner.post(parts, packed.fds, task._check)

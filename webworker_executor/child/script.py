@@ -1,0 +1,133 @@
+"""
+A worker that runs a script: what is done once, from the first frame to the last.
+
+``entry`` comes here when the first frame asks for a script instead of tasks. The order matters:
+limits and user first, before any code of the user; then the script is loaded, and the host hears
+that the worker is ready; then it runs from top to bottom; and only then are messages delivered.
+"""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+from webworker_executor.child import lifeline, surroundings
+from webworker_executor.child.program import Program
+from webworker_executor.child.scope import scope
+from webworker_executor.child.turns import Turns
+from webworker_executor.web import dispatch, uncaught
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import CLOSING, DEFINE, LOAD_ERROR, LOADED, READY, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from webworker_executor.child.loop import Loop
+
+# The ident of a LOAD_ERROR: what could not be had, the script or the surroundings it asked for.
+OF_SCRIPT, OF_SURROUNDINGS = 0, 1
+
+
+def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) -> None:
+    """
+    Be a worker until it closes or the host is done with it.
+
+    Args:
+        loop: Has the data link, and has read the first frame.
+        control: The control link.
+        hello: What the first frame says.
+        host: The process id of whoever started this process.
+
+    Raises:
+        SystemExit: The script cannot be loaded, or wants to end.
+    """
+    turns = Turns(loop, scope)
+    lifeline.start(control, _give_nothing_back, turns.leave_soon)
+    for end in (loop._data, control):
+        # The links of this process are not for the programs it starts.
+        posix.set_inheritable(end.fileno(), False)
+    script = hello["script"]
+    scope._turns = turns
+    scope._href = script["href"]
+    if scope.name:
+        _name_process(scope.name)
+    dispatch.install(turns.call)
+    uncaught.install(turns.pass_on, turns.report)
+    program = _load(loop, hello, host)
+    loop.post(encode(READY, 0), ())
+    program.take_main()
+    turns.program = program if script["kind"] != "callable" else None
+    turns.perform(program.run)
+    turns.adopt_handlers()
+    loop.post(encode(LOADED, 0), ())
+    turns.run()
+    loop.post(encode(CLOSING, 0), ())
+
+
+def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
+    blamed = OF_SURROUNDINGS
+    try:
+        _adopt(hello)
+        settings = hello["script"]["settings"]
+        if settings["uid"] is not None:
+            _import_what_may_be_needed()
+        surroundings.apply(settings, host)
+        blamed = OF_SCRIPT
+        scope.worker_data, call = _baggage(loop)
+        return Program(hello["script"], call, scope)
+    except BaseException as error:
+        from webworker_executor.child.report import own_frames
+        from webworker_executor.wire.failure import pack_failure
+
+        failure = pack_failure(error, own_frames(error.__traceback__))
+        loop.post(encode(LOAD_ERROR, blamed, failure), ())
+        raise SystemExit(1) from None
+
+
+def _baggage(loop: Loop) -> Any:
+    """Unpack what the user gave along: the second frame, since it may hold descriptors."""
+    frame = loop.next_frame()
+    assert frame.kind == DEFINE, frame
+    return codec.unpack(frame.payload, frame.buffers, frame.fds)
+
+
+def _adopt(hello: dict[str, Any]) -> None:
+    """Look like the host, but for the script in its arguments; nothing of `-c` is left."""
+    sys.path[:] = hello["sys_path"]
+    sys.argv[:] = hello["argv"]
+    if hello["environ"] is not None:
+        import os
+
+        # A process forked from another than the host has that one's surroundings.
+        os.environ.clear()
+        os.environ.update(hello["environ"])
+    if hello["cwd"] is not None:
+        posix.chdir(hello["cwd"])
+    module = type(sys)("__main__")
+    sys.modules["__main__"] = module
+    from webworker_executor.child.identity import IdentityFinder
+
+    IdentityFinder(hello["name"] or "WebWorker", hello["authkey"]).install()
+
+
+def _name_process(name: str) -> None:
+    """Have the kernel show a worker's name as its process's, at most 15 bytes of it."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(name.encode("utf-8", "replace")[:15])
+    except OSError as error:
+        sys.stderr.write(f"webworker: the process cannot be named {name!r}: {error}\n")
+
+
+def _import_what_may_be_needed() -> None:
+    """Import what the package itself needs later: the new user may not read these files."""
+    from importlib import import_module
+
+    for name in ("linecache", "traceback", "webworker_executor.wire.failure"):
+        import_module(name)
+
+
+def _give_nothing_back(count: int) -> None:
+    """Give back no task: there are none."""

@@ -1,0 +1,297 @@
+"""
+The main thread of a worker that runs a script: one thing after the other, and a wait between.
+
+What is there to do comes as frames of the data link, as calls of other threads (ports of this
+process, workers of this worker), and as timers; each is done to its end before the next, and what
+it raises is reported. The thing to know before a change: whoever waits for a message within the
+script, by ``scope.receive``, comes back here to read, because no other thread does.
+"""
+
+from __future__ import annotations
+
+import _thread
+import posix
+import select
+from _socket import MSG_DONTWAIT
+from collections import deque
+from time import monotonic
+
+from webworker_executor.child.report import Reporter
+from webworker_executor.child.timers import Timers
+from webworker_executor.web.event import CloseEvent
+from webworker_executor.wire.frame import CLOSE, MESSAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.child.loop import Loop
+    from webworker_executor.child.program import Program
+    from webworker_executor.child.scope import Scope
+
+HANDLERS = ("onmessage", "onmessageerror", "onerror", "onclose")
+# What poll(2) takes at most is some 24 days.
+LONGEST_WAIT = 86_400.0
+
+
+class Turns:
+    """
+    What there is to do, and its order.
+
+    Args:
+        loop: Has the data link, and the calls of other threads.
+        scope: The scope of the worker.
+
+    Attributes:
+        is_closing: Whether nothing more is to be begun.
+        program: The script, once it is known.
+
+    Source: HTML, "event loop", "processing model".
+    """
+
+    def __init__(self, loop: Loop, scope: Scope) -> None:
+        loop.listen()
+        self._loop = loop
+        self._both = select.poll()
+        self._both.register(loop._data.fileno(), select.POLLIN)
+        self._both.register(loop._alarm, select.POLLIN)
+        self._scope = scope
+        self._reporter = Reporter(scope, loop.post)
+        self._timers = Timers()
+        self._microtasks: deque[Callable[[], object]] = deque()
+        self._thread = _thread.get_ident()
+        self._handlers: dict[str, object] = dict.fromkeys(HANDLERS)
+        self.program: Program | None = None
+        self.is_closing = False
+        self._is_asked = False
+        self._is_let_go = False
+        self._is_ended = False
+        self._events: AbstractEventLoop | None = None
+        self._n_attached = 0
+
+    # -- what others call
+
+    def call(self, call: Callable[[], object]) -> None:
+        """Do something on the main thread; from any thread. Once it is closing, nothing."""
+        if not self.is_closing:
+            self._loop.call_soon(call)
+
+    def leave_soon(self) -> None:
+        """Take note that the host wants the worker to end now; from any thread."""
+        self._is_asked = True
+        self._loop.call_soon(_nothing)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self.is_closing = True
+        self._loop.call_soon(_nothing)
+
+    def report(self, error: BaseException) -> None:
+        """Tell of an exception that nobody caught; from any thread."""
+        if self._thread == _thread.get_ident():
+            self._reporter.report(error)
+        else:
+            self._loop.call_soon(lambda: self._reporter.report(error))
+
+    def pass_on(self, event: Any, origin: str) -> None:
+        """Tell of what a worker of this worker did not handle."""
+        self._reporter.pass_on(event, origin)
+
+    def set_timer(
+        self,
+        callback: Callable[..., object],
+        delay: float,
+        args: tuple[Any, ...],
+        *,
+        repeats: bool = False,
+    ) -> int:
+        """Call something later; from any thread."""
+        ident = self._timers.add(monotonic(), delay, callback, args, repeats=repeats)
+        if self._thread != _thread.get_ident():
+            self._loop.call_soon(_nothing)
+        return ident
+
+    def clear_timer(self, ident: int | None) -> None:
+        """Forget a timer."""
+        self._timers.clear(ident)
+
+    def queue_microtask(self, callback: Callable[[], object]) -> None:
+        """Call something right after what runs now."""
+        if not callable(callback):
+            raise TypeError(f"a microtask is called, and {callback!r:.60} cannot be")
+        self._microtasks.append(callback)
+        if self._thread != _thread.get_ident():
+            self._loop.call_soon(_nothing)
+
+    def import_scripts(self, paths: tuple[str, ...]) -> None:
+        """Run more files in the namespace of the script."""
+        if self.program is not None:
+            self.program.import_scripts(paths)
+
+    def adopt_handlers(self) -> None:
+        """Assign what the script has newly bound to the names of handlers, as a browser would."""
+        if self.program is None:
+            return
+        namespace = self.program.namespace
+        for name, known in self._handlers.items():
+            value = namespace.get(name)
+            if value is not known:
+                self._handlers[name] = value
+                setattr(self._scope, name, value)
+
+    # -- the main thread
+
+    def perform(self, call: Callable[..., object], *args: Any) -> None:
+        """
+        Do one thing, and the microtasks it leaves; report what they raise.
+
+        Raises:
+            SystemExit: The script wants to end.
+            KeyboardInterrupt: So does who sent SIGINT.
+        """
+        self._guarded(call, args)
+        while self._microtasks and not self.is_closing:
+            self._guarded(self._microtasks.popleft(), ())
+
+    def _guarded(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
+        loop = self._loop
+        try:
+            loop.running = 1
+            try:
+                call(*args)
+            finally:
+                loop.running = 0
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._reporter.report(error)
+        loop.end_copy()
+
+    def run(self) -> None:
+        """Serve until the worker is to end."""
+        while not self._is_over():
+            is_busy = self._fire_timer()
+            is_busy |= self._deliver_message()
+            is_busy |= self._make_call()
+            if self._is_let_go and not is_busy and not len(self._timers):
+                break
+            if not self._is_over():
+                self.look(0.0 if is_busy else None, has_turn=True)
+        self.is_closing = True
+        self._scope._inbox.clear()
+        if self._is_asked:
+            # Its last words may still be posted.
+            self.perform(self._scope.dispatch_event, CloseEvent())
+
+    def _is_over(self) -> bool:
+        return self.is_closing or self._is_asked
+
+    def _fire_timer(self) -> bool:
+        timer = self._timers.take(monotonic())
+        if timer is None:
+            return False
+        self.perform(timer.callback, *timer.args)
+        return True
+
+    def _deliver_message(self) -> bool:
+        if self.is_closing or not self._scope._has_work():
+            return False
+        self.perform(self._scope._deliver)
+        return True
+
+    def _make_call(self) -> bool:
+        try:
+            call = self._loop._calls.popleft()
+        except IndexError:
+            return False
+        if not self.is_closing:
+            self.perform(call)
+        return True
+
+    # -- reading
+
+    def look(self, timeout: float | None, *, has_turn: bool = False) -> None:
+        """
+        Read what has come, after waiting for it.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits until there is something to do.
+            has_turn: Whether the caller sees to calls and timers, and so wakes for them, too.
+
+        Raises:
+            RuntimeError: This is not the main thread.
+        """
+        if self._thread != _thread.get_ident():
+            raise RuntimeError("the messages of a worker are received on its main thread only")
+        if not self._loop._todo:
+            self._poll(timeout, has_turn=has_turn)
+        self._sort()
+        if self._is_asked and not self._is_ended:
+            self._is_ended = True
+            self._scope._inbox.clear()
+            self._scope._ended()
+
+    def _poll(self, timeout: float | None, *, has_turn: bool) -> None:
+        loop = self._loop
+        wait = LONGEST_WAIT if timeout is None else min(max(timeout, 0.0), LONGEST_WAIT)
+        if has_turn:
+            due = self._timers.next_at()
+            if due is not None:
+                wait = min(wait, max(0.0, due - monotonic()))
+            if loop._calls:
+                wait = 0.0
+        loop._note()
+        for fd, _ in self._both.poll(wait * 1000.0):
+            if fd == loop._alarm:
+                self._hush()
+            else:
+                with loop._reading:
+                    loop._read(MSG_DONTWAIT)
+
+    def _hush(self) -> None:
+        try:
+            posix.eventfd_read(self._loop._alarm)
+        except BlockingIOError:
+            # Taken already, by a wait within a script.
+            pass
+
+    def attach(self, events: AbstractEventLoop, *, step: int) -> None:
+        """
+        Have an asyncio loop read, and deliver, while it runs on the main thread.
+
+        Args:
+            events: The loop.
+            step: 1 for one more that counts on it, -1 for one less.
+        """
+        if self._events is not events:
+            self._events, self._n_attached = events, 0
+        self._n_attached += step
+        fd = self._loop._data.fileno()
+        if step > 0 and self._n_attached == 1:
+            events.add_reader(fd, self._read_on_loop)
+            # What has been read already does not make the socket readable.
+            events.call_soon(self._read_on_loop)
+        elif self._n_attached == 0:
+            events.remove_reader(fd)
+
+    def _read_on_loop(self) -> None:
+        self.look(0.0)
+        while self._deliver_message():
+            continue
+
+    def _sort(self) -> None:
+        todo = self._loop._todo
+        while todo:
+            frame = todo.popleft()
+            if frame.kind == MESSAGE:
+                self._scope._arrive(frame)
+            elif frame.kind == CLOSE:
+                # Nobody holds the worker any more: it leaves when there is nothing left to do.
+                self._is_let_go = True
+                self._scope._ended()
+
+
+def _nothing() -> None:
+    """Wake the main thread, no more."""

@@ -1,0 +1,1 @@
+"""Asks any executor what it makes of the faults that programs meet."""

@@ -1,0 +1,81 @@
+"""
+Start any program as a worker: its end of the channel stands at descriptor 3.
+
+A small interpreter stands in for the program until it has done what the kernel asks of a process
+itself (directory, limits, user, the tie to the host's life), and then becomes it by exec(2), with
+the same process id. Ten milliseconds, and there is no moment at which a program could be left
+behind by a host that is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.launch.launcher import DATA_FD, Child
+from webworker_executor.launch.spawn import PACKAGE_ROOT, RESET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from webworker_executor.launch.stdio import Streams
+
+_BOOTSTRAP = (
+    "import sys, posix; posix.closerange(4, 1 << 20); "
+    "sys.path.insert(0, {root!r}); "
+    "from webworker_executor.child.command import main; main({host}, {command!r}, {settings!r})"
+)
+
+
+def start_command(
+    command: Sequence[str],
+    data: int,
+    *,
+    settings: Mapping[str, Any],
+    streams: Streams,
+    environ: Mapping[str, str] | None = None,
+) -> Child:
+    """
+    Start a program; on the reactor's thread, whose end would be the program's.
+
+    Args:
+        command: The program, looked up on the ``PATH`` of its environment, and its arguments.
+        data: Its end of the channel; stays the caller's.
+        settings: From ``limits.settings``.
+        streams: Its standard streams; they stay the caller's.
+        environ: Its whole environment, or ``None`` for the program's own.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+        OSError: The process cannot be created.
+    """
+    variables = os.environ if environ is None else environ
+    directory = settings["cwd"] or os.curdir
+    path = command[0]
+    if os.sep in path:
+        found = shutil.which(os.path.join(directory, path))
+    else:
+        found = shutil.which(path, path=variables.get("PATH", os.defpath))
+    if found is None:
+        raise FileNotFoundError(
+            f"there is no program {path!r} that could be run. Give its full path, or see PATH."
+        )
+    code = _BOOTSTRAP.format(
+        root=PACKAGE_ROOT,
+        host=os.getpid(),
+        command=[os.path.abspath(found), *command],
+        settings=dict(settings),
+    )
+    actions = [*streams.actions, (os.POSIX_SPAWN_DUP2, data, DATA_FD)]
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", "-c", code],
+        variables,
+        file_actions=actions,
+        setpgroup=0,
+        setsigmask=[],
+        setsigdef=RESET,
+    )
+    return Child(pid)

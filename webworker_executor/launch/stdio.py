@@ -1,0 +1,131 @@
+"""
+The standard streams of a new process: where each leads, and the host's end of a pipe.
+
+Not for messages, which never touch them. Whoever makes a `Streams` closes it: descriptors are
+duplicated when it is made, so that the caller may close his own at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.link.fds import lift, lifted
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    Action = tuple[int, int, int] | tuple[int, int, str, int, int]
+
+_WORDS = {subprocess.PIPE: "pipe", subprocess.DEVNULL: "devnull", subprocess.STDOUT: "stdout"}
+# Where a worker finds its links.
+RESERVED = range(3, 6)
+
+
+class Streams:
+    """
+    What stands at 0, 1 and 2 in a process to be.
+
+    Args:
+        stdin: ``"inherit"``, ``"pipe"``, ``"devnull"`` (or the constants of ``subprocess``), a
+            descriptor, or an object with a ``fileno``.
+        stdout: The same.
+        stderr: The same, or ``"stdout"``: wherever that leads.
+
+    Attributes:
+        stdin: The host's end of a pipe, or ``None``. What is written to it leaves at once.
+        stdout: As above.
+        stderr: As above.
+
+    Raises:
+        TypeError: One is none of these.
+        ValueError: One is a word nobody knows, or a descriptor that a worker needs for itself.
+        OSError: A descriptor is not open, or none is left; nothing stays open.
+
+    Source: subprocess, the arguments of ``Popen``; worker-process, where entry 3 is reserved.
+    """
+
+    def __init__(
+        self, stdin: Any = "devnull", stdout: Any = "inherit", stderr: Any = "inherit"
+    ) -> None:
+        self.actions: list[Action] = []
+        self._far: list[int] = []
+        self.stdin: IO[bytes] | None = None
+        self.stdout: IO[bytes] | None = None
+        self.stderr: IO[bytes] | None = None
+        wanted = {"stdin": _wish(stdin), "stdout": _wish(stdout), "stderr": _wish(stderr)}
+        for name, wish in wanted.items():
+            _check(name, wish)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            for number, (name, wish) in enumerate(wanted.items()):
+                self._set_up(number, name, wish)
+            undo.pop_all()
+
+    @property
+    def is_default(self) -> bool:
+        """Whether every launcher does this: nothing to read, and the program's own output."""
+        return self.actions == [_devnull(0)]
+
+    def _set_up(self, number: int, name: str, wish: str | int) -> None:
+        if wish == "devnull":
+            self.actions.append(_devnull(number))
+        elif wish == "pipe":
+            reader, writer = map(lifted, os.pipe())
+            near, far = (writer, reader) if number == 0 else (reader, writer)
+            self._far.append(far)
+            stream = open(near, "wb", buffering=0) if number == 0 else open(near, "rb")  # noqa: SIM115  # the worker's to close
+            setattr(self, name, stream)
+            self.actions.append((os.POSIX_SPAWN_DUP2, far, number))
+        elif wish == "stdout":
+            self.actions.append((os.POSIX_SPAWN_DUP2, 1, number))
+        elif isinstance(wish, int):
+            far = lift(wish)
+            self._far.append(far)
+            self.actions.append((os.POSIX_SPAWN_DUP2, far, number))
+
+    def started(self) -> None:
+        """Close what is the process's; nothing happens the second time."""
+        far, self._far = self._far, []
+        for fd in far:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Close everything, for a process that will never be."""
+        self.started()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _devnull(number: int) -> Action:
+    return (os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY, 0)
+
+
+def _wish(value: Any) -> Any:
+    if value is None:
+        return "inherit"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _WORDS.get(value, value)
+    fileno = getattr(value, "fileno", None)
+    return value if fileno is None else fileno()
+
+
+def _check(name: str, wish: object) -> None:
+    words = ["inherit", "pipe", "devnull", *(["stdout"] if name == "stderr" else [])]
+    if isinstance(wish, str):
+        if wish not in words:
+            raise ValueError(f"{name} cannot be {wish!r}; it is one of {', '.join(words)}")
+    elif not isinstance(wish, int) or isinstance(wish, bool):
+        raise TypeError(
+            f"{name} must be one of {', '.join(words)}, a descriptor or a file, not {wish!r:.60}"
+        )
+    elif wish < 0:
+        raise ValueError(f"{name} cannot be the descriptor {wish}")
+    elif wish in RESERVED:
+        raise ValueError(
+            f"{name} cannot be descriptor {wish}: a worker's links stand at 3 to 5. Duplicate it "
+            "to another number with os.dup()."
+        )

@@ -1,0 +1,239 @@
+"""
+The exchange of memory over one link: who has lent what to whom, and what is to be said of it.
+
+One for each end of a link, made when the first large buffer passes. It never sends: what is to be
+sent is asked for by whoever sends next. What a changer must know: `forget` and the end of a loan
+come from finalizers, at any line of any thread; so they put a note into a deque, and no more.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from time import monotonic
+
+from webworker_executor.link.mapping import Mapping, Original, Watch, ended
+from webworker_executor.link.memory import IDLE_SECONDS, store
+from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.frame import DEFINE, HEADER, PICKLE, RELEASE, SEGMENT, SHARED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from webworker_executor.link.memory import Lease
+    from webworker_executor.link.rights import Descriptor
+    from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.place import Place
+
+    Announcement = tuple[bytes, Sequence[Descriptor]]
+
+# What a RELEASE says: a loan is over; it is over and the segment is not to be used again; no loan
+# is over, but the reader has not seen the segment for some time.
+OVER, OVER_FOR_GOOD, IDLE = b"", b"\1", b"\2"
+
+_exchanges: weakref.WeakSet[Exchange] = weakref.WeakSet()
+
+
+class Exchange:
+    """
+    One end's account.
+
+    Args:
+        wake: Called when there is something to be sent though nobody may be about to send; in any
+            thread and at any line.
+    """
+
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self._wake: Callable[[], object] | None = wake
+        # What the other end knows of, and the loans that it has not ended.
+        self._lent: dict[int, deque[Lease]] = {}
+        self._mappings: dict[int, Mapping] = {}
+        self._released: deque[Watch] = deque()
+        self._notes: deque[bytes] = deque()
+        self._is_closed = False
+        _exchanges.add(self)
+
+    def __repr__(self) -> str:
+        n_lent = sum(map(len, self._lent.values()))
+        return f"<Exchange {n_lent} lent, {len(self._mappings)} mapped>"
+
+    # -- sending
+
+    def lend(self, lease: Lease) -> Iterator[Announcement]:
+        """
+        Note that a frame is about to be sent that names places of a segment.
+
+        Yields:
+            Frames to be sent before it, each with its descriptors.
+        """
+        segment = lease.segment
+        store.join(self)
+        loans = self._lent.get(segment.ident)
+        if loans is None:
+            # Sent twice does no harm; noted before it was sent would.
+            segment.fd.intact()
+            yield _frame(SEGMENT, segment.ident, n_fds=1), [segment.fd]
+            loans = self._lent.setdefault(segment.ident, deque())
+        loans.append(lease)
+        if self._is_closed:
+            # The other end is dead, perhaps since a moment ago.
+            self._lent.clear()
+            store.leave(self)
+
+    def notes(self) -> bytes:
+        """Return frames that are to be sent with the next, or soon; none if it is empty."""
+        notes, released = self._notes, self._released
+        for _ in range(len(released)):
+            try:
+                watch = released.popleft()
+            except IndexError:
+                break
+            if watch.mapping.n_loans == 1 and watch.mapping.is_looked_at:
+                released.append(watch)
+                continue
+            ended(watch)
+            what = OVER_FOR_GOOD if watch.mapping.is_private else OVER
+            notes.append(_frame(RELEASE, watch.mapping.ident, what))
+        frames = []
+        while notes:
+            try:
+                frames.append(notes.popleft())
+            except IndexError:
+                break
+        return b"".join(frames)
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether there is something to be sent."""
+        return bool(self._notes or self._released)
+
+    def forget(self, ident: int) -> None:
+        """Hear that a segment of ours is no more."""
+        if self._lent.pop(ident, None) is not None:
+            self._notes.append(_frame(SEGMENT, ident))
+            self._awake(None)
+
+    def tend(self) -> bool:
+        """
+        Give back what nobody has used for some time, on both sides.
+
+        Returns:
+            Whether it is worth while to come again.
+        """
+        before = monotonic() - IDLE_SECONDS
+        for mapping in list(self._mappings.values()):
+            if not mapping.n_loans and mapping.used_at <= before:
+                self._notes.append(_frame(RELEASE, mapping.ident, IDLE))
+        is_left = store.trim()
+        return is_left or bool(self._mappings) or any(self._lent.values())
+
+    def _awake(self, _: object) -> None:
+        if self._wake is not None:
+            self._wake()
+        else:
+            self._forget_released()
+
+    def _forget_released(self) -> None:
+        while self._released:
+            try:
+                ended(self._released.popleft())
+            except IndexError:
+                return
+
+    # -- receiving
+
+    def resolve(self, frames: list[Frame]) -> list[Frame]:
+        """
+        See to the frames that have to do with memory.
+
+        Returns:
+            The others, with buffers in the places of places.
+
+        Raises:
+            MalformedFrame: One names what there is not.
+            OSError: A segment can be neither mapped nor read.
+        """
+        return [frame for frame in frames if self._resolve(frame)]
+
+    def _resolve(self, frame: Frame) -> bool:
+        if frame.kind == SEGMENT:
+            self._known(frame)
+            return False
+        if frame.kind == RELEASE:
+            self._returned(frame.ident, bytes(frame.payload))
+            return False
+        if frame.buffers and hasattr(frame.buffers[0], "segment"):
+            places = frame.buffers
+            frame.buffers = self._buffers(places)
+            if frame.kind == DEFINE:
+                mapping = self._mappings[places[0].segment]
+                original = Original(bytes(frame.payload), mapping, places, frame.buffers)
+                frame.payload, frame.buffers = b"", [original]
+        return True
+
+    def _known(self, frame: Frame) -> None:
+        if frame.fds:
+            (fd,) = frame.fds
+            if frame.ident not in self._mappings:
+                self._mappings[frame.ident] = Mapping(frame.ident, fd)  # type: ignore[arg-type]  # what a link receives
+        else:
+            self._mappings.pop(frame.ident, None)
+
+    def _buffers(self, places: Sequence[Place]) -> Sequence[memoryview]:
+        ident = places[0].segment
+        mapping = self._mappings.get(ident)
+        if mapping is None:
+            raise MalformedFrame(f"segment {ident} was named and never made known")
+        if any(place.offset + place.nbytes > mapping.nbytes for place in places):
+            raise MalformedFrame(f"a buffer reaches beyond segment {ident}")
+        buffers = mapping.borrow(places, self._released, self._awake)
+        if buffers is None:
+            buffers = mapping.copy(places)
+            self._notes.append(_frame(RELEASE, ident, OVER))
+            self._awake(None)
+        return buffers
+
+    def _returned(self, ident: int, what: bytes) -> None:
+        if what != IDLE:
+            loans = self._lent.get(ident)
+            if not loans:
+                raise MalformedFrame(f"segment {ident} was given back and not lent")
+            loans[0].segment.used_at = monotonic()
+            if what == OVER_FOR_GOOD:
+                loans[0].segment.is_unwanted = True
+            loans.popleft()
+        elif ident in self._lent:
+            store.drop_unwanted(ident)
+
+    # -- the end
+
+    def close(self) -> None:
+        """The link is closed: what was lent comes back, what was borrowed stays as it is."""
+        self._is_closed = True
+        self._wake = None
+        self._lent.clear()
+        self._mappings.clear()
+        self._notes.clear()
+        self._forget_released()
+        store.leave(self)
+
+    def disown(self) -> None:
+        """In a forked copy of the process: the link is the parent's."""
+        self._is_closed = True
+        self._wake = None
+        self._lent.clear()
+        self._mappings.clear()
+
+
+def _frame(kind: int, ident: int, payload: bytes = b"", n_fds: int = 0) -> bytes:
+    return HEADER.pack(12 + len(payload), kind, SHARED, PICKLE, n_fds, ident) + payload
+
+
+def _disown_all() -> None:
+    for exchange in list(_exchanges):
+        exchange.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)

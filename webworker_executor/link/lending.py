@@ -1,0 +1,114 @@
+"""
+The part of a link that deals in shared memory: what it lends, and what comes back.
+
+Made with every link, and idle until the first large buffer; see ``exchange`` for the account and
+``memory`` for the segments.
+"""
+
+from __future__ import annotations
+
+import time
+
+from webworker_executor.wire.place import LentParts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.link.exchange import Exchange
+    from webworker_executor.link.reactor import Reactor
+    from webworker_executor.wire.decoder import FrameDecoder
+    from webworker_executor.wire.frame import Frame
+
+# What comes back of shared memory goes with the next frame, or after this time without one.
+NOTES_SECONDS = 0.005
+# How often it is seen to that memory which nobody uses is given back.
+TEND_SECONDS = 5.0
+
+
+class Lending:
+    """
+    What a link does about shared memory.
+
+    Args:
+        reactor: The I/O thread.
+        decoder: That of the link.
+        append: Queues an entry of the link's outbox.
+        flush: Writes the outbox.
+
+    Attributes:
+        is_used: Whether anything was ever lent or borrowed here.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        decoder: FrameDecoder,
+        append: Callable[[Any], object],
+        flush: Callable[[], object],
+    ) -> None:
+        self._reactor = reactor
+        self._decoder = decoder
+        self._append = append
+        self._flush = flush
+        self._exchange: Exchange | None = None
+        self.is_used = False
+        self._is_closed = False
+        self._has_timer = False
+        self._is_tended = False
+
+    def _shared(self) -> Exchange:
+        if self._exchange is None:
+            from webworker_executor.link.exchange import Exchange
+
+            self._exchange = Exchange(lambda: self._reactor.call_soon(self._note_soon))
+            self.is_used = True
+        return self._exchange
+
+    def lend(self, parts: Any) -> None:
+        """Queue what goes before a frame: what came back to others, and what it lends to them."""
+        self._note()
+        if parts.__class__ is LentParts:
+            for frame, fds in self._shared().lend(parts.lease):
+                self._append((len(frame), [frame], fds))
+
+    def resolved(self, frames: list[Frame]) -> list[Frame]:
+        """Give frames that name places in shared memory the memory itself."""
+        if not self._decoder.is_sharing:
+            return frames
+        self._decoder.is_sharing = False
+        if not self._is_tended:
+            self._is_tended = True
+            self._reactor.call_at(time.monotonic() + TEND_SECONDS, self._tend)
+        return self._shared().resolve(frames)
+
+    def _note(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.has_notes and not self._is_closed:
+            notes = exchange.notes()
+            if notes:
+                self._append((len(notes), [notes], ()))
+
+    def _note_soon(self) -> None:
+        if not self._has_timer and self._exchange is not None and self._exchange.has_notes:
+            self._has_timer = True
+            self._reactor.call_at(time.monotonic() + NOTES_SECONDS, self._note_now)
+
+    def _note_now(self) -> None:
+        self._has_timer = False
+        self._note()
+        self._flush()
+
+    def _tend(self) -> None:
+        self._is_tended = False
+        if self._exchange is not None and not self._is_closed and self._exchange.tend():
+            self._is_tended = True
+            self._reactor.call_at(time.monotonic() + TEND_SECONDS, self._tend)
+        self._note_now()
+
+    def close(self) -> None:
+        """Give back what the other side had, which is gone."""
+        self._is_closed = True
+        if self._exchange is not None:
+            self._exchange.close()

@@ -1,0 +1,259 @@
+"""
+Memory that is lent: large buffers are copied into a segment, and the reader maps it.
+
+A segment is a memfd that this process owns, fills and takes back: its pages stay warm, and a copy
+into them runs at 15 GB/s where fresh ones take 1 (the kernel clears and charges each of them). So
+everything here serves to use the same few segments again and again. Not for the reader's side
+(`mapping`), nor for who has borrowed what (`exchange`).
+
+What a changer must know: nobody writes into a segment while a lease of it is alive, and a lease
+lives as long as anybody refers to it: the frame that names its places, and the exchanges through
+which that frame has gone. So the interpreter's own counting decides, and a finalizer gives the
+segment back by one function of C: there is no lock that a signal handler or a finalizer could find
+taken.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import weakref
+from time import monotonic
+
+from webworker_executor.link.segment import Segment, larger_sizes, round_up, size_of
+from webworker_executor.wire.place import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from webworker_executor.link.exchange import Exchange
+
+SHARE_OF_RAM = 10
+MAX_NBYTES = 1 << 30
+# Of descriptors, too, no more than an eighth of what the process may have.
+MAX_SEGMENTS = 128
+SHARE_OF_FDS = 8
+# What an array of any library likes to start at.
+ALIGNMENT = 64
+IDLE_SECONDS = 10.0
+
+
+class Lease:
+    """
+    The right to a segment: it is used again when the last reference to the lease is gone.
+
+    Args:
+        store: Whose segments.
+        bucket: The unused segments of the size; the lease gives its own back there.
+    """
+
+    __slots__ = ("_bucket", "_store", "held")
+
+    def __init__(self, store: Store, bucket: list[Segment]) -> None:
+        self._store = store
+        self._bucket = bucket
+        # The one segment, or nothing yet.
+        self.held: list[Segment] = []
+
+    def take(self) -> bool:
+        """Take an unused segment; False if there is none."""
+        try:
+            # Within C: no signal handler comes between the taking out and the keeping.
+            self.held.extend(map(list.pop, (self._bucket,)))
+        except IndexError:
+            return False
+        return True
+
+    @property
+    def segment(self) -> Segment:
+        """The segment."""
+        return self.held[0]
+
+    def __del__(self) -> None:
+        held = self.held
+        if held and self._store.keeps(held[0]):
+            self._bucket.extend(held)
+
+
+class Store:
+    """
+    The segments that this process owns.
+
+    Args:
+        max_nbytes: How much memory they may take together; ``None`` for a share of what there is.
+        max_segments: How many there may be; ``None`` for as many as is good.
+
+    Attributes:
+        exchanges: The links on which segments are lent. While there is none, none is kept.
+    """
+
+    def __init__(self, max_nbytes: int | None = None, max_segments: int | None = None) -> None:
+        self.max_nbytes = _share_of_memory() if max_nbytes is None else max_nbytes
+        self.max_segments = _share_of_fds() if max_segments is None else max_segments
+        self.exchanges: weakref.WeakSet[Exchange] = weakref.WeakSet()
+        self._is_used = False
+        # By size. A list's own methods are steps that nothing can come between.
+        self._buckets: dict[int, list[Segment]] = {}
+        # What keeps them. If only a lease did, a garbage collection that finds it in a cycle would
+        # close the segment's descriptor in the same breath in which the lease gives it back.
+        self._segments: set[Segment] = set()
+
+    def __repr__(self) -> str:
+        n_free = sum(map(len, self._buckets.values()))
+        return f"<Store {len(self._segments)} segments of {self.nbytes} B, {n_free} unused>"
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the segments take."""
+        return sum(segment.nbytes for segment in list(self._segments))
+
+    def shelve(self, buffers: Sequence[memoryview]) -> list[Place] | None:
+        """
+        Copy buffers into one segment.
+
+        Args:
+            buffers: What is to be copied, as plain bytes.
+
+        Returns:
+            Their places; ``None`` if there is no room.
+        """
+        offsets = []
+        end = 0
+        for buffer in buffers:
+            offsets.append(end)
+            end = round_up(end + buffer.nbytes, ALIGNMENT)
+        try:
+            lease = self._lease(end)
+            if lease is None:
+                return None
+            segment = lease.segment
+            segment.used_at = monotonic()
+            for offset, buffer in zip(offsets, buffers, strict=True):
+                segment.write(offset, buffer)
+        except (OSError, ValueError, MemoryError):
+            # No descriptor, no address space, no page: it goes through the socket, which needs
+            # less.
+            return None
+        return [
+            Place(segment.ident, offset, buffer.nbytes, lease)
+            for offset, buffer in zip(offsets, buffers, strict=True)
+        ]
+
+    def _lease(self, nbytes: int) -> Lease | None:
+        size = size_of(nbytes)
+        for fitting in (size, *larger_sizes(size)):
+            bucket = self._buckets.get(fitting)
+            if bucket:
+                lease = Lease(self, bucket)
+                if lease.take():
+                    return lease
+        if not self._make_room(size):
+            return None
+        lease = Lease(self, self._buckets.setdefault(size, []))
+        segment = Segment(size)
+        self._segments.add(segment)
+        lease.held.append(segment)
+        return lease
+
+    def _make_room(self, nbytes: int) -> bool:
+        """Drop unused segments until one more of a size may be made; False if it may not."""
+        if nbytes > self.max_nbytes:
+            return False
+        unused = self._unused()
+        while len(self._segments) >= self.max_segments or self.nbytes + nbytes > self.max_nbytes:
+            lease = next(unused, None)
+            if lease is None:
+                return False
+            self._drop(lease)
+        return True
+
+    def _unused(self) -> Iterator[Lease]:
+        """Take unused segments, one by one."""
+        for bucket in list(self._buckets.values()):
+            for _ in range(len(bucket)):
+                lease = Lease(self, bucket)
+                if lease.take():
+                    yield lease
+
+    def _drop(self, lease: Lease) -> None:
+        segment = lease.held.pop()
+        self._segments.discard(segment)
+        for exchange in list(self.exchanges):
+            exchange.forget(segment.ident)
+
+    def keeps(self, segment: Segment) -> bool:
+        """Whether a segment that nobody uses any more stays; asked by its lease."""
+        if self._is_used and not segment.is_unwanted:
+            return True
+        self._segments.discard(segment)
+        for exchange in list(self.exchanges):
+            exchange.forget(segment.ident)
+        return False
+
+    def join(self, exchange: Exchange) -> None:
+        """Begin to lend to somebody."""
+        self._is_used = True
+        self.exchanges.add(exchange)
+
+    def leave(self, exchange: Exchange) -> None:
+        """End lending to somebody; with the last one, unused segments go."""
+        self.exchanges.discard(exchange)
+        if not self.exchanges:
+            self._is_used = False
+            self.trim(0.0)
+
+    def drop_unwanted(self, ident: int) -> None:
+        """Drop a segment, now or when it is not used any more."""
+        for segment in list(self._segments):
+            if segment.ident == ident:
+                segment.is_unwanted = True
+        for lease in self._unused():
+            if lease.segment.is_unwanted:
+                self._drop(lease)
+
+    def trim(self, idle_seconds: float = IDLE_SECONDS) -> bool:
+        """
+        Drop what was not used for some time.
+
+        Returns:
+            Whether unused segments are left, so that it is worth while to come again.
+        """
+        before = monotonic() - idle_seconds
+        kept = []
+        for lease in self._unused():
+            if lease.segment.used_at > before:
+                kept.append(lease)
+            else:
+                self._drop(lease)
+        return bool(kept)
+
+    def abandon(self) -> None:
+        """In a forked copy of the process: what the parent lends is the parent's."""
+        self._is_used = False
+        self.exchanges = weakref.WeakSet()
+        self._buckets = {}
+        self._segments = set()
+
+
+def _share_of_memory() -> int:
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        # Of the control group, as a container sees it.
+        try:
+            with open(f"/sys/fs/cgroup/{name}") as file:
+                available = min(available, int(file.read()))
+        except (OSError, ValueError):
+            continue
+    return min(MAX_NBYTES, available // SHARE_OF_RAM)
+
+
+def _share_of_fds() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_SEGMENTS if soft < 0 else min(MAX_SEGMENTS, soft // SHARE_OF_FDS)
+
+
+store = Store()
+"""The segments of this process."""
+# A copy must neither write into what its parent has lent nor tell anybody of it.
+os.register_at_fork(after_in_child=store.abandon)

@@ -1,0 +1,174 @@
+"""
+The outbox of a stream socket: frames that are to be written, and how far that has come.
+
+Not for waiting: whoever has an outbox waits until the socket has room, and writes again. It holds
+no lock either.
+
+The thing to know before a change: it is used on the main thread too, where a signal handler may
+raise, or post, between any two calls. So each step here is *one* call into C with its bookkeeping
+stored in the same breath: the interpreter runs handlers when a call returns, never between plain
+loads and stores. What was written is kept in a deque that ``extend`` fills from ``map(send, ...)``
+within C, because a count that ``send`` merely returned could be lost to an exception, and with it
+the place in the stream. Descriptors go with the first byte of their frame, so the place in the
+stream tells whether they have gone, too.
+"""
+
+from __future__ import annotations
+
+import array
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    # The size of a frame, its parts, and the descriptors that go with it.
+    Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
+
+GATHERED_NBYTES = 1 << 18
+# As what `map` takes: the socket blocks where it is read by who waits for it.
+_FLAGS = (socket.MSG_DONTWAIT,)
+
+
+class Outbox:
+    """
+    Frames on their way into a socket.
+
+    ``append`` may be called at any time; everything else by one thread at a time.
+
+    Args:
+        end: A connected stream socket; stays the caller's.
+    """
+
+    __slots__ = ("_base", "_counts", "_entries", "_send", "_send_rights", "_written")
+
+    def __init__(self, end: socket.socket) -> None:
+        self._send = end.send
+        self._send_rights = end.sendmsg
+        self._entries: deque[Entry] = deque()
+        self._base = 0  # where in the stream the first entry begins
+        self._written = 0  # how much of the stream the kernel has taken
+        self._counts: deque[int] = deque()  # taken since, not yet added up
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the kernel has everything."""
+        return not self._entries
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the kernel has not taken yet."""
+        # The copy is one step: another thread may post meanwhile.
+        waiting = sum([entry[0] for entry in tuple(self._entries)])
+        return max(0, waiting - (self._written + sum(self._counts) - self._base))
+
+    def append(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+        """
+        Queue a frame.
+
+        Args:
+            parts: As ``encode`` laid them out.
+            fds: Objects with a ``fileno``, kept until they have gone: as many as the frame says.
+        """
+        # One append for the whole frame: nothing can come between its parts.
+        nbytes = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+        self._entries.append((nbytes, parts, fds))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+    def write_alone(self, parts: Sequence[bytes]) -> bool:
+        """
+        Write a frame of one part which nothing waits before: `write`, short for the common case.
+
+        At each step entries and counts are such that `write` could go on from there.
+
+        Returns:
+            Whether nothing is left; if not, `write` has to follow.
+
+        Raises:
+            OSError: As for `write`; the frame is in the outbox then.
+        """
+        nbytes = len(parts[0])
+        fresh: deque[int] = deque()
+        entries, counts = self._entries, self._counts
+        entries.append((nbytes, parts, ()))
+        if counts or len(entries) > 1:
+            return False
+        counts.extend(map(self._send, parts, _FLAGS))
+        if len(entries) == 1 and counts[0] == nbytes:
+            # All of it was taken: the place in the stream may stay where it was.
+            self._counts = fresh
+            entries.popleft()
+            return True
+        return False
+
+    def write(self) -> None:
+        """
+        Write until nothing is left.
+
+        Raises:
+            BlockingIOError: The kernel takes no more now.
+            OSError: Nobody will read.
+        """
+        entries = self._entries
+        while True:
+            counts = self._counts
+            position = self._written + sum(counts)
+            if counts:
+                # Two stores without a call between them: both happen or none.
+                fresh: deque[int] = deque()
+                self._written, self._counts = position, fresh
+                counts = fresh
+            while entries:
+                end = self._base + entries[0][0]
+                if end > position:
+                    break
+                # Stored in one breath with the pop.
+                self._base = end
+                entries.popleft()
+            if not entries:
+                return
+            skipped = position - self._base
+            part = self._gathered(skipped)
+            fds = entries[0][2] if skipped == 0 else ()
+            if fds:
+                numbers = array.array("i", [fd.fileno() for fd in fds])
+                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
+                counts.extend(map(self._send_rights, ([part],), ([rights],), _FLAGS))
+            else:
+                counts.extend(map(self._send, (part,), _FLAGS))
+
+    def _gathered(self, skipped: int) -> bytes | memoryview:
+        """Return what to write next: a large part alone and uncopied, small ones joined."""
+        pieces: list[bytes | memoryview] = []
+        nbytes = 0
+        for index in range(len(self._entries)):
+            if pieces and self._entries[index][2]:
+                # Descriptors go with the first byte of what is sent.
+                break
+            for part in self._entries[index][1]:
+                if skipped >= len(part):
+                    skipped -= len(part)
+                    continue
+                piece = memoryview(part)[skipped:] if skipped else part
+                skipped = 0
+                if pieces and nbytes + len(piece) > GATHERED_NBYTES:
+                    return b"".join(pieces)
+                pieces.append(piece)
+                nbytes += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def unwritten(self) -> list[tuple[bytes, Sequence[Any]]]:
+        """Return what is left with its descriptors: frames, the first of which may have begun."""
+        left: list[tuple[bytes, Sequence[Any]]] = []
+        skipped = self._written + sum(self._counts) - self._base
+        for nbytes, parts, fds in tuple(self._entries):
+            if skipped >= nbytes > 0:
+                skipped -= nbytes
+                continue
+            left.append((b"".join(parts)[skipped:], () if skipped else fds))
+            skipped = 0
+        return left

@@ -1,0 +1,92 @@
+"""
+Actors: objects that live in one worker and are called from outside.
+
+An actor is a name in its worker's memory, and each call is a task pinned to that worker: so calls
+run one at a time and in order, other tasks get their turns between them, and all that holds for
+tasks holds for them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+
+from webworker_executor.pool.inside import call_actor, make_actor, release_actor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.pool.future import WorkerFuture
+    from webworker_executor.pool.options import ExecutorView
+
+_numbers = itertools.count(1)
+
+
+class Actor:
+    """
+    An object in a worker; made by ``executor.actor``.
+
+    ``actor.method(...)`` calls a method there and returns a ``WorkerFuture``. Calls run in order.
+    When the worker dies, the object is lost: the call that runs raises ``WorkerCrashedError``,
+    every other one ``ActorLostError``. The object is dropped there when the last reference to the
+    actor is dropped here.
+
+    Args:
+        view: Submits to the actor's worker.
+        factory: A class, or whatever returns the object.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        on_release: Called when the object has been given up.
+    """
+
+    def __init__(
+        self,
+        view: ExecutorView,
+        factory: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        on_release: Callable[[], object],
+    ) -> None:
+        # Of another process it has another name, also where the two share a worker's memory.
+        self._key = f"{os.getpid()}-{next(_numbers)}"
+        self._view = view
+        self._name = getattr(factory, "__qualname__", type(factory).__name__)
+        self._ready = view.submit(make_actor, self._key, factory, args, kwargs)
+        finalizer = weakref.finalize(self, _give_up, view, self._key, on_release)
+        finalizer.atexit = False
+
+    def __repr__(self) -> str:
+        return f"<Actor {self._name} in worker {self._view.worker}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "an Actor cannot be sent: it belongs to the program that made it. Pass a MessagePort "
+            "to talk with a worker from elsewhere."
+        )
+
+    def __getattr__(self, name: str) -> Callable[..., WorkerFuture]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> WorkerFuture:
+            return self._view.submit(call_actor, self._key, name, args, kwargs)
+
+        call.__name__ = call.__qualname__ = f"{self._name}.{name}"
+        return call
+
+
+def _give_up(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:
+    # On the reactor: a finalizer runs anywhere, and must not wait for a lock.
+    view.call_soon(lambda: _release(view, key, on_release))
+
+
+def _release(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:
+    on_release()
+    try:
+        view.submit(release_actor, key)
+    except RuntimeError:
+        # The executor is shutting down, and the worker goes with the object.
+        return

@@ -1,0 +1,162 @@
+"""
+What an executor of workers that talk can do beyond ``concurrent.futures``.
+
+Each of these is a few lines over ``submit``, and imports its own part when it is first used.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from webworker_executor.pool.executor import WebWorkerExecutor
+    from webworker_executor.pool.future import WorkerFuture
+    from webworker_executor.pool.options import ExecutorView
+    from webworker_executor.pool.stream import Stream
+    from webworker_executor.web.abort import AbortSignal
+    from webworker_executor.web.event import MessageEvent
+
+
+class BeyondExecutor(Executor):
+    """Streams, actors and terms for tasks, for an executor whose workers have places."""
+
+    if TYPE_CHECKING:
+        _n_actors: list[int]
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+            """Run a call in a worker."""
+
+        @property
+        def size(self) -> int:
+            """How many workers there may be."""
+
+    def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:
+        """
+        Run a generator in a worker and yield its items as they come.
+
+        At most 16 items are made ahead of the consumer, or ``options(window=...)``; the generator
+        rests then. Dropping the stream, ``close()`` or leaving a ``with`` over it closes the
+        generator.
+
+        Args:
+            fn: A generator function, or another that returns an iterable.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            An iterator, asynchronous as well. It raises what the generator raises, after the items
+            before that, and ``WorkerCrashedError`` when the worker dies.
+
+        Raises:
+            RuntimeError: As ``submit``.
+
+        Source: Streams standard, the queuing strategy's high-water mark.
+        """
+        from webworker_executor.pool.stream import Stream
+
+        return Stream(self.submit, fn, args, kwargs)
+
+    def run_on_all(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
+        """
+        Run a call once in each worker, starting those that are not there.
+
+        To load something that ``scope.worker_state`` keeps, for instance. A worker that comes later
+        in the place of a dead one has not run it: what all must have belongs into ``initializer``.
+
+        Args:
+            fn: What to call.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            The results by place.
+
+        Raises:
+            BaseException: The first one's, by place, that failed; when all have ended.
+            RuntimeError: As ``submit``.
+        """
+        futures = [
+            self.options(worker=index).submit(fn, *args, **kwargs) for index in range(self.size)
+        ]
+        wait(futures)
+        return [future.result() for future in futures]
+
+    def actor(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Make an object in one of the workers, and return an ``Actor`` that calls its methods.
+
+        The worker with the fewest actors gets it. It still runs other tasks: calls of the actor are
+        tasks that wait for their turn in that worker.
+
+        Args:
+            factory: A class, or whatever returns the object.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            An ``Actor``. If the making fails, each call raises what it raised.
+
+        Raises:
+            RuntimeError: As ``submit``.
+        """
+        from webworker_executor.pool.actor import Actor
+
+        counts = self._n_actors
+        index = counts.index(min(counts))
+        counts[index] += 1
+
+        def released() -> None:
+            counts[index] -= 1
+
+        return Actor(self.options(worker=index), factory, args, kwargs, released)
+
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
+        signal: AbortSignal | None = None,
+        transfer: Iterable[Any] = (),
+        worker: int | None = None,
+        onmessage: Callable[[MessageEvent], object] | None = None,
+        window: int = 16,
+    ) -> ExecutorView:
+        """
+        Return a view of this executor that runs tasks on certain terms.
+
+        ``executor.options(timeout=5).submit(fn, x)``; ``map``, ``starmap`` and ``stream`` as well.
+
+        Args:
+            timeout: Seconds that a task may run, from its start on. Then its future raises
+                ``TaskTimeout``, and it is stopped as by ``future.abort()``.
+            retries: How many times more a task may run. A task that has failed may have had its
+                effect, so it happens at least once.
+            retry_on: For which exceptions, by type. For ``WorkerCrashedError``, which is the
+                default, it runs in another worker, for others at once in the same one; each kind
+                is counted by itself.
+            signal: Aborts the tasks when it aborts: those that wait never run.
+            transfer: What is given up here and moves with the arguments: see
+                ``MessagePort.post_message``. For one task.
+            worker: The place, from 0, of the worker that must run the tasks. They wait for it, in
+                order with what was submitted for any.
+            onmessage: Called with what each task posts: see ``WorkerFuture.onmessage``.
+            window: How many items a ``stream`` makes ahead.
+
+        Raises:
+            TypeError: An option has the wrong type.
+            ValueError: An option has a value that it cannot have.
+        """
+        from typing import cast
+
+        from webworker_executor.pool.options import ExecutorView, Terms, as_terms
+
+        terms: dict[str, Any] = {"timeout": timeout, "retries": retries, "signal": signal}
+        if retry_on is not None:
+            terms["retry_on"] = retry_on
+        more = {"transfer": transfer, "worker": worker, "onmessage": onmessage, "window": window}
+        return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms({**terms, **more})))

@@ -1,0 +1,96 @@
+"""
+What the pool itself has called in its workers.
+
+A worker that runs a stream or an actor imports this, so it imports next to nothing; above all not
+the rest of the pool.
+"""
+
+from __future__ import annotations
+
+from webworker_executor.web.running import running_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+# The actors of this worker, by name; or what their making raised.
+_actors: dict[str, Any] = {}
+
+
+class _Stillborn:
+    """Stands for an actor whose making failed."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def run_stream(
+    fn: Callable[..., Iterable[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    credit: int,
+) -> None:
+    """
+    Send what a function yields.
+
+    Args:
+        fn: Called with the arguments; returns an iterable.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        credit: How many items may leave before more are asked for.
+    """
+    running_task()._stream(fn(*args, **kwargs), credit)
+
+
+def call_moved(fn: Callable[..., Any], bundle: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+    """Call a function with arguments parts of which have been transferred."""
+    args, kwargs = bundle
+    return fn(*args, **kwargs)
+
+
+def call_again(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    retries: int,
+    retry_on: tuple[type[BaseException], ...],
+) -> Any:
+    """Call a function, and again for some of what it may raise."""
+    for _ in range(retries):
+        try:
+            return fn(*args, **kwargs)
+        except retry_on:
+            continue
+    return fn(*args, **kwargs)
+
+
+def make_actor(
+    key: str, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Make the object that calls will name."""
+    try:
+        _actors[key] = factory(*args, **kwargs)
+    except BaseException as exc:
+        _actors[key] = _Stillborn(exc)
+        raise
+
+
+def call_actor(key: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a method of an actor."""
+    actor = _actors.get(key, _actors)
+    if actor is _actors:
+        from webworker_executor.errors import ActorLostError
+
+        raise ActorLostError(
+            f"{name}() was called of an actor that is gone: the worker it lived in has died or was "
+            "replaced. Make a new one with executor.actor()."
+        )
+    if isinstance(actor, _Stillborn):
+        raise actor.error
+    return getattr(actor, name)(*args, **kwargs)
+
+
+def release_actor(key: str) -> None:
+    """Forget an actor."""
+    _actors.pop(key, None)

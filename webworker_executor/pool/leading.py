@@ -1,0 +1,79 @@
+"""
+A thread that waits for the result of the only task of a worker reads the answer itself.
+
+Whoever waits may be called away at any time: because the task was aborted, its worker died or got
+more to do, or somebody else waits for the same worker. It then sleeps like everybody else.
+"""
+
+from __future__ import annotations
+
+import time
+
+from webworker_executor.pool.lazy import ENDED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from webworker_executor.link.lead import Lead
+    from webworker_executor.link.local import Link
+    from webworker_executor.pool.call import Call
+    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.pool.reports import Reports
+    from webworker_executor.wire.frame import Frame
+
+
+def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | None) -> None:
+    """
+    Wait for a call by reading for it.
+
+    Args:
+        call: A call whose future is not done.
+        process: Who has it.
+        reports: Who takes the answer.
+        timeout: Seconds to wait at most; ``None`` for ever.
+    """
+    link = process.data
+    if link is None:
+        return
+    leading = link.leading
+    inflight = process.worker.inflight
+    # Looked at without the pool's lock: a wrong guess costs a change of threads, no more.
+    if len(inflight) != 1 or call.worker is not process.worker:
+        leading.end_lease()
+        return
+    holder = leading.begin()
+    if holder is None:
+        # Somebody who waits for this worker may stand in a signal handler of whoever leads.
+        leading.end_lease()
+        return
+    future = call.future
+    try:
+        # Whoever settles the future otherwise rings. The state is looked at after this.
+        future._leader = holder
+        _wait(call, process, link, holder, reports, timeout)
+    finally:
+        future._leader = None
+        leading.end(holder)
+
+
+def _wait(
+    call: Call,
+    process: WorkerProcess,
+    link: Link,
+    holder: Lead,
+    reports: Reports,
+    timeout: float | None,
+) -> None:
+    def take(frame: Frame) -> bool:
+        return reports.take_led(process, link, call, frame)
+
+    future = call.future
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while future._state not in ENDED:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return
+        holder.wait(left)
+        if future._state in ENDED:
+            return
+        if not link.leading.read(holder, take):
+            return

@@ -1,0 +1,282 @@
+"""
+A view of an executor: the same workers, other terms for what is submitted through it.
+
+``submit`` itself steals no keyword from the function it calls; whatever else is to be said of a
+task is said here.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import WorkerCrashedError
+from webworker_executor.pool import broken, mapping
+from webworker_executor.pool.call import Call, name_of
+from webworker_executor.pool.failing import fail_packing
+from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.pool.inside import call_again, call_moved
+from webworker_executor.pool.stream import WINDOW, Stream
+from webworker_executor.pool.talk import conversation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from webworker_executor.pool.executor import WebWorkerExecutor
+    from webworker_executor.pool.talk import Conversation
+    from webworker_executor.web.abort import AbortSignal
+    from webworker_executor.web.event import MessageEvent
+
+    Handler = Callable[[MessageEvent], object]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a task runs; see ``WebWorkerExecutor.options``."""
+
+    timeout: float | None = None
+    retries: int = 0
+    retry_on: tuple[type[BaseException], ...] = (WorkerCrashedError,)
+    signal: AbortSignal | None = None
+    transfer: tuple[Any, ...] = ()
+    worker: int | None = None
+    onmessage: Handler | None = None
+    window: int = WINDOW
+
+    @property
+    def survives_crashes(self) -> bool:
+        """Whether the death of its worker is a reason to run a task again."""
+        return any(issubclass(WorkerCrashedError, kind) for kind in self.retry_on)
+
+    @property
+    def retried(self) -> tuple[type[BaseException], ...]:
+        """What a task may raise to be run again."""
+        return tuple(kind for kind in self.retry_on if kind is not WorkerCrashedError)
+
+    def check(self, n_workers: int) -> None:
+        """
+        Refuse what cannot be.
+
+        Raises:
+            TypeError: An option has the wrong type.
+            ValueError: An option has a value that it cannot have.
+        """
+        if self.timeout is not None and not (0 < self.timeout < math.inf):
+            raise ValueError(f"timeout must be more than 0 seconds, not {self.timeout!r}")
+        if self.retries < 0:
+            raise ValueError(f"retries must be 0 or more, not {self.retries!r}")
+        for kind in self.retry_on:
+            if not issubclass(kind, BaseException):
+                raise TypeError(f"retry_on holds types of exceptions, which {kind!r} is not")
+        if self.signal is not None and not hasattr(self.signal, "throw_if_aborted"):
+            raise TypeError(
+                f"signal must be an AbortSignal, not {type(self.signal).__name__}; of an "
+                "AbortController, give its signal"
+            )
+        if self.worker is not None and not 0 <= self.worker < n_workers:
+            raise ValueError(
+                f"there is no worker {self.worker!r}: this executor has {n_workers}, from 0"
+            )
+        if self.onmessage is not None and not callable(self.onmessage):
+            raise TypeError("onmessage must be callable; it is called with one MessageEvent")
+        if self.window < 1:
+            raise ValueError(f"window must be at least 1 item, not {self.window!r}")
+
+
+class SpecialCall(Call):
+    """A call that must run in one place, or may run again when its worker dies: a `SpecialTask`."""
+
+    __slots__ = ("pin", "retries")
+
+    def __init__(
+        self,
+        ident: int,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        terms: Terms,
+    ) -> None:
+        super().__init__(ident, fn, args, kwargs)
+        self.pin = terms.worker
+        self.retries = terms.retries if terms.survives_crashes else 0
+
+    def survive(self) -> bool:
+        """Take note that its worker died while it ran; whether it may run again."""
+        self.retries -= 1
+        return self.retries >= 0
+
+
+class ExecutorView(Executor):
+    """
+    An executor whose tasks run on certain terms; made by ``WebWorkerExecutor.options``.
+
+    It has no workers of its own: the executor's run its tasks, and shutting down the one shuts down
+    the other.
+
+    Args:
+        executor: Who has the workers.
+        terms: The terms.
+    """
+
+    def __init__(self, executor: WebWorkerExecutor, terms: Terms) -> None:
+        terms.check(executor.size)
+        self._executor = executor
+        self._terms = terms
+
+    def __repr__(self) -> str:
+        return f"<ExecutorView of {self._executor!r}: {self._terms}>"
+
+    @property
+    def worker(self) -> int | None:
+        """The place that its tasks must run in, ``None`` for any."""
+        return self._terms.worker
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Make a call on the reactor's thread; to be used by finalizers."""
+        self._executor._pool.crew.call_soon(call)
+
+    def options(self, **changes: Any) -> ExecutorView:
+        """Return a view with some of the terms changed, as ``WebWorkerExecutor.options`` takes."""
+        return ExecutorView(self._executor, replace(self._terms, **as_terms(changes)))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+        """Run a call on these terms; otherwise as ``WebWorkerExecutor.submit``."""
+        executor, terms = self._executor, self._terms
+        pool = executor._pool
+        if not pool.is_open:
+            executor._open()
+        signal = terms.signal
+        if signal is not None and signal.aborted:
+            return _aborted(fn, signal.reason)
+        try:
+            call = self._call(fn, args, kwargs)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            pool.want_worker()
+            return fail_packing(error)
+        future = call.future
+        if terms.onmessage is not None or signal is not None or terms.timeout is not None:
+            conversation = conversation_of(future)
+            if terms.onmessage is not None:
+                conversation.onmessage = terms.onmessage
+            if terms.timeout is not None:
+                conversation.limit = terms.timeout
+                pool.crew.talks.waiting[call.ident] = conversation
+        try:
+            pool.submit(call)
+        except BaseException:
+            pool.crew.talks.forget(call.ident)
+            raise
+        if signal is not None:
+            _follow(signal, future, conversation)
+        return future
+
+    def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        terms, ident = self._terms, self._executor._pool.next_ident()
+        name = name_of(fn)
+        if terms.retries and terms.retried:
+            fn, args, kwargs = call_again, (fn, args, kwargs, terms.retries, terms.retried), {}
+        if terms.transfer:
+            from webworker_executor.web.transferable import transfer
+
+            fn, args, kwargs = call_moved, (fn, transfer((args, kwargs), terms.transfer)), {}
+        if terms.worker is None and not terms.retries:
+            call = Call(ident, fn, args, kwargs)
+        else:
+            call = SpecialCall(ident, fn, args, kwargs, terms)
+        if fn is call_again or fn is call_moved:
+            call.rename(name)
+        return call
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """Map on these terms, which are those of each task; else as ``WebWorkerExecutor.map``."""
+        mapping.check(chunksize, buffersize)
+        return self._map(fn, zip(*iterables, strict=False), timeout, chunksize, buffersize)
+
+    def starmap(
+        self,
+        fn: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """Map on these terms; otherwise as ``WebWorkerExecutor.starmap``."""
+        mapping.check(chunksize, buffersize)
+        return self._map(fn, map(tuple, iterable), timeout, chunksize, buffersize)
+
+    def _map(
+        self,
+        fn: Callable[..., Any],
+        argument_tuples: Iterable[tuple[Any, ...]],
+        timeout: float | None,
+        chunksize: int | None,
+        buffersize: int | None,
+    ) -> Iterator[Any]:
+        self._executor._open()
+        if chunksize is None or chunksize == 1:
+            return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
+        parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
+        lists = mapping.ordered(self, mapping.run_chunk, parts, timeout, buffersize)
+        return _kept(self, mapping.flattened(lists))
+
+    def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:
+        """Stream on these terms; otherwise as ``WebWorkerExecutor.stream``."""
+        return Stream(self.submit, fn, args, kwargs, self._terms.window)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Shut the executor down: see ``WebWorkerExecutor.shutdown``."""
+        self._executor.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def as_terms(changes: dict[str, Any]) -> dict[str, Any]:
+    """Make tuples of the options that may be given as any iterable, or as one type."""
+    if "transfer" in changes:
+        changes["transfer"] = tuple(changes["transfer"] or ())
+    if "retry_on" in changes:
+        kinds = changes["retry_on"]
+        changes["retry_on"] = (kinds,) if isinstance(kinds, type) else tuple(kinds)
+    return changes
+
+
+def _kept(view: ExecutorView, results: Iterator[Any]) -> Iterator[Any]:
+    """Yield results, and keep the view alive, through which more may have to be submitted."""
+    try:
+        yield from results
+    finally:
+        del view
+
+
+def _aborted(fn: Callable[..., Any], reason: object) -> WorkerFuture:
+    future = WorkerFuture()
+    future._claim()
+    future._finish(None, broken.aborted(name_of(fn), reason))
+    return future
+
+
+def _follow(signal: AbortSignal, future: WorkerFuture, conversation: Conversation) -> None:
+    """Abort a future when a signal aborts."""
+
+    def stop() -> None:
+        future.abort(signal.reason)
+
+    def leave() -> None:
+        signal._remove_algorithm(stop)
+
+    if not signal._add_algorithm(stop):
+        stop()
+        return
+    # A signal that lives long must not keep whatever was ever submitted with it.
+    conversation.at_end.append(leave)
+    if conversation._has_ended:
+        leave()

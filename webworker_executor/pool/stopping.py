@@ -1,0 +1,122 @@
+"""
+How a task is stopped: by asking it, if it is known to listen, and else together with its process.
+"""
+
+from __future__ import annotations
+
+import time
+
+from webworker_executor.pool.call import Call
+from webworker_executor.rules.task import QUEUED, SENT
+from webworker_executor.rules.worker import STARTING
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import CANCEL, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.pool.promises import Promises
+    from webworker_executor.pool.steps import Steps
+    from webworker_executor.rules import action as do
+    from webworker_executor.rules.scheduler import Scheduler
+    from webworker_executor.rules.task import Task
+    from webworker_executor.wire.frame import Parts
+
+# Of a task that is said to be short, how long it may take to end all the same.
+SHORT_SECONDS = 0.02
+
+
+class Stopper:
+    """
+    Stops tasks of one pool.
+
+    Args:
+        scheduler: Who is told of tasks that will never run.
+        promises: The unresolved calls.
+        crew: The processes.
+        steps: Where events go.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, promises: Promises, crew: Crew, steps: Steps[do.Actions]
+    ) -> None:
+        self._scheduler = scheduler
+        self._promises = promises
+        self._crew = crew
+        self._steps = steps
+
+    def stop(self, task: Task, error: BaseException, reason: object, grace: float) -> None:
+        """
+        End a task, wherever it is, and no other.
+
+        Args:
+            task: Which.
+            error: What its future raises, from now on.
+            reason: What its own signal gives as the reason.
+            grace: Seconds that it has to end by itself if it listens; and seconds between SIGTERM
+                and SIGKILL.
+        """
+        # Out here: packing runs a user's code.
+        self._steps.bring(self._stop, task, error, _cancel_frame(task, reason), grace)
+
+    def _stop(self, task: Task, error: BaseException, cancel: Parts, grace: float) -> do.Actions:
+        assert isinstance(task, Call)
+        if task.state is not SENT and task.state is not QUEUED:
+            return ()
+        conversation = task.future.__dict__.get("_conversation")
+        task.future._finish(None, error)
+        if task.state is QUEUED:
+            self._promises.calls.pop(task.ident, None)
+            return self._scheduler.task_cancelled(task)
+        process = None if task.worker is None else self._crew.processes.get(task.worker)
+        if process is None or task.worker is None:
+            return ()
+        if not task.is_posted:
+            # Its process is not even there yet.
+            self._promises.calls.pop(task.ident, None)
+            return self._scheduler.task_dropped(task.worker, task)
+        if task.worker.inflight[0] is not task:
+            # It waits in its worker. If that has not come to it yet, it never will.
+            process.post_control(cancel)
+            return ()
+        heeds = conversation is not None and conversation.heeds
+        patience = min(_patience(task, process, grace, heeds=heeds), grace)
+        if patience > 0:
+            process.post_control(cancel)
+            self._crew.call_at(
+                time.monotonic() + patience,
+                lambda: self._steps.apply(self._insist, task, process, grace),
+            )
+        else:
+            # The process is the task. What else it holds goes back to the queue when it ends.
+            self._crew.stop_task(process, grace)
+        return ()
+
+    def _insist(self, task: Task, process: WorkerProcess, grace: float) -> do.Actions:
+        inflight = process.worker.inflight
+        if process.worker.state is STARTING or process.worker not in self._crew.processes:
+            return ()
+        if inflight and inflight[0] is task:
+            self._crew.stop_task(process, grace)
+        return ()
+
+
+def _patience(task: Task, process: WorkerProcess, grace: float, *, heeds: bool) -> float:
+    """Return how many seconds a task has to end by itself, before its process is ended."""
+    worker = process.worker
+    has_begun = worker.state is not STARTING and process.begun() in {None, task.ident}
+    if heeds or not has_begun:
+        # What has not begun is passed over; unless it just begins, while the news travels.
+        return grace
+    # Where tasks are short, this one will be over when the signal arrives, which would hit another.
+    return SHORT_SECONDS if worker.pace is not None and worker.pace < SHORT_SECONDS else 0.0
+
+
+def _cancel_frame(task: Task, reason: object) -> Parts:
+    try:
+        packed = codec.pack(reason)
+    except Exception:
+        # It shall be stopped, also for a reason that cannot be told there.
+        packed = codec.pack(repr(reason))
+    return encode(CANCEL, task.ident, packed.payload, packed.buffers)

@@ -1,0 +1,395 @@
+"""
+What is said between a running task and whoever holds its future.
+
+A future has a conversation once somebody asks for one; a plain task has none. What is posted before
+the task runs is kept here, because only while it runs does its worker know whom a message is for.
+
+The thing to know before a change: "runs" is what the host believes: the task is the first that its
+worker holds. It may be given back all the same, or its worker may die first. So what was sent is
+kept until the worker is known to have begun the task.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+
+from webworker_executor.pool import broken
+from webworker_executor.rules.worker import STARTING
+from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
+from webworker_executor.web.event import Event
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.target import EventHandler
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import (
+    HEED,
+    ITEM,
+    REPORT,
+    SAYING_SHIFT,
+    TASK_MASK,
+    TASK_MESSAGE,
+    encode,
+    readdress,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
+
+    from webworker_executor.pool.call import Call
+    from webworker_executor.pool.future import WorkerFuture
+    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.rules.worker import Worker
+    from webworker_executor.web.dispatch import Dispatcher
+    from webworker_executor.wire.frame import Frame, Parts
+
+    class Place(Protocol):
+        """Where the processes are."""
+
+        processes: dict[Worker, WorkerProcess]
+        talks: Talks
+
+        def call_at(self, when: float, call: Callable[[], object]) -> None:
+            """Make a call at a time, on the reactor's thread."""
+
+    class TalkingPool(Protocol):
+        """The owner of a future that can talk."""
+
+        crew: Place
+
+        @property
+        def lock(self) -> AbstractContextManager[object]:
+            """Held during each step."""
+
+        def call_back(self, call: Callable[[], object]) -> None:
+            """Run a user's code on the events thread."""
+
+        def stop(self, call: Call, error: BaseException, reason: object, grace: float) -> None:
+            """End a task with an error, wherever it is."""
+
+
+# What a task whose time is over is given to end by itself, if it notices that it shall.
+TIMEOUT_GRACE = 1.0
+
+
+class ProgressEvent(Event):
+    """
+    How far a task is.
+
+    Attributes:
+        type: Always ``"progress"``.
+        loaded: How much is done, as the task reported it.
+        total: How much there is to do, ``None`` if the task did not say.
+
+    Source: XHR, "Interface ProgressEvent".
+    """
+
+    __slots__ = ("loaded", "total")
+
+    def __init__(self, loaded: Any, total: Any = None) -> None:
+        super().__init__("progress")
+        self.loaded = loaded
+        self.total = total
+
+    def __repr__(self) -> str:
+        return f"<ProgressEvent {self.loaded} of {'?' if self.total is None else self.total}>"
+
+
+class Conversation(MessageTarget):
+    """
+    The future's end of the conversation with its task.
+
+    Not made by hand: take it from ``future.messages()``. Iterating over it, with ``for`` or ``async
+    for``, gives the messages of the task until it is done.
+
+    Attributes:
+        onprogress: Called with a ``ProgressEvent`` for what the task reports.
+    """
+
+    onprogress = EventHandler("progress")
+
+    def __init__(self, future: WorkerFuture) -> None:
+        super().__init__()
+        # Let go of when the task is done: the future keeps this object.
+        self._future: WorkerFuture | None = future
+        self._owner: TalkingPool | None = None
+        # Whether the task notices when it is cancelled.
+        self.heeds = False
+        # Seconds that the task may run.
+        self.limit: float | None = None
+        # What was posted and cannot have been received; what was sent and may not have been.
+        self._kept: deque[tuple[Parts, Sequence[Any]]] = deque()
+        self._unsure: deque[tuple[Parts, Sequence[Any]]] = deque()
+        self._items: MessageTarget | None = None
+        # Whether the task rests while nobody takes its items.
+        self.is_stream = False
+        # Called once when the task is done; must neither wait nor raise.
+        self.at_end: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<Conversation {'that has ended' if self._has_ended else 'with a task'}>"
+
+    @property
+    def items(self) -> MessageTarget:
+        """What a streaming task yields."""
+        items = self._items
+        if items is None:
+            items = self.__dict__.setdefault("_own_items", MessageTarget())
+            self._items = items
+            if self._has_ended:
+                items._ended()
+        return items
+
+    # -- what the pool tells, with its lock in hand
+
+    def arrive(self, frame: Frame, owner: TalkingPool) -> None:
+        """Take what the task says; in order, on the thread that reads."""
+        if self._has_ended:
+            return
+        self._owner = owner
+        saying = frame.ident >> SAYING_SHIFT
+        frame.ident = 0 if saying == ITEM else saying
+        if saying == HEED:
+            self.heeds = True
+            owner.crew.talks.heeded(self)
+        elif saying == ITEM:
+            self.items._arrive(frame)
+        elif saying == REPORT:
+            if self._has_listeners("progress") and self._dispatcher is not None:
+                self._dispatcher.call(lambda: self._tell_progress(frame))
+        else:
+            self._arrive(frame)
+
+    def begun(self, process: WorkerProcess, call: Call, crew: Place) -> None:
+        """Send what was kept for the task, which runs from now on."""
+        while self._kept:
+            self._hand(process, call, *self._kept.popleft())
+        if self.limit is not None:
+            crew.talks.watch(call, self, time.monotonic() + self.limit, crew)
+
+    def taken_back(self, call: Call, talks: Talks) -> None:
+        """Keep everything again: the task had not begun, and goes elsewhere."""
+        while self._unsure:
+            self._kept.appendleft(self._unsure.pop())
+        self.heeds = False
+        talks.forget(call.ident)
+        if self._kept or self.limit is not None:
+            talks.waiting[call.ident] = self
+
+    def release(self) -> None:
+        """
+        Hear that the task is done.
+
+        The future wakes this as it wakes a thread that waits for it: before its callbacks, and
+        without costing futures that have no conversation anything.
+        """
+        future, self._future = self._future, None
+        owner: Any = None if future is None else future._owner
+        if future is not None and future._task is not None and owner is not None:
+            owner.crew.talks.forget(future._task.ident)
+        self._kept.clear()
+        self._unsure.clear()
+        self._ended()
+        if self._items is not None:
+            self._items._ended()
+        while self.at_end:
+            self.at_end.pop()()
+
+    # -- sending
+
+    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        self._tell(parts, fds, parts[0][15])  # the lowest byte of the ident: what a MESSAGE says
+
+    def say(self, saying: int, payload: bytes) -> None:
+        """Send a small frame to the task."""
+        self._tell(encode(TASK_MESSAGE, 0, payload), (), saying)
+
+    def _tell(self, parts: Parts, fds: Sequence[Any], saying: int) -> None:
+        future = self._future
+        owner: Any = None if future is None else future._owner
+        call: Any = None if future is None else future._task
+        if owner is None or call is None:
+            # As with a port whose other side is closed.
+            return
+        self._owner = owner
+        parts = readdress(parts, TASK_MESSAGE, call.ident | saying << SAYING_SHIFT)
+        with owner.lock:
+            process = running_in(call, owner.crew)
+            if process is not None:
+                self._hand(process, call, parts, fds)
+            elif self._future is not None:
+                self._kept.append((parts, fds))
+                owner.crew.talks.waiting[call.ident] = self
+
+    def _hand(self, process: WorkerProcess, call: Call, parts: Parts, fds: Sequence[Any]) -> None:
+        if process.begun() != call.ident:
+            self._unsure.append((parts, fds))
+        else:
+            self._unsure.clear()
+        process.post_control(parts, fds)
+
+    # -- where handlers run
+
+    def _handler_set(self, type: str) -> None:
+        self._dispatcher = self._here()
+
+    def _listeners_changed(self, type: str) -> None:
+        if self._dispatcher is None:
+            self._dispatcher = self._here()
+        super()._listeners_changed(type)
+
+    def _here(self) -> Dispatcher:
+        dispatcher = dispatcher_here()
+        return dispatcher if isinstance(dispatcher, LoopDispatcher) else _OnEventsThread(self)
+
+    def _tell_progress(self, frame: Frame) -> None:
+        report: Any = codec.unpack(frame.payload, frame.buffers, frame.fds)
+        self.dispatch_event(ProgressEvent(*report))
+
+    def _why_ended(self) -> str:
+        return "the task is done, and has left no message"
+
+
+class _OnEventsThread:
+    """Runs handlers on the events thread, and has the end of the pool wait for them."""
+
+    __slots__ = ("_conversation",)
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def call(self, call: Callable[[], object]) -> None:
+        owner = self._conversation._owner
+        if owner is not None:
+            owner.call_back(call)
+        else:
+            # Nothing was ever said: there is but the end to tell of.
+            dispatcher_here().call(call)
+
+
+class Talks:
+    """
+    The conversations of a pool that wait for something; with the pool's lock in hand.
+
+    Attributes:
+        waiting: Those that want to know when their task begins, by its number.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Conversation] = {}
+        # Of the tasks that run, and so never more than there are workers.
+        self._deadlines: dict[int, tuple[float, Call, Conversation]] = {}
+        self._alarm_at = float("inf")
+        self._resting: weakref.WeakSet[Conversation] = weakref.WeakSet()
+        self._is_ending = False
+
+    def heeded(self, conversation: Conversation) -> None:
+        """Take note of a task that listens for its abort; streams do when they rest."""
+        if not conversation.is_stream:
+            return
+        self._resting.add(conversation)
+        if self._is_ending:
+            self.end()
+
+    def end(self) -> None:
+        """
+        Stop streams that rest: whoever would read them waits for the end of the executor.
+
+        Any other task comes to its end by itself, but these would keep him waiting for ever.
+        """
+        self._is_ending = True
+        for conversation in tuple(self._resting):
+            self._resting.discard(conversation)
+            future = conversation._future
+            if future is not None:
+                future.abort(
+                    "the executor was shut down before the stream was read to its end; read it "
+                    "inside the executor's with block, or close it"
+                )
+
+    def attend(self, process: WorkerProcess, crew: Place) -> None:
+        """Look whether the task that a process has come to is waited for."""
+        inflight = process.worker.inflight
+        if inflight and process.worker.state is not STARTING and process.is_open:
+            call: Any = inflight[0]
+            conversation = self.waiting.pop(call.ident, None)
+            if conversation is not None:
+                conversation.begun(process, call, crew)
+
+    def forget(self, ident: int) -> None:
+        """Let go of a task that is done, or not begun after all."""
+        self.waiting.pop(ident, None)
+        self._deadlines.pop(ident, None)
+
+    def watch(self, call: Call, conversation: Conversation, deadline: float, crew: Place) -> None:
+        """End a task at a time, unless it is done by then."""
+        self._deadlines[call.ident] = deadline, call, conversation
+        self._wind(deadline, crew)
+
+    def _wind(self, deadline: float, crew: Place) -> None:
+        # One alarm for all, for the earliest: most tasks end long before their time.
+        if deadline < self._alarm_at:
+            self._alarm_at = deadline
+            crew.call_at(deadline, lambda: self._ring(crew))
+
+    def _ring(self, crew: Place) -> None:
+        self._alarm_at = float("inf")
+        now = time.monotonic()
+        for deadline, call, conversation in list(self._deadlines.values()):
+            if deadline <= now:
+                self._expire(call, conversation)
+            else:
+                self._wind(deadline, crew)
+
+    def _expire(self, call: Call, conversation: Conversation) -> None:
+        self._deadlines.pop(call.ident, None)
+        owner: Any = call.future._owner
+        limit = conversation.limit
+        if owner is not None and limit is not None:
+            error = broken.overdue(call.fn_name, limit)
+            owner.stop(call, error, TimeoutError(str(error)), TIMEOUT_GRACE)
+
+
+def running_in(call: Call, crew: Place) -> WorkerProcess | None:
+    """Return the process that runs a task, as far as the host knows."""
+    worker = call.worker
+    if worker is None or worker.state is STARTING or not worker.inflight:
+        return None
+    process = crew.processes.get(worker)
+    if worker.inflight[0] is not call or process is None or not process.is_open:
+        return None
+    return process
+
+
+def conversation_of(future: WorkerFuture) -> Conversation:
+    """Return the conversation of a future, made when it is first asked for."""
+    conversation = future.__dict__.get("_conversation")
+    if conversation is None:
+        fresh = Conversation(future)
+        # Two threads may come here at once; the first one's is everybody's.
+        conversation = future.__dict__.setdefault("_conversation", fresh)
+        if conversation is fresh:
+            sleepers: Any = future._sleepers
+            sleepers.append(conversation)
+            if future.done() and conversation._future is not None:
+                conversation.release()
+    found: Conversation = conversation
+    return found
+
+
+def heard(frame: Frame, calls: dict[int, Call]) -> None:
+    """Take what a task says; on the thread that reads."""
+    call = calls.get(frame.ident & TASK_MASK)
+    owner: Any = None if call is None else call.future._owner
+    if call is not None and owner is not None:
+        conversation_of(call.future).arrive(frame, owner)
+
+
+def taken_back(call: Call, talks: Talks) -> None:
+    """Tell the conversation of a task, if it has one, that the task goes elsewhere."""
+    conversation = call.future.__dict__.get("_conversation")
+    if conversation is not None and conversation._future is not None:
+        conversation.taken_back(call, talks)

@@ -1,0 +1,152 @@
+"""
+A socket's claim on the host's threads, which it makes only when it must.
+
+Not for reading or writing: whoever is ready does that. Most ports never need the reactor: they are
+read by who waits for them, and what they write the kernel takes at once.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Protocol
+
+from webworker_executor.link.reactor import READ, WRITE
+from webworker_executor.web.host import host
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from webworker_executor.link.reactor import Reactor
+
+# How long the end of the program waits for what was posted and not yet written.
+EXIT_SECONDS = 5.0
+
+
+class Watched(Protocol):
+    """What has a socket that is read and written."""
+
+    def ready(self, events: int) -> None:
+        """Write and read what is possible."""
+
+    def wait_until_written(self, timeout: float | None) -> bool:
+        """Wait until nothing is left to be written."""
+
+
+class Attention:
+    """
+    What is waited for at one descriptor.
+
+    All but ``call_soon``, ``release`` and what the host calls is to be called with a lock held.
+
+    Args:
+        watched: Told when its descriptor is ready. It is kept while something is waited for, and
+            only then.
+        fd: The descriptor; not owned.
+        lock: The lock.
+
+    Raises:
+        OSError: From the methods that want something: no descriptor is left.
+        RuntimeError: From the same ones: the program has begun to end.
+    """
+
+    def __init__(self, watched: Watched, fd: int, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._watched = weakref.ref(watched)
+        self._kept: Watched | None = None
+        self._fd = fd
+        self._reactor: Reactor | None = None
+        self._wanted = 0
+        self._registered = 0
+        self._is_paused = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the host's threads were never needed."""
+        return self._reactor is None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is waited until there is something to read."""
+        return bool(self._wanted & READ)
+
+    def want_read(self, is_wanted: bool) -> None:
+        """Wait, or wait no more, until there is something to read."""
+        self._want((self._wanted & WRITE) | (READ if is_wanted else 0))
+
+    def want_write(self, is_wanted: bool) -> None:
+        """Wait, or wait no more, until there is room to write."""
+        self._want((self._wanted & READ) | (WRITE if is_wanted else 0))
+
+    def pause(self) -> None:
+        """Wait for nothing until ``go_on``."""
+        self._is_paused = True
+        self._want(self._wanted)
+
+    def go_on(self) -> None:
+        """Wait for what is wanted."""
+        self._is_paused = False
+        self._want(self._wanted)
+
+    def _want(self, events: int) -> None:
+        self._wanted = events
+        if self._is_paused or not events:
+            self._apply()
+        elif events != self._registered:
+            # On the reactor's own thread, where no signal handler comes between the steps.
+            self._kept = self._watched()
+            self.call_soon(self._apply_locked)
+
+    def _apply_locked(self) -> None:
+        with self._lock:
+            self._apply()
+
+    def _apply(self) -> None:
+        events = 0 if self._is_paused else self._wanted
+        if events == self._registered or self._reactor is None:
+            return
+        # The epoll set tells of a hang-up whatever was asked for, so that a descriptor nobody waits
+        # for must not be in it.
+        if not events:
+            self._reactor.unregister(self._fd)
+        elif self._registered:
+            self._reactor.modify(self._fd, events)
+        else:
+            self._reactor.register(self._fd, events, self._ready)
+        self._registered = events
+        self._kept = self._watched() if events else None
+
+    def _ready(self, events: int) -> None:
+        watched = self._watched()
+        if watched is not None:
+            watched.ready(events)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have something called on the reactor's thread."""
+        if self._reactor is None:
+            self._reactor, _ = host.acquire(self)
+        self._reactor.call_soon(call)
+
+    def forget(self) -> None:
+        """Wait for nothing any more: the descriptor is about to be closed."""
+        if self._registered and self._reactor is not None:
+            self._reactor.unregister(self._fd)
+        self._wanted = self._registered = 0
+        self._kept = None
+
+    def release(self) -> None:
+        """Let the host's threads go; without a lock held."""
+        reactor, self._reactor = self._reactor, None
+        if reactor is not None:
+            host.release(self)
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """Let what was posted be written; the interpreter is about to exit."""
+        watched = self._watched()
+        if watched is not None and not interrupted:
+            watched.wait_until_written(EXIT_SECONDS)
+
+    def disown_after_fork(self) -> None:
+        """Forget the reactor, whose thread is not in the child."""
+        self._reactor = self._kept = None
+        self._wanted = self._registered = 0

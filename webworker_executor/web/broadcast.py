@@ -1,0 +1,128 @@
+"""
+Broadcast channels: what one posts, all others of the same name hear, in all processes of a program.
+
+Not for ports or descriptors: what goes to many cannot be moved. Nor for the way: see ``station``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from webworker_executor.errors import InvalidStateError
+from webworker_executor.web.message import refuse
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.station import Station, station_of
+from webworker_executor.wire import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Self
+
+
+class BroadcastChannel(MessageTarget):
+    """
+    A channel that all who open it by the same name share.
+
+    What is posted arrives at all others, in this process and in all processes of the same program:
+    the one that began it, its workers, and theirs; from one sender in the order in which it posted.
+    Not at the channel that posts. It needs no start.
+
+    Args:
+        name: Any text; what is no text is turned into it.
+
+    Attributes:
+        name: As given.
+
+    Raises:
+        OSError: No descriptor is left.
+        RuntimeError: The program is ending, and no thread can be started.
+
+    Source: HTML, "Broadcasting to other browsing contexts".
+    """
+
+    def __init__(self, name: object) -> None:
+        super().__init__()
+        self.name = str(name)
+        self._is_closed = False
+        self._station: Station | None = station_of(self.name, self)
+
+    def __repr__(self) -> str:
+        return f"<BroadcastChannel {self.name!r}{' closed' if self._is_closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a BroadcastChannel cannot be sent; open one by the same name there")
+
+    def post_message(  # the others are there to be refused
+        self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
+    ) -> None:
+        """
+        Send a copy of a value to all others. Never waits for one who does not read.
+
+        Args:
+            message: Anything that pickles, or that ``cloudpickle`` can pack.
+
+        Raises:
+            InvalidStateError: The channel was closed.
+            DataCloneError: Something in the message cannot be sent.
+            TypeError: Something was to be transferred, which could go to one only.
+            Exception: Whatever the value's own hooks raise.
+
+        Source: HTML, ``BroadcastChannel.postMessage``.
+        """
+        station = self._station
+        if self._is_closed or station is None or station.is_disowned:
+            raise InvalidStateError(
+                f"{self!r} is closed, or belongs to the process that this one was forked from; "
+                "open another one"
+            )
+        if transfer or fds:
+            raise TypeError("nothing can be transferred to many; post it over a MessagePort")
+        try:
+            packed = codec.pack(message)
+        except Exception as exc:
+            refuse(message, exc)
+        station.post(self, packed.payload, packed.buffers)  # type: ignore[arg-type]  # no shelf: bytes
+
+    def close(self) -> None:
+        """
+        Hear no more: what was posted and not yet delivered is dropped. Closing twice is fine.
+
+        Source: HTML, ``BroadcastChannel.close``.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._has_ended = self._has_told_end = True
+        self._inbox.clear()
+        self._wake()
+        station, self._station = self._station, None
+        if station is not None:
+            station.leave(id(self))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        station = getattr(self, "_station", None)
+        if station is not None:
+            station.leave_soon(id(self))
+
+    def _is_delivering(self) -> bool:
+        return not self._is_closed and super()._is_delivering()
+
+    def _listeners_changed(self, type: str) -> None:
+        super()._listeners_changed(type)
+        if type == "message" and self._station is not None:
+            self._station.keep(self, self._has_listeners(type))
+
+    def _why_ended(self) -> str:
+        return f"{self!r} was closed on this side; nothing comes to it any more"

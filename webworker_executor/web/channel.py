@@ -1,0 +1,53 @@
+"""
+Channels: two ports that are connected to each other.
+
+Not for what ports do: see ``port``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.web.port import MessagePort
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+class MessageChannel:
+    """
+    Two ports that are connected to each other.
+
+    Used in a ``with`` block, it closes both at the end.
+
+    Attributes:
+        port1: One end.
+        port2: The other.
+
+    Raises:
+        OSError: No descriptor is left.
+
+    Source: HTML, "Message channels"; socketpair(2).
+    """
+
+    def __init__(self) -> None:
+        end1, end2 = socket_pair()
+        self.port1 = MessagePort._of(end1)
+        self.port2 = MessagePort._of(end2)
+
+    def __repr__(self) -> str:
+        return f"<MessageChannel {self.port1!r} {self.port2!r}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.port1.close()
+        self.port2.close()

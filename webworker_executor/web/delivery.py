@@ -1,0 +1,58 @@
+"""
+Single calls to the events thread, from who has no reactor or events thread in hand.
+
+Not for the order of calls or the time they are due.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from webworker_executor.web.host import host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How long the end of the program waits for a call on its way to the events thread.
+HAND_OVER_SECONDS = 5.0
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class _Delivery:
+    """One call on its way to the events thread, which lives as long as the host has users."""
+
+    def __init__(self) -> None:
+        self._is_over = threading.Event()
+
+    def hand_over(self, call: Callable[[], object]) -> None:
+        try:
+            _, events = host.acquire(self)
+        except (RuntimeError, OSError):
+            # The program is ending, or nothing is left to start threads with.
+            _log.debug("no events thread is left for %r", call)
+            return
+        try:
+            events.call(call)
+        finally:
+            self._is_over.set()
+            host.release(self)
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """Let the host go on when the events thread has the call."""
+        self._is_over.wait(HAND_OVER_SECONDS)
+
+    def disown_after_fork(self) -> None:
+        """Do nothing: the thread that hands over is not in the child."""
+
+
+def deliver(call: Callable[[], object]) -> None:
+    """
+    Have a call made on the events thread, which is started for it if need be.
+
+    Args:
+        call: What is called; not at all if the program has begun to end.
+    """
+    _Delivery().hand_over(call)

@@ -1,0 +1,104 @@
+"""
+Where handlers run: on the asyncio loop, on a worker's main thread, or on the host's events thread.
+
+Not for the order of events: each target sees to its own. A worker imports this module at its start,
+so it imports the least.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+    from typing import Protocol
+
+    Call = Callable[[], object]
+
+    class Dispatcher(Protocol):
+        """A place where handlers run."""
+
+        def call(self, call: Call) -> object:
+            """Have something called there, after what was asked for before; from any thread."""
+
+
+class LoopDispatcher:
+    """
+    Runs handlers on an asyncio loop.
+
+    Args:
+        loop: The loop.
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def call(self, call: Call) -> None:
+        """Make a call in the loop's next round; none is made once it is closed."""
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            import logging
+
+            logging.getLogger("webworker_executor.web").debug(
+                "an event came for %r, which is closed", self._loop
+            )
+
+
+class _Own:
+    """Runs handlers where this process runs them: in a worker its loop, else the events thread."""
+
+    __slots__ = ("_call", "_expect")
+
+    def __init__(self) -> None:
+        self._call: Callable[[Call], object] | None = None
+        self._expect: Callable[[], object] | None = None
+
+    def install(
+        self, call: Callable[[Call], object] | None, expect: Callable[[], object] | None
+    ) -> None:
+        self._call, self._expect = call, expect
+
+    def expect(self) -> _Own:
+        if self._expect is not None:
+            self._expect()
+        return self
+
+    def call(self, call: Call) -> None:
+        # Looked up for each call: a worker that forks out of a host installs its own.
+        if self._call is not None:
+            self._call(call)
+        else:
+            from webworker_executor.web.delivery import deliver
+
+            deliver(call)
+
+
+_own = _Own()
+
+
+def install(
+    call: Callable[[Call], object] | None, expect: Callable[[], object] | None = None
+) -> None:
+    """
+    Say where a worker's handlers run.
+
+    Args:
+        call: Has something called on the worker's main thread, later, in order; may be called from
+            any thread and in signal handlers, does not block, wakes the thread if it is idle.
+            ``None`` goes back to the events thread.
+        expect: Called when a handler is set, in that thread: there will be such calls.
+    """
+    _own.install(call, expect)
+
+
+def dispatcher_here() -> Dispatcher:
+    """Return where a handler runs that is set by the caller, in this thread."""
+    # Whoever has not imported asyncio runs no loop.
+    events = sys.modules.get("asyncio.events")
+    loop = None if events is None else events._get_running_loop()
+    return _own.expect() if loop is None else LoopDispatcher(loop)

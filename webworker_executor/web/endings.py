@@ -1,0 +1,93 @@
+"""
+How a worker's process can end, as errors that say what happened, why, and what to do.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from webworker_executor.errors import (
+    HandshakeError,
+    HandshakeTimeoutError,
+    MaxDurationError,
+    WorkerCrashedError,
+    WorkerStartError,
+)
+
+
+def signal_name(exitcode: int | None) -> str | None:
+    """Name the signal behind an exit status, ``None`` if there is none."""
+    if exitcode is None or exitcode >= 0:
+        return None
+    try:
+        return signal.Signals(-exitcode).name
+    except ValueError:
+        return f"signal {-exitcode}"
+
+
+def how_it_ended(exitcode: int | None) -> str:
+    """Tell an exit status in words."""
+    name = signal_name(exitcode)
+    if name is not None:
+        return f"was killed by {name}"
+    return "ended" if exitcode is None else f"exited with status {exitcode}"
+
+
+def not_started(title: str, cause: BaseException) -> WorkerStartError:
+    """There is no process."""
+    error = WorkerStartError(f"{title} could not be started: {cause}")
+    error.errno = cause.errno if isinstance(cause, OSError) else None
+    error.__cause__ = cause
+    return error
+
+
+def unwanted(title: str) -> WorkerStartError:
+    """It was stopped too soon, as somebody wanted."""
+    return WorkerStartError(f"{title} was terminated before it was ready.")
+
+
+def unready(title: str, pid: int | None, exitcode: int | None) -> HandshakeError:
+    """It ended and had never said that it is a worker."""
+    return HandshakeError(
+        f"{title} (pid {pid}) {how_it_ended(exitcode)} before it was ready. See its standard error "
+        "for the reason.",
+        "exited",
+        exitcode,
+    )
+
+
+def late(title: str, seconds: float) -> HandshakeTimeoutError:
+    """It has said nothing in time."""
+    return HandshakeTimeoutError(
+        f"{title} was not ready within {seconds:g} s and is stopped. A program must say that it is "
+        "a worker; a slow one needs a longer handshake_timeout.",
+        "timeout",
+    )
+
+
+def ran_too_long(title: str, seconds: float) -> MaxDurationError:
+    """It has used its time."""
+    return MaxDurationError(
+        f"{title} ran for the {seconds:g} s that max_duration allows and is stopped."
+    )
+
+
+def closed_channel(
+    title: str, pid: int | None, *, was_ready: bool
+) -> HandshakeError | WorkerCrashedError:
+    """Nothing can be said to it any more."""
+    text = f"{title} (pid {pid}) closed its channel and ran on; it is stopped."
+    if was_ready:
+        return WorkerCrashedError(text, pid=pid)
+    return HandshakeError(f"{text} It was not ready yet.", "closed")
+
+
+def crashed(title: str, pid: int | None, exitcode: int | None) -> WorkerCrashedError:
+    """Nobody asked for its end."""
+    return WorkerCrashedError(
+        f"{title} (pid {pid}) {how_it_ended(exitcode)}. Whatever it held is gone; its messages up "
+        "to then have been delivered.",
+        pid=pid,
+        exitcode=exitcode,
+        signal_name=signal_name(exitcode),
+    )

@@ -1,0 +1,157 @@
+"""
+Messages that have come, and their way to listeners.
+
+Not for waiting for messages or for posting them: see ``messaging``. Whoever has a transport brings
+what comes with ``_arrive`` and ``_ended``. A worker imports this module at its start, so it imports
+the least.
+
+The thing to know before a change: messages stay packed until somebody takes them, because
+unpacking runs a user's code, and because a port that is transferred takes them along. And one
+target has one handler running at a time, whichever threads there are: the turn in ``_claims`` is
+only ever tried for, and whoever gives it up looks again whether something came meanwhile. A claim
+is one `setdefault` with an object of the claimant's own, so that a signal handler that raises right
+after it leaves enough to give it up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from webworker_executor.web.dispatch import dispatcher_here
+from webworker_executor.web.event import CloseEvent, MessageEvent
+from webworker_executor.web.message import event_of
+from webworker_executor.web.target import EventHandler, EventTarget
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.web.dispatch import Dispatcher
+    from webworker_executor.wire.frame import Frame
+
+
+class Inbox(EventTarget):
+    """
+    Where messages come to.
+
+    They go to the listeners for ``message`` if there are any, one at a time, where the first of
+    them was added: see `dispatcher_here`. While nobody listens, they wait.
+    """
+
+    onmessage = EventHandler("message")
+    onmessageerror = EventHandler("messageerror")
+    onclose = EventHandler("close")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inbox: deque[Frame] = deque()
+        # Called, each at most once, when something came: whoever takes one out calls it.
+        self._waiters: dict[object, Callable[[], object]] = {}
+        self._dispatcher: Dispatcher | None = None
+        self._claims: dict[str, object] = {}
+        self._is_scheduled = False
+        self._has_ended = False
+        self._has_told_end = False
+
+    # -- what a subclass may say otherwise
+
+    def _source(self) -> Any:
+        """Return what events have as their ``source``; for subclasses."""
+        return None
+
+    def _is_delivering(self) -> bool:
+        """Whether messages go to listeners; for subclasses."""
+        return self._has_listeners("message")
+
+    # -- what a transport calls
+
+    def _arrive(self, frame: Frame) -> None:
+        """Take a MESSAGE frame; in order, from any one thread."""
+        self._inbox.append(frame)
+        self._stir()
+
+    def _ended(self) -> None:
+        """Take note that no more frames come: the ``close`` event follows the messages."""
+        self._has_ended = True
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._waiters:
+            self._wake()
+        if not self._is_scheduled and self._has_work():
+            self._schedule()
+
+    def _wake(self) -> None:
+        """Let all who wait look again."""
+        while True:
+            try:
+                _, wake = self._waiters.popitem()
+            except KeyError:
+                return
+            wake()
+
+    # -- events that are pushed
+
+    def _handler_set(self, type: str) -> None:
+        # Also when one handler replaces another: it runs where it was set.
+        if type == "message":
+            self._dispatcher = dispatcher_here()
+
+    def _listeners_changed(self, type: str) -> None:
+        if self._dispatcher is None:
+            self._dispatcher = dispatcher_here()
+        if self._has_work():
+            self._schedule()
+
+    def _has_work(self) -> bool:
+        if self._inbox:
+            return self._is_delivering()
+        return self._has_ended and not self._has_told_end and self._dispatcher is not None
+
+    def _schedule(self) -> None:
+        """Have ``_deliver`` called; once too often is no harm."""
+        if self._is_scheduled:
+            return
+        if self._dispatcher is None:
+            self._dispatcher = dispatcher_here()
+        self._is_scheduled = True
+        try:
+            self._dispatcher.call(self._deliver)
+        except BaseException:
+            # Of a signal handler; or there is nowhere to call it.
+            self._is_scheduled = False
+            raise
+
+    def _deliver(self) -> None:
+        """Dispatch one event; where handlers run."""
+        self._is_scheduled = False
+        claimant = object()
+        try:
+            # If not, another thread is in a handler of this target. It comes back here.
+            if self._claims.setdefault("turn", claimant) is claimant:
+                event = self._next_event()
+                if event is not None:
+                    self.dispatch_event(event)
+        finally:
+            if self._claims.get("turn") is claimant:
+                del self._claims["turn"]
+                if self._has_work():
+                    self._schedule()
+
+    def _next_event(self) -> MessageEvent | CloseEvent | None:
+        has_ended = self._has_ended
+        if self._is_delivering():
+            try:
+                frame = self._inbox.popleft()
+            except IndexError:
+                pass
+            else:
+                try:
+                    return event_of(frame, self._source())
+                except Exception as exc:
+                    return MessageEvent(None, self._source(), error=exc)
+        if has_ended and not self._has_told_end and not self._inbox:
+            self._has_told_end = True
+            return CloseEvent()
+        return None

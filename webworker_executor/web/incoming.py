@@ -1,0 +1,152 @@
+"""
+What comes from a worker, in the order in which listeners hear of it.
+
+Messages and errors come as the worker wrote them, then ``close``, then ``exit``; after
+``terminate`` nothing comes but ``exit``. Not for what goes to a worker: `worker` has that. Whoever
+changes this must know that a message nobody listens for waits for ``receive``, but holds up
+neither an error nor the exit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.web.event import ErrorEvent, Event, ExitEvent
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.target import EventHandler
+from webworker_executor.web.uncaught import error_event, is_passed_on, tell_last
+from webworker_executor.wire import codec
+from webworker_executor.wire.failure import unpack_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.web.event import CloseEvent, MessageEvent
+    from webworker_executor.wire.frame import Frame
+
+_FROM_WORKER = frozenset({"message", "messageerror", "error", "close"})
+
+
+class WorkerTarget(MessageTarget):
+    """
+    The events of a worker; the base of the one that users see.
+    """
+
+    onerror = EventHandler("error")
+    onexit = EventHandler("exit")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Errors, each with how many messages came before it.
+        self._errors: deque[tuple[int, Callable[[], Event]]] = deque()
+        self._n_arrived = 0
+        self._failure: BaseException | None = None
+        self._is_dead = False
+        self._exit: ExitEvent | None = None
+        self._has_told_exit = False
+
+    def _keep(self, *, is_kept: bool) -> None:
+        """Keep this object alive, or do not; for the subclass."""
+        raise NotImplementedError
+
+    def _die(self) -> None:
+        """Tell nothing more but the exit."""
+        self._is_dead = True
+        self._inbox.clear()
+        self._errors.clear()
+        # Whoever waits for a message waits in vain.
+        self._ended()
+
+    # -- what the process does; on the reactor's thread
+
+    def _source(self) -> WorkerTarget:
+        return self
+
+    def _arrive(self, frame: Frame) -> None:
+        if not self._is_dead:
+            self._n_arrived += 1
+            super()._arrive(frame)
+
+    def _error_came(self, frame: Frame) -> None:
+        self._add_error(lambda: _unpacked_error(frame))
+
+    def _failed(self, error: BaseException) -> None:
+        from webworker_executor.errors import ProtocolError
+
+        if isinstance(error, ProtocolError):
+            self._add_error(lambda: error_event(error))
+        else:
+            # HTML: a script that does not load is a plain event. The futures have the exception.
+            self._failure = error
+            self._add_error(lambda: Event("error"))
+
+    def _add_error(self, make: Callable[[], Event]) -> None:
+        if not self._is_dead:
+            self._errors.append((self._n_arrived, make))
+            self._stir()
+
+    def _has_exited(self, exitcode: int | None) -> None:
+        was_killed = exitcode is not None and exitcode < 0
+        code = None if was_killed else exitcode
+        number = -exitcode if exitcode is not None and was_killed else None
+        self._exit = ExitEvent(code, number)
+        self._ended()
+
+    # -- what listeners hear
+
+    def _has_work(self) -> bool:
+        if not self._is_dead and (self._errors or super()._has_work()):
+            return True
+        # Nobody has ever listened where there is no dispatcher.
+        has_exited = self._exit is not None and not self._has_told_exit
+        return has_exited and self._dispatcher is not None
+
+    def _next_event(self) -> MessageEvent | CloseEvent | None:
+        event: Any = None
+        if not self._is_dead:
+            event = self._next_error() or super()._next_event()
+        if event is None and self._exit is not None and not self._has_told_exit:
+            self._has_told_exit = True
+            event = self._exit
+        return event  # type: ignore[no-any-return]  # also an ErrorEvent or ExitEvent, which dispatch as well
+
+    def _next_error(self) -> Event | None:
+        try:
+            n_before, make = self._errors[0]
+            if self._is_delivering() and self._n_arrived - len(self._inbox) < n_before:
+                return None
+            self._errors.popleft()
+        except IndexError:
+            # Another thread terminated the worker meanwhile.
+            return None
+        return make()
+
+    def dispatch_event(self, event: Event) -> bool:
+        """Call the listeners for an event; see ``EventTarget.dispatch_event``."""
+        if self._is_dead and event is not self._exit and event.type in _FROM_WORKER:
+            return True
+        is_last = event is self._exit
+        is_heard = self._has_listeners(event.type)
+        is_unhandled = super().dispatch_event(event)
+        if is_last:
+            self._listeners_changed("exit")
+        if event.type == "error" and is_unhandled and (is_passed_on() or not is_heard):
+            origin = repr(self)
+            if isinstance(event, ErrorEvent):
+                tell_last(event, origin)
+            elif self._failure is not None:
+                tell_last(error_event(self._failure), origin)
+        return is_unhandled
+
+    def _listeners_changed(self, type: str) -> None:
+        super()._listeners_changed(type)
+        is_awaited = not self._has_told_exit and any(self._listeners.values())
+        self._keep(is_kept=is_awaited)
+
+
+def _unpacked_error(frame: Frame) -> ErrorEvent:
+    told: Any = codec.unpack(frame.payload, frame.buffers)
+    message, filename, lineno, colno, text, failure = told
+    error = None if failure is None else unpack_failure(failure)
+    return ErrorEvent(message, filename, lineno, colno, error, text)

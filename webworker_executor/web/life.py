@@ -1,0 +1,295 @@
+"""
+The life of the process behind one `Worker`: its start, its time-outs, its end.
+
+Everything here runs on the reactor's thread, except for the making and where it says so. Not for
+messages and handlers: the owner has those, and is told what happens. How frames look is left to the
+subclasses, one per profile. Whoever changes this must know who keeps whom: the reactor keeps the
+life, the owner keeps the life, and the life keeps its owner only while somebody would notice.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from webworker_executor.rules.script import EXITED, ScriptMachine
+from webworker_executor.web import endings
+from webworker_executor.web.deadlines import Deadlines
+from webworker_executor.web.host import host
+from webworker_executor.web.outcome import Outcome
+from webworker_executor.web.profile import Profile
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from webworker_executor.launch.launcher import Child
+    from webworker_executor.launch.stdio import Streams
+    from webworker_executor.web.incoming import WorkerTarget
+
+# Between SIGTERM and SIGKILL.
+GRACE_SECONDS = 1.0
+# A process that closed its channel is about to end; one that has not by then never will.
+LAST_WORDS_SECONDS = 1.0
+# How long the end of the program waits for workers that are asked to leave.
+EXIT_SECONDS = 5.0
+
+# Those that have not ended: the reactor alone would not keep one whose process is being started.
+_living: set[Life] = set()
+
+
+class Life(Profile):
+    """
+    A process in the making, alive or dead.
+
+    Args:
+        title: What a reader knows it by.
+        handshake_timeout: Seconds from the start until it must be ready; 0 is for ever.
+        max_duration: Seconds it may live once it is ready; 0 is for ever.
+        streams: Its standard streams; owned from here.
+
+    Attributes:
+        ready: Resolves to ``None`` when the process is ready.
+        lifetime: Resolves to ``None`` when it has ended as it should, else fails.
+        exited: Resolves to its exit status, ``-signal`` if killed, ``None`` if not known.
+        child: The process, once there is one.
+        streams: As given.
+
+    Raises:
+        RuntimeError: The interpreter is exiting.
+    """
+
+    def __init__(
+        self, title: str, handshake_timeout: float, max_duration: float, streams: Streams
+    ) -> None:
+        self.title = title
+        self.streams = streams
+        self.ready: Outcome[None] = Outcome()
+        self.lifetime: Outcome[None] = Outcome()
+        self.exited: Outcome[int | None] = Outcome()
+        self.child: Child | None = None
+        self._machine = ScriptMachine()
+        self._owner: Callable[[], WorkerTarget | None] = lambda: None
+        self._kept: object = None
+        self._limits = (handshake_timeout, max_duration)
+        self._deadline = math.inf
+        self._verdict: BaseException | None = None
+        self._is_wanted = False  # the end
+        self._said_goodbye = False
+        self._last_signal = 0
+        self._ended = threading.Event()
+        self._pid = os.getpid()
+        self._reactor, _ = host.acquire(self)
+        self._deadlines = Deadlines(self._reactor)
+        _living.add(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.title!r} {self.state} {self.child!r}>"
+
+    @property
+    def state(self) -> str:
+        """Where in its life it is; any thread."""
+        return self._machine.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended, or never came; any thread."""
+        return self._ended.is_set()
+
+    def begin(self, owner: WorkerTarget) -> None:
+        """Start the process, soon; any thread."""
+        self._owner = ref(owner)
+        self._reactor.call_soon(self._begin)
+
+    def _abandon(self, *ends: socket.socket) -> None:
+        """Take back everything: the making has failed."""
+        self._ended.set()
+        _living.discard(self)
+        host.release(self)
+        for end in ends:
+            end.close()
+
+    def keep(self, owner: object) -> None:
+        """Keep the owner alive, or nobody (``None``); any thread."""
+        self._kept = owner
+        # Looked at after it was stored: whichever way this and the end interleave, nobody stays.
+        if self.is_over:
+            self._kept = None
+
+    # -- birth
+
+    def _begin(self) -> None:
+        if self._limits[0]:
+            self._deadlines.set("handshake", self._limits[0], self._handshake_is_late)
+        try:
+            self._launch()
+        except Exception as error:
+            # Also what Python says while it exits, such as "can't fork at interpreter shutdown".
+            self._refused(error)
+        finally:
+            self.streams.started()
+
+    def _started(self, child: Child) -> None:
+        self.child = child
+        try:
+            child.watch(self._reactor, self._exited)
+        except OSError as error:
+            child.kill()
+            self._refused(error)
+            return
+        if self._last_signal:
+            child.send_signal(self._last_signal)
+
+    def _refused(self, error: BaseException) -> None:
+        self._verdict = self._verdict or endings.not_started(self.title, error)
+        self._finish(None)
+
+    def _is_ready(self) -> None:
+        if self.ready.done():
+            return
+        self._deadlines.cancel("handshake")
+        self._machine.step("ready")
+        if self._limits[1]:
+            self._deadlines.set("duration", self._limits[1], self._ran_too_long)
+        self.ready.settle()
+
+    def _handshake_is_late(self) -> None:
+        self._fail(endings.late(self.title, self._limits[0]))
+
+    def _ran_too_long(self) -> None:
+        self._fail(endings.ran_too_long(self.title, self._limits[1]))
+
+    def _fail(self, error: BaseException, grace: float = GRACE_SECONDS) -> None:
+        """Stop the process because of an error, which is why it ends."""
+        self._verdict = self._verdict or error
+        self._stop(grace)
+
+    # -- death
+
+    def terminate(self, timeout: float | None) -> None:
+        """Bring the process to its end; any thread."""
+        self._call(lambda: self._terminate(timeout))
+
+    def let_go(self) -> None:
+        """Take note that nobody holds the worker any more; any thread, also in a finalizer."""
+        self._call(self._leave_when_idle)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, now or as soon as the process exists; any thread."""
+        self._call(lambda: self._send_signal(number))
+
+    def _call(self, call: Callable[[], object]) -> None:
+        if not self.is_over and self._pid == os.getpid():
+            self._reactor.call_soon(call)
+
+    def _terminate(self, timeout: float | None) -> None:
+        if self.is_over:
+            return
+        self._is_wanted = True
+        self._machine.step("close")
+        if timeout == 0:
+            self._send_signal(signal.SIGKILL)
+            return
+        self._ask_to_close()
+        if timeout is not None and time.monotonic() + timeout < self._deadline:
+            self._deadline = time.monotonic() + timeout
+            self._deadlines.set("force", timeout, lambda: self._stop(GRACE_SECONDS))
+
+    def _leave_when_idle(self) -> None:
+        if not self.is_over:
+            self._is_wanted = True
+            self._let_go()
+
+    def _stop(self, grace: float) -> None:
+        """Send SIGTERM, and SIGKILL if that has not helped."""
+        self._send_signal(signal.SIGTERM)
+        self._deadlines.set("force", grace, lambda: self._send_signal(signal.SIGKILL))
+
+    def _send_signal(self, number: int) -> None:
+        if self.child is not None:
+            self.child.send_signal(number)
+        else:
+            self._last_signal = number
+
+    def _goodbye(self) -> None:
+        """Hear that nothing more will come, and that the process ends by itself."""
+        self._said_goodbye = True
+        if self.state != EXITED:
+            self._machine.step("close")
+
+    def _channel_ended(self, error: Exception | None) -> None:
+        """Hear that nothing can be read any more: a reason to kill, not proof of death."""
+        if error is not None:
+            if self.ready.done():
+                self._owner_hears(error)
+            self._fail(error, 0.0)
+        elif not self._said_goodbye:
+            self._deadlines.set("force", LAST_WORDS_SECONDS, self._has_closed_channel)
+
+    def _has_closed_channel(self) -> None:
+        self._fail(endings.closed_channel(self.title, self._pid_now, was_ready=self.ready.done()))
+
+    def _owner_hears(self, error: BaseException) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner._failed(error)
+
+    def _exited(self) -> None:
+        # What it wrote before its end counts.
+        self._drain()
+        assert self.child is not None
+        self._finish(self.child.exitcode)
+
+    def _finish(self, exitcode: int | None) -> None:
+        if self.is_over:
+            return
+        self._deadlines.close()
+        self._close_links()
+        self._machine.step("exit")
+        error = self._judge(exitcode)
+        if not self.ready.done():
+            failure = error or endings.unwanted(self.title)
+            self._owner_hears(failure)
+            self.ready.settle(error=failure)
+        self.lifetime.settle(error=error)
+        self.exited.settle(exitcode)
+        self._ended.set()
+        owner, self._kept = self._owner(), None
+        if owner is not None:
+            owner._has_exited(exitcode)
+        _living.discard(self)
+        self._close_launcher(lambda: host.release(self))
+
+    def _judge(self, exitcode: int | None) -> BaseException | None:
+        """Make the error of its lifetime, ``None`` if it ended as it should."""
+        if self._verdict is not None:
+            return self._verdict
+        if self._is_wanted:
+            return None
+        if not self.ready.done():
+            return endings.unready(self.title, self._pid_now, exitcode)
+        return None if exitcode == 0 else endings.crashed(self.title, self._pid_now, exitcode)
+
+    @property
+    def _pid_now(self) -> int | None:
+        return None if self.child is None else self.child.pid
+
+    # -- what the host asks for
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """Ask all workers of the program to leave at once, force them, and wait for this one."""
+        for life in tuple(_living):
+            life.terminate(0.0 if interrupted else EXIT_SECONDS)
+        self._ended.wait()
+
+    def disown_after_fork(self) -> None:
+        """In a forked copy of the host: the worker is the parent's."""
+        _living.discard(self)
+        self._disown_links()
+        if self.child is not None:
+            self.child.forget_after_fork()

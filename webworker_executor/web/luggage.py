@@ -1,0 +1,161 @@
+"""
+What is transferred with a message: the list is checked, and stands behind the message.
+
+Not for how one thing or another is given up: see ``port``, ``descriptor`` and ``movable``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import DataCloneError
+from webworker_executor.link.rights import Descriptor
+from webworker_executor.web.descriptor import FileDescriptor, receive_descriptor
+from webworker_executor.web.movable import give_up_bytes, movable
+from webworker_executor.web.port import MessagePort
+from webworker_executor.wire import codec
+from webworker_executor.wire.transfer import Parcel, current_parcel, reducers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from webworker_executor.web.messaging import MessageTarget
+
+
+class LuggageParcel(Parcel):
+    """
+    The parcel of a message with a list.
+
+    Attributes:
+        packed: The identities of those that stood in what was packed so far.
+    """
+
+    __slots__ = ("packed",)
+
+    def __init__(self, moved: Iterable[object] = ()) -> None:
+        super().__init__(moved)
+        self.packed: set[int] = set()
+
+    def is_moved(self, item: object) -> bool:
+        """Whether an object was listed to be moved; whoever asks is packing it."""
+        self.packed.add(id(item))
+        return super().is_moved(item)
+
+
+class Luggage:
+    """
+    What is transferred with a message.
+
+    Args:
+        target: What is posted to.
+        transfer: The list, ``None`` for an empty one.
+        fds: Descriptors of which duplicates go.
+
+    Attributes:
+        items: Packed behind the message, it becomes a tuple of the ports, and of what does not
+            stand in the message itself.
+
+    Raises:
+        TypeError: The list is none, or has ``None`` in it.
+        DataCloneError: Something in it cannot be transferred, or stands there twice.
+    """
+
+    def __init__(
+        self,
+        target: MessageTarget | None,
+        transfer: Iterable[object] | None,
+        fds: Iterable[Any],
+    ) -> None:
+        listed = () if transfer is None else tuple(transfer)
+        check(target, listed)
+        copies = [FileDescriptor(copy_of(item).take()) for item in fds]
+        self.listed = listed
+        self.items = _Items(listed, copies)
+
+    def make_parcel(self) -> LuggageParcel:
+        """Make the parcel, in which what is listed is given up."""
+        parcel = LuggageParcel(self.listed)
+        for item in self.listed:
+            if isinstance(item, bytearray):
+                give_up_bytes(parcel, item)
+        return parcel
+
+
+class _Items:
+    """The ports and descriptors behind a message, chosen when the message has been packed."""
+
+    def __init__(self, listed: Sequence[Any], copies: Sequence[FileDescriptor]) -> None:
+        self._listed = listed
+        self._copies = copies
+
+    def __reduce__(self) -> Any:
+        parcel = current_parcel()
+        assert isinstance(parcel, LuggageParcel)
+        chosen: list[Any] = []
+        for item in self._listed:
+            if isinstance(item, MessagePort):
+                chosen.append(item)
+            elif id(item) not in parcel.packed and not isinstance(item, (bytearray, memoryview)):
+                chosen.append(_Bare(item))
+        return tuple, ([*chosen, *self._copies],)
+
+
+class _Bare:
+    """Something listed that stands nowhere else: its descriptor goes."""
+
+    def __init__(self, item: Any) -> None:
+        self._item = item
+
+    def __reduce__(self) -> Any:
+        parcel = current_parcel()
+        assert parcel is not None
+        item = self._item
+        if isinstance(item, FileDescriptor):
+            return item.__reduce__()
+        # As a value of its type would go; but what comes out is a mere descriptor.
+        _, (slot, *_) = reducers[type(item)](parcel, item)
+        return receive_descriptor, (slot,)
+
+
+def copy_of(item: Any) -> Descriptor:
+    try:
+        return Descriptor.copy_of(item if isinstance(item, int) else item.fileno())
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataCloneError(f"{item!r:.60} is no open descriptor: {error}") from error
+
+
+def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
+    kinds = (MessagePort, FileDescriptor, *movable())
+    seen: set[int] = set()
+    for index, item in enumerate(listed):
+        name = f"transfer[{index}]"
+        if item is None:
+            raise TypeError(f"{name} is None; a transfer list holds what is to be given up")
+        if type(item) not in kinds:
+            raise DataCloneError(
+                f"{name}, {item!r:.60}, cannot be transferred: ports, sockets, files, pipes, "
+                "connections, FileDescriptor, bytearray and memoryview can"
+            )
+        if id(item) in seen:
+            raise DataCloneError(f"{name} stands in the list twice; it can be given up once")
+        seen.add(id(item))
+        if item is target:
+            raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
+        if isinstance(item, MessagePort):
+            item._check_movable(name)
+
+
+def unpack_luggage(
+    payload: Any, buffers: Iterable[object], fds: Sequence[object]
+) -> tuple[Any, tuple[MessagePort, ...], tuple[int, ...]]:
+    """
+    Unpack a message that was packed with a list.
+
+    Returns:
+        The message, the ports, and the numbers of the descriptors, which are the caller's.
+    """
+    pair: Any = codec.unpack(payload, buffers, fds)
+    message, items = pair
+    ports = tuple(item for item in items if isinstance(item, MessagePort))
+    numbers = tuple(item.take() for item in items if isinstance(item, FileDescriptor))
+    return message, ports, numbers

@@ -1,0 +1,111 @@
+"""
+One message: from a value to a frame's bytes, and from a frame to an event.
+
+Not for the way it goes, nor for who gets it: see ``messaging``. A worker imports this module at its
+start, so it imports the least.
+"""
+
+from __future__ import annotations
+
+from webworker_executor.web.event import MessageEvent
+from webworker_executor.wire import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
+    from webworker_executor.web.messaging import MessageTarget
+    from webworker_executor.wire.codec import Packed
+    from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.transfer import Parcel
+
+# What a MESSAGE frame has as its ident: its pickle is the message, or a pair of the message and
+# what was transferred or sent beside it.
+PLAIN, WITH_LIST = 0, 1
+
+
+def pack_message(
+    message: object,
+    transfer: Iterable[object] | None,
+    fds: Iterable[object] = (),
+    *,
+    target: MessageTarget | None = None,
+    to_host: bool = False,
+) -> Packed:
+    """
+    Pack a message together with what is transferred with it.
+
+    Args:
+        message: The message.
+        transfer: As for ``MessageTarget.post_message``.
+        fds: The same.
+        target: What it is posted to, which cannot be transferred to itself.
+        to_host: As for ``codec.pack``.
+
+    Returns:
+        A pair of the message and its ports and descriptors, packed.
+
+    Raises:
+        Exception: As for ``MessageTarget.post_message``.
+    """
+    from webworker_executor.web.luggage import Luggage
+
+    luggage = Luggage(target, transfer, fds)
+    try:
+        return codec.pack_by_value(
+            (message, luggage.items), to_host=to_host, parcel=luggage.make_parcel
+        )
+    except Exception as exc:
+        refuse(message, exc)
+
+
+def event_of(frame: Frame, source: object = None) -> MessageEvent:
+    """
+    Unpack a MESSAGE frame; its descriptors are closed if that fails.
+
+    Raises:
+        Exception: Whatever unpacking raises.
+    """
+    fds, frame.fds = frame.fds, ()
+    try:
+        if not frame.ident:
+            return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
+        from webworker_executor.web.luggage import unpack_luggage
+
+        message, ports, numbers = unpack_luggage(frame.payload, frame.buffers, fds)
+        return MessageEvent(message, source, ports=ports, fds=numbers)
+    except Exception as exc:
+        # The error keeps this frame as well.
+        fds = ()
+        _forget_values(exc)
+        raise
+
+
+def _forget_values(exc: Exception) -> None:
+    """Empty the frames of an error: whoever keeps it must not keep open what came along."""
+    trace = exc.__traceback__
+    while trace is not None:
+        try:
+            trace.tb_frame.clear()
+        except RuntimeError:
+            # It is still running: the one that called.
+            pass
+        trace = trace.tb_next
+
+
+def parcel() -> Parcel:
+    """Make the parcel of a message without a list: only now it is known that it needs one."""
+    from webworker_executor.web.luggage import Luggage
+
+    return Luggage(None, (), ()).make_parcel()
+
+
+def refuse(message: object, exc: Exception) -> NoReturn:
+    """Raise what a message that could not be packed ends in; in the handler of ``exc`` only."""
+    from webworker_executor.web.culprit import clone_error
+
+    error = clone_error(message, exc)
+    if error is exc:
+        raise
+    raise error from exc

@@ -1,0 +1,242 @@
+"""
+The process of a `Worker` that runs Python: frames on the data link, its life on the control link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import ProtocolError, WorkerLoadError, WorkerStartError
+from webworker_executor.launch.launcher import WorkerSpec
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.local import Link
+from webworker_executor.web.life import Life
+from webworker_executor.wire import codec
+from webworker_executor.wire.failure import unpack_failure
+from webworker_executor.wire.frame import (
+    CLOSE,
+    CLOSING,
+    DEFINE,
+    ERROR,
+    FROM_SCRIPT,
+    HELLO,
+    LOAD_ERROR,
+    MESSAGE,
+    READY,
+    encode,
+)
+from webworker_executor.wire.transfer import for_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.launch.stdio import Streams
+    from webworker_executor.web.outcome import Outcome
+    from webworker_executor.web.script import Script
+    from webworker_executor.wire.codec import Packed
+    from webworker_executor.wire.frame import Frame, Parts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a worker is born with.
+
+    Attributes:
+        script: What it runs.
+        launcher: How it is started.
+        name: ``scope.name``.
+        worker_data: ``scope.worker_data``, yet to be packed.
+        env: Variables laid over the program's own.
+        settings: From ``launch.limits.settings``.
+        executable: The interpreter, ``None`` for the program's own.
+        interpreter_args: Its options.
+    """
+
+    script: Script
+    launcher: Launcher
+    name: str = ""
+    worker_data: Any = field(default=None, repr=False)
+    env: Mapping[str, str] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    executable: str | None = None
+    interpreter_args: Sequence[str] = ()
+
+
+class NativeLife(Life):
+    """
+    The life of a process that runs a script of Python.
+
+    Args:
+        plan: What it is born with.
+        streams: Its standard streams; owned from here.
+        handshake_timeout: As for `Life`.
+        max_duration: As for `Life`.
+
+    Raises:
+        Exception: What packing the worker's data or its callable raises; nothing stays open.
+        OSError: No descriptor is left; nothing stays open.
+    """
+
+    is_raw = False
+    _has_launcher = False
+
+    def __init__(
+        self, plan: Plan, streams: Streams, handshake_timeout: float, max_duration: float
+    ) -> None:
+        self._plan = plan
+        baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
+        with contextlib.ExitStack() as undo:
+            near, far = socket_pair()
+            undo.callback(near.close)
+            undo.callback(far.close)
+            control, control_far = socket_pair()
+            undo.callback(control.close)
+            undo.callback(control_far.close)
+            self._far_ends = [far, control_far]
+            title = f"worker {plan.name or plan.script.title!r}"
+            super().__init__(title, handshake_timeout, max_duration, streams)
+            undo.pop_all()
+        reactor = self._reactor
+        try:
+            self._link = Link(near, reactor, FROM_SCRIPT, self._received, self._data_ended)
+            self._control = Link(control, reactor, frozenset(), _ignore, _ignore)
+        except BaseException:
+            self._abandon(near, far, control, control_far)
+            raise
+        # Posted before anybody else has the link.
+        self._link.post(self._hello())
+        self._link.post(_second_frame(baggage), baggage.fds)
+        self._link.flush()
+
+    def post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        """Give a frame to the link; any thread. To a process that is gone it is lost."""
+        self._link.post(parts, fds)
+        self._link.flush()
+
+    def send_bytes(self, data: object) -> Outcome[None]:
+        """Refuse: this worker takes any value, by ``post_message``."""
+        raise TypeError(f"{self.title} takes values; use post_message(), or codec='raw'")
+
+    def post_bytes(self, data: object, *, is_alone: bool) -> None:
+        """Refuse as well; nobody comes here."""
+        raise NotImplementedError
+
+    @property
+    def buffered_nbytes(self) -> int:
+        """How many bytes were posted and have not been taken by the kernel; any thread."""
+        return self._link.unsent_nbytes
+
+    def _hello(self) -> Parts:
+        plan = self._plan
+        process = sys.modules.get("multiprocessing.process")
+        hello: dict[str, Any] = {
+            "index": None,
+            "name": plan.name,
+            "sys_path": list(sys.path),
+            "argv": list(plan.script.argv),
+            "environ": None,
+            "cwd": None,
+            "authkey": None if process is None else bytes(process.current_process().authkey),
+            "script": {**plan.script.described(), "settings": dict(plan.settings)},
+        }
+        if not plan.launcher.passes_surroundings:
+            hello["environ"] = {**os.environ, **(plan.env or {})}
+            with contextlib.suppress(OSError):
+                hello["cwd"] = os.getcwd()
+        packed = codec.pack(hello)
+        return encode(HELLO, 0, packed.payload, packed.buffers)
+
+    def _launch(self) -> None:
+        plan = self._plan
+        # Out of the reach of `_disown_links`: a fork is disowned before it becomes the worker.
+        (far, control_far), self._far_ends = self._far_ends, []
+        with far, control_far:
+            plan.launcher.open(self._reactor)
+            self._has_launcher = True
+            spec = WorkerSpec(
+                far.fileno(),
+                control_far.fileno(),
+                environ=None if plan.env is None else {**os.environ, **plan.env},
+                executable=plan.executable,
+                interpreter_args=plan.interpreter_args,
+                streams=self.streams,
+            )
+            plan.launcher.launch(spec, self._started, self._refused)
+
+    def _received(self, frame: Frame) -> None:
+        kind = frame.kind
+        owner = self._owner()
+        if kind == MESSAGE:
+            if owner is not None:
+                owner._arrive(frame)
+        elif kind == READY:
+            self._is_ready()
+        elif kind == ERROR:
+            if owner is not None:
+                owner._error_came(frame)
+        elif kind == LOAD_ERROR:
+            self._cannot_load(frame)
+        elif kind == CLOSING:
+            self._goodbye()
+
+    def _cannot_load(self, frame: Frame) -> None:
+        cause = unpack_failure(frame.payload)
+        error: BaseException
+        if frame.ident:
+            error = WorkerStartError(f"{self.title} could not be set up as asked for: {cause}")
+        else:
+            error = WorkerLoadError(f"{self.title} could not be loaded: {cause}")
+        error.__cause__ = cause
+        self._verdict = error
+        # It ends by itself, with a status other than 0.
+        self._said_goodbye = True
+
+    def _data_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            broken = ProtocolError(f"{self.title} wrote what is no frame and is killed: {error}")
+            broken.__cause__ = error
+            error = broken
+        self._channel_ended(error)
+
+    def _ask_to_close(self) -> None:
+        # Ahead of the messages that wait in the other link.
+        self._control.post(encode(CLOSE, 0))
+        self._control.flush()
+
+    def _let_go(self) -> None:
+        self.post(encode(CLOSE, 0), ())
+
+    def _drain(self) -> None:
+        self._link.read()
+
+    def _close_links(self) -> None:
+        for end in self._far_ends:
+            end.close()
+        self._link.close()
+        self._control.close()
+
+    def _close_launcher(self, on_closed: Callable[[], object]) -> None:
+        if self._has_launcher:
+            self._plan.launcher.close(on_closed)
+        else:
+            on_closed()
+
+    def _disown_links(self) -> None:
+        for end in self._far_ends:
+            end.close()
+        self._link.disown()
+        self._control.disown()
+
+
+def _second_frame(baggage: Packed) -> Parts:
+    return encode(DEFINE, 0, baggage.payload, baggage.buffers, n_fds=len(baggage.fds))
+
+
+def _ignore(_: object) -> None:
+    """Take no notice: the end of the process is seen by itself."""

@@ -1,0 +1,166 @@
+"""
+The options of a `Worker`, checked, and the life that follows from them.
+
+Not for what the options mean: the class tells. Wrong use is told here, at the call; what only turns
+out later (a missing script) is told by events.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.launch.fork import ForkLauncher
+from webworker_executor.launch.launcher import interpreter, interpreter_flags
+from webworker_executor.launch.limits import settings
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.launch.stdio import Streams
+from webworker_executor.launch.zygote import ZygoteLauncher
+from webworker_executor.web.host import host
+from webworker_executor.web.native import NativeLife, Plan
+from webworker_executor.web.raw import RawLife
+from webworker_executor.web.script import make_script
+
+if TYPE_CHECKING:
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.web.script import Script
+
+CODECS = ("pickle", "raw")
+
+# One for all workers of the program: the second costs a fork, and no interpreter any more.
+_zygote = ZygoteLauncher()
+
+
+def make_life(
+    *,
+    script: Any,
+    source: Any,
+    module: Any,
+    command: Any,
+    codec: Any,
+    name: Any,
+    argv: Any,
+    worker_data: Any,
+    env: Any,
+    cwd: Any,
+    executable: Any,
+    interpreter_args: Any,
+    stdin: Any,
+    stdout: Any,
+    stderr: Any,
+    limits: Any,
+    user: Any,
+    group: Any,
+    nice: Any,
+    umask: Any,
+    handshake_timeout: Any,
+    max_duration: Any,
+    launcher: Any,
+) -> NativeLife | RawLife:
+    """
+    Check what a `Worker` was given, and make the life of its process.
+
+    Raises:
+        Exception: As the class tells.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text, not {name!r:.60}")
+    if env is not None and not isinstance(env, Mapping):
+        raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
+    times = _seconds("handshake_timeout", handshake_timeout), _seconds("max_duration", max_duration)
+    folder = None if cwd is None else os.path.abspath(os.fspath(cwd))
+    own = settings(cwd=folder, limits=limits, nice=nice, user=user, group=group, umask=umask)
+    flags = _texts("interpreter_args", interpreter_args)
+    program = None if executable is None else os.fsdecode(executable)
+    wanted = _raw_command(script, source, module, command, codec, argv)
+    if wanted is not None:
+        if worker_data is not None:
+            raise ValueError("worker_data needs pickle; to a command, send bytes or arguments")
+        title = os.fspath(wanted[0])
+        if isinstance(wanted, tuple):
+            wanted = [program or interpreter(), *interpreter_flags(), *flags, *wanted]
+        streams = Streams(stdin, stdout, stderr)
+        environ = None if env is None else {**os.environ, **env}
+        return RawLife(name or title, wanted, own, environ, streams, *times)
+    what = make_script(script, source, module, argv)
+    how = find_launcher(launcher)
+    streams = Streams(stdin, stdout, stderr)
+    if how.name != "spawn" and (flags or program or not streams.is_default):
+        streams.close()
+        raise ValueError(
+            f"launcher={how.name!r} forks a process that is there, with its interpreter and its "
+            "streams; use 'spawn' with executable, interpreter_args, stdin, stdout and stderr"
+        )
+    try:
+        plan = Plan(what, how, name, worker_data, env, own, program, flags)
+        return NativeLife(plan, streams, *times)
+    except BaseException:
+        streams.close()
+        raise
+
+
+def _raw_command(
+    script: Any, source: Any, module: Any, command: Any, codec: Any, argv: Any
+) -> list[str] | tuple[str, ...] | None:
+    """Return the whole command, a tuple of what follows an interpreter, or ``None``."""
+    if codec is not None and codec not in CODECS:
+        raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {codec!r}")
+    if command is not None:
+        if script is not None or source is not None or module is not None:
+            raise TypeError("a worker runs one thing: give command= alone")
+        if codec == "pickle":
+            raise ValueError("a command speaks the raw profile: codec='raw', or leave it out")
+        words = _texts("command", command)
+        if not words:
+            raise ValueError("command is empty; its first word is the program")
+        return [*words, *_texts("argv", argv)]
+    if codec != "raw":
+        return None
+    what: Script = make_script(script, source, module, argv)
+    if what.kind == "path":
+        return what.argv
+    if what.kind == "module":
+        return ("-m", *what.argv)
+    raise ValueError("codec='raw' runs a path or a module in a plain interpreter")
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a list of texts, not {value!r:.60}")
+    words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in value]
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{name} must be texts, and {word!r:.60} is none")
+    return words
+
+
+def _seconds(name: str, value: Any) -> float:
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be seconds, not {value!r:.60}")
+    if not value >= 0:
+        raise ValueError(f"{name} cannot be {value!r}; give seconds from 0 up, 0 is for ever")
+    return 0.0 if value == float("inf") else float(value)
+
+
+def find_launcher(launcher: str | Launcher) -> Launcher:
+    """
+    Return the launcher of a name.
+
+    Raises:
+        ValueError: There is none of that name.
+        TypeError: This is no launcher.
+    """
+    if launcher == "spawn":
+        return SpawnLauncher()
+    if launcher == "zygote":
+        return _zygote
+    if launcher == "fork":
+        return ForkLauncher(host.is_own_thread)
+    if isinstance(launcher, str):
+        raise ValueError(f"launcher must be 'spawn', 'zygote' or 'fork', not {launcher!r}")
+    if not hasattr(launcher, "launch"):
+        raise TypeError(f"launcher must be a name or a launcher, not {type(launcher).__name__}")
+    return launcher

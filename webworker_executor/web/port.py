@@ -1,0 +1,373 @@
+"""
+Ports: the two ends of a channel, which may be given to whoever shall talk.
+
+A port is one end of a socket pair. Its peer may be in any process; nobody stands between them. Not
+for the way the bytes go: see ``port_link``; nor for events and waiting: see ``messaging``.
+
+The thing to know before a change: a port is a value. Whoever packs it freezes its link, takes along
+what was read and not given out, and gives it up when all else was packed; whoever unpacks it has a
+new port, which is not started.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import DataCloneError, InvalidStateError
+from webworker_executor.web.dispatch import dispatcher_here
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.port_link import PortLink
+from webworker_executor.web.port_record import freeze, thaw
+from webworker_executor.wire.transfer import current_parcel, taken
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.wire.transfer import Parcel
+
+__all__ = ["MessagePort", "is_held_by_ports"]
+
+OPEN, FROZEN, DETACHED, CLOSED = "open", "frozen", "detached", "closed"
+
+
+class MessagePort(MessageTarget):
+    """
+    One end of a channel.
+
+    Not made by hand: take it from a ``MessageChannel``, or receive it. It begins unread: messages
+    wait in the kernel for ``receive``, ``receive_nowait``, iteration, or ``start``. Setting
+    ``onmessage`` starts it. It may be used from any thread, and sent to any process in a message's
+    ``transfer`` list or as an argument or result of a task; then it works there, and no more here.
+
+    A port that nobody has any more closes, unless it was started.
+
+    Source: HTML, "Message ports".
+    """
+
+    def __init__(self) -> None:
+        raise TypeError(
+            "a MessagePort is not made by hand; take port1 or port2 of MessageChannel()"
+        )
+
+    @classmethod
+    def _of(cls, end: socket.socket | None) -> MessagePort:
+        """Make a port of a connected socket, which it owns; of ``None``, one that has ended."""
+        port = cls.__new__(cls)
+        MessageTarget.__init__(port)
+        port._state = OPEN
+        port._is_started = False
+        port._has_ref = True
+        port._n_awaiting = {}
+        port._has_ended = end is None
+        port._link = None if end is None else PortLink(end, port)
+        return port
+
+    _state: str
+    _is_started: bool
+    _has_ref: bool
+    _n_awaiting: dict[Any, int]
+    _link: PortLink | None
+
+    def __repr__(self) -> str:
+        state = "forked" if self._is_disowned else self._state
+        if state is OPEN and self.closed:
+            state = CLOSED
+        started = " started" if self._is_started else ""
+        return f"<MessagePort {state}{started} waiting={len(self._inbox)}>"
+
+    # -- states
+
+    @property
+    def detached(self) -> bool:
+        """Whether it was transferred, and works elsewhere."""
+        return self._state is DETACHED
+
+    @property
+    def closed(self) -> bool:
+        """Whether no message will come here any more: closed on this side, or ended."""
+        return (
+            self._state in {CLOSED, DETACHED}
+            or self._is_disowned
+            or (self._has_ended and not self._inbox)
+        )
+
+    @property
+    def _is_disowned(self) -> bool:
+        return self._link is not None and self._link.is_disowned
+
+    def _is_delivering(self) -> bool:
+        return self._is_started and self._state is OPEN
+
+    def _has_work(self) -> bool:
+        # Nobody listens who has not said where: asked first, because most ports are pulled.
+        return self._dispatcher is not None and self._state is OPEN and super()._has_work()
+
+    def _why_ended(self) -> str:
+        if self._is_disowned:
+            return (
+                f"{self!r} belongs to the process that this one was forked from; make a channel "
+                "there and pass a port on"
+            )
+        if self._state is DETACHED:
+            return f"{self!r} was transferred; its messages come where it is now"
+        if self._state is CLOSED:
+            return f"{self!r} was closed on this side; nothing comes to it any more"
+        return super()._why_ended()
+
+    # -- what a user calls
+
+    def start(self) -> None:
+        """
+        Begin to deliver messages as events; no effect if it was done.
+
+        From here on they go to the listeners, and ``receive`` refuses. Messages that nobody listens
+        to are dropped, as on the Web.
+
+        Raises:
+            RuntimeError: The program is ending, and no thread can be started.
+            OSError: No descriptor is left.
+
+        Source: HTML, ``MessagePort.start``.
+        """
+        if self._is_started or self._state is not OPEN or self._is_disowned:
+            return
+        if self._dispatcher is None:
+            self._dispatcher = dispatcher_here()
+        self._is_started = True
+        # Whoever waits in receive() lets the reactor read when it leaves.
+        try:
+            if "reader" not in self._claims:
+                self._listen()
+        except BaseException:
+            self._is_started = False
+            raise
+        _started.add(self)
+        self._stir()
+
+    def _listen(self) -> None:
+        if self._link is not None:
+            self._link.listen(self)
+
+    def close(self) -> None:
+        """
+        Disconnect: nothing is delivered here any more, and nothing that is posted is sent.
+
+        The other side gets what was posted before, and then a ``close`` event. Closing twice is
+        fine.
+
+        Source: HTML, ``MessagePort.close``.
+        """
+        if self._state is OPEN:
+            self._leave(CLOSED)
+            if self._link is not None:
+                self._link.finish()
+
+    def _leave(self, state: str) -> None:
+        self._state = state
+        self._has_ended = self._has_told_end = True
+        self._inbox.clear()
+        _started.discard(self)
+        self._wake()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        link = getattr(self, "_link", None)
+        if link is not None:
+            link.drop()
+
+    @property
+    def buffered_amount(self) -> int:
+        """
+        How many bytes were posted and are still waiting for room in the kernel.
+
+        Source: HTML, ``WebSocket.bufferedAmount``.
+        """
+        link = self._link
+        return 0 if link is None or link.is_written else link.unsent_nbytes
+
+    def drain(self, timeout: float | None = None) -> None:
+        """
+        Wait until the kernel has all that was posted: that arrives, even if this process dies.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits as long as the other side does not
+                read, but not longer than it lives.
+
+        Raises:
+            TimeoutError: It took longer. Nothing is lost, and writing goes on.
+        """
+        if self._link is not None and not self._link.wait_until_written(timeout):
+            raise TimeoutError(
+                f"{self.buffered_amount} bytes still wait in {self!r} after {timeout} s: the other "
+                "side does not read"
+            )
+
+    def ref(self) -> None:
+        """Keep a script worker alive while this port listens; the default."""
+        self._has_ref = True
+
+    def unref(self) -> None:
+        """Let a script worker end though this port listens. In the host no port keeps anything."""
+        self._has_ref = False
+
+    def has_ref(self) -> bool:
+        """Whether it would keep a script worker alive; Source: Node.js, ``port.hasRef``."""
+        return self._has_ref
+
+    # -- messages
+
+    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        link = self._link
+        if link is None:
+            return
+        if self._state is OPEN or self._state is FROZEN:
+            link.post(parts, fds)
+        if link.is_disowned:
+            raise InvalidStateError(self._why_ended())
+
+    def _handler_set(self, type: str) -> None:
+        super()._handler_set(type)
+        if type == "message":
+            self.start()
+
+    def _look(self) -> None:
+        link = self._link
+        if link is not None:
+            self._read_here(link.read)
+
+    def _await_arrival(self, timeout: float | None) -> None:
+        link = self._link
+        if link is None or not self._read_here(lambda: link.wait(timeout)):
+            # Who reads lets the others look when it leaves.
+            super()._await_arrival(timeout)
+
+    def _read_here(self, read: Callable[[], object]) -> bool:
+        """Read in this thread, and tell so, unless the reactor or another thread does."""
+        claimant = (threading.get_ident(), object())
+        try:
+            holder = self._claims.setdefault("reader", claimant)
+            # In a signal handler that came while this thread waits, it may read once more.
+            if holder[0] != claimant[0] or self._is_started or self._state is not OPEN:  # type: ignore[index]  # only such are stored
+                return False
+            if not self._link.is_closed:  # type: ignore[union-attr]  # asked by the callers
+                read()
+            return True
+        finally:
+            if self._claims.get("reader") is claimant:
+                del self._claims["reader"]
+                if self._waiters:
+                    self._wake()
+                if self._is_started and self._state is OPEN:
+                    self._listen()
+
+    def _must_wait(self) -> bool:
+        # If nobody reads any more, this thread must.
+        return super()._must_wait() and (self._is_started or "reader" in self._claims)
+
+    def _begin_await(self, loop: AbstractEventLoop) -> None:
+        if self._link is None or self._is_started or self._link.is_closed:
+            return
+        count = self._n_awaiting[loop] = self._n_awaiting.get(loop, 0) + 1
+        if count == 1:
+            loop.add_reader(self._link.fileno(), self._look)
+
+    def _end_await(self, loop: AbstractEventLoop) -> None:
+        if self._link is None or loop not in self._n_awaiting:
+            return
+        self._n_awaiting[loop] -= 1
+        if self._n_awaiting[loop] == 0:
+            del self._n_awaiting[loop]
+            if not loop.is_closed() and not self._link.is_closed:
+                loop.remove_reader(self._link.fileno())
+
+    # -- the move
+
+    def __reduce__(self) -> tuple[Callable[..., MessagePort], tuple[Any, ...]]:
+        parcel = current_parcel()
+        if parcel is None:
+            raise PicklingError("a MessagePort goes in a message, not in bytes by themselves")
+        if not (parcel.is_moved(self) or parcel.moves_ports):
+            raise DataCloneError(
+                f"{self!r} is in the message and not in its transfer list; a port cannot be "
+                "copied: list it, and it moves",
+                self,
+            )
+        self._check_movable(repr(self))
+        return _receive_port, self._frozen(parcel)
+
+    def _check_movable(self, name: str) -> None:
+        """Raise ``DataCloneError`` unless it can be transferred."""
+        why = None
+        if self._is_disowned:
+            why = "belongs to the process that this one was forked from"
+        elif self._state is not OPEN:
+            why = "is being transferred" if self._state is FROZEN else f"is {self._state} already"
+        elif self._has_ended and not self._inbox:
+            why = "has ended: the other side is gone, and no message is left"
+        elif "reader" in self._claims or self._n_awaiting:
+            why = "is being waited on in receive()"
+        if why is not None:
+            raise DataCloneError(f"{name} {why}, and cannot be transferred", self)
+
+    def _frozen(self, parcel: Parcel) -> tuple[Any, ...]:
+        """Freeze, and return what the receiving side is made of."""
+        self._state = FROZEN
+        if "reader" in self._claims:
+            self._state = OPEN
+            self._check_movable(repr(self))
+        frames: list[Frame] = []
+        parcel.rollbacks.append(lambda: self._thaw(frames))
+        parcel.commits.append(self._detach)
+        link = self._link
+        try:
+            return freeze(link, self._inbox, frames, parcel)
+        except ValueError as error:
+            raise DataCloneError(f"{self!r} cannot be transferred: {error}", self) from error
+
+    def _thaw(self, frames: list[Frame]) -> None:
+        if self._state is FROZEN:
+            self._inbox.extendleft(reversed(frames))
+            self._state = OPEN
+            if self._link is not None:
+                self._link.thaw()
+            self._stir()
+
+    def _detach(self) -> None:
+        self._leave(DETACHED)
+        if self._link is not None:
+            self._link.close()
+
+
+def _receive_port(slot: int, *record: Any) -> MessagePort:
+    port = MessagePort._of(None if slot < 0 else socket.socket(fileno=taken(slot).take()))
+    thaw(port._link, port._inbox, *record)
+    return port
+
+
+_started: weakref.WeakSet[MessagePort] = weakref.WeakSet()
+
+
+def is_held_by_ports() -> bool:
+    """Whether a port of this process listens for messages and was not unref'ed."""
+    return any(
+        port._has_ref and not port.closed and port._has_listeners("message")
+        for port in tuple(_started)
+    )

@@ -1,0 +1,44 @@
+"""
+What one way of speaking with a worker's process must provide; the rest is the same for all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Profile:
+    """
+    The steps of a life that depend on how frames look; all on the reactor's thread.
+    """
+
+    def _launch(self) -> None:
+        """Start the process; ``_started`` or ``_refused`` follows."""
+        raise NotImplementedError
+
+    def _ask_to_close(self) -> None:
+        """Ask the process to leave at the next chance."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Ask the process to leave when it has nothing left to do."""
+        raise NotImplementedError
+
+    def _drain(self) -> None:
+        """Take what the dead process had written."""
+        raise NotImplementedError
+
+    def _close_links(self) -> None:
+        """Give back the channel."""
+        raise NotImplementedError
+
+    def _close_launcher(self, on_closed: Callable[[], object]) -> None:
+        """Let go of what started the process; on the reactor, which stays until it is done."""
+        on_closed()
+
+    def _disown_links(self) -> None:
+        """In a forked copy of the host, give back this copy's channel."""
+        raise NotImplementedError

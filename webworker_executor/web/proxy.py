@@ -1,0 +1,315 @@
+"""
+Proxies: an object on the other side of a port, used as if it were here, in the manner of Comlink.
+
+One side exposes an object, the other wraps the port. Calls are messages, answered in order. Not for
+the objects of an executor's workers: see ``executor.actor``.
+
+The thing to know before a change: no call may ever be left without an answer. Who waits for answers
+is a thread of the wrapping side, and not a handler: a handler may have to wait for the very code
+that waits for the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import weakref
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import PortClosedError
+from webworker_executor.web.channel import MessageChannel
+from webworker_executor.wire.failure import pack_failure, unpack_failure
+from webworker_executor.wire.transfer import current_parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from webworker_executor.web.event import MessageEvent
+    from webworker_executor.web.port import MessagePort
+
+GET, SET, CALL, CONSTRUCT = "get", "set", "call", "construct"
+
+Path = tuple[str, ...]
+
+
+# -- the side that has the object
+
+
+def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | None = None) -> None:
+    """
+    Serve an object to the other side of a port, until that is closed or its proxy is released.
+
+    Requests are handled one at a time, in order, where the port's ``onmessage`` runs: see there.
+    What the object's methods return is copied, or goes by reference where it is in ``proxy()``.
+    Whoever has the other side may call anything but special methods (``__x__``).
+
+    Args:
+        value: Any object; a module or a class as well.
+        port: Started by this; not to be used for anything else.
+        finalizer: Called once when the other side is gone.
+
+    Source: Comlink, ``expose`` and ``finalizer``.
+    """
+    server = _Server(value, port, finalizer)
+    port.onmessageerror = server.refuse
+    port.onclose = server.finish
+    port.onmessage = server.serve
+
+
+class _Server:
+    """What answers for an exposed object."""
+
+    def __init__(
+        self, value: Any, port: MessagePort, finalizer: Callable[[], object] | None
+    ) -> None:
+        self._value = value
+        self._port = port
+        self._finalizers = [] if finalizer is None else [finalizer]
+
+    def serve(self, event: MessageEvent) -> None:
+        ident, kind, path, args, kwargs = event.data
+        try:
+            answer = (ident, True, self._perform(kind, path, args, kwargs))
+        except BaseException as exc:
+            answer = (ident, False, pack_failure(exc, skip=1))
+        try:
+            self._port.post_message(answer)
+        except Exception as exc:
+            error = TypeError(
+                f"what {'.'.join(path) or 'the object'!s} returned cannot be sent: {exc} Return "
+                "something that pickles, or proxy(value) to have it used from afar."
+            )
+            error.__cause__ = exc
+            self._port.post_message((ident, False, pack_failure(error)))
+
+    def refuse(self, event: MessageEvent) -> None:
+        # Which request it was is in what could not be unpacked. The oldest that waits gets it.
+        error = event.error or TypeError("a request could not be unpacked")
+        self._port.post_message((None, False, pack_failure(error)))
+
+    def finish(self, event: object) -> None:
+        while self._finalizers:
+            self._finalizers.pop()()
+
+    def _perform(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Any:
+        if any(name.startswith("__") for name in path):
+            raise AttributeError(f"{'.'.join(path)}: special names are not served to others")
+        target = self._value
+        if kind == SET:
+            for name in path[:-1]:
+                target = getattr(target, name)
+            setattr(target, path[-1], args[0])
+            return None
+        for name in path:
+            target = getattr(target, name)
+        if kind == GET:
+            return target
+        result = target(*args, **kwargs)
+        return proxy(result) if kind == CONSTRUCT else result
+
+
+class _ByReference:
+    """Something that is sent as a port to it."""
+
+    def __init__(self, value: Any, finalizer: Callable[[], object] | None) -> None:
+        self.value = value
+        self._finalizer = finalizer
+
+    def __reduce__(self) -> Any:
+        parcel = current_parcel()
+        if parcel is None:
+            raise TypeError("a proxy goes in a message or a task, not in bytes by themselves")
+        channel = MessageChannel()
+        parcel.move(channel.port2)
+        parcel.commits.append(lambda: expose(self.value, channel.port1, finalizer=self._finalizer))
+        return wrap, (channel.port2,)
+
+
+def proxy(value: Any, *, finalizer: Callable[[], object] | None = None) -> Any:
+    """
+    Mark a value to be sent by reference: the other side gets a ``Proxy`` of it.
+
+    For callbacks, above all. Each time it is sent there is a new proxy, with a port of its own.
+
+    Args:
+        value: What stays here and is served, as by ``expose``.
+        finalizer: Called once when a proxy has been released.
+
+    Source: Comlink, ``proxy``.
+    """
+    return _ByReference(value, finalizer)
+
+
+# -- the side that has the port
+
+
+class Reply(Future[Any]):
+    """The answer to a request; a ``concurrent.futures.Future`` that can be awaited."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()
+
+
+class _Connection:
+    """The requests that wait for an answer, and the thread that waits with them."""
+
+    def __init__(self, port: MessagePort) -> None:
+        self._port = port
+        self._idents = itertools.count()
+        # Whoever takes one out answers it: single steps of C, so that no lock is needed.
+        self._waiting: dict[int, Reply] = {}
+        self._why_closed: str | None = None
+        self._thread_started = threading.Lock()
+
+    def request(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Reply:
+        reply = Reply()
+        reply.set_running_or_notify_cancel()
+        ident = next(self._idents)
+        self._waiting[ident] = reply
+        try:
+            if self._why_closed is None:
+                self._port.post_message((ident, kind, path, args, kwargs))
+        except BaseException:
+            self._waiting.pop(ident, None)
+            raise
+        if self._thread_started.acquire(False):
+            threading.Thread(target=self._listen, name="webworker-proxy", daemon=True).start()
+        if self._why_closed is not None:
+            self._fail_all()
+        return reply
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                answer = self._port.receive().data
+            except PortClosedError:
+                break
+            except Exception as exc:
+                answer = (None, False, exc)
+            self._settle(*answer)
+            del answer
+        self.close("the other side was closed, or its process has ended")
+
+    def _settle(self, ident: int | None, is_value: bool, value: Any) -> None:
+        reply = self._waiting.pop(next(iter(self._waiting), -1) if ident is None else ident, None)
+        if reply is None:
+            return
+        if is_value:
+            reply.set_result(value)
+        else:
+            reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
+
+    def close(self, why: str) -> None:
+        """Fail what waits, now and later; any thread, finalizers, too."""
+        self._why_closed = self._why_closed or why
+        self._port.close()
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        while self._waiting:
+            with contextlib.suppress(KeyError):
+                _, reply = self._waiting.popitem()
+                reply.set_exception(
+                    PortClosedError(f"the object cannot answer: {self._why_closed}")
+                )
+
+
+class _Lease:
+    """What all proxies of one connection hold: with the last of them it is given up."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+        self.give_up = weakref.finalize(self, connection.close, "the proxy was released")
+        self.give_up.atexit = False
+
+
+class Proxy:
+    """
+    An object on the other side of a port; made by ``wrap``.
+
+    ``proxy.method(...)`` calls a method there and returns a future, which can be awaited.
+    ``proxy.name`` is a proxy of an attribute: call it, go further, or ``fetch`` its value.
+    ``proxy.name = value`` sets it, and waits until that is done.
+
+    A call raises what it raised there, with the traceback; ``PortClosedError`` if the other side
+    is gone; and what packing the arguments raises, at once.
+
+    Source: Comlink, ``Remote``.
+    """
+
+    __slots__ = ("_lease", "_path")
+    _lease: _Lease
+    _path: Path
+
+    def __init__(self, lease: _Lease, path: Path = ()) -> None:
+        object.__setattr__(self, "_lease", lease)
+        object.__setattr__(self, "_path", path)
+
+    def __repr__(self) -> str:
+        return f"<Proxy {'.'.join(self._path)}>" if self._path else "<Proxy>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Proxy cannot be sent on: it belongs to who wrapped the port. Have the object sent "
+            "from where it lives, in proxy(value)."
+        )
+
+    def __getattr__(self, name: str) -> Proxy:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Proxy(self._lease, (*self._path, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._lease.connection.request(SET, (*self._path, name), (value,), {}).result()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Reply:
+        return self._lease.connection.request(CALL, self._path, args, kwargs)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return fetch(self).__await__()
+
+
+def wrap(port: MessagePort) -> Any:
+    """
+    Make a proxy of the object that is exposed on the other side of a port.
+
+    When the last proxy of it is forgotten, the port is closed.
+
+    Args:
+        port: Not to be used for anything else.
+
+    Returns:
+        A ``Proxy``.
+
+    Source: Comlink, ``wrap``.
+    """
+    return Proxy(_Lease(_Connection(port)))
+
+
+def fetch(proxy: Proxy) -> Reply:
+    """Ask for the value that a proxy stands for; returns a future of a copy."""
+    return proxy._lease.connection.request(GET, proxy._path, (), {})
+
+
+def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
+    """
+    Make an instance of a class that a proxy stands for.
+
+    Returns:
+        A future of a proxy of the instance, which stays on the other side.
+
+    Source: Comlink, ``new`` of a ``Remote``.
+    """
+    return proxy._lease.connection.request(CONSTRUCT, proxy._path, args, kwargs)
+
+
+def release(proxy: Proxy) -> None:
+    """
+    Give up a proxy and all that were made of it: what waits for an answer fails at once.
+
+    Source: Comlink, ``releaseProxy``.
+    """
+    proxy._lease.give_up()

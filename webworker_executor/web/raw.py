@@ -1,0 +1,172 @@
+"""
+The process of a `Worker` of the raw profile: any program, and messages that are bytes.
+
+Source: worker-process, "Handshake", "Protocol".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import HandshakeError, InvalidStateError, ProtocolError
+from webworker_executor.launch.command import start_command
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.plain import PlainLink
+from webworker_executor.web.life import Life
+from webworker_executor.web.outcome import Outcome
+from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.plain import (
+    FROM_HOST,
+    FROM_WORKER,
+    PlainDecoder,
+    as_frame,
+    encode_plain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from webworker_executor.launch.stdio import Streams
+    from webworker_executor.wire.frame import Parts
+
+
+class RawLife(Life):
+    """
+    The life of any program that speaks the raw profile on descriptor 3.
+
+    There is nothing in the profile that asks a program to leave but the end of the stream, so that
+    is what ``terminate`` begins with.
+
+    Args:
+        name: What a reader knows it by; the program's own name if it is empty.
+        command: The program and its arguments.
+        settings: From ``launch.limits.settings``.
+        environ: Its whole environment, ``None`` for the program's own.
+        streams: Its standard streams; owned from here.
+        handshake_timeout: As for `Life`.
+        max_duration: As for `Life`.
+    """
+
+    is_raw = True
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        settings: Mapping[str, Any],
+        environ: Mapping[str, str] | None,
+        streams: Streams,
+        handshake_timeout: float,
+        max_duration: float,
+    ) -> None:
+        self._command = command
+        self._settings = settings
+        self._environ = environ
+        self._decoder = PlainDecoder(FROM_WORKER)
+        with contextlib.ExitStack() as undo:
+            undo.callback(streams.close)
+            near, self._far = socket_pair()
+            undo.callback(near.close)
+            undo.callback(self._far.close)
+            title = f"worker {name or command[0]!r}"
+            super().__init__(title, handshake_timeout, max_duration, streams)
+            undo.pop_all()
+        try:
+            self._link = PlainLink(near, self._reactor, self._received, self._stream_ended)
+        except BaseException:
+            self._abandon(near, self._far)
+            raise
+        self._link.send(FROM_HOST, lambda _: None)
+
+    def send_bytes(self, data: Any) -> Outcome[None]:
+        """Queue a message; any thread."""
+        sent: Outcome[None] = Outcome()
+
+        def tell(was_sent: bool) -> None:
+            if was_sent:
+                sent.settle()
+            else:
+                sent.settle(
+                    error=InvalidStateError(f"{self.title} ended before it took this message")
+                )
+
+        self._link.send(encode_plain(data), tell)
+        return sent
+
+    def post_bytes(self, data: object, *, is_alone: bool) -> None:
+        """Queue a message, and refuse what is not bytes; to a program that is gone it is lost."""
+        if not is_alone:
+            raise TypeError(f"nothing can be transferred to {self.title}, which takes bytes")
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"{self.title} takes bytes, not {type(data).__name__}; pack it, for instance with "
+                "json.dumps(value).encode()"
+            )
+        self.send_bytes(data)
+
+    def post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        """Refuse: nothing of ours would be understood."""
+        raise NotImplementedError
+
+    @property
+    def buffered_nbytes(self) -> int:
+        """How many bytes the kernel has not taken yet; any thread."""
+        return self._link.unsent_nbytes
+
+    def _launch(self) -> None:
+        with self._far:
+            child = start_command(
+                self._command,
+                self._far.fileno(),
+                settings=self._settings,
+                streams=self.streams,
+                environ=self._environ,
+            )
+        self._started(child)
+
+    def _received(self, data: bytes) -> None:
+        try:
+            messages = self._decoder.feed(data)
+        except MalformedFrame as broken:
+            error: Exception
+            if self._decoder.is_greeted:
+                self._is_ready()
+                error = ProtocolError(f"{self.title} broke the raw profile and is killed: {broken}")
+            else:
+                error = HandshakeError(
+                    f"{self.title} is no worker: {broken}. A program of the raw profile answers "
+                    "the byte 0x00 on descriptor 3 with 0x01.",
+                    "mismatch",
+                )
+            error.__cause__ = broken
+            self._link.close()
+            self._channel_ended(error)
+            return
+        if self._decoder.is_greeted:
+            self._is_ready()
+        owner = self._owner()
+        if owner is not None:
+            for message in messages:
+                owner._arrive(as_frame(message))
+
+    def _stream_ended(self) -> None:
+        self._channel_ended(None)
+
+    def _ask_to_close(self) -> None:
+        self._said_goodbye = True
+        self._link.close()
+
+    def _let_go(self) -> None:
+        self._ask_to_close()
+
+    def _drain(self) -> None:
+        self._link.read()
+
+    def _close_links(self) -> None:
+        self._far.close()
+        self._link.close()
+
+    def _disown_links(self) -> None:
+        self._far.close()
+        self._link.disown()

@@ -1,0 +1,210 @@
+"""
+Memory that several processes see at once, on purpose.
+
+Not for passing large values: what is sent is copied into shared memory anyway (`link.memory`), and
+is the receiver's own then. `atomics` has what makes a shared number safe to change.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import threading
+import weakref
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import DataCloneError
+from webworker_executor.link.rights import LOWEST, Descriptor
+from webworker_executor.wire.transfer import current_parcel, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+# struct flock: type, whence, start, length, pid; of one byte far beyond any memory.
+_FLOCK_NBYTES = 32
+_LOCKED_BYTE = 1 << 62
+_F_OFD_SETLKW = 38
+
+buffers: weakref.WeakSet[SharedBuffer] = weakref.WeakSet()
+"""Those of this process."""
+
+
+class SharedBuffer(mmap.mmap):
+    """
+    Zeroed memory that goes into messages, arguments and results without being copied.
+
+    Whoever gets it has another object over the same memory: what one writes, all see. It lives for
+    as long as anybody has it; there is no name, and nothing to be cleaned up. A program that is
+    forked shares it with its copy.
+
+    It is a buffer: ``memoryview(shared)``, ``memoryview(shared).cast("i")`` or
+    ``numpy.frombuffer(shared, dtype)`` are views of the memory itself. (A view that is *sent* is
+    copied as any other value; send the buffer, and make the view anew there.) It cannot be listed
+    in ``transfer``: it is shared, and nobody gives it up.
+
+    Args:
+        nbytes: Its size, at least 1.
+
+    Raises:
+        ValueError: ``nbytes`` is less than 1.
+        OSError: There is not so much memory, or no descriptor is left.
+
+    Source: ECMAScript, ``SharedArrayBuffer``; memfd_create(2).
+    """
+
+    _fd: Descriptor
+    _guard: _Guard | None
+
+    def __new__(cls, nbytes: int) -> Self:
+        if nbytes < 1:
+            raise ValueError(f"a SharedBuffer of {nbytes} bytes cannot be made; ask for at least 1")
+        fd = _at_a_safe_number(os.memfd_create("webworker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        os.ftruncate(fd.fileno(), nbytes)
+        # Now, where it is an error: a page that cannot be had later is a signal that kills.
+        os.posix_fallocate(fd.fileno(), 0, nbytes)
+        fcntl.fcntl(fd.fileno(), fcntl.F_ADD_SEALS, _SEALS)
+        return cls._over(fd)
+
+    @classmethod
+    def _over(cls, fd: Descriptor) -> Self:
+        self = super().__new__(cls, fd.fileno(), os.fstat(fd.fileno()).st_size)
+        self._fd = fd
+        self._guard = None
+        buffers.add(self)
+        return self
+
+    def __repr__(self) -> str:
+        return "<SharedBuffer closed>" if self.closed else f"<SharedBuffer {len(self)} B>"
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return len(self)
+
+    def close(self) -> None:
+        """
+        Let go of the memory in this process; others keep it.
+
+        Raises:
+            BufferError: Views of it are still in use; release them first.
+        """
+        super().close()
+        self._fd.close()
+        self._guard = None
+
+    def __exit__(self, *_: object) -> None:
+        # That of the base class would close its own part only.
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[[int], SharedBuffer], tuple[int]]:
+        parcel = current_parcel()
+        if parcel is None:
+            raise PicklingError(
+                "a SharedBuffer goes in a message, an argument or a result, not in bytes by "
+                "themselves"
+            )
+        if self.closed:
+            raise DataCloneError("a SharedBuffer that was closed cannot be sent", self)
+        try:
+            return _receive, (parcel.add(Descriptor.copy_of(self._fd.fileno())),)
+        except ValueError as error:
+            raise DataCloneError(f"{self!r} cannot be sent: {error}", self) from error
+
+    def _guarded(self) -> _Guard:
+        """Return what keeps others out while one changes the memory."""
+        guard = self._guard
+        if guard is None or guard.pid != os.getpid():
+            guard = self._guard = _Guard(self._fd)
+        return guard
+
+
+class _Guard:
+    """
+    A lock among threads and processes, which the kernel opens when its holder dies.
+
+    Args:
+        fd: A descriptor of the memory. A new description of it is opened, because that is what such
+            a lock belongs to, and the one that was sent is everybody's.
+
+    Source: fcntl(2), "Open file description locks".
+    """
+
+    def __init__(self, fd: Descriptor) -> None:
+        flags = os.O_RDWR | os.O_CLOEXEC
+        self._fd = _at_a_safe_number(os.open(f"/proc/self/fd/{fd.fileno()}", flags))
+        self.pid = os.getpid()
+        # To be taken first. Reentrant, for a signal handler may come here again; the outermost
+        # unlocks.
+        self.threads = threading.RLock()
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        try:
+            self._depth += 1
+            if self._depth == 1:
+                self._control(fcntl.F_WRLCK)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._depth == 1:
+                # To unlock what is not locked does no harm.
+                self._control(fcntl.F_UNLCK)
+        finally:
+            self._depth -= 1
+
+    def _control(self, kind: int) -> None:
+        request = kind.to_bytes(2, "little") + bytes(6) + _LOCKED_BYTE.to_bytes(8, "little")
+        request += (1).to_bytes(8, "little") + bytes(_FLOCK_NBYTES - 24)
+        fcntl.fcntl(self._fd.fileno(), _F_OFD_SETLKW, request)
+
+
+def _at_a_safe_number(fd: int) -> Descriptor:
+    owner = Descriptor(fd)
+    return owner if fd >= LOWEST else Descriptor.copy_of(fd)
+
+
+def _receive(slot: int) -> SharedBuffer:
+    return SharedBuffer._over(taken(slot))
+
+
+def holder_of(address: int) -> SharedBuffer:
+    """
+    Find the buffer that an address lies in.
+
+    Raises:
+        TypeError: It lies in none.
+    """
+    for buffer, (start, end) in _ranges():
+        if start <= address < end:
+            return buffer
+    raise TypeError("this memory is not shared; use a view of a SharedBuffer")
+
+
+def _ranges() -> Iterator[tuple[SharedBuffer, tuple[int, int]]]:
+    for buffer in list(buffers):
+        if not buffer.closed:
+            start = address_of(buffer)
+            yield buffer, (start, start + len(buffer))
+
+
+def address_of(buffer: Any) -> int:
+    """
+    Return where the memory of a buffer begins.
+
+    Raises:
+        TypeError: It is none, or cannot be written.
+    """
+    import ctypes
+
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    except BufferError as error:
+        raise OSError(errno.EFAULT, str(error)) from error

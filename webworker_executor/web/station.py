@@ -1,0 +1,291 @@
+"""
+What a process has of a broadcast's name: who listens here, and streams to and from the others.
+
+Not for events or values: those are the channels'. There is no broker. Each process listens for each
+name at an abstract socket whose address begins with the program's own secret and the name; who
+posts looks into the kernel's list of such sockets (``/proc/net/unix``), and has a stream to each.
+So a process that dies is simply gone, and one that has just made a channel is known to the next who
+posts.
+
+The thing to know before a change: the looking costs some 20 us for each post, and is what makes
+"it was there before I posted" hold across processes; a list that is kept up to date by messages
+would be late.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+import struct
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.link.fds import lifted
+from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.web.host import host
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.port_link import PortLink
+from webworker_executor.wire.frame import MESSAGE, Frame, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from webworker_executor.wire.frame import Parts
+
+# How long a post waits for a process that does not accept.
+CONNECT_SECONDS = 1.0
+BACKLOG = 128
+_CREDENTIALS = struct.Struct("3i")
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class Station:
+    """
+    What a process has of one name: its channels, where it is called, and streams to the others.
+
+    Args:
+        name: The name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_disowned = False
+        self.is_over = False
+        self._prefix = _prefix(name)
+        # Guards all that follows. Reentrant: a signal handler may post.
+        self._lock = threading.RLock()
+        # In the order of their making; those that listen are kept.
+        self._channels: dict[int, weakref.ref[MessageTarget]] = {}
+        self._kept: dict[int, MessageTarget] = {}
+        self._links: dict[str, PortLink] = {}
+        self._ears: set[Ear] = set()
+        self.address = f"{self._prefix}{os.getpid():x}-{os.urandom(8).hex()}"
+        self._reactor: Reactor
+        self._reactor, _ = host.acquire(self)
+        try:
+            self._listener = _listener(self.address)
+            self._reactor.register(self._listener.fileno(), READ, self._accept)
+        except BaseException:
+            host.release(self)
+            raise
+
+    def add(self, channel: MessageTarget) -> bool:
+        """Take up a channel; returns False when it is too late for that."""
+        with self._lock:
+            if self.is_over or self.is_disowned:
+                return False
+            self._channels[id(channel)] = weakref.ref(channel)
+            return True
+
+    def keep(self, channel: MessageTarget, is_wanted: bool) -> None:
+        """Keep a channel while it listens."""
+        if is_wanted:
+            self._kept[id(channel)] = channel
+        else:
+            self._kept.pop(id(channel), None)
+
+    def leave_soon(self, ident: int) -> None:
+        """As `leave`, in a finalizer, which may run in the middle of anything."""
+        if not self.is_over and not self.is_disowned:
+            self._reactor.call_soon(lambda: self.leave(ident))
+
+    def leave(self, ident: int) -> None:
+        """Let a channel go; the last one ends the station."""
+        with self._lock:
+            self._channels.pop(ident, None)
+            self._kept.pop(ident, None)
+            if self._channels or self.is_over or self.is_disowned:
+                return
+            self.is_over = True
+            _stations.pop(self.name, None)
+            self._reactor.unregister(self._listener.fileno())
+            self._listener.close()
+            links = [*self._links.values(), *[ear.link for ear in self._ears]]
+        for link in links:
+            link.finish()
+        host.release(self)
+
+    # -- to others
+
+    def post(self, sender: MessageTarget, payload: bytes, buffers: Sequence[bytes]) -> None:
+        """Give a message to all but its sender."""
+        parts = encode(MESSAGE, 0, payload, buffers)
+        with self._lock:
+            # The order in which two threads post is the same for all who hear them.
+            self.hear(payload, buffers, but=id(sender))
+            for link in self._others():
+                link.post(parts)
+
+    def hear(self, payload: Any, buffers: Sequence[Any], but: int = 0) -> None:
+        """Give a message to the channels here, to each a copy of its own."""
+        for ident, reference in tuple(self._channels.items()):
+            channel = reference()
+            if channel is not None and ident != but:
+                views = [memoryview(bytearray(buffer)) for buffer in buffers]
+                channel._arrive(Frame(MESSAGE, 0, payload, views))
+
+    def _others(self) -> Iterable[PortLink]:
+        addresses = _addresses(self._prefix) - {self.address}
+        for address in [*self._links]:
+            if address not in addresses:
+                self._links.pop(address).finish()
+        for address in sorted(addresses - self._links.keys()):
+            end = _connected(address)
+            if end is not None:
+                self._links[address] = PortLink(end, Ear(self))
+        return list(self._links.values())
+
+    # -- from others
+
+    def _accept(self, _events: int) -> None:
+        try:
+            end, _ = self._listener.accept()
+        except OSError:
+            return
+        if _uid_of(end) != os.getuid():
+            # Abstract addresses have no permissions: anybody may call, and we would unpickle.
+            end.close()
+            return
+        ear = Ear(self)
+        with self._lock:
+            if self.is_over:
+                end.close()
+                return
+            ear.link = PortLink(end, ear)
+            self._ears.add(ear)
+        ear.link.listen(ear)
+
+    def forget(self, ear: Ear) -> None:
+        """Drop the stream of one who is gone."""
+        self._ears.discard(ear)
+
+    # -- the host's
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """End; the interpreter is about to exit."""
+        for ident in [*self._channels]:
+            self.leave(ident)
+
+    def disown_after_fork(self) -> None:
+        """In a forked child: this is the parent's."""
+        self.is_disowned = True
+        self._listener.close()
+        self._kept.clear()
+
+
+class Ear(MessageTarget):
+    """The end of a stream from another process: what comes is heard by all channels here."""
+
+    link: PortLink
+
+    def __init__(self, station: Station) -> None:
+        super().__init__()
+        self._of = station
+
+    def _stir(self) -> None:
+        while self._inbox:
+            frame = self._inbox.popleft()
+            # Whoever accepts descriptors from here drops, and so closes, them.
+            self._of.hear(frame.payload, frame.buffers)
+
+    def _ended(self) -> None:
+        self._of.forget(self)
+
+    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        raise AssertionError("streams of a broadcast go one way")
+
+
+_stations: dict[str, Station] = {}
+_making = threading.RLock()
+
+
+def station_of(name: str, channel: MessageTarget) -> Station:
+    """
+    Return the station of a name, which has taken up the channel.
+
+    Raises:
+        OSError: No descriptor is left.
+        RuntimeError: The program is ending, and no thread can be started.
+    """
+    with _making:
+        while True:
+            station = _stations.get(name)
+            if station is None:
+                station = Station(name)
+                _stations[name] = station
+            if station.add(channel):
+                return station
+            if _stations.get(name) is station:
+                del _stations[name]
+
+
+def _disown_all() -> None:
+    global _making
+    _making = threading.RLock()
+    _stations.clear()
+
+
+os.register_at_fork(after_in_child=_disown_all)
+
+
+def _prefix(name: str) -> str:
+    """Return how the addresses of a name begin, in this program and in its workers."""
+    from multiprocessing import process
+
+    # Made at random in the program's first process; workers have it from there.
+    secret = bytes(process.current_process().authkey)
+    realm = hashlib.sha256(b"webworker-executor realm" + secret).hexdigest()[:24]
+    topic = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return f"webworker-executor-{realm}-{topic}-"
+
+
+def _listener(address: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(fileno=lifted(listener.detach()))
+    try:
+        listener.setblocking(False)
+        listener.bind(b"\0" + address.encode())
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _addresses(prefix: str) -> set[str]:
+    """
+    Return the addresses that begin so.
+
+    Source: proc_net(5), ``/proc/net/unix``, where an abstract address begins with an ``@``.
+    """
+    mark = b"@" + prefix.encode()
+    with open("/proc/net/unix", "rb") as file:
+        table = file.read()
+    if mark not in table:
+        return set()
+    return {line[line.index(mark) + 1 :].decode() for line in table.splitlines() if mark in line}
+
+
+def _connected(address: str) -> socket.socket | None:
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        end = socket.socket(fileno=lifted(end.detach()))
+        end.settimeout(CONNECT_SECONDS)
+        end.connect(b"\0" + address.encode())
+        if _uid_of(end) == os.getuid():
+            return end
+    except OSError as error:
+        # It has gone since, or hangs.
+        _log.debug("a broadcast does not reach %s: %s", address, error)
+    end.close()
+    return None
+
+
+def _uid_of(end: socket.socket) -> int:
+    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(raw)
+    return int(uid)

@@ -1,0 +1,93 @@
+"""
+Moving and copying values outside of messages: in tasks, and on the spot.
+
+Not for the list of a message: see ``luggage``.
+"""
+
+from __future__ import annotations
+
+import os
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from webworker_executor.web.luggage import check, unpack_luggage
+from webworker_executor.web.message import pack_message
+from webworker_executor.web.movable import give_up_bytes
+from webworker_executor.wire.transfer import current_parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+T = TypeVar("T")
+
+
+class _Transfer:
+    """A value with its own list of what is given up with it."""
+
+    def __init__(self, value: object, transferables: tuple[object, ...]) -> None:
+        self._value = value
+        self._transferables = transferables
+
+    def __repr__(self) -> str:
+        return f"transfer({self._value!r:.60}, {len(self._transferables)} things)"
+
+    def __reduce__(self) -> Any:
+        parcel = current_parcel()
+        if parcel is None:
+            raise PicklingError("what is to be transferred goes in a message or a task")
+        for item in self._transferables:
+            parcel.move(item)
+            if isinstance(item, bytearray):
+                give_up_bytes(parcel, item)
+        return _receive_value, (self._value,)
+
+
+def _receive_value(value: T) -> T:
+    return value
+
+
+def transfer(value: T, transferables: Iterable[object]) -> T:
+    """
+    Mark a value, so that parts of it are given up where it is sent, instead of copied.
+
+    For arguments and results of tasks, which have no transfer list. Ports in them move anyway.
+
+    Args:
+        value: What is sent: an argument, a result or a message.
+        transferables: As for ``MessageTarget.post_message``.
+
+    Returns:
+        Something to be sent in the value's place, which arrives as the value.
+
+    Raises:
+        TypeError: The list is none, or has ``None`` in it.
+        DataCloneError: Something in it cannot be transferred, or stands there twice.
+
+    Source: Comlink, ``transfer``.
+    """
+    listed = tuple(transferables)
+    check(None, listed)
+    return _Transfer(value, listed)  # type: ignore[return-value]  # it arrives as one
+
+
+def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
+    """
+    Copy a value as sending it would.
+
+    Args:
+        value: Anything that can be sent.
+        transfer: What is given up, and moves into the copy; as for ``post_message``.
+
+    Returns:
+        The copy.
+
+    Raises:
+        Exception: As for ``MessageTarget.post_message``.
+
+    Source: HTML, ``structuredClone``.
+    """
+    packed = pack_message(value, transfer)
+    copy, _, numbers = unpack_luggage(packed.payload, packed.buffers, packed.fds)
+    for number in numbers:
+        os.close(number)
+    return copy  # type: ignore[no-any-return]  # a copy of its type

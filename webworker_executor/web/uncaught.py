@@ -1,0 +1,117 @@
+"""
+Exceptions that nobody caught: how they are told, and who hears of them last.
+
+A process that is itself a worker passes them on; the child installs how. Any other writes them to
+standard error. A worker imports this module at its start, so it imports the least.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from webworker_executor.web.event import ErrorEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    Pass = Callable[[ErrorEvent, str], object]
+
+    Report = Callable[[BaseException], object]
+
+_pass: list[Pass] = []
+_report: list[Report] = []
+
+
+def install(pass_on: Pass | None, report: Report | None = None) -> None:
+    """
+    Say what becomes of errors that nobody handled.
+
+    Args:
+        pass_on: Called with what came from a worker of this process, as an event, and a few words
+            on where it came from; where handlers run. ``None`` goes back to standard error.
+        report: Called with what a listener of this process has raised. ``None`` goes back to the
+            log.
+
+    Source: HTML, "report an exception", for the global of whoever made the worker.
+    """
+    _pass[:] = [] if pass_on is None else [pass_on]
+    _report[:] = [] if report is None else [report]
+
+
+def report_here(error: BaseException) -> bool:
+    """Report what a listener has raised, if this process has a way of its own; tell whether."""
+    for report in _report:
+        report(error)
+        return True
+    return False
+
+
+def is_passed_on() -> bool:
+    """Whether this process tells somebody else of an error that is not handled here."""
+    return bool(_pass)
+
+
+def tell_last(event: ErrorEvent, origin: str) -> None:
+    """
+    Tell of an error that was not handled where it came to.
+
+    Args:
+        event: The error.
+        origin: Where it came from, for a reader.
+    """
+    for pass_on in _pass:
+        pass_on(event, origin)
+        return
+    stream = sys.stderr
+    if stream is not None:
+        text = event.traceback or f"{event.message}\n"
+        stream.write(f"Uncaught in {origin}:\n{text}")
+        stream.flush()
+
+
+def error_event(error: BaseException, skip: int = 0) -> ErrorEvent:
+    """
+    Make the event that tells of an exception.
+
+    Args:
+        error: The exception.
+        skip: How many of the outermost frames of its traceback are the caller's own.
+
+    Source: HTML, "extract error information".
+    """
+    import traceback
+
+    trace = error.__traceback__
+    while skip > 0 and trace is not None:
+        trace, skip = trace.tb_next, skip - 1
+    try:
+        last = traceback.format_exception_only(type(error), error)[-1].strip()
+        text = "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:
+        # traceback meets the user's classes unguarded.
+        last, text = type(error).__qualname__, ""
+    filename, lineno, colno = _place(error, trace)
+    return ErrorEvent(last, filename, lineno, colno, error, text)
+
+
+def _place(error: BaseException, trace: TracebackType | None) -> tuple[str, int, int]:
+    if trace is None:
+        return _place_in_source(error)
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    column = None
+    # A list of one entry per instruction, of two bytes each.
+    for index, position in enumerate(code.co_positions()):
+        if index == trace.tb_lasti // 2:
+            column = position[2]
+            break
+    return code.co_filename, trace.tb_lineno or 0, 0 if column is None else column + 1
+
+
+def _place_in_source(error: BaseException) -> tuple[str, int, int]:
+    if isinstance(error, SyntaxError):
+        return error.filename or "", error.lineno or 0, error.offset or 0
+    return "", 0, 0

@@ -1,0 +1,296 @@
+"""
+Dedicated workers: a process that runs a script, and the channel to it.
+
+Not for the process itself (`life`), nor for what comes from it (`incoming`).
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from typing import TYPE_CHECKING, Any, Self
+
+from webworker_executor.web.incoming import WorkerTarget
+from webworker_executor.web.options import make_life
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
+    from typing import IO
+
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.launch.limits import Limits
+    from webworker_executor.web.outcome import Outcome
+    from webworker_executor.wire.frame import Parts
+
+
+class Worker(WorkerTarget):
+    """
+    A process that runs a script, seen from the program that made it.
+
+    The constructor returns at once; the process is started meanwhile, and messages that are posted
+    before it is up wait for it in order. The script runs from top to bottom as the main program of
+    its process, and after that messages are delivered to it. It lives until it calls
+    ``scope.close()``, until ``terminate()``, or until this program ends. A worker that nobody
+    refers to and nobody listens to is asked to leave when it has nothing left to do: no message and
+    no timer. Its futures do not count as referring to it; a listener for any event does.
+
+    An exception that the script does not catch does not end it. It is an ``ErrorEvent`` here. If
+    nobody listens for ``error``, it is written to standard error; where this process is a worker
+    itself, what is not handled goes on to whoever made it.
+
+    Args:
+        script: A path, a ``file:`` URL (with ``?query`` and ``#fragment``, if you like), or a
+            callable, which is called in the worker.
+        source: The text of a script instead.
+        module: The name of a module instead, which is run as ``python -m`` does.
+        command: Any program and its arguments instead, which speaks the raw profile on descriptor
+            3: see ``send_bytes``.
+        codec: ``"pickle"``, or ``"raw"`` for messages that are bytes: always for a command; of a
+            script, it is then run by a plain interpreter and calls ``connect()`` itself.
+        name: What the script finds as ``scope.name``, and what the process is called.
+        argv: What follows the script's own name in its ``sys.argv``; of a callable, its arguments.
+        worker_data: A value whose copy is ``scope.worker_data``; ports in it move.
+        env: Variables laid over this program's own.
+        cwd: The directory that the worker runs in. Paths of scripts do not depend on it.
+        executable: The interpreter for a script; ``None`` is this program's own.
+        interpreter_args: Options of the interpreter, such as ``["-X", "dev"]``.
+        stdin: ``"devnull"``, ``"inherit"``, ``"pipe"``, a descriptor or a file.
+        stdout: ``"inherit"``, ``"pipe"``, ``"devnull"``, a descriptor or a file.
+        stderr: The same, or ``"stdout"``.
+        limits: What the kernel holds the process to.
+        user: Whose process it is, by name or number, from before the script is read. Needs root.
+        group: The same for the group.
+        nice: What is added to its niceness.
+        umask: Its file mode creation mask; ``None`` is this program's own.
+        handshake_timeout: Seconds until it must be ready, or it is stopped; 0 is for ever.
+        max_duration: Seconds that it may run once it is ready; ``None`` or 0 is for ever.
+        launcher: ``"spawn"``, ``"zygote"``, ``"fork"`` or a launcher.
+
+    Attributes:
+        onmessage: Called with a ``MessageEvent`` for each message.
+        onmessageerror: Called with one for each message that could not be unpacked.
+        onerror: Called with an ``ErrorEvent`` for each exception that nobody caught there; with a
+            plain ``Event`` when the script could not be loaded or the process not be started.
+        onclose: Called when no message can come any more.
+        onexit: Called with an ``ExitEvent``, last of all.
+
+    Raises:
+        TypeError: An argument is of the wrong type, or there is nothing to run.
+        ValueError: An argument has a value that it cannot have.
+        RuntimeError: The interpreter is exiting.
+        Exception: What packing the callable or the data raises.
+
+    Source: HTML, "Dedicated workers and the Worker interface"; node-webworkers for ``onexit``;
+    worker-process for ``ready``, ``lifetime`` and the raw profile.
+    """
+
+    def __init__(
+        self,
+        script: str | os.PathLike[str] | Callable[..., object] | None = None,
+        /,
+        *,
+        source: str | None = None,
+        module: str | None = None,
+        command: Sequence[str] | None = None,
+        codec: str | None = None,
+        name: str = "",
+        argv: Sequence[Any] = (),
+        worker_data: Any = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        executable: str | os.PathLike[str] | None = None,
+        interpreter_args: Sequence[str] = (),
+        stdin: Any = "devnull",
+        stdout: Any = "inherit",
+        stderr: Any = "inherit",
+        limits: Limits | None = None,
+        user: str | int | None = None,
+        group: str | int | None = None,
+        nice: int = 0,
+        umask: int | None = None,
+        handshake_timeout: float | None = 60.0,
+        max_duration: float | None = None,
+        launcher: str | Launcher = "spawn",
+    ) -> None:
+        options = {key: value for key, value in locals().items() if key not in _NOT_OPTIONS}
+        super().__init__()
+        self._name = name
+        self._life = make_life(**options)
+        self._life.begin(self)
+
+    def __repr__(self) -> str:
+        pid = "" if self.pid is None else f" pid={self.pid}"
+        return f"<Worker {self._life.title.partition(' ')[2]}{pid} {self.state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Terminate the worker, and wait for its end."""
+        self.terminate().result()
+        self._close_streams()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Terminate the worker, and wait for its end on the running loop."""
+        self.terminate()
+        await self._life.exited
+        self._close_streams()
+
+    def __del__(self) -> None:
+        life = self.__dict__.get("_life")
+        if life is not None:
+            life.let_go()
+
+    # -- what it is
+
+    @property
+    def name(self) -> str:
+        """As given."""
+        return self._name
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, ``None`` before the process is started."""
+        return None if self._life.child is None else self._life.child.pid
+
+    @property
+    def state(self) -> str:
+        """``"starting"``, ``"running"``, ``"closing"`` or ``"exited"``."""
+        return self._life.state
+
+    @property
+    def ready(self) -> Outcome[None]:
+        """
+        A future that resolves when the script is about to run. It can be awaited.
+
+        It fails with ``WorkerLoadError`` if the script cannot be loaded, ``WorkerStartError`` if
+        there is no process, ``HandshakeError`` if the process is no worker or ends too soon, and
+        ``HandshakeTimeoutError`` if it takes too long.
+
+        Source: worker-process, ``createWorker``.
+        """
+        return self._life.ready
+
+    @property
+    def lifetime(self) -> Outcome[None]:
+        """
+        A future that resolves when the worker has ended as it should. It can be awaited.
+
+        That is with status 0, or because it was asked to. It fails with ``WorkerCrashedError``
+        after any other status or a signal, with ``MaxDurationError``, with ``ProtocolError``, or as
+        ``ready`` did.
+
+        Source: worker-process, ``worker.lifetime``.
+        """
+        return self._life.lifetime
+
+    @property
+    def exited(self) -> Outcome[int | None]:
+        """A future of the exit status: ``-signal`` if a signal ended it. It can be awaited."""
+        return self._life.exited
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """The host's end of a pipe, if that was asked for."""
+        return self._life.streams.stdin
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """As ``stdin``."""
+        return self._life.streams.stdout
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """As ``stdin``."""
+        return self._life.streams.stderr
+
+    # -- what it is told
+
+    def terminate(self, timeout: float | None = 5.0) -> Future[int | None]:
+        """
+        End the worker without waiting for its work. Nothing comes from it any more but ``exit``.
+
+        It is asked to leave, and its ``onclose`` runs; SIGTERM follows, and SIGKILL a second later.
+        Again, only a shorter time has an effect.
+
+        Args:
+            timeout: Seconds until SIGTERM. 0 kills at once, ``None`` never forces.
+
+        Returns:
+            A future of the exit status, as ``exited``.
+
+        Raises:
+            ValueError: The time is negative or no number.
+
+        Source: HTML, "terminate a worker"; node-webworkers, where 0 waits for ever.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"a worker cannot be forced after {timeout!r} s; 0 kills at once")
+        self._die()
+        self._life.terminate(timeout)
+        return self._life.exited
+
+    def kill(self, signal: int = signals.SIGTERM) -> None:
+        """
+        Send a signal; nothing happens when the process has ended.
+
+        Source: worker-process, ``worker.kill``.
+        """
+        self._life.send_signal(int(signals.Signals(signal)))
+
+    def send_bytes(self, data: bytes | bytearray | memoryview) -> Future[None]:
+        """
+        Send bytes as they are, to a worker of the raw profile.
+
+        Returns:
+            A future that resolves when the kernel has taken them all; in the order of the calls.
+
+        Raises:
+            TypeError: It is not bytes, or the worker takes any value: use ``post_message``.
+            InvalidStateError: The worker has ended.
+            ValueError: They are more than 2 GiB.
+
+        Source: worker-process, ``worker.send``.
+        """
+        if self._is_dead or self._life.is_over:
+            from webworker_executor.errors import InvalidStateError
+
+            raise InvalidStateError(f"{self!r} has ended, and takes nothing any more")
+        return self._life.send_bytes(data)
+
+    def post_message(
+        self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
+    ) -> None:
+        """
+        Send a copy of a value to the worker; see ``MessagePort.post_message``.
+
+        Silently lost if the worker has ended. To a worker of the raw profile only bytes can go.
+        """
+        if self._life.is_raw:
+            self._life.post_bytes(message, is_alone=not (transfer or fds))
+        else:
+            super().post_message(message, transfer, fds=fds)
+
+    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+        if not self._is_dead:
+            self._life.post(parts, fds)
+
+    @property
+    def buffered_amount(self) -> int:
+        """How many bytes were posted that the kernel has not taken yet."""
+        return self._life.buffered_nbytes
+
+    def _keep(self, *, is_kept: bool) -> None:
+        self._life.keep(self if is_kept else None)
+
+    def _close_streams(self) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+
+_NOT_OPTIONS = frozenset({"self", "__class__"})

@@ -1,0 +1,244 @@
+"""
+Reduce functions to what `arrival` makes functions of, and pickle values that need no more.
+
+For: functions of `__main__`, lambdas and closures, with the modules and plain values that they
+refer to; and in a worker, instances of the host's classes on their way home. That is most of what
+goes by value, and it goes without cloudpickle, which takes 25 ms to import.
+Not for: classes that the other process does not have, and all that only cloudpickle can reduce.
+Then `dumps_plainly` gives up, and `by_value` begins anew; so nothing here may have an effect that
+lasts.
+A changer must know: a value must mean the same to the receiver whichever of the two has packed it.
+So `by_value` reduces functions, code, cells and modules by what stands here.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from _contextvars import ContextVar
+from _pickle import Pickler
+from io import BytesIO
+from opcode import opmap
+from types import CellType, CodeType, FunctionType, ModuleType
+
+from webworker_executor.wire import arrival, origin, variable
+from webworker_executor.wire.by_name import goes_by_name, must_not_import
+from webworker_executor.wire.version import version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pickle import PickleBuffer
+    from typing import Any
+
+__all__ = ["REDUCERS", "dumps_plainly", "global_names", "reduce_function"]
+
+_OF_GLOBALS = (opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"])
+_LOAD_GLOBAL = opmap["LOAD_GLOBAL"]
+_EXTENDED_ARG = opmap["EXTENDED_ARG"]
+
+_names: dict[CodeType, tuple[str, ...]] = {}
+
+
+class _BeyondMe(Exception):
+    """The value needs `by_value`."""
+
+
+def dumps_plainly(
+    value: object, buffer_callback: Callable[[PickleBuffer], bool] | None, *, to_host: bool
+) -> bytes | None:
+    """
+    Pickle a value if that can be done without cloudpickle.
+
+    Args:
+        value: Anything.
+        buffer_callback: As for `pickle.dumps`. It may have been called in vain.
+        to_host: As for `codec.pack`.
+
+    Returns:
+        The pickle, or None.
+    """
+    with BytesIO() as file:
+        try:
+            _PlainPickler(file, buffer_callback, to_host=to_host).dump(value)
+        except Exception:
+            # Whatever it was, the pickler proper meets it again, and has the words for it.
+            return None
+        return file.getvalue()
+
+
+class _PlainPickler(Pickler):
+    def __init__(
+        self,
+        file: BytesIO,
+        buffer_callback: Callable[[PickleBuffer], bool] | None,
+        *,
+        to_host: bool,
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self._to_host = to_host
+        self._bases: dict[int, dict[str, object]] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Reduce what goes by value, and refuse what is too much."""
+        kind = type(obj)
+        if kind is FunctionType:
+            if self._to_host and (ident := origin.host_ident(obj)) is not None:
+                return arrival.original, (ident, obj.__qualname__)
+            if goes_by_name(obj):
+                return NotImplemented
+            return reduce_function(obj, self._bases, [])
+        if issubclass(kind, type):
+            if self._to_host and (ident := origin.host_ident(obj)) is not None:
+                return arrival.original, (ident, obj.__qualname__)
+            if not goes_by_name(obj):
+                raise _BeyondMe
+            return NotImplemented
+        if kind.__module__ == "typing" or kind is type(_cached):
+            # By its name, a type variable would not be found.
+            raise _BeyondMe
+        own = REDUCERS.get(kind)
+        return NotImplemented if own is None else own(obj)
+
+
+def _cache() -> Any:
+    from functools import cache
+
+    return cache(len)
+
+
+_cached = _cache()
+
+
+# -- functions
+
+
+def reduce_function(
+    fn: FunctionType, bases: dict[int, dict[str, object]], suspects: list[tuple[str, str]]
+) -> tuple[Any, ...]:
+    """
+    Reduce a function that goes by value.
+
+    Args:
+        fn: The function.
+        bases: For each set of globals, by address, what the receiver is to begin them with.
+        suspects: Where globals that do not pickle are noted, with the function that needs them.
+
+    Returns:
+        What `reducer_override` returns.
+
+    Source: cloudpickle, `_dynamic_function_reduce`.
+    """
+    code, variables = fn.__code__, fn.__globals__
+    used = {name: variables[name] for name in global_names(code) if name in variables}
+    slots: dict[str, Any] = {
+        "__name__": fn.__name__,
+        "__qualname__": fn.__qualname__,
+        "__annotations__": fn.__annotations__,
+        "__kwdefaults__": fn.__kwdefaults__,
+        "__defaults__": fn.__defaults__,
+        "__module__": fn.__module__,
+        "__doc__": fn.__doc__,
+        "__closure__": fn.__closure__,
+        "__globals__": used,
+        "__submodules__": _submodules(code, [*used.values(), *_contents(fn)]),
+    }
+    namespace = origin.namespace_of(fn)
+    if namespace is not None:
+        versions = slots["__versions__"] = {name: version(used[name]) for name in used}
+        suspects += [(name, fn.__qualname__) for name in versions if versions[name] is None]
+    base = bases.setdefault(id(variables), {})
+    for name in ("__package__", "__name__", "__path__", "__file__"):
+        if name in variables:
+            base[name] = variables[name]
+    # Empty for now: what is in them may refer to the function.
+    closure = None if fn.__closure__ is None else tuple(CellType() for _ in fn.__closure__)
+    ident = origin.function_ident(fn)
+    made_of = (ident, origin.ship(fn, ident), namespace, code, base, None, None, closure)
+    state = (dict(fn.__dict__), slots)
+    return arrival.receive_function, made_of, state, None, None, arrival.adopt_function_state
+
+
+def global_names(code: CodeType) -> tuple[str, ...]:
+    """
+    List the global variables that a code object, or one inside it, uses.
+
+    Args:
+        code: The code of a function.
+
+    Source: cloudpickle, `_extract_code_globals`, which reads the code by `dis`: 8 ms to import.
+    """
+    known = _names.get(code)
+    if known is None:
+        found: dict[str, None] = {}
+        extension = 0
+        instructions = code.co_code
+        for index in range(0, len(instructions), 2):
+            operation, argument = instructions[index], instructions[index + 1] | extension
+            extension = argument << 8 if operation == _EXTENDED_ARG else 0
+            if operation == _LOAD_GLOBAL:
+                # The lowest bit says what else is pushed.
+                found[code.co_names[argument >> 1]] = None
+            elif operation in _OF_GLOBALS:
+                found[code.co_names[argument]] = None
+        for constant in code.co_consts:
+            if type(constant) is CodeType:
+                found.update(dict.fromkeys(global_names(constant)))
+        known = _names[code] = tuple(found)
+    return known
+
+
+def _contents(fn: FunctionType) -> list[object]:
+    values = []
+    for cell in fn.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:
+            continue
+    return values
+
+
+def _submodules(code: CodeType, values: Iterable[object]) -> list[ModuleType]:
+    # Of `import package.module` a function has the package; the receiver must import the module.
+    names = set(code.co_names)
+    found = []
+    for value in values:
+        if type(value) is ModuleType and value.__package__:
+            prefix = f"{value.__name__}."
+            for name, module in list(sys.modules.items()):
+                if name.startswith(prefix) and names.issuperset(name[len(prefix) :].split(".")):
+                    found.append(module)
+    return found
+
+
+# -- what they are made of, and refer to
+
+
+def _reduce_code(code: CodeType) -> Any:
+    try:
+        return arrival.receive_code, (arrival.MAGIC_NUMBER, marshal.dumps(code))
+    except ValueError:
+        # Somebody has put a constant into it that no compiler makes.
+        return NotImplemented
+
+
+def _reduce_cell(cell: CellType) -> Any:
+    try:
+        return arrival.make_cell, (cell.cell_contents,)
+    except ValueError:
+        return arrival.make_cell, ()
+
+
+def _reduce_module(module: ModuleType) -> Any:
+    if module.__name__ not in sys.modules or must_not_import(module.__name__):
+        return NotImplemented
+    return arrival.imported_module, (module.__name__,)
+
+
+REDUCERS: dict[type, Callable[[Any], Any]] = {
+    ContextVar: variable.reduce_variable,
+    CodeType: _reduce_code,
+    CellType: _reduce_cell,
+    ModuleType: _reduce_module,
+}
+"""By exact type. NotImplemented means that another must do it."""
