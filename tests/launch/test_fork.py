@@ -42,6 +42,20 @@ def test_memory_is_inherited(reactor: Reactor) -> None:
         assert ["large"] == peer.ready().run(recall)
 
 
+def test_environment_that_was_given(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A worker has the program's environment and directory as they are now, or the one it was given.
+    """
+    monkeypatch.setenv("SET", "just now")
+    with Peer(make_launcher("fork"), reactor) as peer:
+        assert "just now" == peer.ready().run(os.getenv, "SET")
+        assert os.getcwd() == peer.run(os.getcwd)
+    with Peer(make_launcher("fork"), reactor, environ={"GIVEN": "all of it"}) as peer:
+        assert {"GIVEN": "all of it"} == peer.ready().run(
+            evaluate, "dict(__import__('os').environ)"
+        )
+
+
 def test_inherited_initializer(reactor: Reactor) -> None:
     """
     The initializer and its arguments are used as they lie in memory, packable or not.

@@ -109,8 +109,10 @@ def test_only_one_leads(led: Led) -> None:
     """
     A second thread is refused while one leads.
     """
-    assert led.link.leading.begin() is not None
+    lead = led.link.leading.begin()
+    assert lead is not None
     assert led.link.leading.begin() is None
+    led.link.leading.end(lead)
 
 
 def test_a_lease_that_nobody_uses_ends(led: Led) -> None:

@@ -67,6 +67,15 @@ def test_a_context_picks_the_launcher(launcher: str, method: str) -> None:
         assert launcher == starting.find_launcher(context, None, None).name
 
 
+def test_those_who_say_zygote_have_one() -> None:
+    """
+    The name stands for one zygote, except with an environment, which a zygote is started in.
+    """
+    shared = starting.find_launcher(None, "zygote", None)
+    assert shared is starting.find_launcher(None, "zygote", None)
+    assert shared is not starting.find_launcher(None, "zygote", None, {"NAME": "value"})
+
+
 def test_a_launcher_object_is_taken_as_it_is() -> None:
     """
     Anything that launches will do.

@@ -197,7 +197,7 @@ def test_signal_is_not_pickled(controller: AbortController) -> None:
     """
     Who tries is told what to do instead.
     """
-    with pytest.raises(TypeError, match=r"lives in the process .* use future\.abort\(\)"):
+    with pytest.raises(TypeError, match=r"lives in the process .* there is future\.abort\(\)"):
         pickle.dumps(controller.signal)
 
 

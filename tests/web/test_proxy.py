@@ -40,12 +40,10 @@ def remote(launcher: str) -> Iterator[Any]:
     """
     with WebWorkerExecutor(1, launcher=launcher) as pool:
         channel = MessageChannel()
-        future = pool.submit(serve, channel.port2, 10)
+        pool.submit(serve, channel.port2, 10).result(20.0)
         counter = wrap(channel.port1)
         yield counter
         release(counter)
-        future.post_message("go")
-        future.exception(10.0)
 
 
 @pytest.fixture

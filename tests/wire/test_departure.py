@@ -40,7 +40,7 @@ def test_globals_are_found_as_cloudpickle_finds_them(name: str) -> None:
     """
     The global names of any function are those that cloudpickle reads from its code.
     """
-    path = __import__(name).__file__
+    path: Any = __import__(name).__file__
     with open(path, encoding="utf-8") as file:
         module = compile(file.read(), path, "exec")
     codes = list(all_code(module))
@@ -75,7 +75,7 @@ def test_a_closure() -> None:
     """
     A closure has its cells, defaults, attributes, annotations and documentation.
     """
-    original = make_counter()
+    original: Any = make_counter()
     original(5)
     copy = there_and_back(original)
     assert [6, 16] == [copy(), copy(5, times=2)]
@@ -134,7 +134,7 @@ def test_what_is_beyond_it_is_left_to_cloudpickle() -> None:
 
     class Local: ...
 
-    for value in (Local, Local(), [lambda: Local], (item for item in ())):
+    for value in (Local, Local(), [lambda: Local], (n for n in "x")):
         assert departure.dumps_plainly(value, None, to_host=False) is None
 
 
@@ -142,8 +142,8 @@ def test_code_with_a_strange_constant_is_left_to_cloudpickle() -> None:
     """
     Code that cannot be marshalled is not an error here.
     """
-    fn = make_counter()
-    fn.__code__ = fn.__code__.replace(co_consts=(*fn.__code__.co_consts, object))  # type: ignore[attr-defined]  # it is a function
+    fn: Any = make_counter()
+    fn.__code__ = fn.__code__.replace(co_consts=(*fn.__code__.co_consts, object))
     assert departure.dumps_plainly(fn, None, to_host=False) is None
 
 
