@@ -127,5 +127,5 @@ def test_connections_and_descriptors_are_arguments(pool: WebWorkerExecutor) -> N
         assert ours.poll(TIMEOUT)
         assert [1] == ours.recv()
         status = os.fstat(ours.fileno())
-        number = pool.submit(number_of, FileDescriptor(ours.fileno())).result(TIMEOUT)
+        number = pool.submit(number_of, FileDescriptor(os.dup(ours.fileno()))).result(TIMEOUT)
         assert (status.st_dev, status.st_ino) == number

@@ -47,5 +47,5 @@ def test_a_stream_needs_a_task() -> None:
     """
     Outside a worker there is none.
     """
-    with pytest.raises(RuntimeError, match="where no task runs"):
+    with pytest.raises(RuntimeError, match="no task runs here"):
         inside.run_stream(range, (3,), {}, 1)

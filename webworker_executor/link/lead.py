@@ -58,6 +58,8 @@ class Lead:
 
     def __init__(self, fd: int) -> None:
         self.is_held = False
+        self._pid = os.getpid()
+        self._alarm = -1
         self._alarm = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
@@ -79,7 +81,8 @@ class Lead:
     def close(self) -> None:
         """Give the alarm back; closing twice is fine."""
         alarm, self._alarm = self._alarm, -1
-        if alarm >= 0:
+        # In a forked copy of the process the number may be another's by now.
+        if alarm >= 0 and self._pid == os.getpid():
             os.close(alarm)
 
     # A holder that a signal handler has thrown out does not close it.

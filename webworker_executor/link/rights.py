@@ -29,10 +29,11 @@ class Descriptor:
         fd: Its number; owned by this object from here.
     """
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_fd", "_pid")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._pid = posix.getpid()
 
     def __repr__(self) -> str:
         return f"<Descriptor {self._fd}>" if self._fd >= 0 else "<Descriptor taken>"
@@ -74,7 +75,9 @@ class Descriptor:
     def close(self) -> None:
         """Close it; nothing happens if it was taken or closed."""
         fd, self._fd = self._fd, -1
-        if fd >= 0:
+        # In a forked copy of the process the number may be another's by now: a forked worker closes
+        # all that was its host's before it opens anything of its own.
+        if fd >= 0 and self._pid == posix.getpid():
             try:
                 posix.close(fd)
             except OSError:

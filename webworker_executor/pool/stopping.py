@@ -77,28 +77,40 @@ class Stopper:
             self._promises.calls.pop(task.ident, None)
             return self._scheduler.task_dropped(task.worker, task)
         if task.worker.inflight[0] is not task:
-            # It waits in its worker. If that has not come to it yet, it never will.
+            # It waits in its worker. If that has not come to it yet, it never will. But it may
+            # have, with what it answered before still on its way.
             process.post_control(cancel)
+            self._look_again(task, process, grace)
             return ()
         heeds = conversation is not None and conversation.heeds
         patience = min(_patience(task, process, grace, heeds=heeds), grace)
         if patience > 0:
             process.post_control(cancel)
-            self._crew.call_at(
-                time.monotonic() + patience,
-                lambda: self._steps.apply(self._insist, task, process, grace),
-            )
+            self._look_again(task, process, grace, patience)
         else:
             # The process is the task. What else it holds goes back to the queue when it ends.
             self._crew.stop_task(process, grace)
         return ()
 
+    def _look_again(
+        self, task: Task, process: WorkerProcess, grace: float, seconds: float = SHORT_SECONDS
+    ) -> None:
+        self._crew.call_at(
+            time.monotonic() + seconds,
+            lambda: self._steps.apply(self._insist, task, process, grace),
+        )
+
     def _insist(self, task: Task, process: WorkerProcess, grace: float) -> do.Actions:
         inflight = process.worker.inflight
-        if process.worker.state is STARTING or process.worker not in self._crew.processes:
+        if process.worker not in self._crew.processes or task not in inflight:
             return ()
-        if inflight and inflight[0] is task:
+        if process.worker.state is STARTING or inflight[0] is not task:
+            self._look_again(task, process, grace)
+        elif process.begun() in {None, task.ident}:
             self._crew.stop_task(process, grace)
+        else:
+            # It will be passed over, in a moment.
+            self._look_again(task, process, grace)
         return ()
 
 
