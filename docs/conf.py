@@ -25,4 +25,10 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
 # Nothing is fetched, so only this package's names can be checked; the rest is the standard library.
-nitpick_ignore_regex = [(r"py:.*", r"(?!webworker_executor\b).*")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!webworker_executor\b).*"),
+    # What users do not name: bases and parts of what they do.
+    (r"py:.*", r"webworker_executor\.web\.(messaging\.MessageTarget|proxy\..*)"),
+]
+# `type` is an attribute of every event, and the builtin in many a signature.
+suppress_warnings = ["ref.python"]
