@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ import pytest
 
 from tests.leaks import Snapshot, wait_until_settled
 from tests.script import ScriptRunner
+
+# Under nohup it is ignored, by programs of tests as well, which are to die of it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

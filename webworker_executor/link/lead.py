@@ -22,6 +22,7 @@ import time
 from collections import deque
 
 from webworker_executor.link.fds import lifted
+from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES
 from webworker_executor.wire.decoder import only_frame
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # take it again for each round trip would cost two system calls and, on one core, a change of
 # threads. 2 ms is also how late the reactor is where nobody has asked for an answer.
 LEASE_SECONDS = 0.002
+EPOLLET = select.EPOLLET
 NOW = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 
@@ -98,10 +100,10 @@ class Leading:
         reactor: Who reads unless somebody leads.
         lock: The link's.
         decoder: The link's.
-        listen: Has the reactor look, or not, as ``is_leased`` says; with the lock in hand.
         read: Reads and hands over; on the reactor's thread.
 
     Attributes:
+        is_armed: Whether the reactor waits for room to write, too.
         is_leased: Whether the reactor does not look.
         left: What a leader has read and left to the reactor, as ``recvmsg`` returned it.
         reading: Held by who reads, for as long as that takes.
@@ -113,8 +115,6 @@ class Leading:
         reactor: Reactor,
         lock: AbstractContextManager[object],
         decoder: FrameDecoder,
-        *,
-        listen: Callable[[], object],
         read: Callable[[], object],
     ) -> None:
         self._fd = end.fileno()
@@ -122,12 +122,13 @@ class Leading:
         self._reactor = reactor
         self._lock = lock
         self._decoder = decoder
-        self._listen = listen
+        self._modify = reactor.modify
         self._read = read
         self._lead: Lead | None = None
         self._leader: Lead | None = None  # the same, while somebody leads
         self._n_leads = 0
         self._is_closed = False
+        self.is_armed = False
         self.is_leased = False
         self.left: deque[Any] = deque()
         self.reading = threading.RLock()
@@ -165,8 +166,10 @@ class Leading:
             except OSError:
                 return False
         if not self.is_leased:
+            # Of a leased link only the end is of interest to the reactor, and once. Stored in one
+            # breath with the call, as wherever the reactor is told what to look for.
             self.is_leased = True
-            self._listen()
+            self._modify(self._fd, EPOLLET | WRITE if self.is_armed else EPOLLET)
             self._reactor.call_soon(self._watch)
         return True
 
@@ -225,9 +228,9 @@ class Leading:
         """Let the reactor read again, at once; any thread. Nothing happens if it does already."""
         if self.is_leased or self._leader is not None:
             with self._lock:
-                self._leader, self.is_leased = None, False
                 if not self._is_closed:
-                    self._listen()
+                    self._leader, self.is_leased = None, False
+                    self._modify(self._fd, READ | WRITE if self.is_armed else READ)
         if self.left:
             self._reactor.call_soon(self._read)
 

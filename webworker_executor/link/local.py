@@ -19,12 +19,11 @@ from __future__ import annotations
 import array
 import errno
 import logging
-import select
 import socket
 import threading
 from collections import deque
 
-from webworker_executor.link.lead import Leading
+from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.link.rights import receive, unwrapped
@@ -87,7 +86,6 @@ class Link:
         # thread holds it; `_is_flushing` then leaves the work to the outer call.
         self._lock = threading.RLock()
         self._is_flushing = False
-        self._is_armed = False
         self._is_closed = False
         self._is_broken = False
         self._outbox: deque[Entry] = deque()
@@ -96,9 +94,7 @@ class Link:
         self._base = 0  # where in the stream the outbox begins
         self._written = 0  # how much of the stream the kernel has taken
         self._counts: deque[int] = deque()  # taken since, not yet added up
-        self.leading = Leading(
-            end, reactor, self._lock, self._decoder, listen=self._listen, read=self.read
-        )
+        self.leading = Leading(end, reactor, self._lock, self._decoder, self.read)
         self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         reactor.register(self._fd, READ, self._ready)
 
@@ -160,7 +156,7 @@ class Link:
                 self._is_flushing = False
 
     def _write(self) -> None:
-        outbox = self._outbox
+        outbox, leading = self._outbox, self.leading
         while True:
             counts = self._counts
             position = self._written + sum(counts)
@@ -176,11 +172,12 @@ class Link:
                 self._base = end
                 outbox.popleft()
             if not outbox:
-                if not self._is_armed:
+                if not leading.is_armed:
                     return
                 # Once more after this call, in which a signal handler may have posted.
-                self._is_armed = False
-                self._listen()
+                # Stored in one breath with the call: a handler cannot come between.
+                leading.is_armed = False
+                self._modify(self._fd, EPOLLET if leading.is_leased else READ)
                 continue
             skipped = position - self._base
             part = self._gathered(skipped)
@@ -199,15 +196,10 @@ class Link:
                     raise
                 if not isinstance(error, BlockingIOError):
                     self._break(error)
-                elif not self._is_armed:
-                    self._is_armed = True
-                    self._listen()
+                elif not leading.is_armed:
+                    leading.is_armed = True
+                    self._modify(self._fd, (EPOLLET if leading.is_leased else READ) | WRITE)
                 return
-
-    def _listen(self) -> None:
-        # Of a leased link only the end is of interest to the reactor, and once.
-        reading = select.EPOLLET if self.leading.is_leased else READ
-        self._modify(self._fd, reading | WRITE if self._is_armed else reading)
 
     def _gathered(self, skipped: int) -> bytes | memoryview:
         """Return what to write next: a large part alone and uncopied, small ones joined."""
