@@ -5,7 +5,10 @@ An ear at a worker: its events in the order in which they were dispatched.
 from __future__ import annotations
 
 import queue
+import threading
 from typing import TYPE_CHECKING, Any
+
+from webworker_executor.web.delivery import deliver
 
 if TYPE_CHECKING:
     from webworker_executor import Worker
@@ -29,8 +32,16 @@ class Ear:
     ) -> None:
         self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._prevents = prevents
-        for name in types:
-            worker.add_event_listener(name, self._hear)
+        # On the thread where events are told: none can come between the first and the last.
+        is_listening = threading.Event()
+
+        def listen() -> None:
+            for name in types:
+                worker.add_event_listener(name, self._hear)
+            is_listening.set()
+
+        deliver(listen)
+        assert is_listening.wait(10.0)
 
     def _hear(self, event: Any) -> None:
         if self._prevents:

@@ -141,7 +141,9 @@ def test_a_measurement_is_ended_in_time() -> None:
 
 def test_a_session_is_ended_with_all_its_processes() -> None:
     """Also those die that have left the process group of the program, and are not its children."""
-    program = "import os; print(os.fork(), flush=True); os.setpgid(0, 0); os.read(0, 1)"
+    program = (
+        "import os; pid = os.fork(); pid or os.setpgid(0, 0); print(pid, flush=True); os.read(0, 1)"
+    )
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", program],
         stdin=subprocess.PIPE,

@@ -12,7 +12,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.fds import lift, lifted
+from webworker_executor.link.fds import LOWEST, lift
 
 if TYPE_CHECKING:
     from typing import IO
@@ -73,7 +73,7 @@ class Streams:
         if wish == "devnull":
             self.actions.append(_devnull(number))
         elif wish == "pipe":
-            reader, writer = map(lifted, os.pipe())
+            reader, writer = map(_clear_of_links, os.pipe())
             near, far = (writer, reader) if number == 0 else (reader, writer)
             self._far.append(far)
             stream = open(near, "wb", buffering=0) if number == 0 else open(near, "rb")  # noqa: SIM115  # the worker's to close
@@ -98,6 +98,16 @@ class Streams:
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _clear_of_links(fd: int) -> int:
+    """Move a descriptor of ours above 3 to 5, where the links are laid before this is copied."""
+    if fd >= LOWEST:
+        return fd
+    try:
+        return lift(fd)
+    finally:
+        os.close(fd)
 
 
 def _devnull(number: int) -> Action:

@@ -50,6 +50,7 @@ class Promises:
             # Out of the table only afterwards: after a tear it is found there.
             call.future._finish(None, error)
             self.calls.pop(task.ident, None)
+            call.fds = ()
 
     def cancel(self, tasks: Iterable[Task]) -> None:
         """Cancel calls that never ran, and wake who waits for them."""

@@ -191,6 +191,8 @@ class Reports:
         call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
         # Out of the table only afterwards: after a tear it is found there.
         self._promises.calls.pop(call.ident, None)
+        # Whoever keeps the call does not keep open what was sent with it.
+        call.fds = ()
 
     def _answered(self, process: WorkerProcess, frames: list[Frame]) -> do.Actions:
         if len(frames) == 1:
