@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
-from webworker_executor.link.local import GATHERED_NBYTES, Link
+from webworker_executor.link.local import Link
+from webworker_executor.link.outbox import GATHERED_NBYTES
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
     CALL,

@@ -6,43 +6,37 @@ of its end.
 reactor writes the rest. Any thread may post and flush; frames are read on the reactor's thread.
 
 The thing to know before a change: ``post`` and ``flush`` run on the main thread too, where a signal
-handler may raise, or call them again, between any two calls. So each step here is *one* call into
-C with its bookkeeping stored in the same breath: the interpreter runs handlers when a call returns,
-never between plain loads and stores. What was written is kept in a deque that ``extend`` fills from
-``map(send, ...)`` within C, because a count that ``send`` merely returned could be lost to an
-exception, and with it the place in the stream. Descriptors go with the first byte of their frame,
-so the place in the stream tells whether they have gone, too.
+handler may raise, or call them again, between any two calls. How that is borne is told in
+``outbox``; here, what the reactor is to look for is stored in one breath with telling it.
 """
 
 from __future__ import annotations
 
-import array
 import errno
 import logging
-import socket
 import threading
-from collections import deque
 
 from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending
+from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.link.rights import receive, unwrapped
+from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.place import LentParts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from webworker_executor.link.outbox import Entry
     from webworker_executor.wire.frame import Frame
-
-    # The size of a frame, its parts, and the descriptors that go with it.
-    Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
 
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
-GATHERED_NBYTES = 1 << 18
+
 _log = logging.getLogger("webworker_executor.link")
 
 
@@ -74,8 +68,6 @@ class Link:
         end.setblocking(False)
         self._socket = end
         self._fd = end.fileno()
-        self._send = end.send
-        self._send_rights = end.sendmsg
         self._modify = reactor.modify
         self._reactor = reactor
         self._decoder = FrameDecoder(kinds)
@@ -88,12 +80,9 @@ class Link:
         self._is_flushing = False
         self._is_closed = False
         self._is_broken = False
-        self._outbox: deque[Entry] = deque()
+        self._outbox = Outbox(end)
         # Queue a frame as `post` does, by a single function of C.
-        self.append = self._outbox.append
-        self._base = 0  # where in the stream the outbox begins
-        self._written = 0  # how much of the stream the kernel has taken
-        self._counts: deque[int] = deque()  # taken since, not yet added up
+        self.append = self._outbox.put
         self.leading = Leading(end, reactor, self._lock, self._decoder, self.read)
         self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         reactor.register(self._fd, READ, self._ready)
@@ -106,24 +95,18 @@ class Link:
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""
         with self._lock:
-            # The copy is one step: another thread may post meanwhile.
-            waiting = sum([entry[0] for entry in tuple(self._outbox)])
-            return waiting - (self._written + sum(self._counts) - self._base)
+            return self._outbox.nbytes
 
     def is_half_sent(self, parts: Sequence[bytes | memoryview]) -> bool:
         """Whether of this frame, as it was posted, some bytes have been sent and some not."""
         with self._lock:
-            return (
-                bool(self._outbox)
-                and self._outbox[0][1] is parts
-                and self._written + sum(self._counts) > self._base
-            )
+            return self._outbox.is_half_sent(parts)
 
     def entry(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
         """Return what ``append`` takes for a frame."""
         if self._lending.is_used or parts.__class__ is LentParts:
             self._lending.lend(parts)
-        return len(parts[0]) if len(parts) == 1 else sum(map(len, parts)), parts, fds
+        return entry(parts, fds)
 
     def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
         """
@@ -158,68 +141,23 @@ class Link:
     def _write(self) -> None:
         outbox, leading = self._outbox, self.leading
         while True:
-            counts = self._counts
-            position = self._written + sum(counts)
-            if counts:
-                # Two stores without a call between them: both happen or none.
-                self._written, self._counts = position, deque()
-                counts = self._counts
-            while outbox:
-                end = self._base + outbox[0][0]
-                if end > position:
-                    break
-                # Stored in one breath with the pop.
-                self._base = end
-                outbox.popleft()
-            if not outbox:
-                if not leading.is_armed:
-                    return
-                # Once more after this call, in which a signal handler may have posted.
-                # Stored in one breath with the call: a handler cannot come between.
-                leading.is_armed = False
-                self._modify(self._fd, EPOLLET if leading.is_leased else READ)
-                continue
-            skipped = position - self._base
-            part = self._gathered(skipped)
-            fds = outbox[0][2] if skipped == 0 else ()
             try:
-                if fds:
-                    numbers = array.array("i", [fd.fileno() for fd in fds])
-                    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
-                    counts.extend(map(self._send_rights, ([part],), ([rights],)))
-                else:
-                    counts.extend(map(self._send, (part,)))
+                outbox.write()
             except OSError as error:
-                trace = error.__traceback__
-                if trace is not None and trace.tb_next is not None:
-                    # It comes out of a signal handler, as the TimeoutError of an alarm does.
+                if is_of_a_handler(error):
                     raise
                 if not isinstance(error, BlockingIOError):
                     self._break(error)
                 elif not leading.is_armed:
+                    # Stored in one breath with the call: no handler comes between.
                     leading.is_armed = True
                     self._modify(self._fd, (EPOLLET if leading.is_leased else READ) | WRITE)
                 return
-
-    def _gathered(self, skipped: int) -> bytes | memoryview:
-        """Return what to write next: a large part alone and uncopied, small ones joined."""
-        pieces: list[bytes | memoryview] = []
-        nbytes = 0
-        for index in range(len(self._outbox)):
-            if pieces and self._outbox[index][2]:
-                # Descriptors go with the first byte of what is sent.
-                break
-            for part in self._outbox[index][1]:
-                if skipped >= len(part):
-                    skipped -= len(part)
-                    continue
-                piece = memoryview(part)[skipped:] if skipped else part
-                skipped = 0
-                if pieces and nbytes + len(piece) > GATHERED_NBYTES:
-                    return b"".join(pieces)
-                pieces.append(piece)
-                nbytes += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if not leading.is_armed:
+                return
+            # Once more after this call, in which a signal handler may have posted.
+            leading.is_armed = False
+            self._modify(self._fd, EPOLLET if leading.is_leased else READ)
 
     def _break(self, error: OSError) -> None:
         # Nobody reads any more. What the other side wrote before it left is still to be read, so

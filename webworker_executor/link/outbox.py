@@ -18,10 +18,11 @@ from __future__ import annotations
 import array
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     # The size of a frame, its parts, and the descriptors that go with it.
     Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
@@ -31,22 +32,31 @@ GATHERED_NBYTES = 1 << 18
 _FLAGS = (socket.MSG_DONTWAIT,)
 
 
+def entry(parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
+    """Return what ``Outbox.put`` takes for a frame."""
+    return len(parts[0]) if len(parts) == 1 else sum(map(len, parts)), parts, fds
+
+
 class Outbox:
     """
     Frames on their way into a socket.
 
-    ``append`` may be called at any time; everything else by one thread at a time.
+    ``append`` and ``put`` may be called at any time; everything else by one thread at a time.
 
     Args:
         end: A connected stream socket; stays the caller's.
+
+    Attributes:
+        put: Queues what ``entry`` made of a frame, by a single function of C.
     """
 
-    __slots__ = ("_base", "_counts", "_entries", "_send", "_send_rights", "_written")
+    __slots__ = ("_base", "_counts", "_entries", "_send", "_send_rights", "_written", "put")
 
     def __init__(self, end: socket.socket) -> None:
         self._send = end.send
         self._send_rights = end.sendmsg
         self._entries: deque[Entry] = deque()
+        self.put = self._entries.append
         self._base = 0  # where in the stream the first entry begins
         self._written = 0  # how much of the stream the kernel has taken
         self._counts: deque[int] = deque()  # taken since, not yet added up
@@ -72,8 +82,15 @@ class Outbox:
             fds: Objects with a ``fileno``, kept until they have gone: as many as the frame says.
         """
         # One append for the whole frame: nothing can come between its parts.
-        nbytes = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
-        self._entries.append((nbytes, parts, fds))
+        self.put(entry(parts, fds))
+
+    def is_half_sent(self, parts: Sequence[bytes | memoryview]) -> bool:
+        """Whether of this frame, as it was queued, some bytes have been sent and some not."""
+        return (
+            bool(self._entries)
+            and self._entries[0][1] is parts
+            and self._written + sum(self._counts) > self._base
+        )
 
     def clear(self) -> None:
         """Forget everything."""

@@ -28,6 +28,7 @@ from webworker_executor.link.end import End
 from webworker_executor.link.intake import NOW, WAIT, Intake
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.reactor import READ, WRITE
+from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.attention import Attention
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import MESSAGE
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 KINDS = frozenset({MESSAGE})
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 _log = logging.getLogger("webworker_executor.web")
 
@@ -146,7 +146,7 @@ class PortLink:
 
     def _cannot_go_on(self, exc: BaseException) -> None:
         """Take note of why writing stopped; in the handler of the exception only."""
-        if isinstance(exc, BlockingIOError):
+        if isinstance(exc, BlockingIOError) and not is_of_a_handler(exc):
             if not self._is_armed:
                 self._is_armed = True
                 try:
@@ -156,7 +156,7 @@ class PortLink:
                     self._is_armed = False
                     self.attention.call_soon(self.flush)
                     raise
-        elif isinstance(exc, OSError) and not _is_of_a_handler(exc):
+        elif isinstance(exc, OSError) and not is_of_a_handler(exc):
             self._break(exc)
         else:
             # A signal handler raised. Nothing is lost, but nobody stands here any more.
@@ -243,13 +243,15 @@ class PortLink:
             return False
         try:
             self._intake.read(flags)
-        except (BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError) as error:
+            if is_of_a_handler(error):
+                raise
             return False
         except EOFError:
             self._end(None)
             return False
         except (MalformedFrame, MemoryError, OSError) as error:
-            if _is_of_a_handler(error):
+            if is_of_a_handler(error):
                 raise
             self._end(error)
             return False
@@ -352,14 +354,6 @@ class PortLink:
             self._outbox.append([part], fds)
         if unwritten:
             self.flush()
-
-
-def _is_of_a_handler(error: BaseException) -> bool:
-    """Whether an error comes out of a signal handler, as the TimeoutError of an alarm does."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and not trace.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
 _links: weakref.WeakSet[PortLink] = weakref.WeakSet()

@@ -1,0 +1,59 @@
+"""
+Tests of `webworker_executor.link.signals`: whose error it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.rights import receive
+from webworker_executor.link.signals import is_of_a_handler
+
+
+def test_what_a_socket_says() -> None:
+    """
+    A full or a broken socket is the socket's own trouble.
+    """
+    near, far = socket_pair()
+    with near, far:
+        near.setblocking(False)
+        outbox = Outbox(near)
+        outbox.append([bytes(10_000_000)])
+        with pytest.raises(BlockingIOError) as full:
+            outbox.write()
+        with pytest.raises(BlockingIOError) as nothing:
+            receive(near)
+        far.close()
+        with pytest.raises(ConnectionError) as broken:
+            outbox.write()
+    assert not any(is_of_a_handler(caught.value) for caught in (full, nothing, broken))
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, BlockingIOError, BrokenPipeError])
+def test_what_a_handler_says(kind: type[OSError]) -> None:
+    """
+    An error of the same type that a handler raises is told from it, in a read that it broke off.
+    """
+
+    def fail(*_: object) -> None:
+        raise kind
+
+    before = signal.signal(signal.SIGUSR1, fail)
+    near, far = socket.socketpair()
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    try:
+        with near, far:
+            timer.start()
+            with pytest.raises(kind) as caught:
+                receive(near)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert is_of_a_handler(caught.value)
