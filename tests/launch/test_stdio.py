@@ -54,6 +54,22 @@ def test_files_and_descriptors(tmp_path: Path) -> None:
     assert "from a file\n" == (tmp_path / "out").read_text()
 
 
+def test_a_file_may_have_any_number(tmp_path: Path) -> None:
+    """
+    The first file that a program opens is descriptor 3, where a link will stand in the worker.
+    """
+    code = (
+        "from webworker_executor import Worker\n"
+        f"with open({str(tmp_path / 'log')!r}, 'w') as log:\n"
+        "    assert 3 <= log.fileno() <= 5\n"
+        "    with Worker(source='print(42)', stdout=log) as worker:\n"
+        "        worker.ready.result(50)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (b"", b"") == (done.stdout, done.stderr)
+    assert "42\n" == (tmp_path / "log").read_text()
+
+
 def test_nothing_special() -> None:
     """
     What every launcher does needs no actions of its own.
@@ -70,7 +86,7 @@ def test_nothing_special() -> None:
     [
         ({"stdin": "stdout"}, ValueError),
         ({"stdout": "nowhere"}, ValueError),
-        ({"stdout": 4}, ValueError),
+        ({"stdout": 3}, ValueError),
         ({"stderr": -7}, ValueError),
         ({"stderr": 1.5}, TypeError),
         ({"stdin": True}, TypeError),

@@ -455,7 +455,7 @@ def test_a_forked_copy_of_the_program_has_no_workers() -> None:
         ({"source": "", "nice": "5"}, TypeError, "nice must be"),
         ({"source": "", "user": "nobody-at-all"}, ValueError, "no user 'nobody-at-all'"),
         ({"source": "", "stdout": "nowhere"}, ValueError, "stdout cannot be 'nowhere'"),
-        ({"source": "", "stdout": 3}, ValueError, "links stand at 3 to 5"),
+        ({"source": "", "stdout": 3}, ValueError, "where a worker finds its link"),
         ({"source": "", "launcher": "rocket"}, ValueError, "'spawn', 'zygote' or 'fork'"),
         ({"source": "", "launcher": "fork", "stdout": "pipe"}, ValueError, "use 'spawn'"),
         ({"source": "", "codec": "morse"}, ValueError, "codec must be"),

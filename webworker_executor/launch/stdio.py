@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Action = tuple[int, int, int] | tuple[int, int, str, int, int]
 
 _WORDS = {subprocess.PIPE: "pipe", subprocess.DEVNULL: "devnull", subprocess.STDOUT: "stdout"}
-# Where a worker finds its links.
-RESERVED = range(3, 6)
+# Where a foreign worker finds its link: a number that somebody wrote down means that, not a file.
+RESERVED = 3
 
 
 class Streams:
@@ -41,7 +41,8 @@ class Streams:
 
     Raises:
         TypeError: One is none of these.
-        ValueError: One is a word nobody knows, or a descriptor that a worker needs for itself.
+        ValueError: One is a word nobody knows, or the bare number 3, where a worker's link stands.
+            A file is welcome whatever number it has.
         OSError: A descriptor is not open, or none is left; nothing stays open.
 
     Source: subprocess, the arguments of ``Popen``; worker-process, where entry 3 is reserved.
@@ -58,6 +59,11 @@ class Streams:
         wanted = {"stdin": _wish(stdin), "stdout": _wish(stdout), "stderr": _wish(stderr)}
         for name, wish in wanted.items():
             _check(name, wish)
+        if RESERVED in (stdin, stdout, stderr):
+            raise ValueError(
+                "Descriptor 3 is where a worker finds its link, so the bare number is taken for a "
+                "mistake. Pass the file itself, or a duplicate made by os.dup()."
+            )
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             for number, (name, wish) in enumerate(wanted.items()):
@@ -134,8 +140,3 @@ def _check(name: str, wish: object) -> None:
         )
     elif wish < 0:
         raise ValueError(f"{name} cannot be the descriptor {wish}")
-    elif wish in RESERVED:
-        raise ValueError(
-            f"{name} cannot be descriptor {wish}: a worker's links stand at 3 to 5. Duplicate it "
-            "to another number with os.dup()."
-        )
