@@ -14,7 +14,7 @@ done: dict[str, int] = {}
 def bake(cake: str) -> str:
     """Bake in steps, and post after each how far it is."""
     for step in range(1, N_STEPS + 1):
-        time.sleep(0.02)
+        time.sleep(0.02)  # the baking
         scope.post_message((cake, step))
     return f"{cake} is ready"
 

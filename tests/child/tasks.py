@@ -149,7 +149,7 @@ def interrupted() -> str:
     """
     try:
         scope.post_message("waiting")
-        time.sleep(5)
+        time.sleep(5)  # work, for a signal to end
     except KeyboardInterrupt:
         return "interrupted"
     return "not interrupted"
@@ -160,7 +160,7 @@ def wait_for_signal() -> None:
     Wait for a signal without catching what its handler raises.
     """
     scope.post_message("waiting")
-    time.sleep(5)
+    time.sleep(5)  # work, for a signal to end
 
 
 def make_non_blocking() -> None:
@@ -201,7 +201,7 @@ def start_thread(path: str) -> None:
     """
 
     def write() -> None:
-        time.sleep(0.05)
+        time.sleep(0.05)  # until its task has returned
         with open(path, "w") as trace:
             trace.write("done")
 
@@ -214,7 +214,7 @@ def absorb_interrupts() -> None:
     """
     for _ in range(5):
         try:
-            time.sleep(0.01)
+            time.sleep(0.01)  # where a signal strikes
         except KeyboardInterrupt:
             continue
 
@@ -226,7 +226,7 @@ def listen_for_calls() -> bool:
     """
     Let the worker's loop wait for calls.
     """
-    loop = scope._send.__self__  # type: ignore[union-attr]
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
     loop.listen()
     loop.listen()
     return True
@@ -236,7 +236,7 @@ def call_from_thread(path: str) -> None:
     """
     Leave a thread behind that asks for a call once the worker idles.
     """
-    loop = scope._send.__self__  # type: ignore[union-attr]
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
 
     def tell() -> None:
         state = "busy" if loop.is_running_task else "idle"
@@ -250,7 +250,7 @@ def call_in_task() -> list[str]:
     """
     Ask for a call, and tell which have been made meanwhile.
     """
-    loop = scope._send.__self__  # type: ignore[union-attr]
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
     loop.call_soon(lambda: _called.append("called"))
     return list(_called)
 

@@ -76,7 +76,7 @@ def test_answer_tells_the_time(peer: Peer) -> None:
     """
     An answer says how many microseconds the task took.
     """
-    peer.call(1, tasks.evaluate, "time.sleep(0.02)")
+    peer.call(1, tasks.evaluate, "time.sleep(0.02)")  # what is measured
     frame = peer.next_frame()
     (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
     assert RESULT == frame.kind

@@ -33,7 +33,7 @@ channel.port2.onmessage = lambda event: post_message("port")
 channel.port1.post_message(1)
 set_timeout(post_message, 0, "timer")
 def onmessage(event): post_message("message")
-time.sleep(0.1)
+time.sleep(0.1)  # all of them have come when the script ends
 post_message("first run")
 """
     came = told(source, 4, 1)

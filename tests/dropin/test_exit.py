@@ -26,7 +26,7 @@ from webworker_executor import WebWorkerExecutor
 executor = WebWorkerExecutor(2, launcher=sys.argv[1])
 
 def say(text):
-    time.sleep(0.1)
+    time.sleep(0.1)  # work that is still going on when the program ends
     sys.stdout.write(text + "\\n")
     sys.stdout.flush()
 """

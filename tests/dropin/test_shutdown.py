@@ -82,7 +82,7 @@ def test_waiters_wake_when_work_is_cancelled(pool: Pool, gate: Gate) -> None:
 def test_the_with_block_waits_though_its_body_raised(launcher: str) -> None:
     """Leaving the block waits for all work, and lets the exception through."""
     futures: list[concurrent.futures.Future[int]] = []
-    with pytest.raises(ValueError, match="body"), WebWorkerExecutor(2, launcher=launcher) as pool:  # noqa: PT012
+    with pytest.raises(ValueError, match="body"), WebWorkerExecutor(2, launcher=launcher) as pool:  # noqa: PT012  # the body is it
         futures += [pool.submit(double, n) for n in range(20)]
         raise ValueError("body")
     assert [2 * n for n in range(20)] == [future.result(timeout=0) for future in futures]

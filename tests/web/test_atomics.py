@@ -168,7 +168,7 @@ def test_who_waits_is_woken(shared: SharedBuffer) -> None:
     with WebWorkerExecutor(2, launcher="fork") as pool:
         futures = [pool.submit(sharing.sleep, shared, 3) for _ in range(2)]
         while Atomics.load(shared, 0) < 2:
-            time.sleep(0.001)
+            time.sleep(0.001)  # shared memory tells nobody
         assert 0 == Atomics.notify(shared, 4)
         n_woken = 0
         deadline = time.monotonic() + sharing.LIMIT

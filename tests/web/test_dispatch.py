@@ -24,7 +24,7 @@ def test_on_a_running_loop_it_is_the_loop() -> None:
     async def main() -> str:
         names: asyncio.Queue[str] = asyncio.Queue()
         here = dispatch.dispatcher_here()
-        call = lambda: names.put_nowait(threading.current_thread().name)  # noqa: E731
+        call = lambda: names.put_nowait(threading.current_thread().name)  # noqa: E731  # as programs do
         threading.Thread(target=here.call, args=[call]).start()
         return await asyncio.wait_for(names.get(), 5.0)
 

@@ -64,17 +64,17 @@ def test_messages_wait_while_nobody_listens() -> None:
     assert 2 == target.receive(0).data
 
 
-def test_a_thread_that_waits_is_woken() -> None:
+@pytest.mark.parametrize("timeout", [None, LIMIT])
+def test_a_thread_that_waits_is_woken(timeout: float | None) -> None:
     """Whatever the time-out, a message that comes is returned at once."""
-    for timeout in (None, LIMIT):
-        target, got = Looped(), Inbox[Any]()
-        thread = threading.Thread(target=lambda: got(target.receive(timeout).data))  # noqa: B023
-        thread.start()
-        while not target._waiters:
-            pass
-        target.bring("x")
-        assert "x" == got.get()
-        thread.join(LIMIT)
+    target, got = Looped(), Inbox[Any]()
+    thread = threading.Thread(target=lambda: got(target.receive(timeout).data))
+    thread.start()
+    while not target._waiters:
+        pass
+    target.bring("x")
+    assert "x" == got.get()
+    thread.join(LIMIT)
 
 
 def test_the_end_comes_after_the_messages() -> None:

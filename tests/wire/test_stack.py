@@ -39,7 +39,7 @@ class Place:
         """
         Raise, where carets point at a part of the line.
         """
-        print(1 + (2 / 0))  # noqa: T201
+        print(1 + (2 / 0))  # noqa: T201  # a line to be shown
 
 
 def caught(fn: Any = None) -> BaseException:

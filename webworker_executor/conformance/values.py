@@ -72,7 +72,7 @@ def _raise_class(cls: type[BaseException]) -> None:
 
 def _raise_from_cause() -> None:
     try:
-        1 / 0  # noqa: B018
+        1 / 0  # noqa: B018  # it is to raise
     except ZeroDivisionError as exc:
         raise ValueError("outer") from exc
 

@@ -5,6 +5,7 @@ Large payloads: numpy arrays to a worker, from it, and there and back. Every pag
 from __future__ import annotations
 
 import gc
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,13 @@ def measure(contender: Contender, quick: bool) -> Iterator[tuple[str, float]]:
         for n_mib, n_trips in _sizes(quick):
             nbytes = n_mib * _MIB
             array = give_array(nbytes)
-            ways: dict[str, Callable[[], Any]] = {
-                "in": lambda: wait(submit(touch_pages, array)),  # noqa: B023
-                "out": lambda: touch_pages(wait(submit(give_array, nbytes))),  # noqa: B023
-                "inout": lambda: touch_pages(wait(submit(send_back, array))),  # noqa: B023
+            ways: dict[str, Callable[[Any], object]] = {
+                "in": lambda array: wait(submit(touch_pages, array)),
+                "out": lambda array: touch_pages(wait(submit(give_array, array.nbytes))),
+                "inout": lambda array: touch_pages(wait(submit(send_back, array))),
             }
-            for way, trip in ways.items():
+            for way, do in ways.items():
+                trip = partial(do, array)
                 first = _time(trip, 1)
                 if n_mib == 128 and way == "in":
                     yield "array-128-cold", nbytes / first / 1e6
@@ -50,7 +52,7 @@ def limit(quick: bool) -> Iterator[tuple[str, float]]:
     for n_mib, n_trips in _sizes(quick):
         source = give_array(n_mib * _MIB)
         target = numpy.ones_like(source)
-        rate = source.nbytes / _time(lambda: numpy.copyto(target, source), 5 * n_trips) / 1e6  # noqa: B023
+        rate = source.nbytes / _time(partial(numpy.copyto, target, source), 5 * n_trips) / 1e6
         for way in ("in", "out", "inout"):
             yield f"array-{n_mib}-{way}", rate
         if n_mib == 128:

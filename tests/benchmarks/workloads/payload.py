@@ -5,7 +5,7 @@ Small and middling payloads: bytes as argument and as result.
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.metric import Metric, Workload
 from tests.benchmarks.tasks import give, touch
@@ -27,18 +27,18 @@ def measure(contender: Contender, quick: bool) -> Iterator[tuple[str, float]]:
         for name, (nbytes, n_trips) in _SIZES.items():
             payload = give(nbytes)
             n_trips = n_trips // 10 if quick else n_trips
-            seconds = _time(lambda: wait(submit(touch, payload)), n_trips)  # noqa: B023
+            seconds = _time(n_trips, lambda data: wait(submit(touch, data)), payload)
             yield f"bytes-{name}-in", nbytes / seconds / 1e6
-            seconds = _time(lambda: touch(wait(submit(give, nbytes))), n_trips)  # noqa: B023
+            seconds = _time(n_trips, lambda nbytes: touch(wait(submit(give, nbytes))), nbytes)
             yield f"bytes-{name}-out", nbytes / seconds / 1e6
 
 
-def _time(trip: Callable[[], object], n_trips: int) -> float:
+def _time(n_trips: int, trip: Callable[[Any], object], value: Any) -> float:
     for _ in range(n_trips // 10):
-        trip()
+        trip(value)
     began = perf_counter()
     for _ in range(n_trips):
-        trip()
+        trip(value)
     return (perf_counter() - began) / n_trips
 
 
