@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.crew import Crew
+from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.process import Birth
 from webworker_executor.pool.promises import Promises
@@ -24,9 +25,8 @@ def make(on_broken: Callable[[], object], on_stopped: Callable[[], object]) -> P
     scheduler = Scheduler(1)
     steps: Steps[do.Actions] = Steps(lambda _: None, lambda: None, lambda: None)
     crew = Crew(Birth(make_fork_launcher()), 1)
-    return Performer(
-        scheduler, Promises(), crew, Breakage(on_crash=False), steps, on_broken, on_stopped
-    )
+    parts = PoolParts(scheduler, Promises(), crew, Breakage(on_crash=False), steps)
+    return Performer(parts, on_broken, on_stopped)
 
 
 def test_actions_are_performed_in_order() -> None:

@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from webworker_executor.pool.broken import Breakage
-    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.process import WorkerProcess
-    from webworker_executor.pool.promises import Promises
-    from webworker_executor.pool.steps import Steps
-    from webworker_executor.rules.scheduler import Scheduler
     from webworker_executor.rules.task import Task
     from webworker_executor.rules.worker import Worker
 
@@ -37,30 +33,22 @@ class Performer:
     Performs the actions of one pool.
 
     Args:
-        scheduler: Who decides, and is told when a future was cancelled at the hand-over.
-        promises: The unresolved calls.
-        crew: The processes.
-        breakage: What broke the pool, if anything did.
-        steps: Where events go that performing gives rise to.
+        parts: The pool's. Its scheduler is told when a future was cancelled at the hand-over.
         on_broken: Called when nothing will be taken any more.
         on_stopped: Called when the last worker has left and none will come.
     """
 
     def __init__(
         self,
-        scheduler: Scheduler,
-        promises: Promises,
-        crew: Crew,
-        breakage: Breakage,
-        steps: Steps[do.Actions],
+        parts: PoolParts,
         on_broken: Callable[[], object],
         on_stopped: Callable[[], object],
     ) -> None:
-        self._scheduler = scheduler
-        self._promises = promises
-        self._crew = crew
-        self._breakage = breakage
-        self._steps = steps
+        self._scheduler = parts.scheduler
+        self._promises = promises = parts.promises
+        self._crew = crew = parts.crew
+        self._breakage = parts.breakage
+        self._steps = parts.steps
         self._on_broken = on_broken
         self._agenda: deque[do.Action] = deque()
         self._is_performing = False

@@ -16,6 +16,7 @@ from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.leading import lead
+from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
@@ -79,10 +80,10 @@ class Pool:
             for index in range(max_workers)
         ]
         self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
-        parts = (self._scheduler, self.promises, self.crew, self.breakage, self._steps)
-        self._performer = Performer(*parts, self._broken, self._stopped)
-        self.stop = Stopper(self._scheduler, self.promises, self.crew, self._steps).stop
-        self._reports = Reports(*parts, self._performer, self.workers)
+        parts = PoolParts(self._scheduler, self.promises, self.crew, self.breakage, self._steps)
+        self._performer = Performer(parts, self._broken, self._stopped)
+        self.stop = Stopper(parts).stop
+        self._reports = Reports(parts, self._performer, self.workers)
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
         # Whether a task can be taken without a second look.

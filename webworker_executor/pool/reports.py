@@ -25,14 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from webworker_executor.link.local import Link
-    from webworker_executor.pool.broken import Breakage
-    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.performer import Performer
     from webworker_executor.pool.process import WorkerProcess
-    from webworker_executor.pool.promises import Promises
-    from webworker_executor.pool.steps import Steps
     from webworker_executor.rules import action as do
-    from webworker_executor.rules.scheduler import Scheduler
     from webworker_executor.rules.task import Task
     from webworker_executor.web.pool_worker import PoolWorker
     from webworker_executor.wire.frame import Frame
@@ -49,30 +45,19 @@ class Reports:
     Hears the processes of one pool.
 
     Args:
-        scheduler: Who is told.
-        promises: The unresolved calls.
-        crew: The processes.
-        breakage: Where the cause is noted when the pool breaks.
-        steps: Where events go.
+        parts: The pool's. Its scheduler is told.
         performer: Who performs, where the order matters.
         workers: The raw channels, by place.
     """
 
     def __init__(
-        self,
-        scheduler: Scheduler,
-        promises: Promises,
-        crew: Crew,
-        breakage: Breakage,
-        steps: Steps[do.Actions],
-        performer: Performer,
-        workers: Sequence[PoolWorker],
+        self, parts: PoolParts, performer: Performer, workers: Sequence[PoolWorker]
     ) -> None:
-        self._scheduler = scheduler
-        self._promises = promises
-        self._crew = crew
-        self._breakage = breakage
-        self._steps = steps
+        self._scheduler = parts.scheduler
+        self._promises = parts.promises
+        self._crew = parts.crew
+        self._breakage = parts.breakage
+        self._steps = parts.steps
         self._performer = performer
         self._workers = workers
 

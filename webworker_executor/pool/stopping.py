@@ -14,12 +14,9 @@ from webworker_executor.wire.frame import CANCEL, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from webworker_executor.pool.crew import Crew
+    from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.process import WorkerProcess
-    from webworker_executor.pool.promises import Promises
-    from webworker_executor.pool.steps import Steps
     from webworker_executor.rules import action as do
-    from webworker_executor.rules.scheduler import Scheduler
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Parts
 
@@ -32,19 +29,14 @@ class Stopper:
     Stops tasks of one pool.
 
     Args:
-        scheduler: Who is told of tasks that will never run.
-        promises: The unresolved calls.
-        crew: The processes.
-        steps: Where events go.
+        parts: The pool's. Its scheduler is told of tasks that will never run.
     """
 
-    def __init__(
-        self, scheduler: Scheduler, promises: Promises, crew: Crew, steps: Steps[do.Actions]
-    ) -> None:
-        self._scheduler = scheduler
-        self._promises = promises
-        self._crew = crew
-        self._steps = steps
+    def __init__(self, parts: PoolParts) -> None:
+        self._scheduler = parts.scheduler
+        self._promises = parts.promises
+        self._crew = parts.crew
+        self._steps = parts.steps
 
     def stop(self, task: Task, error: BaseException, reason: object, grace: float) -> None:
         """
