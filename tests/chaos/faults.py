@@ -35,24 +35,6 @@ def kill_me() -> None:
     signal.pause()
 
 
-def close_everything() -> None:
-    """Close every descriptor but the standard ones."""
-    os.closerange(3, 256)
-
-
-def cover_sockets() -> None:
-    """Put something else in the place of every socket."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in sockets():
-        os.dup2(null, fd)
-
-
-def unblock_sockets() -> None:
-    """Make every socket non-blocking."""
-    for fd in sockets():
-        os.set_blocking(fd, False)
-
-
 def write_garbage() -> None:
     """Write random bytes, a multiple of a header long, into every socket."""
     for fd in sockets():
@@ -62,15 +44,6 @@ def write_garbage() -> None:
             # Inherited, with nobody at the other end.
             continue
     signal.pause()
-
-
-def fork_and_return(value: object) -> object:
-    """Let a copy of the worker return from the task, too."""
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return value
-    return "the copy's"
 
 
 def fork_and_die(path: str) -> None:

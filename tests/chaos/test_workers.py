@@ -16,6 +16,7 @@ import pytest
 from tests.chaos import faults
 from tests.dropin.gate import pass_gate
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor.conformance import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,8 @@ def test_nobody_notices_an_idle_worker_that_dies(how: str, count: int) -> None:
     "fault",
     [
         faults.kill_me,
-        faults.close_everything,
-        faults.cover_sockets,
+        tasks.close_everything,
+        tasks.cover_channels,
         faults.write_garbage,
     ],
 )
@@ -72,7 +73,7 @@ def test_a_worker_outlives_what_a_program_may_change(pool: WebWorkerExecutor) ->
     """
     Non-blocking sockets, signals, the folder and the path are mended or borne.
     """
-    for fault in (faults.unblock_sockets, faults.change_the_process):
+    for fault in (tasks.unblock_channels, faults.change_the_process):
         assert pool.submit(fault).result(10.0) is None
     assert list(range(50)) == list(pool.map(faults.same, range(50)))
 
@@ -82,7 +83,7 @@ def test_a_forked_copy_never_answers(pool: WebWorkerExecutor) -> None:
     """
     Of a worker that forked, only the worker itself answers.
     """
-    results = [pool.submit(faults.fork_and_return, number) for number in range(5)]
+    results = [pool.submit(tasks.fork_and_return, number) for number in range(5)]
     assert list(range(5)) == [future.result(10.0) for future in results]
 
 

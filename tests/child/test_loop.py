@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.faults import unblock_sockets
 from tests.child import tasks
+from tests.house.layout import HEAVY
 from tests.launch.peer import Peer
+from webworker_executor.conformance.tasks import unblock_channels
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import ARGUMENTS, FULL, NO_ARGUMENTS
@@ -288,23 +289,7 @@ def test_lean_start(reactor: Reactor) -> None:
     """
     with Peer(SpawnLauncher(), reactor) as peer:
         seen = peer.ready().run(eval, "sorted(__import__('sys').modules)")
-    heavy = {
-        "asyncio",
-        "cloudpickle",
-        "concurrent.futures",
-        "dataclasses",
-        "enum",
-        "logging",
-        "multiprocessing",
-        "pickle",
-        "re",
-        "socket",
-        "subprocess",
-        "tblib",
-        "typing",
-        "webworker_executor.pool",
-    }
-    assert set() == heavy & set(seen)
+    assert set() == (HEAVY | {"webworker_executor.pool"}) & set(seen)
 
 
 def test_argument_is_released_before_the_wait(peer: Peer) -> None:
@@ -331,7 +316,7 @@ def test_recalls_are_heard_on_a_socket_that_a_task_unblocked(peer: Peer, tmp_pat
     A task that makes every socket non-blocking does not end its worker at a later give-back.
     """
     os.mkfifo(tmp_path / "gate")
-    peer.run(unblock_sockets)
+    peer.run(unblock_channels)
     peer.call(1, tasks.wait_for_line, str(tmp_path / "gate"))
     gate = os.open(tmp_path / "gate", os.O_WRONLY)
     assert [] == recall(peer, 1)

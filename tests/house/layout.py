@@ -12,6 +12,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "webworker_executor"
 TESTS = ROOT / "tests"
+# What takes long to import, and a worker that is ready has not.
+HEAVY = {
+    "asyncio",
+    "cloudpickle",
+    "concurrent.futures",
+    "dataclasses",
+    "enum",
+    "logging",
+    "multiprocessing",
+    "pickle",
+    "re",
+    "socket",
+    "subprocess",
+    "tblib",
+    "traceback",
+    "typing",
+}
 
 
 def modules_of(folder: Path) -> list[Path]:

@@ -10,27 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import webworker_executor
-from tests.house.layout import PACKAGE
+from tests.house.layout import HEAVY, PACKAGE
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
-
-HEAVY = {
-    "asyncio",
-    "cloudpickle",
-    "concurrent.futures",
-    "dataclasses",
-    "enum",
-    "logging",
-    "multiprocessing",
-    "pickle",
-    "re",
-    "socket",
-    "subprocess",
-    "tblib",
-    "traceback",
-    "typing",
-}
 
 LIST_MODULES = """
 import sys

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.threads import run_together
 from webworker_executor.link.reactor import READ, WRITE, Reactor, Timer
 
 if TYPE_CHECKING:
@@ -55,11 +56,7 @@ def test_calls_of_many_threads_all_run(reactor: Reactor) -> None:
         for number in range(500):
             reactor.call_soon(partial(seen, (thread, number)))
 
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(*[partial(ask, index) for index in range(8)])
     made = seen.take(4000)
     assert [[(index, number) for number in range(500)] for index in range(8)] == [
         [one for one in made if one[0] == index] for index in range(8)

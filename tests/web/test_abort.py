@@ -9,17 +9,19 @@ import pickle
 import signal
 import threading
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.threads import run_together
 from webworker_executor.errors import AbortError, WebWorkerError
 from webworker_executor.web.abort import AbortController, AbortSignal
 from webworker_executor.web.target import EventTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.script import ScriptRunner
     from webworker_executor.web.event import Event
@@ -391,24 +393,6 @@ def test_failing_algorithm(controller: AbortController, caplog: pytest.LogCaptur
 # -- threads and signal handlers
 
 
-def race(*calls: Callable[[], object]) -> None:
-    """
-    Make calls in threads that begin at the same moment, and wait for all.
-    """
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        barrier.wait(5)
-        call()
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-
-
 def test_one_thread_aborts() -> None:
     """
     Of threads that abort at the same time one gives the reason, and listeners are called once.
@@ -419,7 +403,7 @@ def test_one_thread_aborts() -> None:
         algorithms: list[None] = []
         controller.signal.onabort = seen.append
         controller.signal._add_algorithm(lambda algorithms=algorithms: algorithms.append(None))  # type: ignore[misc]  # bound now
-        race(lambda: controller.abort(1), lambda: controller.abort(2), lambda: controller.abort(3))  # noqa: B023  # over before the next round
+        run_together(*[partial(controller.abort, reason) for reason in (1, 2, 3)])
         assert controller.signal.reason in {1, 2, 3}
         assert (1, 1) == (len(seen), len(algorithms))
 
@@ -448,7 +432,7 @@ def test_no_listener_is_lost() -> None:
             if dependent.aborted:
                 told.append("dependent")
 
-        race(controller.abort, listen)
+        run_together(controller.abort, listen)
         assert {"listener", "algorithm", "dependent"} == {*called, *told}
         assert len(called) == len(set(called))
         # An algorithm is promised more: never both.
@@ -466,7 +450,7 @@ def test_listener_elsewhere_is_not_left_behind() -> None:
         def listen(target: EventTarget = target, signal: AbortSignal = controller.signal) -> None:
             target.add_event_listener("custom", pytest.fail, signal=signal)
 
-        race(controller.abort, listen)
+        run_together(controller.abort, listen)
         assert not target._has_listeners("custom")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.threads import run_together
 from webworker_executor.web.events import PATIENCE, EventsThread
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ def test_calls_of_many_threads_all_run(events: EventsThread) -> None:
         for number in range(200):
             events.call(partial(seen, (thread, number)))
 
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(*[partial(ask, index) for index in range(4)])
     made = seen.take(800)
     for index in range(4):
         assert [(index, n) for n in range(200)] == [one for one in made if one[0] == index]

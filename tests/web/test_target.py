@@ -7,12 +7,12 @@ from __future__ import annotations
 import functools
 import gc
 import logging
-import threading
 import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.threads import run_together
 from webworker_executor.errors import InvalidStateError
 from webworker_executor.web.abort import AbortController, AbortSignal
 from webworker_executor.web.event import ErrorEvent, Event
@@ -743,24 +743,6 @@ def test_a_worker_can_afford_it(run_script: ScriptRunner, module: str) -> None:
 
 
 # -- threads
-
-
-def run_together(*calls: Callable[[], object]) -> None:
-    """
-    Make calls in threads that begin at the same moment, and wait for all.
-    """
-    barrier = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        barrier.wait(5)
-        call()
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
 
 
 def test_once_in_two_threads(target: Target) -> None:

@@ -68,6 +68,12 @@ def describe_pool(face: Face) -> str:
     return "pool usable" if describe(face, abs, -1) == "ok" else "pool dead"
 
 
+def describe_call(subject: Subject, fn: Callable[..., object], *args: object) -> str:
+    """Submit a call to a new pool and say what it came to, and what the pool is worth then."""
+    face = subject.make()
+    return f"{describe(face, fn, *args)}, {describe_pool(face)}"
+
+
 def count_right(face: Face, handles: Iterable[Any], patience: float = PATIENCE) -> str:
     """Say how many calls gave their own number in the line, "20 of 20"; all within some seconds."""
     deadline = monotonic() + patience

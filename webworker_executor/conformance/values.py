@@ -18,6 +18,7 @@ from webworker_executor.conformance import tasks
 from webworker_executor.conformance.scene import (
     PATIENCE,
     describe,
+    describe_call,
     describe_handle,
     describe_pool,
     perform,
@@ -92,14 +93,12 @@ def lambda_task(subject: Subject) -> str:
 
 def unpicklable_argument(subject: Subject) -> str:
     """An argument that cannot be packed fails its own call."""
-    face = subject.make()
-    return f"{describe(face, id, threading.Lock())}, {describe_pool(face)}"
+    return describe_call(subject, id, threading.Lock())
 
 
 def argument_fails_to_unpickle(subject: Subject) -> str:
     """An argument that cannot be unpacked fails its own call."""
-    face = subject.make()
-    return f"{describe(face, id, FailsToUnpickle())}, {describe_pool(face)}"
+    return describe_call(subject, id, FailsToUnpickle())
 
 
 def mutated_argument(subject: Subject) -> str:
@@ -123,14 +122,12 @@ def context_variable(subject: Subject) -> str:
 
 def unpicklable_result(subject: Subject) -> str:
     """A result that cannot be packed fails its own call."""
-    face = subject.make()
-    return f"{describe(face, _return_lock)}, {describe_pool(face)}"
+    return describe_call(subject, _return_lock)
 
 
 def result_fails_to_unpickle(subject: Subject) -> str:
     """A result that cannot be unpacked fails its own call."""
-    face = subject.make()
-    return f"{describe(face, _return_fails_to_unpickle)}, {describe_pool(face)}"
+    return describe_call(subject, _return_fails_to_unpickle)
 
 
 def large_both_ways(subject: Subject) -> str:
@@ -192,8 +189,7 @@ def base_exception(subject: Subject) -> str:
 
 def exit_in_task(subject: Subject) -> str:
     """`sys.exit` in a task is an exception like others."""
-    face = subject.make()
-    return f"{describe(face, sys.exit, 3)}, {describe_pool(face)}"
+    return describe_call(subject, sys.exit, 3)
 
 
 def remote_frames(subject: Subject) -> str:
