@@ -4,6 +4,7 @@ Threads of the package: daemons that are started once, whatever signal handlers 
 
 from __future__ import annotations
 
+import _thread
 import threading
 
 TYPE_CHECKING = False
@@ -20,7 +21,8 @@ class ServiceThread:
 
     ``threading.Thread.start`` is many steps. A signal handler that runs between them may come here
     again, and would start the thread twice; or it may raise, and then nobody knows whether the
-    thread was started. This class does.
+    thread was started: before its own steps are done, a new thread even dies of that. Handlers run
+    on the main thread alone, so that another thread takes those steps for it.
 
     Args:
         serve: What the thread does.
@@ -35,6 +37,7 @@ class ServiceThread:
         self._name = name
         self._is_begun = False
         self._is_up = threading.Event()
+        self._error: BaseException | None = None
         self.thread = self._make()
 
     def _make(self) -> threading.Thread:
@@ -58,15 +61,41 @@ class ServiceThread:
         """
         if self._is_begun:
             return
-        self._is_begun = True
+        if threading.current_thread() is not threading.main_thread():
+            self._is_begun = True
+            self._start()
+        else:
+            self._start_elsewhere()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _start_elsewhere(self) -> None:
+        # A bare lock: a handler that raises within an Event's wait may break it.
+        is_done = _thread.allocate_lock()
+        is_done.acquire()
+
+        def start() -> None:
+            self._start()
+            is_done.release()
+
+        try:
+            # Stored in one breath with the call.
+            self._is_begun = True
+            _thread.start_new_thread(start, ())
+        except RuntimeError:
+            self._is_begun = False
+            raise
+        is_done.acquire()
+
+    def _start(self) -> None:
         try:
             self.thread.start()
         except BaseException as error:
-            # A handler's error may come before or after the thread was made; ours comes instead.
-            if isinstance(error, RuntimeError) or not self._is_up.wait(_UP_SECONDS):
+            self._error = error
+            if not self._is_up.is_set():
                 self.thread = self._make()
                 self._is_begun = False
-            raise
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end of the thread, if it was started; at once on the thread itself."""
