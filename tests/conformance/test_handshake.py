@@ -27,6 +27,7 @@ from webworker_executor import (
     Worker,
     WorkerStartError,
 )
+from webworker_executor.wire import plain
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -189,6 +190,21 @@ def test_106_connect_twice(tmp_path: Path) -> None:
     )
     with Worker(script, codec="raw") as worker:
         assert worker.receive(SECONDS).data.startswith(b"connect() was called before")
+
+
+def test_040_a_message_longer_than_a_frame_can_say(
+    echo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    In the raw profile a frame is all there is: too long a message is refused, and no other harmed.
+    """
+    monkeypatch.setattr(plain, "MAX_NBYTES", 1000)
+    with Worker(echo, codec="raw") as worker:
+        for send in (worker.send_bytes, worker.post_message):
+            with pytest.raises(ValueError, match="1001 bytes in one message; at most 1000 can go"):
+                send(bytes(1001))
+        worker.send_bytes(bytes(1000)).result(SECONDS)
+        assert bytes(1000) == worker.receive(SECONDS).data
 
 
 def test_107_bytes_both_ways(echo: Path) -> None:
