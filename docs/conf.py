@@ -28,7 +28,10 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!webworker_executor\b).*"),
     # What users do not name: bases and parts of what they do.
-    (r"py:.*", r"webworker_executor\.web\.(messaging\.MessageTarget|proxy\..*)"),
+    (
+        r"py:.*",
+        r"webworker_executor\.web\.(messaging\.MessageTarget|receiving\.Receiver|proxy\..*)",
+    ),
 ]
 # `type` is an attribute of every event, and the builtin in many a signature.
 suppress_warnings = ["ref.python"]

@@ -425,6 +425,30 @@ def test_one_link_does_not_keep_others_waiting(near: End, pair: Pair, reactor: R
         far.close()
 
 
+@pytest.mark.parametrize("end", ["read", "left", "closed"])
+def test_who_waits_for_the_last_byte_is_told(near: End, pair: Pair, end: str) -> None:
+    """
+    A call is made when everything is written, and also when it never will be.
+    """
+    told = Inbox[str]()
+    near.link.when_written(lambda: told("at once"))
+    assert "at once" == told.get()
+    near.link.post(encode(MESSAGE, 0, bytes(3_000_000)))
+    near.link.when_written(lambda: told("later"))
+    assert told.is_empty
+    if end == "read":
+        while told.is_empty:
+            assert pair[1].recv(1 << 20)
+    elif end == "left":
+        pair[1].close()
+    else:
+        near.link.close()
+    assert "later" == told.get()
+    near.link.close()
+    near.link.when_written(lambda: told("too late"))
+    assert "too late" == told.get()
+
+
 def test_repr_tells_the_state(near: End) -> None:
     """
     A link prints its descriptor and what is unsent.

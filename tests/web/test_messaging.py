@@ -1,31 +1,23 @@
 """
-Tests of `webworker_executor.web.messaging`: waiting for messages that a transport brings.
+Tests of `webworker_executor.web.messaging`: posting, whatever the way is.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.link.inbox import Inbox
-from webworker_executor.errors import InvalidStateError, PortClosedError
 from webworker_executor.web.messaging import MessageTarget
-from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webworker_executor.wire.frame import Parts
 
-LIMIT = 10.0
-
 
 class Looped(MessageTarget):
-    """Gets back what it posts, packed and unpacked."""
+    """Keeps what it posts, laid out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,9 +25,6 @@ class Looped(MessageTarget):
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         self.posted.append(parts)
-
-    def bring(self, value: object) -> None:
-        self._arrive(Frame(MESSAGE, 0, codec.pack(value).payload))
 
 
 def test_a_target_without_a_way_says_so() -> None:
@@ -51,80 +40,9 @@ def test_a_post_is_one_frame() -> None:
     assert 1 == len(target.posted)
 
 
-def test_messages_wait_while_nobody_listens() -> None:
-    """They are received in order, with or without waiting."""
+def test_what_writes_at_once_has_nothing_to_wait_for() -> None:
+    """Whoever posts may ask anything that takes messages how much still waits."""
     target = Looped()
-    assert target.receive_nowait() is None
-    for number in range(3):
-        target.bring(number)
-    assert 0 == target.receive().data
-    event = target.receive_nowait()
-    assert event is not None
-    assert 1 == event.data
-    assert 2 == target.receive(0).data
-
-
-@pytest.mark.parametrize("timeout", [None, LIMIT])
-def test_a_thread_that_waits_is_woken(timeout: float | None) -> None:
-    """Whatever the time-out, a message that comes is returned at once."""
-    target, got = Looped(), Inbox[Any]()
-    thread = threading.Thread(target=lambda: got(target.receive(timeout).data))
-    thread.start()
-    while not target._waiters:
-        pass
-    target.bring("x")
-    assert "x" == got.get()
-    thread.join(LIMIT)
-
-
-def test_the_end_comes_after_the_messages() -> None:
-    """Iteration gives what is left and stops; receive() says why."""
-    target = Looped()
-    target.bring(1)
-    target._ended()
-    assert [1] == [event.data for event in target]
-    with pytest.raises(PortClosedError, match="none will come"):
-        target.receive()
-    assert target.receive_nowait() is None
-
-
-def test_on_a_loop_a_wait_is_woken_from_another_thread() -> None:
-    """areceive() and ``async for`` get what a transport brings in its own thread."""
-    target = Looped()
-
-    async def main() -> list[Any]:
-        waiting = asyncio.ensure_future(target.areceive())
-        await asyncio.sleep(0)
-        threading.Thread(target=target.bring, args=["a"]).start()
-        first = (await asyncio.wait_for(waiting, LIMIT)).data
-        target.bring("b")
-        target._ended()
-        return [first, *[event.data async for event in target]]
-
-    assert ["a", "b"] == asyncio.run(main())
-
-
-def test_listeners_get_all_and_then_the_close() -> None:
-    """Messages that waited come first, and close once, after all of them."""
-    target, got = Looped(), Inbox[Any]()
-    target.bring(1)
-    target.onclose = lambda event: got(event.type)
-    target.onmessage = lambda event: got(event.data)
-    target.bring(2)
-    target._ended()
-    target._ended()
-    assert [1, 2, "close"] == got.take(3)
-    assert got.is_empty
-
-
-def test_who_listens_does_not_pull() -> None:
-    """With a handler receive() refuses; without it messages wait again."""
-    target = Looped()
-    target.onmessage = lambda event: None
-    with pytest.raises(InvalidStateError, match="either listen, or receive"):
-        target.receive(0)
-    with pytest.raises(InvalidStateError):
-        target.receive_nowait()
-    target.onmessage = None
-    target.bring("x")
-    assert "x" == target.receive(0).data
+    target.post_message("x")
+    target.drain(0)
+    assert 0 == target.buffered_amount

@@ -53,6 +53,40 @@ def listen() -> None:
     scope.onmessage = answer
 
 
+@pytest.mark.slow
+def test_drain_waits_until_the_worker_reads() -> None:
+    """
+    What was posted is seen to wait, and ``drain`` returns when the worker has read it.
+    """
+    reading, writing = os.pipe()
+    source = f"import os; os.read({reading}, 1)\n{ECHO}"
+    with open(reading, "rb"), open(writing, "wb") as bell:
+        os.set_inheritable(reading, True)
+        with Worker(source=source, launcher="fork") as worker:
+            worker.post_message(bytes(10_000_000))
+            with pytest.raises(TimeoutError, match="does not read"):
+                worker.drain(0.1)
+            assert worker.buffered_amount > 0
+            bell.write(b"x")
+            bell.flush()
+            worker.drain(SECONDS)
+            assert 0 == worker.buffered_amount
+
+
+@pytest.mark.slow
+def test_drain_ends_with_the_worker(tmp_path: Path) -> None:
+    """
+    Nobody waits for a process that is gone, whichever way it speaks.
+    """
+    for worker in (Worker(source="close()"), Worker(command=["sleep", "60"])):
+        worker.post_message(bytes(10_000_000))
+        worker.terminate(0)
+        worker.drain(SECONDS)
+        worker.exited.result(SECONDS)
+        worker.drain(SECONDS)
+        assert 0 == worker.buffered_amount
+
+
 def test_states_and_repr() -> None:
     """
     A worker tells what it is, from the first moment to the last.

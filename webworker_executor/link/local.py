@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+from collections import deque
 
 from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending
@@ -84,6 +85,8 @@ class Link:
         # Queue a frame as `post` does, by a single function of C.
         self.append = self._outbox.put
         self.leading = Leading(end, reactor, self._lock, self._decoder, self.read)
+        # Called, each once, when the kernel has everything or will never have it.
+        self._at_end: deque[Callable[[], object]] = deque()
         self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         reactor.register(self._fd, READ, self._ready)
 
@@ -121,6 +124,27 @@ class Link:
         # One append for the whole frame: nothing can come between its parts.
         self.append(self.entry(parts, fds))
 
+    def when_written(self, call: Callable[[], object]) -> None:
+        """
+        Make a call when the kernel has all that was posted, or will never have it.
+
+        Args:
+            call: Must neither wait nor raise; may be called before this returns.
+        """
+        self._at_end.append(call)
+        self.flush()
+        if self._is_closed or self._is_broken:
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._at_end:
+            try:
+                call = self._at_end.popleft()
+            except IndexError:
+                # Another thread was faster.
+                return
+            call()
+
     def flush(self) -> None:
         """Write what the kernel takes now; the reactor writes the rest when there is room."""
         if self._is_closed:
@@ -153,6 +177,8 @@ class Link:
                     leading.is_armed = True
                     self._modify(self._fd, (EPOLLET if leading.is_leased else READ) | WRITE)
                 return
+            if self._at_end:
+                self._tell()
             if not leading.is_armed:
                 return
             # Once more after this call, in which a signal handler may have posted.
@@ -164,6 +190,7 @@ class Link:
         # that the end is told by the reading side; unless it is this side that cannot write.
         self._is_broken = True
         self._outbox.clear()
+        self._tell()
         _log.debug("%r: %s", self, error)
         if error.errno not in {errno.EPIPE, errno.ECONNRESET}:
             self._reactor.call_soon(lambda: self._end(error))
@@ -253,6 +280,7 @@ class Link:
             self._socket.close()
             self._lending.close()
             self.leading.close()
+        self._tell()
 
     def disown(self) -> None:
         """In a forked copy of the process: close this copy's descriptor, whatever locks say."""

@@ -2,39 +2,28 @@
 What everything that messages come from and go to has in common: ports, workers, scopes, tasks.
 
 Not for the way they travel: whoever has a transport gives a laid-out frame to it in ``_post``, and
-brings what comes with ``_arrive`` and ``_ended``. A worker imports this module at its start, so it
-imports the least.
-
-The thing to know before a change: whoever waits leaves something to be called in ``_waiters``, and
-then looks once more. Who brings a message calls all of them, so that no waiter that has just given
-up can keep another one from it.
+brings what comes with ``_arrive`` and ``_ended``; nor for what becomes of what comes: see ``inbox``
+and ``receiving``. A worker imports this module at its start, so it imports the least.
 """
 
 from __future__ import annotations
 
-import _thread
-from time import monotonic
-
-from webworker_executor.web.inbox import Inbox
-from webworker_executor.web.message import PLAIN, WITH_LIST, event_of, pack_message, parcel, refuse
+from webworker_executor.web.message import PLAIN, WITH_LIST, pack_message, parcel, refuse
+from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
-    from webworker_executor.web.event import MessageEvent
-    from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.wire.frame import Parts
 
 __all__ = ["MessageTarget"]
 
-CONNECTION = b"multiprocessing.connection"
 
-
-class MessageTarget(Inbox):
+class MessageTarget(Receiver):
     """
     Something that takes and gives messages.
 
@@ -54,8 +43,6 @@ class MessageTarget(Inbox):
 
     # Whether the other side is the process that started this one, see `codec.pack`.
     _posts_to_host = False
-
-    # -- what a user calls
 
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
@@ -91,212 +78,41 @@ class MessageTarget(Inbox):
             except Exception as exc:
                 refuse(message, exc)
             ident = PLAIN
-            if CONNECTION in packed.payload:
-                # The plain pickler takes the mere number of its descriptor, which is another one's
-                # on the other side.
-                packed = pack_message(message, (), to_host=self._posts_to_host)
-                ident = WITH_LIST
         n_fds = len(packed.fds)
         self._post(encode(MESSAGE, ident, packed.payload, packed.buffers, b"", n_fds), packed.fds)
 
-    def receive(self, timeout: float | None = None) -> MessageEvent:
+    @property
+    def buffered_amount(self) -> int:
         """
-        Wait for the next message, in this thread; only while nobody listens.
+        How many bytes were posted and are still waiting for room in the kernel.
+
+        Source: HTML, ``WebSocket.bufferedAmount``.
+        """
+        return 0
+
+    def drain(self, timeout: float | None = None) -> None:
+        """
+        Wait until the kernel has all that was posted: that arrives, even if this process dies.
 
         Args:
-            timeout: Seconds to wait at most; ``None`` waits for ever.
-
-        Returns:
-            The next message, in order.
+            timeout: Seconds to wait at most; ``None`` waits as long as the other side does not
+                read, but not longer than it lives.
 
         Raises:
-            TimeoutError: None came in time.
-            PortClosedError: None is left, and none will come.
-            InvalidStateError: Listeners take the messages.
-            Exception: What unpacking the message raised. It is gone; the next one is not.
-
-        Source: Node.js, ``receiveMessageOnPort``, which does not wait.
+            TimeoutError: It took longer. Nothing is lost, and writing goes on.
         """
-        if self._is_delivering():
-            self._refuse_to_pull()
-        # Asked first: an exception of each empty look would cost as much as the rest.
-        frame = self._next_frame() if self._inbox else None
-        if frame is None:
-            frame = self._awaited_frame(timeout)
-        return event_of(frame, self._source())
-
-    def receive_nowait(self) -> MessageEvent | None:
-        """
-        Return the next message, or ``None`` if there is none yet.
-
-        Raises:
-            InvalidStateError: Listeners take the messages.
-            Exception: As for ``receive``.
-        """
-        if self._is_delivering():
-            self._refuse_to_pull()
-        if not self._inbox:
-            self._look()
-        try:
-            frame = self._inbox.popleft()
-        except IndexError:
-            return None
-        return event_of(frame, self._source())
-
-    async def areceive(self) -> MessageEvent:
-        """
-        Wait for the next message on the running asyncio loop. A cancelled wait loses none.
-
-        Raises:
-            PortClosedError: None is left, and none will come.
-            InvalidStateError: Listeners take the messages.
-            Exception: As for ``receive``.
-        """
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        while True:
-            if self._is_delivering():
-                self._refuse_to_pull()
-            self._look()
-            frame = self._next_frame()
-            if frame is not None:
-                return event_of(frame, self._source())
-            came = loop.create_future()
-            # Threads that bring a message know nothing of loops.
-            waiter = _waker(loop, came)
-            self._waiters[waiter] = waiter
-            self._begin_await(loop)
-            try:
-                if not (self._inbox or self._has_ended):
-                    await came
-            finally:
-                self._end_await(loop)
-                self._waiters.pop(waiter, None)
-
-    def __iter__(self) -> Iterator[MessageEvent]:
-        """Give the messages as they come, until the other side closes."""
-        from webworker_executor.errors import PortClosedError
-
-        while True:
-            try:
-                event = self.receive()
-            except PortClosedError:
-                return
-            yield event
-
-    async def __aiter__(self) -> AsyncIterator[MessageEvent]:
-        """Give the messages as they come, until the other side closes."""
-        from webworker_executor.errors import PortClosedError
-
-        while True:
-            try:
-                event = await self.areceive()
-            except PortClosedError:
-                return
-            yield event
+        if not self._wait_until_written(timeout):
+            raise TimeoutError(
+                f"{self.buffered_amount} bytes still wait in {self!r} after {timeout} s: the other "
+                "side does not read"
+            )
 
     # -- what a subclass provides
+
+    def _wait_until_written(self, timeout: float | None) -> bool:
+        """Wait until nothing waits to be written; for subclasses, unless they write at once."""
+        return True
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         """Give a frame to the transport; for subclasses."""
         raise NotImplementedError
-
-    def _look(self) -> None:
-        """Read without waiting, if it is not done elsewhere; for subclasses."""
-
-    def _await_arrival(self, timeout: float | None) -> None:
-        """Wait until something may have come; for subclasses that read in the caller's thread."""
-        lock = _thread.allocate_lock()
-        lock.acquire()
-        self._waiters[lock] = lock.release
-        try:
-            if not self._must_wait():
-                return
-            if timeout is None:
-                lock.acquire()
-            else:
-                lock.acquire(True, min(max(timeout, 0.0), _thread.TIMEOUT_MAX))
-        finally:
-            self._waiters.pop(lock, None)
-
-    def _must_wait(self) -> bool:
-        """Whether nothing has come yet; asked when whoever brings something would wake us."""
-        return not (self._inbox or self._has_ended)
-
-    def _begin_await(self, loop: AbstractEventLoop) -> None:
-        """Follow the begin of a wait in ``areceive``; for subclasses."""
-
-    def _end_await(self, loop: AbstractEventLoop) -> None:
-        """Follow the end of a wait in ``areceive``; for subclasses."""
-
-    # -- frames that are pulled
-
-    def _next_frame(self) -> Frame | None:
-        """Return a frame, ``None`` if there is none yet; raises ``PortClosedError`` at the end."""
-        # Looked at first: what came before the end is in the inbox when the end is seen.
-        has_ended = self._has_ended
-        if self._inbox:
-            try:
-                return self._inbox.popleft()
-            except IndexError:
-                # Another thread was faster.
-                return None
-        if not has_ended:
-            return None
-        from webworker_executor.errors import PortClosedError
-
-        self._stir()
-        raise PortClosedError(self._why_ended())
-
-    def _awaited_frame(self, timeout: float | None) -> Frame:
-        if timeout is None and not self._has_ended:
-            self._await_arrival(None)
-        deadline = None if timeout is None else monotonic() + timeout
-        left = timeout
-        while True:
-            frame = self._next_frame()
-            if frame is not None:
-                return frame
-            if left is not None and left <= 0:
-                # Once more: with no time at all, what is there already counts as in time.
-                self._look()
-                frame = self._next_frame()
-                if frame is not None:
-                    return frame
-                raise TimeoutError(f"no message came to {self!r} in {timeout} s")
-            if self._is_delivering():
-                # Since this thread has begun to wait.
-                self._refuse_to_pull()
-            self._await_arrival(left)
-            if deadline is not None:
-                left = deadline - monotonic()
-
-    def _why_ended(self) -> str:
-        return (
-            f"no message is left for {self!r}, and none will come: the other side was closed, or "
-            "its process has ended"
-        )
-
-    def _refuse_to_pull(self) -> NoReturn:
-        from webworker_executor.errors import InvalidStateError
-
-        raise InvalidStateError(
-            f"receive() gets nothing from {self!r}, whose messages go to its listeners; either "
-            "listen, or receive"
-        )
-
-
-def _waker(loop: AbstractEventLoop, came: Any) -> Callable[[], None]:
-    def resolve() -> None:
-        if not came.done():
-            came.set_result(None)
-
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(resolve)
-        except RuntimeError:
-            # The loop was closed while somebody waited on it: there is nobody to wake.
-            pass
-
-    return wake

@@ -132,6 +132,9 @@ class NativeLife(Life):
         """How many bytes were posted and have not been taken by the kernel; any thread."""
         return self._link.unsent_nbytes
 
+    def _when_written(self, call: Callable[[], object]) -> None:
+        self._link.when_written(call)
+
     def _hello(self) -> Parts:
         plan = self._plan
         process = sys.modules.get("multiprocessing.process")

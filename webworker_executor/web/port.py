@@ -195,30 +195,12 @@ class MessagePort(MessageTarget):
 
     @property
     def buffered_amount(self) -> int:
-        """
-        How many bytes were posted and are still waiting for room in the kernel.
-
-        Source: HTML, ``WebSocket.bufferedAmount``.
-        """
+        """How many bytes were posted and are still waiting for room in the kernel."""
         link = self._link
         return 0 if link is None or link.is_written else link.unsent_nbytes
 
-    def drain(self, timeout: float | None = None) -> None:
-        """
-        Wait until the kernel has all that was posted: that arrives, even if this process dies.
-
-        Args:
-            timeout: Seconds to wait at most; ``None`` waits as long as the other side does not
-                read, but not longer than it lives.
-
-        Raises:
-            TimeoutError: It took longer. Nothing is lost, and writing goes on.
-        """
-        if self._link is not None and not self._link.wait_until_written(timeout):
-            raise TimeoutError(
-                f"{self.buffered_amount} bytes still wait in {self!r} after {timeout} s: the other "
-                "side does not read"
-            )
+    def _wait_until_written(self, timeout: float | None) -> bool:
+        return self._link is None or self._link.wait_until_written(timeout)
 
     def ref(self) -> None:
         """Keep a script worker alive while this port listens; the default."""

@@ -4,6 +4,7 @@ What one way of speaking with a worker's process must provide; the rest is the s
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +13,23 @@ if TYPE_CHECKING:
 
 class Profile:
     """
-    The steps of a life that depend on how frames look; all on the reactor's thread.
+    The steps of a life that depend on how frames look; on the reactor's thread, but for the first.
     """
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended, or never came; any thread."""
+        raise NotImplementedError
+
+    def wait_until_written(self, timeout: float | None) -> bool:
+        """Wait until the kernel has all that was posted, or never will; any thread but this."""
+        written = threading.Event()
+        self._when_written(written.set)
+        return self.is_over or written.wait(timeout)
+
+    def _when_written(self, call: Callable[[], object]) -> None:
+        """Make a call when the kernel has all that was posted, or never will; any thread."""
+        raise NotImplementedError
 
     def _launch(self) -> None:
         """Start the process; ``_started`` or ``_refused`` follows."""

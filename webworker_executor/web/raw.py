@@ -25,7 +25,7 @@ from webworker_executor.wire.plain import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from webworker_executor.launch.stdio import Streams
     from webworker_executor.wire.frame import Parts
@@ -113,6 +113,9 @@ class RawLife(Life):
     def buffered_nbytes(self) -> int:
         """How many bytes the kernel has not taken yet; any thread."""
         return self._link.unsent_nbytes
+
+    def _when_written(self, call: Callable[[], object]) -> None:
+        self._link.send(b"", lambda _: call())
 
     def _launch(self) -> None:
         with self._far:

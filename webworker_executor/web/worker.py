@@ -281,8 +281,11 @@ class Worker(WorkerTarget):
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes were posted that the kernel has not taken yet."""
+        """How many bytes were posted and are still waiting for room in the kernel."""
         return self._life.buffered_nbytes
+
+    def _wait_until_written(self, timeout: float | None) -> bool:
+        return self._life.wait_until_written(timeout)
 
     def _keep(self, *, is_kept: bool) -> None:
         self._life.keep(self if is_kept else None)

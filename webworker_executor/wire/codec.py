@@ -139,7 +139,7 @@ def pack(
 
     try:
         payload = dumps(value, 5, buffer_callback=is_in_band)
-        if buffers and b"_main__" not in payload:
+        if buffers and b"_main__" not in payload and _CONNECTION not in payload:
             return Packed(payload, copied(buffers, shelf))
     except (PicklingError, TypeError, AttributeError):
         # Only these can mean "by name it will not go"; a hook that raised anything else would
@@ -148,7 +148,7 @@ def pack(
     finally:
         # An exception keeps this frame, and would keep the user's buffers from being resized.
         release(buffers)
-    if b"_main__" in payload or (parcel is not None and _CONNECTION in payload):
+    if buffers or b"_main__" in payload or (parcel is not None and _CONNECTION in payload):
         # Also `__mp_main__`, as which multiprocessing's own spawned children know it. Out here,
         # because the first pickler's error is no part of the story: the second stumbles over the
         # same object, in the same words, or else over the one that really stands in the way.

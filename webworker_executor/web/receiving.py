@@ -1,0 +1,233 @@
+"""
+Waiting for messages: in the caller's thread, on an asyncio loop, or in a ``for``.
+
+Not for what is pushed to listeners (``inbox``), nor for posting (``messaging``). A worker imports
+this module at its start, so it imports the least.
+
+The thing to know before a change: whoever waits leaves something to be called in ``_waiters``, and
+then looks once more. Who brings a message calls all of them, so that no waiter that has just given
+up can keep another one from it.
+"""
+
+from __future__ import annotations
+
+import _thread
+from time import monotonic
+
+from webworker_executor.web.inbox import Inbox
+from webworker_executor.web.message import event_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from typing import Any, NoReturn
+
+    from webworker_executor.web.event import MessageEvent
+    from webworker_executor.wire.frame import Frame
+
+
+class Receiver(Inbox):
+    """
+    Something that messages can be awaited from, while nobody listens for them.
+
+    Source: Node.js, ``receiveMessageOnPort``, which does not wait.
+    """
+
+    def receive(self, timeout: float | None = None) -> MessageEvent:
+        """
+        Wait for the next message, in this thread; only while nobody listens.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
+        Returns:
+            The next message, in order.
+
+        Raises:
+            TimeoutError: None came in time.
+            PortClosedError: None is left, and none will come.
+            InvalidStateError: Listeners take the messages.
+            Exception: What unpacking the message raised. It is gone; the next one is not.
+
+        Source: Node.js, ``receiveMessageOnPort``, which does not wait.
+        """
+        if self._is_delivering():
+            self._refuse_to_pull()
+        # Asked first: an exception of each empty look would cost as much as the rest.
+        frame = self._next_frame() if self._inbox else None
+        if frame is None:
+            frame = self._awaited_frame(timeout)
+        return event_of(frame, self._source())
+
+    def receive_nowait(self) -> MessageEvent | None:
+        """
+        Return the next message, or ``None`` if there is none yet.
+
+        Raises:
+            InvalidStateError: Listeners take the messages.
+            Exception: As for ``receive``.
+        """
+        if self._is_delivering():
+            self._refuse_to_pull()
+        if not self._inbox:
+            self._look()
+        try:
+            frame = self._inbox.popleft()
+        except IndexError:
+            return None
+        return event_of(frame, self._source())
+
+    async def areceive(self) -> MessageEvent:
+        """
+        Wait for the next message on the running asyncio loop. A cancelled wait loses none.
+
+        Raises:
+            PortClosedError: None is left, and none will come.
+            InvalidStateError: Listeners take the messages.
+            Exception: As for ``receive``.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._is_delivering():
+                self._refuse_to_pull()
+            self._look()
+            frame = self._next_frame()
+            if frame is not None:
+                return event_of(frame, self._source())
+            came = loop.create_future()
+            # Threads that bring a message know nothing of loops.
+            waiter = _waker(loop, came)
+            self._waiters[waiter] = waiter
+            self._begin_await(loop)
+            try:
+                if not (self._inbox or self._has_ended):
+                    await came
+            finally:
+                self._end_await(loop)
+                self._waiters.pop(waiter, None)
+
+    def __iter__(self) -> Iterator[MessageEvent]:
+        """Give the messages as they come, until the other side closes."""
+        from webworker_executor.errors import PortClosedError
+
+        while True:
+            try:
+                event = self.receive()
+            except PortClosedError:
+                return
+            yield event
+
+    async def __aiter__(self) -> AsyncIterator[MessageEvent]:
+        """Give the messages as they come, until the other side closes."""
+        from webworker_executor.errors import PortClosedError
+
+        while True:
+            try:
+                event = await self.areceive()
+            except PortClosedError:
+                return
+            yield event
+
+    # -- what a subclass may say otherwise
+
+    def _look(self) -> None:
+        """Read without waiting, if it is not done elsewhere; for subclasses."""
+
+    def _await_arrival(self, timeout: float | None) -> None:
+        """Wait until something may have come; for subclasses that read in the caller's thread."""
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        self._waiters[lock] = lock.release
+        try:
+            if not self._must_wait():
+                return
+            if timeout is None:
+                lock.acquire()
+            else:
+                lock.acquire(True, min(max(timeout, 0.0), _thread.TIMEOUT_MAX))
+        finally:
+            self._waiters.pop(lock, None)
+
+    def _must_wait(self) -> bool:
+        """Whether nothing has come yet; asked when whoever brings something would wake us."""
+        return not (self._inbox or self._has_ended)
+
+    def _begin_await(self, loop: AbstractEventLoop) -> None:
+        """Follow the begin of a wait in ``areceive``; for subclasses."""
+
+    def _end_await(self, loop: AbstractEventLoop) -> None:
+        """Follow the end of a wait in ``areceive``; for subclasses."""
+
+    # -- frames that are pulled
+
+    def _next_frame(self) -> Frame | None:
+        """Return a frame, ``None`` if there is none yet; raises ``PortClosedError`` at the end."""
+        # Looked at first: what came before the end is in the inbox when the end is seen.
+        has_ended = self._has_ended
+        if self._inbox:
+            try:
+                return self._inbox.popleft()
+            except IndexError:
+                # Another thread was faster.
+                return None
+        if not has_ended:
+            return None
+        from webworker_executor.errors import PortClosedError
+
+        self._stir()
+        raise PortClosedError(self._why_ended())
+
+    def _awaited_frame(self, timeout: float | None) -> Frame:
+        if timeout is None and not self._has_ended:
+            self._await_arrival(None)
+        deadline = None if timeout is None else monotonic() + timeout
+        left = timeout
+        while True:
+            frame = self._next_frame()
+            if frame is not None:
+                return frame
+            if left is not None and left <= 0:
+                # Once more: with no time at all, what is there already counts as in time.
+                self._look()
+                frame = self._next_frame()
+                if frame is not None:
+                    return frame
+                raise TimeoutError(f"no message came to {self!r} in {timeout} s")
+            if self._is_delivering():
+                # Since this thread has begun to wait.
+                self._refuse_to_pull()
+            self._await_arrival(left)
+            if deadline is not None:
+                left = deadline - monotonic()
+
+    def _why_ended(self) -> str:
+        return (
+            f"no message is left for {self!r}, and none will come: the other side was closed, or "
+            "its process has ended"
+        )
+
+    def _refuse_to_pull(self) -> NoReturn:
+        from webworker_executor.errors import InvalidStateError
+
+        raise InvalidStateError(
+            f"receive() gets nothing from {self!r}, whose messages go to its listeners; either "
+            "listen, or receive"
+        )
+
+
+def _waker(loop: AbstractEventLoop, came: Any) -> Callable[[], None]:
+    def resolve() -> None:
+        if not came.done():
+            came.set_result(None)
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(resolve)
+        except RuntimeError:
+            # The loop was closed while somebody waited on it: there is nobody to wake.
+            pass
+
+    return wake
