@@ -41,9 +41,12 @@ if TYPE_CHECKING:
     from webworker_executor.errors import WorkerStartError as WorkerStartError
     from webworker_executor.launch.limits import Limits as Limits
     from webworker_executor.launch.zygote import ZygoteLauncher as ZygoteLauncher
+    from webworker_executor.observe import PoolEvent as PoolEvent
     from webworker_executor.pool.executor import WebWorkerExecutor as WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture as WorkerFuture
     from webworker_executor.pool.progress import progress as progress
+    from webworker_executor.pool.statistics import ExecutorStatistics as ExecutorStatistics
+    from webworker_executor.pool.statistics import WorkerStatistics as WorkerStatistics
     from webworker_executor.web.abort import AbortController as AbortController
     from webworker_executor.web.abort import AbortSignal as AbortSignal
     from webworker_executor.web.atomics import Atomics as Atomics
@@ -91,6 +94,7 @@ _HOMES = {
     "ErrorEvent": "web.event",
     "Event": "web.event",
     "EventTarget": "web.target",
+    "ExecutorStatistics": "pool.statistics",
     "ExitEvent": "web.event",
     "HandshakeError": "errors",
     "HandshakeTimeoutError": "errors",
@@ -108,12 +112,14 @@ _HOMES = {
     "TaskTimeout": "errors",
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
+    "PoolEvent": "observe",
     "PoolWorker": "web.pool_worker",
     "Worker": "web.worker",
     "WorkerCrashedError": "errors",
     "WorkerFuture": "pool.future",
     "WorkerLoadError": "errors",
     "WorkerStartError": "errors",
+    "WorkerStatistics": "pool.statistics",
     "ZygoteLauncher": "launch.zygote",
     "connect": "child.connection",
     "construct": "web.proxy",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.pool.work import Unopenable, make_unopenable
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
-from webworker_executor.pool.answer import failure_opener, read_answer
+from webworker_executor.pool.answer import failure_opener, read_failure, read_result
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import pack_failure
@@ -48,14 +48,14 @@ def test_none_needs_no_opening() -> None:
     """
     The commonest result costs nothing.
     """
-    assert read_answer(result_of(None), None) is None
+    assert read_result(result_of(None), None) is None
 
 
 def test_a_result_stays_packed_until_it_is_opened() -> None:
     """
     Unpacking is left to who asks.
     """
-    answer = read_answer(result_of([1, 2]), None)
+    answer = read_result(result_of([1, 2]), None)
     assert isinstance(answer, Answer)
     assert [1, 2] == answer.open()
 
@@ -64,7 +64,7 @@ def test_a_failure_opens_to_the_exception() -> None:
     """
     The class and the arguments are those of the worker.
     """
-    answer = read_answer(failure_of(KeyError("key")), None)
+    answer = read_failure(failure_of(KeyError("key")))
     assert isinstance(answer, FailureAnswer)
     error = answer.open()
     assert isinstance(error, KeyError)
@@ -76,7 +76,7 @@ def test_what_does_not_unpack_breaks_a_pool_that_asked_for_it() -> None:
     ``on_crash="break"`` is the standard library's rule to the letter.
     """
     pool = StubPool()
-    answer = read_answer(result_of(Unopenable()), pool)
+    answer = read_result(result_of(Unopenable()), pool)
     assert isinstance(answer, Answer)
     with pytest.raises(BrokenWorkerPool) as caught:
         answer.open()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webworker_executor.pool.broken import Breakage
+from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
@@ -25,7 +26,9 @@ def make(on_broken: Callable[[], object], on_stopped: Callable[[], object]) -> P
     scheduler = Scheduler(1)
     steps: Steps[do.Actions] = Steps(lambda _: None, lambda: None, lambda: None)
     crew = Crew(Birth(make_fork_launcher()), 1)
-    parts = PoolParts(scheduler, Promises(), crew, Breakage(on_crash=False), steps)
+    promises, breakage = Promises(), Breakage(on_crash=False)
+    chronicle = Chronicle("", promises.call_back)
+    parts = PoolParts(scheduler, promises, crew, breakage, steps, chronicle)
     return Performer(parts, on_broken, on_stopped)
 
 

@@ -9,7 +9,7 @@ import functools
 from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import ANSWER_PREFIX, RESULT, Frame
+from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,24 +27,34 @@ class Breakable(Protocol):
         """Fail everything."""
 
 
-def read_answer(frame: Frame, breakable: Breakable | None) -> object:
+def read_result(frame: Frame, breakable: Breakable | None) -> object:
     """
-    Return what a future is to hold for the frame of an answer.
+    Return what a future is to hold for the frame of a result.
 
     Args:
-        frame: A ``RESULT``, ``RAISE`` or ``REJECT``.
+        frame: A ``RESULT``.
         breakable: The pool, if it is to break when the value does not unpack.
     """
     # Copied out, so that an answer does not keep alive all that came in the same read.
     payload = bytes(frame.payload[ANSWER_PREFIX.size :])
-    if frame.kind != RESULT:
-        return FailureAnswer(functools.partial(_unpack_failure, payload))
     if payload == _NONE:
         return None
     if breakable is not None:
         opened = functools.partial(_open_or_break, payload, frame.buffers, frame.fds, breakable)
         return Answer(opened)
     return Answer(functools.partial(codec.unpack, payload, frame.buffers, frame.fds))
+
+
+def read_failure(frame: Frame) -> FailureAnswer:
+    """
+    Return what a future is to hold for the frame of an exception.
+
+    Args:
+        frame: A ``RAISE`` or ``REJECT``.
+    """
+    # Copied out, as above.
+    payload = bytes(frame.payload[ANSWER_PREFIX.size :])
+    return FailureAnswer(functools.partial(_unpack_failure, payload))
 
 
 _NONE = codec.pack(None).payload

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from webworker_executor.observe import PoolEvent
     from webworker_executor.pool.executor import WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.pool.options import ExecutorView
+    from webworker_executor.pool.pool import Pool
+    from webworker_executor.pool.statistics import ExecutorStatistics
     from webworker_executor.pool.stream import Stream
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.event import MessageEvent
@@ -26,6 +29,7 @@ class BeyondExecutor(Executor):
 
     if TYPE_CHECKING:
         _n_actors: list[int]
+        _pool: Pool
 
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
             """Run a call in a worker."""
@@ -113,6 +117,43 @@ class BeyondExecutor(Executor):
             counts[index] -= 1
 
         return Actor(self.options(worker=index), factory, args, kwargs, released)
+
+    def statistics(self) -> ExecutorStatistics:
+        """
+        Count what the executor has done, and look at each worker.
+
+        Returns:
+            An ``ExecutorStatistics``: all counts of one moment. The executor keeps few of them; the
+            others are worked out here, so that tasks cost no more for being counted.
+
+        Source: trio, "Debugging"; each object there has a ``statistics()``.
+        """
+        from webworker_executor.pool.statistics import take
+
+        return take(self._pool)
+
+    def observe(self, observer: Callable[[PoolEvent], object]) -> Callable[[], None]:
+        """
+        Call a function with a ``PoolEvent`` for whatever happens to workers and tasks from now on.
+
+        On the events thread, one at a time and in order; the end of the executor waits for it. What
+        it raises is logged. Tasks that do well are no events: see ``statistics``.
+
+        Args:
+            observer: Called with one ``PoolEvent``.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            TypeError: ``observer`` cannot be called.
+        """
+        if not callable(observer):
+            raise TypeError(
+                f"observer must be callable, not {type(observer).__name__}; it is called with one "
+                "PoolEvent"
+            )
+        return self._pool.chronicle.observe(observer)
 
     def options(
         self,

@@ -32,6 +32,7 @@ IN_FORKED_CHILD = (
     "child. Make a new WebWorkerExecutor in the child."
 )
 INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
+ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
 ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
 CANNOT_START = (
     "no worker could be started after several tries, so that no task can run. The cause is the "

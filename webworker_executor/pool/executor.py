@@ -12,7 +12,7 @@ import logging
 import weakref
 
 from webworker_executor.link.memory import store
-from webworker_executor.pool import mapping, starting
+from webworker_executor.pool import broken, mapping, starting
 from webworker_executor.pool.beyond import BeyondExecutor
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.pool import Pool
@@ -155,6 +155,7 @@ class WebWorkerExecutor(BeyondExecutor):
             from webworker_executor.pool.failing import fail_packing
 
             pool.want_worker()
+            pool.promises.tally.n_unpackable += 1
             return fail_packing(error)
         future = call.future
         pool.submit(call)
@@ -277,7 +278,7 @@ class WebWorkerExecutor(BeyondExecutor):
     def _end_workers(self, *, kill: bool) -> None:
         children = list(self._pool.crew.children().values())
         self.shutdown(wait=False, cancel_futures=True)
-        self._pool.break_(starting.ENDED_BY_FORCE)
+        self._pool.break_(broken.ENDED_BY_FORCE)
         for child in children:
             if kill:
                 child.kill()

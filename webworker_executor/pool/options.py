@@ -156,6 +156,7 @@ class ExecutorView(Executor):
             raise
         except BaseException as error:
             pool.want_worker()
+            pool.promises.tally.n_unpackable += 1
             return fail_packing(error)
         future = call.future
         if terms.onmessage is not None or signal is not None or terms.timeout is not None:

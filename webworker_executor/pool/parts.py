@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webworker_executor.pool.broken import Breakage
+    from webworker_executor.pool.chronicle import Chronicle
     from webworker_executor.pool.crew import Crew
     from webworker_executor.pool.promises import Promises
     from webworker_executor.pool.steps import Steps
@@ -27,9 +28,10 @@ class PoolParts:
         crew: The processes.
         breakage: What broke the pool, if anything did.
         steps: Where events go.
+        chronicle: Who tells what happened.
     """
 
-    __slots__ = ("breakage", "crew", "promises", "scheduler", "steps")
+    __slots__ = ("breakage", "chronicle", "crew", "promises", "scheduler", "steps")
 
     def __init__(
         self,
@@ -38,9 +40,11 @@ class PoolParts:
         crew: Crew,
         breakage: Breakage,
         steps: Steps[do.Actions],
+        chronicle: Chronicle,
     ) -> None:
         self.scheduler = scheduler
         self.promises = promises
         self.crew = crew
         self.breakage = breakage
         self.steps = steps
+        self.chronicle = chronicle

@@ -48,6 +48,7 @@ class Performer:
         self._promises = promises = parts.promises
         self._crew = crew = parts.crew
         self._breakage = parts.breakage
+        self._chronicle = parts.chronicle
         self._steps = parts.steps
         self._on_broken = on_broken
         self._agenda: deque[do.Action] = deque()
@@ -116,7 +117,8 @@ class Performer:
                 self._promises.cancel([call])
             elif call.state is DONE:
                 # Only a pool that breaks settles a task on a thread that can be torn.
-                self._promises.fail(call, self._breakage.error_of_task())
+                error = self._breakage.error_of_task()
+                self._promises.tally.n_failed += self._promises.fail(call, error)
         self.perform(self._scheduler.recover(self._promises.in_order()))
         self._crew.flush_all()
 
@@ -138,6 +140,7 @@ class Performer:
                 self._crew.talks.attend(process, self._crew)
         for task in dropped:
             self._promises.calls.pop(task.ident, None)
+            self._promises.tally.n_cancelled += task.future.cancelled()
             self.perform(self._scheduler.task_dropped(action.worker, task))
 
     def _fail(self, task: Task, worker: Worker) -> None:
@@ -151,10 +154,13 @@ class Performer:
             task.fn_name,
             "" if process is None else process.why,
         )
-        self._promises.fail(task, error)
+        if self._promises.fail(task, error):
+            self._promises.tally.n_crashed += 1
+            self._chronicle.task_crashed(task, error)
 
     def _break(self, action: do.Break) -> None:
         self._breakage.note_action(action.worker is not None)
+        self._chronicle.pool_broken(self._breakage.text or "")
         self._on_broken()
         self._promises.fail_all(FailureAnswer(self._breakage.error_of_task))
         self._crew.end_all()

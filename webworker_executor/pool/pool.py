@@ -14,6 +14,7 @@ import threading
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.leading import lead
 from webworker_executor.pool.parts import PoolParts
@@ -52,6 +53,7 @@ class Pool:
 
     Attributes:
         workers: The raw channels, by place.
+        chronicle: What happened to workers and tasks.
         is_shut: Whether it was shut down.
         breakage: Whether and why it is broken.
         stopped: Set when every worker has left and none will come.
@@ -75,12 +77,20 @@ class Pool:
         self.promises = Promises()
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, max_workers)
+        self.chronicle = Chronicle(birth.name, self.promises.call_back)
         self.workers = [
             PoolWorker(index, self.post_message, self.call_back, self.crew.pid_of)
             for index in range(max_workers)
         ]
         self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
-        parts = PoolParts(self._scheduler, self.promises, self.crew, self.breakage, self._steps)
+        parts = PoolParts(
+            self._scheduler,
+            self.promises,
+            self.crew,
+            self.breakage,
+            self._steps,
+            self.chronicle,
+        )
         self._performer = Performer(parts, self._broken, self._stopped)
         self.stop = Stopper(parts).stop
         self._reports = Reports(parts, self._performer, self.workers)
@@ -136,6 +146,7 @@ class Pool:
             call.future._task = call
             # In the table first: whatever happens to the step, the call is not lost.
             self.promises.calls[call.ident] = call
+            self.promises.n_taken += 1
             steps.do(self._take, call)
         if self.crew.is_starting_all and not steps.is_held_here:
             self.crew.wait_until_started()
@@ -265,7 +276,8 @@ class Pool:
     def _take(self, call: Call) -> do.Actions:
         if self._scheduler.is_stopped:
             # A signal handler shut the pool down in the middle of this very submit.
-            self.promises.fail(call, RuntimeError(broken.AFTER_SHUTDOWN))
+            error = RuntimeError(broken.AFTER_SHUTDOWN)
+            self.promises.tally.n_failed += self.promises.fail(call, error)
             return ()
         if call.pin is not None:
             return self._scheduler.submitted_to(call, call.pin)
@@ -289,4 +301,5 @@ class Pool:
             return ()
         self.promises.calls.pop(task.ident, None)
         task.future._claim()
+        self.promises.tally.n_cancelled += 1
         return self._scheduler.task_cancelled(task)

@@ -21,6 +21,7 @@ from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
+from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import (
     CLOSE,
@@ -126,6 +127,7 @@ class WorkerProcess:
         self.is_asked_to_stop = False
         self.load_error: bytes | None = None
         self.why = ""
+        self.created_at = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<WorkerProcess {self.worker!r} {self.child!r}>"
@@ -134,6 +136,12 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """Its process id once it is known."""
         return None if self.child is None else self.child.pid
+
+    def running(self) -> Call | None:
+        """Return the task that it runs, as far as the host knows."""
+        inflight = self.worker.inflight
+        head = inflight[0] if inflight and self.worker.state is not STARTING else None
+        return head if isinstance(head, Call) else None
 
     # -- birth
 

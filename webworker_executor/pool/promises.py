@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 
+from webworker_executor.pool.tally import Tally
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,10 +27,14 @@ class Promises:
 
     Attributes:
         calls: By ident.
+        n_taken: How many there have ever been.
+        tally: How many of them came to no good end.
     """
 
     def __init__(self) -> None:
         self.calls: dict[int, Call] = {}
+        self.n_taken = 0
+        self.tally = Tally()
         self._events: EventsThread | None = None
         self._lock = threading.RLock()  # guards the count
         self._n_callbacks = 0
@@ -43,14 +49,17 @@ class Promises:
         """Return the calls in the order of their submission."""
         return [self.calls[ident] for ident in sorted(self.calls)]
 
-    def fail(self, task: Task, error: BaseException) -> None:
-        """Resolve a future with an error."""
+    def fail(self, task: Task, error: BaseException) -> bool:
+        """Resolve a future with an error; whether it still waited for one."""
         call = self.calls.get(task.ident)
-        if call is not None:
-            # Out of the table only afterwards: after a tear it is found there.
-            call.future._finish(None, error)
-            self.calls.pop(task.ident, None)
-            call.fds = ()
+        if call is None:
+            return False
+        has_waited = not call.future.done()
+        # Out of the table only afterwards: after a tear it is found there.
+        call.future._finish(None, error)
+        self.calls.pop(task.ident, None)
+        call.fds = ()
+        return has_waited
 
     def cancel(self, tasks: Iterable[Task]) -> None:
         """Cancel calls that never ran, and wake who waits for them."""
@@ -58,12 +67,14 @@ class Promises:
             call = self.calls.get(task.ident)
             if call is not None:
                 call.future._cancel_by_owner()
+                self.tally.n_cancelled += call.future.cancelled()
                 self.calls.pop(task.ident, None)
 
     def fail_all(self, answer: FailureAnswer) -> None:
         """Resolve every future with the same answer, which makes a new error for each."""
         while self.calls:
             ident, call = next(iter(self.calls.items()))
+            self.tally.n_failed += not call.future.done()
             call.future._finish(answer)
             self.calls.pop(ident, None)
 

@@ -10,12 +10,11 @@ import struct
 import time
 
 from webworker_executor.pool import broken
-from webworker_executor.pool.answer import failure_opener, read_answer
-from webworker_executor.pool.call import Call
+from webworker_executor.pool.answer import read_failure, read_result
+from webworker_executor.pool.burial import Burial
 from webworker_executor.pool.talk import heard, taken_back
 from webworker_executor.rules.machine import InvalidTransition
-from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Unknown
-from webworker_executor.rules.worker import STARTING
+from webworker_executor.rules.scheduler import ProtocolViolation
 from webworker_executor.web.host import host
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from webworker_executor.link.local import Link
+    from webworker_executor.pool.call import Call
     from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.performer import Performer
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
-    from webworker_executor.rules.task import Task
     from webworker_executor.web.pool_worker import PoolWorker
     from webworker_executor.wire.frame import Frame
 
@@ -58,7 +57,9 @@ class Reports:
         self._crew = parts.crew
         self._breakage = parts.breakage
         self._steps = parts.steps
+        self._chronicle = parts.chronicle
         self._performer = performer
+        self._burial = Burial(parts, performer, self._broken)
         self._workers = workers
 
     def break_(self, text: str, cause: Callable[[], BaseException | None] = lambda: None) -> None:
@@ -113,7 +114,7 @@ class Reports:
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""
-        self._steps.apply(self._buried, process)
+        self._steps.apply(self._burial.bury, process)
 
     def _opened(self, process: WorkerProcess) -> do.Actions:
         self._crew.opened(process)
@@ -131,6 +132,7 @@ class Reports:
         except InvalidTransition:
             process.kill("it said twice that it was ready")
             return ()
+        self._chronicle.worker_started(process)
         if self._crew.talks.waiting:
             self._crew.talks.attend(process, self._crew)
         return actions
@@ -173,7 +175,12 @@ class Reports:
                 self._resolve(call, call.answer)
 
     def _resolve(self, call: Call, frame: Frame) -> None:
-        call.future._finish(read_answer(frame, self if self._breakage.on_crash else None))
+        if frame.kind == wire.RESULT:
+            answer = read_result(frame, self if self._breakage.on_crash else None)
+        else:
+            answer = read_failure(frame)
+            self._promises.tally.n_failed += not call.future.done()
+        call.future._finish(answer)
         # Out of the table only afterwards: after a tear it is found there.
         self._promises.calls.pop(call.ident, None)
         # Whoever keeps the call does not keep open what was sent with it.
@@ -223,44 +230,3 @@ class Reports:
         except ProtocolViolation as error:
             process.kill(str(error))
             return ()
-
-    def _buried(self, process: WorkerProcess) -> do.Actions:
-        worker = process.worker
-        if worker.state is STARTING and process.load_error is None:
-            code = None if process.child is None else process.child.exitcode
-            from webworker_executor.errors import WorkerStartError
-
-            self._breakage.last_error = WorkerStartError(
-                f"worker {worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before it "
-                "was ready"
-            )
-            _log.warning("%s", self._breakage.last_error)
-        if process.load_error is not None:
-            cause = failure_opener(process.load_error)
-            self._performer.perform(self._broken(broken.INITIALIZER_FAILED, cause))
-        begun = self._begun(process)
-        for task in worker.inflight:
-            assert isinstance(task, Call)
-            task.is_posted = False
-            taken_back(task, self._crew.talks)
-        self._performer.perform(
-            self._scheduler.worker_exited(
-                worker,
-                begun,
-                time.monotonic(),
-                asked=process.is_asked_to_stop,
-                transient=process.was_killed,
-            )
-        )
-        self._crew.forget(process)
-        return ()
-
-    def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
-        ident = process.begun()
-        if ident is None:
-            return UNKNOWN
-        call = self._promises.calls.get(ident)
-        if call is not None and call.worker is process.worker:
-            return call
-        # If it died while it was receiving the first task, that may be what killed it.
-        return UNKNOWN if process.died_receiving else None

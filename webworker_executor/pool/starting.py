@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Birth", "ManagerView", "Preparation"]
 
-ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
 _FORK_AND_MAX_TASKS = (
     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a "
     "different mp_context."

@@ -37,6 +37,7 @@ class Stopper:
         self._promises = parts.promises
         self._crew = parts.crew
         self._steps = parts.steps
+        self._chronicle = parts.chronicle
 
     def stop(self, task: Task, error: BaseException, reason: object, grace: float) -> None:
         """
@@ -57,7 +58,10 @@ class Stopper:
         if task.state is not SENT and task.state is not QUEUED:
             return ()
         conversation = task.future.__dict__.get("_conversation")
+        has_waited = not task.future.done()
         task.future._finish(None, error)
+        if has_waited:
+            self._note(task, error)
         if task.state is QUEUED:
             self._promises.calls.pop(task.ident, None)
             return self._scheduler.task_cancelled(task)
@@ -83,6 +87,14 @@ class Stopper:
             # The process is the task. What else it holds goes back to the queue when it ends.
             self._crew.stop_task(process, grace)
         return ()
+
+    def _note(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, TimeoutError):
+            self._promises.tally.n_timed_out += 1
+        else:
+            self._promises.tally.n_aborted += 1
+        process = None if call.worker is None else self._crew.processes.get(call.worker)
+        self._chronicle.task_stopped(call, error, process)
 
     def _look_again(
         self, task: Task, process: WorkerProcess, grace: float, seconds: float = SHORT_SECONDS

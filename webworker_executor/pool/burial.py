@@ -1,0 +1,113 @@
+"""
+What is done when a worker has died: the death is charged, told, and the process laid to rest.
+
+Not for how a process is brought to its end (``process``, ``stopping``). On the reactor's thread,
+with the pool's lock in hand.
+"""
+
+from __future__ import annotations
+
+import time
+
+from webworker_executor.pool import broken
+from webworker_executor.pool.answer import failure_opener
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.talk import taken_back
+from webworker_executor.rules.scheduler import UNKNOWN, Unknown
+from webworker_executor.rules.worker import CLOSING, STARTING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.pool.parts import PoolParts
+    from webworker_executor.pool.performer import Performer
+    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.rules import action as do
+    from webworker_executor.rules.task import Task
+
+    Break = Callable[[str, Callable[[], BaseException | None]], do.Actions]
+
+
+class Burial:
+    """
+    Buries the dead of one pool.
+
+    Args:
+        parts: The pool's. Its scheduler is told.
+        performer: Who performs, where the order matters.
+        break_: Notes why the pool breaks, and returns what is to be done then.
+    """
+
+    def __init__(self, parts: PoolParts, performer: Performer, break_: Break) -> None:
+        self._scheduler = parts.scheduler
+        self._promises = parts.promises
+        self._crew = parts.crew
+        self._breakage = parts.breakage
+        self._chronicle = parts.chronicle
+        self._performer = performer
+        self._break = break_
+
+    def bury(self, process: WorkerProcess) -> do.Actions:
+        """Take note of a death, after all that the dead had written has been received."""
+        worker = process.worker
+        was_asked = (
+            worker.state is CLOSING or process.is_asked_to_stop or process.load_error is not None
+        )
+        if worker.state is STARTING and process.load_error is None:
+            self._note_stillbirth(process)
+        begun = self._begun(process)
+        charged = _charged(process, begun)
+        self._chronicle.worker_exited(
+            process, None if charged is None else charged.fn_name, was_asked=was_asked
+        )
+        if process.load_error is not None:
+            cause = failure_opener(process.load_error)
+            self._performer.perform(self._break(broken.INITIALIZER_FAILED, cause))
+        for task in worker.inflight:
+            assert isinstance(task, Call)
+            task.is_posted = False
+            taken_back(task, self._crew.talks)
+        n_retries = getattr(charged, "retries", 0)
+        self._performer.perform(
+            self._scheduler.worker_exited(
+                worker,
+                begun,
+                time.monotonic(),
+                asked=process.is_asked_to_stop,
+                transient=process.was_killed,
+            )
+        )
+        if charged is not None and 0 <= getattr(charged, "retries", 0) < n_retries:
+            self._promises.tally.n_retried += 1
+            self._chronicle.task_retried(charged, process)
+        self._crew.forget(process)
+        return ()
+
+    def _note_stillbirth(self, process: WorkerProcess) -> None:
+        from webworker_executor.errors import WorkerStartError
+
+        code = None if process.child is None else process.child.exitcode
+        self._breakage.last_error = WorkerStartError(
+            f"worker {process.worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before "
+            "it was ready"
+        )
+
+    def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
+        ident = process.begun()
+        if ident is None:
+            return UNKNOWN
+        call = self._promises.calls.get(ident)
+        if call is not None and call.worker is process.worker:
+            return call
+        # If it died while it was receiving the first task, that may be what killed it.
+        return UNKNOWN if process.died_receiving else None
+
+
+def _charged(process: WorkerProcess, begun: Task | Unknown | None) -> Call | None:
+    """Return the task that the death is charged to, as far as is known beforehand."""
+    inflight = process.worker.inflight
+    if process.worker.state is STARTING or not inflight or begun is None:
+        return None
+    task = begun if isinstance(begun, Call) else inflight[0]
+    return task if isinstance(task, Call) else None
