@@ -32,6 +32,8 @@ KEPT: dict[str, str] = {
 
 # Orphans outlive the test that left them; only that one is to blame.
 _blamed: set[object] = set()
+# Processes that have nothing to do with this run, so that each is looked into once.
+_foreign: set[str] = set()
 
 
 class Snapshot(NamedTuple):
@@ -156,18 +158,20 @@ def _orphans() -> dict[object, str]:
     mark = b"WEBWORKER_EXECUTOR_TEST_RUN=" + os.environ["WEBWORKER_EXECUTOR_TEST_RUN"].encode()
     command = Path("/proc/self/cmdline").read_bytes()
     found: dict[object, str] = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    alive = {*filter(str.isdigit, os.listdir("/proc"))}
+    _foreign.intersection_update(alive)
+    for pid in alive - _foreign - {str(os.getpid())}:
         try:
-            is_ours = mark in Path(f"/proc/{pid}/environ").read_bytes() or (
-                int(pid) != os.getpid()
-                and command == Path(f"/proc/{pid}/cmdline").read_bytes()
-                and os.getsid(int(pid)) == os.getsid(0)
-                and _has_no_parent(pid)
-            )
+            is_marked = mark in Path(f"/proc/{pid}/environ").read_bytes()
+            is_fork = command == Path(f"/proc/{pid}/cmdline").read_bytes()
+            is_left_alone = is_fork and os.getsid(int(pid)) == os.getsid(0) and _has_no_parent(pid)
         except OSError:
             continue  # It ended, or is another user's.
-        if is_ours:
+        if is_marked or is_left_alone:
             found["process", pid] = f"descendant {_describe_process(pid)}"
+        elif not is_fork:
+            # A fork may yet lose its parent; any other will never be ours.
+            _foreign.add(pid)
     return found
 
 
