@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from webworker_executor.pool.birth import Birth
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
-from webworker_executor.pool.process import Birth
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.starting import make_fork_launcher
 from webworker_executor.pool.steps import Steps

@@ -13,7 +13,7 @@ import os
 
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
-from webworker_executor.pool.process import Birth, News, WorkerProcess
+from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talk import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor
+    from webworker_executor.pool.birth import Birth
     from webworker_executor.wire.frame import Parts
 
 _START_SECONDS = 30.0

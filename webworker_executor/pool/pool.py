@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.link.reactor import Reactor
-    from webworker_executor.pool.process import Birth
+    from webworker_executor.pool.birth import Birth
     from webworker_executor.rules import action as do
     from webworker_executor.web.events import EventsThread
     from webworker_executor.wire.frame import Parts

@@ -12,23 +12,20 @@ import functools
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 
-from webworker_executor.launch.launcher import Child, Launcher, WorkerSpec
+from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
 from webworker_executor.rules.worker import STARTING
-from webworker_executor.wire import codec
 from webworker_executor.wire.frame import (
     CLOSE,
     COUNT,
     DEFINE,
     FROM_WORKER,
-    HELLO,
     RECALL,
     Frame,
     encode,
@@ -37,10 +34,11 @@ from webworker_executor.wire.frame import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
     from webworker_executor.link.reactor import Reactor, Timer
+    from webworker_executor.pool.birth import Birth
     from webworker_executor.rules.worker import Worker
     from webworker_executor.wire.frame import Parts
 else:
@@ -52,34 +50,6 @@ CLOSE_SECONDS = 5.0
 TERMINATE_SECONDS = 1.0
 # A process that closed its link is about to end; one that has not by then never will.
 LAST_WORDS_SECONDS = 1.0
-
-
-class Birth:
-    """
-    What every worker of a pool is born with.
-
-    Args:
-        launcher: How it is started.
-        name: Of the pool.
-        env: Environment variables beside the program's own.
-
-    Attributes:
-        initializer: The packed initializer and its arguments, or ``None``.
-        initializer_fds: What goes with it.
-        inherited: The initializer and its arguments for a process that finds them in memory.
-        worker_data: A packed value for ``scope.worker_data``, or ``None``.
-    """
-
-    def __init__(
-        self, launcher: Launcher, name: str = "", env: Mapping[str, str] | None = None
-    ) -> None:
-        self.launcher = launcher
-        self.name = name
-        self.env = env
-        self.initializer: bytes | None = None
-        self.initializer_fds: list[int] = []
-        self.inherited: object = None
-        self.worker_data: tuple[bytes, Sequence[Any]] | None = None
 
 
 class News(Protocol):
@@ -173,7 +143,7 @@ class WorkerProcess:
                 ledger_fd = lift(ledger.fd)
                 far_ends.callback(os.close, ledger_fd)
             # The first frame comes before any other: nobody else has the link yet.
-            self._link.post(self._hello(birth))
+            self._link.post(birth.hello(self.worker.slot, self._entry))
             self._link.flush()
             spec = WorkerSpec(
                 far.fileno(),
@@ -193,33 +163,6 @@ class WorkerProcess:
     def _send_fds(self, control: socket.socket, fds: list[int]) -> None:
         for start in range(0, len(fds), MAX_FDS_PER_SEND):
             send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
-
-    def _hello(self, birth: Birth) -> Parts:
-        process = sys.modules.get("multiprocessing.process")
-        main = sys.modules.get("__main__")
-        hello: dict[str, Any] = {
-            "index": self.worker.slot,
-            "name": birth.name,
-            "sys_path": list(sys.path),
-            "argv": list(sys.argv),
-            "main": None,
-            "environ": None,
-            "cwd": None,
-            "authkey": None if process is None else bytes(process.current_process().authkey),
-            "ledger_entry": self._entry,
-            "n_fds": len(birth.initializer_fds),
-            "initializer": birth.initializer,
-            "worker_data": birth.worker_data,
-        }
-        if not birth.launcher.shares_memory:
-            file = getattr(main, "__file__", None)
-            hello["main"] = {} if file is None else {"__file__": file}
-        if not birth.launcher.passes_surroundings:
-            hello["environ"] = {**os.environ, **(birth.env or {})}
-            with contextlib.suppress(OSError):
-                hello["cwd"] = os.getcwd()
-        packed = codec.pack(hello)
-        return encode(HELLO, 0, packed.payload, packed.buffers)
 
     def _started(self, child: Child) -> None:
         self.child = child

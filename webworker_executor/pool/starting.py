@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from webworker_executor.link.fds import lift
-from webworker_executor.pool.process import Birth
+from webworker_executor.pool.birth import Birth
 from webworker_executor.web.host import host
 from webworker_executor.wire import codec
 

@@ -1,0 +1,84 @@
+"""
+What every worker of a pool is born with, and the first frame, which tells it.
+
+Not for how the process comes to be: launchers do that, for ``process``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import HELLO, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.wire.frame import Parts
+
+
+class Birth:
+    """
+    What every worker of a pool is born with.
+
+    Args:
+        launcher: How it is started.
+        name: Of the pool.
+        env: Environment variables beside the program's own.
+
+    Attributes:
+        initializer: The packed initializer and its arguments, or ``None``.
+        initializer_fds: What goes with it.
+        inherited: The initializer and its arguments for a process that finds them in memory.
+        worker_data: A packed value for ``scope.worker_data``, or ``None``.
+    """
+
+    def __init__(
+        self, launcher: Launcher, name: str = "", env: Mapping[str, str] | None = None
+    ) -> None:
+        self.launcher = launcher
+        self.name = name
+        self.env = env
+        self.initializer: bytes | None = None
+        self.initializer_fds: list[int] = []
+        self.inherited: object = None
+        self.worker_data: tuple[bytes, Sequence[Any]] | None = None
+
+    def hello(self, slot: int, entry: int) -> Parts:
+        """
+        Lay out the first frame for a worker.
+
+        Args:
+            slot: Its place.
+            entry: Its entry in the ledger.
+        """
+        process = sys.modules.get("multiprocessing.process")
+        main = sys.modules.get("__main__")
+        hello: dict[str, Any] = {
+            "index": slot,
+            "name": self.name,
+            "sys_path": list(sys.path),
+            "argv": list(sys.argv),
+            "main": None,
+            "environ": None,
+            "cwd": None,
+            "authkey": None if process is None else bytes(process.current_process().authkey),
+            "ledger_entry": entry,
+            "n_fds": len(self.initializer_fds),
+            "initializer": self.initializer,
+            "worker_data": self.worker_data,
+        }
+        if not self.launcher.shares_memory:
+            file = getattr(main, "__file__", None)
+            hello["main"] = {} if file is None else {"__file__": file}
+        if not self.launcher.passes_surroundings:
+            hello["environ"] = {**os.environ, **(self.env or {})}
+            with contextlib.suppress(OSError):
+                hello["cwd"] = os.getcwd()
+        packed = codec.pack(hello)
+        return encode(HELLO, 0, packed.payload, packed.buffers)
