@@ -10,6 +10,7 @@ import re
 import signal
 import threading
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ from webworker_executor import (
 )
 from webworker_executor.web import dispatch
 from webworker_executor.web.port import is_held_by_ports
+from webworker_executor.web.port_link import HELD_NBYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -268,6 +270,54 @@ def test_a_handler_that_raises_is_reported_and_the_next_message_arrives(
     channel.port1.post_message(1)
     assert [0, 1] == got.take(2)
     assert "of a listener" in caplog.text
+
+
+def test_a_slow_handler_costs_the_writer_what_it_can_see(channel: MessageChannel) -> None:
+    """Beyond some messages that wait for a handler the port reads no more, and then goes on."""
+    may_go_on = threading.Event()
+    heard: Inbox[int] = Inbox()
+
+    def handle(event: MessageEvent) -> None:
+        may_go_on.wait(LIMIT)
+        heard(event.data[0])
+
+    channel.port2.onmessage = handle
+    for number in range(3000):
+        channel.port1.post_message((number, bytes(10_000)))
+    link = channel.port2._link
+    assert link is not None
+    deadline = monotonic() + LIMIT
+    while not link.is_full and monotonic() < deadline:
+        # The reactor's thread has it in hand.
+        threading.Event().wait(0.001)
+    assert link.is_full
+    held = sum(len(frame.payload) for frame in tuple(channel.port2._inbox))
+    assert held < 2 * HELD_NBYTES
+    waiting = channel.port1.buffered_amount
+    assert waiting > 20_000_000
+    with pytest.raises(TimeoutError):
+        channel.port1.drain(0.05)
+    assert waiting == channel.port1.buffered_amount
+    may_go_on.set()
+    channel.port1.drain(LIMIT)
+    assert list(range(3000)) == heard.take(3000)
+
+
+def test_a_full_port_that_closes_lets_the_writer_go(channel: MessageChannel) -> None:
+    """Whoever closes in the midst of too much leaves nobody waiting."""
+    is_closed = threading.Event()
+
+    def handle(event: MessageEvent) -> None:
+        channel.port2.close()
+        is_closed.set()
+
+    for _ in range(1000):
+        channel.port1.post_message(bytes(10_000))
+    channel.port2.onmessage = handle
+    assert is_closed.wait(LIMIT)
+    channel.port1.drain(LIMIT)
+    with pytest.raises(PortClosedError):
+        channel.port1.receive(LIMIT)
 
 
 def test_drain_waits_until_the_kernel_has_it_all(channel: MessageChannel) -> None:

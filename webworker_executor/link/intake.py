@@ -63,12 +63,15 @@ class Intake:
         self._chunks: deque[Chunk] = deque()  # read and not decoded: one at most
         self._chunk_fds: list[Descriptor] | None = None
 
-    def read(self, flags: tuple[int]) -> None:
+    def read(self, flags: tuple[int]) -> int:
         """
         Read once.
 
         Args:
             flags: ``WAIT`` where the socket blocks, or ``NOW``.
+
+        Returns:
+            How many bytes came.
 
         Raises:
             BlockingIOError: Nothing is there.
@@ -107,7 +110,7 @@ class Intake:
                 if self._chunks is chunks:
                     self._chunks = fresh
                     self._inbox.append(frame)
-                return
+                return len(data)
         after = decoder.copied()
         frames = self._decoded(after, chunk)
         if self._chunks is chunks:
@@ -115,6 +118,7 @@ class Intake:
             self._inbox.extend(frames)
         if after.error is not None:
             raise after.error
+        return len(data) if isinstance(data, bytes) else int(data)
 
     def _fill(self, chunks: deque[Chunk], flags: tuple[int]) -> None:
         vacancy = self._decoder.vacancy()

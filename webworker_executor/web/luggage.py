@@ -13,6 +13,7 @@ from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.descriptor import FileDescriptor, receive_descriptor
 from webworker_executor.web.movable import give_up_bytes, movable
 from webworker_executor.web.port import MessagePort
+from webworker_executor.web.port_moving import check_movable
 from webworker_executor.wire import codec
 from webworker_executor.wire.transfer import Parcel, current_parcel, reducers
 
@@ -142,7 +143,7 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
         if item is target:
             raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
         if isinstance(item, MessagePort):
-            item._check_movable(name)
+            check_movable(item, name)
 
 
 def unpack_luggage(

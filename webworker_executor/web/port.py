@@ -4,9 +4,8 @@ Ports: the two ends of a channel, which may be given to whoever shall talk.
 A port is one end of a socket pair. Its peer may be in any process; nobody stands between them. Not
 for the way the bytes go: see ``port_link``; nor for events and waiting: see ``messaging``.
 
-The thing to know before a change: a port is a value. Whoever packs it freezes its link, takes along
-what was read and not given out, and gives it up when all else was packed; whoever unpacks it has a
-new port, which is not started.
+The thing to know before a change: a port is a value, see ``port_moving``. Whoever packs it gives it
+up; whoever unpacks it has a new port, which is not started.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ import weakref
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.errors import DataCloneError, InvalidStateError
+from webworker_executor.errors import InvalidStateError
 from webworker_executor.web.dispatch import dispatcher_here
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.web.port_record import freeze, thaw
+from webworker_executor.web.port_moving import DETACHED, FROZEN, OPEN, freeze
+from webworker_executor.web.port_record import thaw
 from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from webworker_executor.wire.frame import Frame, Parts
-    from webworker_executor.wire.transfer import Parcel
+    from webworker_executor.web.event import CloseEvent, MessageEvent
+    from webworker_executor.wire.frame import Parts
 
 __all__ = ["MessagePort", "is_held_by_ports"]
 
-OPEN, FROZEN, DETACHED, CLOSED = "open", "frozen", "detached", "closed"
+CLOSED = "closed"
 
 
 class MessagePort(MessageTarget):
@@ -216,6 +216,12 @@ class MessagePort(MessageTarget):
 
     # -- messages
 
+    def _next_event(self) -> MessageEvent | CloseEvent | None:
+        event = super()._next_event()
+        if not self._inbox and self._link is not None and self._link.is_full:
+            self._link.read_on()
+        return event
+
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         link = self._link
         if link is None:
@@ -286,51 +292,7 @@ class MessagePort(MessageTarget):
         parcel = current_parcel()
         if parcel is None:
             raise PicklingError("a MessagePort goes in a message, not in bytes by themselves")
-        if not (parcel.is_moved(self) or parcel.moves_ports):
-            raise DataCloneError(
-                f"{self!r} is in the message and not in its transfer list; a port cannot be "
-                "copied: list it, and it moves",
-                self,
-            )
-        self._check_movable(repr(self))
-        return _receive_port, self._frozen(parcel)
-
-    def _check_movable(self, name: str) -> None:
-        """Raise ``DataCloneError`` unless it can be transferred."""
-        why = None
-        if self._is_disowned:
-            why = "belongs to the process that this one was forked from"
-        elif self._state is not OPEN:
-            why = "is being transferred" if self._state is FROZEN else f"is {self._state} already"
-        elif self._has_ended and not self._inbox:
-            why = "has ended: the other side is gone, and no message is left"
-        elif "reader" in self._claims or self._n_awaiting:
-            why = "is being waited on in receive()"
-        if why is not None:
-            raise DataCloneError(f"{name} {why}, and cannot be transferred", self)
-
-    def _frozen(self, parcel: Parcel) -> tuple[Any, ...]:
-        """Freeze, and return what the receiving side is made of."""
-        self._state = FROZEN
-        if "reader" in self._claims:
-            self._state = OPEN
-            self._check_movable(repr(self))
-        frames: list[Frame] = []
-        parcel.rollbacks.append(lambda: self._thaw(frames))
-        parcel.commits.append(self._detach)
-        link = self._link
-        try:
-            return freeze(link, self._inbox, frames, parcel)
-        except ValueError as error:
-            raise DataCloneError(f"{self!r} cannot be transferred: {error}", self) from error
-
-    def _thaw(self, frames: list[Frame]) -> None:
-        if self._state is FROZEN:
-            self._inbox.extendleft(reversed(frames))
-            self._state = OPEN
-            if self._link is not None:
-                self._link.thaw()
-            self._stir()
+        return _receive_port, freeze(self, parcel)
 
     def _detach(self) -> None:
         self._leave(DETACHED)

@@ -1,0 +1,85 @@
+"""
+The move of a port: whoever packs it freezes it, and gives it up when all else was packed.
+
+Not for what goes into the message: see ``port_record``. Whoever changes this must know that packing
+may fail after the port was frozen, and that messages may come and go in other threads meanwhile:
+until the commit everything can be given back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import DataCloneError
+from webworker_executor.web import port_record
+
+if TYPE_CHECKING:
+    from webworker_executor.web.port import MessagePort
+    from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.transfer import Parcel
+
+OPEN, FROZEN, DETACHED = "open", "frozen", "detached"
+
+
+def check_movable(port: MessagePort, name: str) -> None:
+    """
+    Check whether a port can be transferred.
+
+    Args:
+        port: The port.
+        name: What the error calls it.
+
+    Raises:
+        DataCloneError: It cannot.
+    """
+    why = None
+    if port._is_disowned:
+        why = "belongs to the process that this one was forked from"
+    elif port._state is not OPEN:
+        why = "is being transferred" if port._state is FROZEN else f"is {port._state} already"
+    elif port._has_ended and not port._inbox:
+        why = "has ended: the other side is gone, and no message is left"
+    elif "reader" in port._claims or port._n_awaiting:
+        why = "is being waited on in receive()"
+    if why is not None:
+        raise DataCloneError(f"{name} {why}, and cannot be transferred", port)
+
+
+def freeze(port: MessagePort, parcel: Parcel) -> tuple[Any, ...]:
+    """
+    Put a port into a parcel, which it leaves this process with, or not.
+
+    Returns:
+        What the receiving side makes a port of.
+
+    Raises:
+        DataCloneError: It is not to be transferred, or cannot be.
+    """
+    if not (parcel.is_moved(port) or parcel.moves_ports):
+        raise DataCloneError(
+            f"{port!r} is in the message and not in its transfer list; a port cannot be "
+            "copied: list it, and it moves",
+            port,
+        )
+    check_movable(port, repr(port))
+    port._state = FROZEN
+    if "reader" in port._claims:
+        # A thread has begun to wait meanwhile.
+        port._state = OPEN
+        check_movable(port, repr(port))
+    frames: list[Frame] = []
+    parcel.rollbacks.append(lambda: _thaw(port, frames))
+    parcel.commits.append(port._detach)
+    try:
+        return port_record.freeze(port._link, port._inbox, frames, parcel)
+    except ValueError as error:
+        raise DataCloneError(f"{port!r} cannot be transferred: {error}", port) from error
+
+
+def _thaw(port: MessagePort, frames: list[Frame]) -> None:
+    if port._state is FROZEN:
+        port._inbox.extendleft(reversed(frames))
+        port._state = OPEN
+        if port._link is not None:
+            port._link.thaw()
+        port._stir()

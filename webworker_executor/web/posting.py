@@ -1,0 +1,172 @@
+"""
+The writing half of a port's link: frames go out at once, or wait until the kernel takes more.
+
+Not for reading, nor for the end: see ``port_link``.
+
+The thing to know before a change: ``post`` runs on the main thread too, where a signal handler may
+raise or post between any two calls: see ``outbox``, which holds what must not be lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.link.end import End
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.signals import is_of_a_handler
+from webworker_executor.web.attention import Attention
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class Posting:
+    """
+    What is written to a stream socket; any thread may post.
+
+    Args:
+        end: A connected stream socket; its descriptor is taken out of it.
+
+    Attributes:
+        attention: The claim on the host's threads, for both halves.
+        is_closed: Whether the socket is closed.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = End(end)
+        self._outbox = Outbox(self._socket)
+        # Guards all that follows. Reentrant, because a signal handler may post while this very
+        # thread holds it; `_is_writing` then leaves the work to the outer call.
+        self._lock = threading.RLock()
+        self.attention = Attention(self, self._socket.fileno(), self._lock)
+        self._is_writing = False
+        self._is_armed = False
+        self._is_frozen = False
+        self._closes_when_written = False
+        self._cannot_write = False
+        self.is_closed = False
+        self._waiters: dict[object, Callable[[], object]] = {}
+
+    def ready(self, events: int) -> None:
+        """Write and read what is possible; for subclasses."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close now; for subclasses."""
+        raise NotImplementedError
+
+    @property
+    def unsent_nbytes(self) -> int:
+        """Bytes that were posted and that the kernel has not taken yet."""
+        with self._lock:
+            return self._outbox.nbytes
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the kernel has everything."""
+        return self._outbox.is_empty
+
+    def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+        """Write a frame, or keep it until the kernel takes more; discard it if nobody reads."""
+        if self.is_closed or self._cannot_write:
+            return
+        outbox = self._outbox
+        if len(parts) == 1 and not fds and not self._is_armed and outbox.is_empty:
+            with self._lock:
+                if not (self._is_writing or self._is_frozen or self.is_closed):
+                    self._is_writing = True
+                    try:
+                        if outbox.write_alone(parts):  # type: ignore[arg-type]  # `encode` joins small ones
+                            return
+                    except BaseException as exc:
+                        self._cannot_go_on(exc)
+                        return
+                    finally:
+                        self._is_writing = False
+                    self.flush()
+                    return
+        outbox.append(parts, fds)
+        # While the kernel is full, the reactor waits for it.
+        if not self._is_armed:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the kernel takes now; the reactor writes the rest when there is room."""
+        with self._lock:
+            if self._is_writing or self._is_frozen or self.is_closed:
+                return
+            self._is_writing = True
+            try:
+                self._outbox.write()
+                # Once more after that call, in which a signal handler may have posted.
+                while self._is_armed or not self._outbox.is_empty:
+                    if self._is_armed:
+                        # In this order: if it is broken off between the two, it is done again.
+                        self.attention.want_write(False)
+                        self._is_armed = False
+                    self._outbox.write()
+            except BaseException as exc:
+                self._cannot_go_on(exc)
+            finally:
+                self._is_writing = False
+            if self._outbox.is_empty and (self._waiters or self._closes_when_written):
+                self._written()
+
+    def _cannot_go_on(self, exc: BaseException) -> None:
+        """Take note of why writing stopped; in the handler of the exception only."""
+        if isinstance(exc, BlockingIOError) and not is_of_a_handler(exc):
+            if not self._is_armed:
+                self._is_armed = True
+                try:
+                    self.attention.want_write(True)
+                except BaseException:
+                    # Whoever posts or closes next tries again.
+                    self._is_armed = False
+                    self.attention.call_soon(self.flush)
+                    raise
+        elif isinstance(exc, OSError) and not is_of_a_handler(exc):
+            self._break(exc)
+        else:
+            # A signal handler raised. Nothing is lost, but nobody stands here any more.
+            self.attention.call_soon(self.flush)
+            raise exc
+
+    def _break(self, error: OSError) -> None:
+        # Nobody reads any more. What the other side wrote before it left is still to be read, so
+        # that the end is told by the reading side.
+        self._cannot_write = True
+        self._outbox.clear()
+        if error.errno not in {errno.EPIPE, errno.ECONNRESET}:
+            _log.warning("a port can write no more: %s", error)
+        if self._is_armed:
+            self._is_armed = False
+            self.attention.want_write(False)
+
+    def _written(self) -> None:
+        self._wake()
+        if self._closes_when_written:
+            self.close()
+
+    def _wake(self) -> None:
+        while True:
+            try:
+                _, wake = self._waiters.popitem()
+            except KeyError:
+                return
+            wake()
+
+    def wait_until_written(self, timeout: float | None) -> bool:
+        """Wait until the kernel has everything, or nobody is left to read it."""
+        arrived = threading.Event()
+        self._waiters[arrived] = arrived.set
+        try:
+            self.flush()
+            return self.is_written or arrived.wait(timeout)
+        finally:
+            self._waiters.pop(arrived, None)
