@@ -15,7 +15,15 @@ from __future__ import annotations
 
 import sys
 from _pickle import PicklingError, dumps, loads
+from sys import maxsize
 
+from webworker_executor.wire.apart import (
+    OUT_OF_BAND,
+    copied,
+    keep_apart,
+    release,
+    with_bulk_apart,
+)
 from webworker_executor.wire.transfer import packing_with, unpacking_with
 
 TYPE_CHECKING = False
@@ -24,18 +32,13 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
     from typing import Any
 
+    from webworker_executor.wire.apart import Shelf
     from webworker_executor.wire.place import Place
     from webworker_executor.wire.transfer import Parcel
 
     ParcelMaker = Callable[[], Parcel]
-    Shelf = Callable[[Sequence[memoryview]], Sequence[Place] | None]
 
 __all__ = ["OUT_OF_BAND", "Packed", "after_fork", "pack", "pack_by_value", "unpack"]
-
-OUT_OF_BAND = 131072
-"""Buffers of at least so many bytes stay outside the pickle. In band, the pickler's growing copy
-pays for itself three times above this size: realloc, the allocator's mmap threshold, and a page
-fault for each page."""
 
 half_imported: set[str] = set()
 """Modules whose classes or functions came here by value because the sender was still importing
@@ -86,10 +89,10 @@ class Packed:
         return f"<Packed {len(self.payload)} B + {len(self.buffers)} buffers of {nbytes} B>"
 
 
-# Values that hold nothing else: what many tasks return.
 # A plain pickler takes a connection's descriptor for a number.
 _CONNECTION = b"multiprocessing.connection"
-_PLAIN = frozenset({type(None), bool, int, float, str})
+# Values that hold nothing else: what many tasks are given, and return.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str})
 
 
 def pack(
@@ -128,7 +131,8 @@ def pack(
 
     Source: PEP 574 for the buffers; ProcessPoolExecutor for the errors.
     """
-    if value.__class__ in _PLAIN:
+    if _is_plain(value, OUT_OF_BAND if shelf is not None else maxsize):
+        # No need to look for names in the pickle, which costs more than the pickle from 1 KiB up.
         return Packed(dumps(value, 5), [])
     if half_imported:
         return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
@@ -138,7 +142,8 @@ def pack(
         return keep_apart(buffer, buffers)
 
     try:
-        payload = dumps(value, 5, buffer_callback=is_in_band)
+        given = value if shelf is None else with_bulk_apart(value)
+        payload = dumps(given, 5, buffer_callback=is_in_band)
         if buffers and b"_main__" not in payload and _CONNECTION not in payload:
             return Packed(payload, copied(buffers, shelf))
     except (PicklingError, TypeError, AttributeError):
@@ -156,37 +161,12 @@ def pack(
     return Packed(payload, [])
 
 
-def keep_apart(buffer: PickleBuffer, buffers: list[memoryview]) -> bool:
-    """
-    Put a view of a large buffer into the list; tell whether it is to be pickled in band instead.
-    """
-    try:
-        raw = buffer.raw()
-    except BufferError:
-        # Not contiguous: in band the pickler says so in the stdlib's words.
-        return True
-    if raw.nbytes < OUT_OF_BAND or type(raw.obj) in {bytes, bytearray}:
-        # Out of band, the very bytes of a user would become a view of ours.
-        raw.release()
-        return True
-    buffers.append(raw)
-    return False
-
-
-def copied(buffers: Sequence[memoryview], shelf: Shelf | None) -> Sequence[bytes | Place]:
-    """
-    Copy buffers to a shelf, or to bytes if there is none or it is full.
-    """
-    places = None if shelf is None else shelf(buffers)
-    return [bytes(buffer) for buffer in buffers] if places is None else places
-
-
-def release(buffers: Iterable[memoryview]) -> None:
-    """
-    Let go of the memory of others.
-    """
-    for buffer in buffers:
-        buffer.release()
+def _is_plain(value: object, limit: int) -> bool:
+    for item in value if type(value) is tuple else (value,):
+        kind = type(item)
+        if kind not in _PLAIN and (kind is not bytes or len(item) >= limit):
+            return False
+    return True
 
 
 def pack_by_value(

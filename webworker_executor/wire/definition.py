@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from webworker_executor.wire.apart import Shelf
     from webworker_executor.wire.snapshot import Snapshot
     from webworker_executor.wire.variable import Carried
 
@@ -113,7 +114,7 @@ class Fixed:
         return self.definition.fn(*args, **kwargs)
 
 
-def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: codec.Shelf) -> Fixed | None:
+def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixed | None:
     """
     Pack a callable with large buffers once, for all the calls of one ``map``.
 
@@ -201,7 +202,7 @@ def pack_call(
     fn: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-    shelf: codec.Shelf | None = None,
+    shelf: Shelf | None = None,
 ) -> tuple[Definition | None, int, codec.Packed]:
     """
     Pack a call, and the caller's context variables with it.
