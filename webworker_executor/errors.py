@@ -143,7 +143,15 @@ class TaskTimeout(WebWorkerError, TimeoutError):
 
     The clock starts when the task does. ``future.result(timeout=...)`` raises a plain
     ``TimeoutError`` instead, and stops nothing.
+
+    Attributes:
+        stack: The Python stacks of the worker's threads just before it was stopped, ``None`` if
+            they could not be had. A note of the error shows them.
     """
+
+    def __init__(self, message: str, stack: str | None = None) -> None:
+        super().__init__(message)
+        self.stack = stack
 
 
 class ActorLostError(WebWorkerError):
@@ -187,6 +195,8 @@ class WorkerCrashedError(WebWorkerError, BrokenProcessPool):
             else reaped it and the status is not known.
         signal_name: Such as ``"SIGKILL"``, or ``None`` when no signal killed it.
         task: What it ran, as ``module.function``.
+        stack: The Python stacks of all its threads, as ``faulthandler`` wrote them when a fault in
+            C code killed it, ``None`` if it wrote nothing. A note of the error shows them.
     """
 
     def __init__(
@@ -196,8 +206,10 @@ class WorkerCrashedError(WebWorkerError, BrokenProcessPool):
         exitcode: int | None = None,
         signal_name: str | None = None,
         task: str | None = None,
+        stack: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.stack = stack
         self.pid = pid
         self.exitcode = exitcode
         self.signal_name = signal_name

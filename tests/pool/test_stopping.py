@@ -4,14 +4,18 @@ A task that listens is asked to stop, and any other is stopped together with its
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.pool import talking
-from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerFuture
+from webworker_executor import TaskAborted, TaskTimeout, WebWorkerExecutor, WorkerFuture
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -125,3 +129,32 @@ def test_an_abort_before_the_worker_is_up_ends_no_worker() -> None:
         future = pool.submit(talking.sleep_deaf)
         assert future.abort(grace=20.0)
         assert 3 == pool.submit(abs, -3).result(10.0)
+
+
+def test_a_task_whose_time_is_over_leaves_its_stack(launcher: str) -> None:
+    """
+    The error shows what it was doing, also where it held the interpreter in C.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.options(timeout=0.05).submit(sum, itertools.repeat(0))
+        error = future.exception(10.0)
+        late = pool.options(timeout=0.05).submit(time.sleep, 60).exception(10.0)
+    for each in (error, late):
+        assert isinstance(each, TaskTimeout)
+        assert each.stack is not None
+        assert " in _run_call" in each.stack
+        assert [f"What its worker was doing:\n{each.stack}"] == each.__notes__
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_tell_is_stopped_all_the_same(
+    forked: WebWorkerExecutor,
+) -> None:
+    """
+    A stopped process is not waited for.
+    """
+    pid = forked.submit(os.getpid).result(10.0)
+    error = forked.options(timeout=0.05).submit(os.kill, pid, signal.SIGSTOP).exception(10.0)
+    assert isinstance(error, TaskTimeout)
+    assert None is error.stack
+    assert pid != forked.submit(os.getpid).result(10.0)

@@ -54,6 +54,10 @@ def main(
         script.main(loop, control, hello, host)
         return
     fds = _receive_fds(control, hello["n_fds"])
+    if hello.get("has_witness"):
+        from webworker_executor.child.witness import testify
+
+        testify(fds.pop())
     dispatch.install(loop.call_soon, loop.listen)
     transfer.learn_later(_learn_to_send_files)
     lifeline.start(control, loop.give_back, take=loop.desk.take)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from webworker_executor.pool.stream import Stream
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.event import MessageEvent
+    from webworker_executor.web.pool_worker import PoolWorker
 
 
 class BeyondExecutor(Executor):
@@ -131,6 +132,27 @@ class BeyondExecutor(Executor):
         from webworker_executor.pool.statistics import take
 
         return take(self._pool)
+
+    def dump_stacks(self, timeout: float = 1.0) -> dict[PoolWorker, str]:
+        """
+        Look at the Python stacks of all threads of all workers, whatever they are doing.
+
+        Also at those of a worker that is stuck in C code, with the interpreter's lock in its hands
+        or without: ``faulthandler`` writes them when the worker gets SIGURG. A task that is in a
+        system call goes on with it. A worker that is stopped or dead is told as such.
+
+        Args:
+            timeout: Seconds to wait at most, for all of them together.
+
+        Returns:
+            A text for each worker that is there: a line that says what it is running, and the
+            stacks, the innermost call first. ``print(*executor.dump_stacks().values())``.
+
+        Source: faulthandler, "Dumping the tracebacks on a user signal".
+        """
+        from webworker_executor.pool.stacks import dump
+
+        return dump(self._pool, timeout)
 
     def observe(self, observer: Callable[[PoolEvent], object]) -> Callable[[], None]:
         """

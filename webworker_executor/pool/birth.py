@@ -49,13 +49,14 @@ class Birth:
         self.inherited: object = None
         self.worker_data: tuple[bytes, Sequence[Any]] | None = None
 
-    def hello(self, slot: int, entry: int) -> Parts:
+    def hello(self, slot: int, entry: int, *, has_witness: bool = False) -> Parts:
         """
         Lay out the first frame for a worker.
 
         Args:
             slot: Its place.
             entry: Its entry in the ledger.
+            has_witness: Whether the last descriptor it gets is for its stacks.
         """
         process = sys.modules.get("multiprocessing.process")
         main = sys.modules.get("__main__")
@@ -69,7 +70,8 @@ class Birth:
             "cwd": None,
             "authkey": None if process is None else bytes(process.current_process().authkey),
             "ledger_entry": entry,
-            "n_fds": len(self.initializer_fds),
+            "n_fds": len(self.initializer_fds) + has_witness,
+            "has_witness": has_witness,
             "initializer": self.initializer,
             "worker_data": self.worker_data,
         }

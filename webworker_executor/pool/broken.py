@@ -70,7 +70,12 @@ def how_it_ended(exitcode: int | None) -> str:
 
 
 def crashed(
-    index: int, pid: int | None, exitcode: int | None, task: str, why: str = ""
+    index: int,
+    pid: int | None,
+    exitcode: int | None,
+    task: str,
+    why: str = "",
+    stack: str | None = None,
 ) -> WorkerCrashedError:
     """Make the error of the one task that a dead worker was running."""
     from webworker_executor.errors import WorkerCrashedError
@@ -79,14 +84,18 @@ def crashed(
     hint = _LIKELY.get(name or "", "The task ended its own process, or C code in it did.")
     if why:
         hint = f"It was killed because {why}."
-    return WorkerCrashedError(
+    error = WorkerCrashedError(
         f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while running {task}. {hint} "
         "Only this task failed; a new worker takes the place.",
         pid=pid,
         exitcode=exitcode,
         signal_name=name,
         task=task,
+        stack=stack,
     )
+    if stack:
+        error.add_note(f"The worker's last words:\n{stack}")
+    return error
 
 
 def aborted(task: str, reason: object) -> TaskAborted:
@@ -97,14 +106,18 @@ def aborted(task: str, reason: object) -> TaskAborted:
     return TaskAborted(f"{task} was aborted{because}", reason)
 
 
-def overdue(task: str, seconds: float) -> TaskTimeout:
+def overdue(task: str, seconds: float, stack: str = "") -> TaskTimeout:
     """Make the error of a task that ran longer than it was allowed to."""
     from webworker_executor.errors import TaskTimeout
 
-    return TaskTimeout(
+    error = TaskTimeout(
         f"{task} ran for more than {seconds} s and was stopped. Give it more time with "
-        "executor.options(timeout=...), or less to do."
+        "executor.options(timeout=...), or less to do.",
+        stack or None,
     )
+    if stack:
+        error.add_note(f"What its worker was doing:\n{stack}")
+    return error
 
 
 def broken(text: str, cause: BaseException | None) -> BrokenWorkerPool:

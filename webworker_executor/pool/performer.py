@@ -153,6 +153,7 @@ class Performer:
             None if child is None else child.exitcode,
             task.fn_name,
             "" if process is None else process.why,
+            None if process is None else process.last_words(),
         )
         if self._promises.fail(task, error):
             self._promises.tally.n_crashed += 1

@@ -92,7 +92,8 @@ class Pool:
             self.chronicle,
         )
         self._performer = Performer(parts, self._broken, self._stopped)
-        self.stop = Stopper(parts).stop
+        self._stopper = Stopper(parts)
+        self.expire = self._stopper.expire
         self._reports = Reports(parts, self._performer, self.workers)
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
@@ -159,7 +160,7 @@ class Pool:
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is, and no other."""
         assert isinstance(task, Call)
-        self.stop(task, broken.aborted(task.fn_name, reason), reason, grace)
+        self._stopper.stop(task, broken.aborted(task.fn_name, reason), reason, grace)
 
     @property
     def lock(self) -> AbstractContextManager[object]:

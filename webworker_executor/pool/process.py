@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.witness import Witness
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire.frame import (
     CLOSE,
@@ -50,6 +52,9 @@ CLOSE_SECONDS = 5.0
 TERMINATE_SECONDS = 1.0
 # A process that closed its link is about to end; one that has not by then never will.
 LAST_WORDS_SECONDS = 1.0
+
+
+_log = logging.getLogger("webworker_executor.pool")
 
 
 class News(Protocol):
@@ -97,6 +102,7 @@ class WorkerProcess:
         self.is_asked_to_stop = False
         self.load_error: bytes | None = None
         self.why = ""
+        self.witness: Witness | None = None
         self.created_at = time.monotonic()
 
     def __repr__(self) -> str:
@@ -132,7 +138,12 @@ class WorkerProcess:
             )
             control, control_far = socket_pair()
             far_ends.callback(control_far.close)
-            self._send_fds(control, birth.initializer_fds)
+            self.witness = self._find_witness()
+            writers = [] if self.witness is None else [self.witness.writer]
+            self._send_fds(control, [*birth.initializer_fds, *writers])
+            if self.witness is not None:
+                # A process that is forked from this one shall not keep the pipe open.
+                self.witness.handed_over()
             self._control = Link(
                 control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
             )
@@ -143,7 +154,8 @@ class WorkerProcess:
                 ledger_fd = lift(ledger.fd)
                 far_ends.callback(os.close, ledger_fd)
             # The first frame comes before any other: nobody else has the link yet.
-            self._link.post(birth.hello(self.worker.slot, self._entry))
+            hello = birth.hello(self.worker.slot, self._entry, has_witness=bool(writers))
+            self._link.post(hello)
             self._link.flush()
             spec = WorkerSpec(
                 far.fileno(),
@@ -155,6 +167,13 @@ class WorkerProcess:
             birth.launcher.launch(spec, self._started, self.failed)
         if not self._has_failed:
             self._news.launched(self)
+
+    def _find_witness(self) -> Witness | None:
+        try:
+            return Witness(self._reactor)
+        except OSError as error:
+            _log.info("%r will not tell of its stacks: %s", self, error)
+            return None
 
     def open(self) -> None:
         """Let frames be posted; under the pool's lock, which so keeps them in order."""
@@ -317,8 +336,14 @@ class WorkerProcess:
             if link is not None:
                 link.close()
 
+    def last_words(self) -> str | None:
+        """Return the stacks of the process when it died of a fault, if it could write them."""
+        return None if self.witness is None else self.witness.last_words()
+
     def bury(self) -> None:
-        """Give back what outlived the process; after ``begun`` was asked for."""
+        """Give back what outlived the process; after it was asked for its end."""
+        if self.witness is not None:
+            self.witness.close()
         if self._ledger is not None:
             self._ledger.release(self._entry)
             self._ledger = None
@@ -328,5 +353,7 @@ class WorkerProcess:
         for link in (self._control, self._link):
             if link is not None:
                 link.disown()
+        if self.witness is not None:
+            self.witness.disown()
         if self.child is not None:
             self.child.forget_after_fork()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 
+from webworker_executor.pool import broken
 from webworker_executor.pool.call import Call
 from webworker_executor.rules.task import QUEUED, SENT
 from webworker_executor.rules.worker import STARTING
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Parts
 
+# What a task whose time is over is given to end by itself, if it notices that it shall.
+TIMEOUT_GRACE = 1.0
+# How long its worker may take to tell what it is doing, which takes a millisecond.
+LAST_LOOK_SECONDS = 0.1
 # Of a task that is said to be short, how long it may take to end all the same.
 SHORT_SECONDS = 0.02
 
@@ -52,6 +57,37 @@ class Stopper:
         """
         # Out here: packing runs a user's code.
         self._steps.bring(self._stop, task, error, _cancel_frame(task, reason), grace)
+
+    def expire(self, call: Call, limit: float) -> None:
+        """
+        End a task whose time is over, when its worker has told what it is doing.
+
+        Args:
+            call: Which; on the reactor's thread.
+            limit: How many seconds it was allowed to run.
+        """
+        process = None if call.worker is None else self._crew.processes.get(call.worker)
+        if process is None or process.witness is None or process.child is None:
+            self._expired(call, limit, "")
+            return
+        witness, has_ended = process.witness, False
+
+        def end(text: str) -> None:
+            nonlocal has_ended
+            if not has_ended:
+                has_ended = True
+                self._expired(call, limit, text)
+
+        def give_up() -> None:
+            if not has_ended:
+                end(witness.forget(end))
+
+        self._crew.call_at(time.monotonic() + LAST_LOOK_SECONDS, give_up)
+        witness.ask(process.child.send_signal, end)
+
+    def _expired(self, call: Call, limit: float, stack: str) -> None:
+        error = broken.overdue(call.fn_name, limit, stack)
+        self.stop(call, error, TimeoutError(str(error)), TIMEOUT_GRACE)
 
     def _stop(self, task: Task, error: BaseException, cancel: Parts, grace: float) -> do.Actions:
         assert isinstance(task, Call)

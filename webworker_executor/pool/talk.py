@@ -15,7 +15,6 @@ import time
 import weakref
 from collections import deque
 
-from webworker_executor.pool import broken
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
 from webworker_executor.web.event import Event
@@ -67,12 +66,8 @@ if TYPE_CHECKING:
         def call_back(self, call: Callable[[], object]) -> None:
             """Run a user's code on the events thread."""
 
-        def stop(self, call: Call, error: BaseException, reason: object, grace: float) -> None:
-            """End a task with an error, wherever it is."""
-
-
-# What a task whose time is over is given to end by itself, if it notices that it shall.
-TIMEOUT_GRACE = 1.0
+        def expire(self, call: Call, limit: float) -> None:
+            """End a task that has run for its ``limit`` of seconds."""
 
 
 class ProgressEvent(Event):
@@ -347,10 +342,8 @@ class Talks:
     def _expire(self, call: Call, conversation: Conversation) -> None:
         self._deadlines.pop(call.ident, None)
         owner: Any = call.future._owner
-        limit = conversation.limit
-        if owner is not None and limit is not None:
-            error = broken.overdue(call.fn_name, limit)
-            owner.stop(call, error, TimeoutError(str(error)), TIMEOUT_GRACE)
+        if owner is not None and conversation.limit is not None:
+            owner.expire(call, conversation.limit)
 
 
 def running_in(call: Call, crew: Place) -> WorkerProcess | None:

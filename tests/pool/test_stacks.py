@@ -1,0 +1,200 @@
+"""
+The stacks of workers are seen whatever the workers do, and nobody is waited for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import pass_gate
+from tests.pool.work import double
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor.pool.stacks import process_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.dropin.gate import Gate
+
+
+def count_for_ever(path: str) -> int:
+    """Say that it begins, and stay in C with the interpreter's lock in hand."""
+    with open(path, "w") as stream:
+        stream.write("begun\n")
+    return sum(itertools.repeat(0))
+
+
+def wait_in_a_thread(path: str, value: int) -> int:
+    """Wait at a gate in two threads."""
+    thread = threading.Thread(target=pass_gate, args=(path, value))
+    thread.start()
+    pass_gate(path, value)
+    thread.join()
+    return value
+
+
+def forget_handlers(path: str) -> None:
+    """Change every handler a program may change, and wait at a gate."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    pass_gate(path, None)
+
+
+def stop_self() -> int:
+    """Stop this process as Ctrl-Z does."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return 1
+
+
+def wait_for_state(pid: int, state: str) -> None:
+    """Wait until the kernel says so of a process."""
+    deadline = time.monotonic() + 10.0
+    while process_state(pid) != state:
+        assert time.monotonic() < deadline
+        os.sched_yield()
+
+
+def test_all_threads_of_all_workers_are_seen(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    In Python code, in C code that waits, and idle.
+    """
+    future = pool.submit(wait_in_a_thread, gate.path, 1)
+    gate.wait_for_begun(2)
+    assert 4 == pool.submit(double, 2).result(10.0)
+    stacks = pool.dump_stacks(10.0)
+    gate.open()
+    assert 1 == future.result(10.0)
+    texts = sorted(stacks.values(), key=len)
+    assert set(stacks) <= set(pool.workers)
+    assert "running tests.pool.test_stacks.wait_in_a_thread:" in texts[-1]
+    assert 2 == texts[-1].count(" in pass_gate")
+    assert 1 == texts[-1].count(" in wait_in_a_thread")
+    if len(texts) > 1:
+        assert "idle:" in texts[0]
+        assert "entry.py" in texts[0]
+
+
+def test_a_worker_that_holds_the_interpreter_in_c_is_seen(launcher: str, tmp_path: Path) -> None:
+    """
+    No Python code of it can run, and its stack is there all the same.
+    """
+    path = str(tmp_path / "begun")
+    os.mkfifo(path)
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(count_for_ever, path)
+        with open(path) as stream:
+            assert "begun\n" == stream.read()
+        (text,) = pool.dump_stacks(10.0).values()
+        assert " in count_for_ever" in text
+        assert future.running()
+        future.abort()
+
+
+def test_asking_again_and_from_many_threads(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Everybody gets whole stacks, and the worker goes on with its work.
+    """
+    future = forked.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    texts: list[str] = []
+
+    def ask() -> None:
+        for _ in range(5):
+            texts.extend(forked.dump_stacks(10.0).values())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    gate.open()
+    assert 1 == future.result(10.0)
+    assert 20 == len(texts)
+    assert [] == [text for text in texts if " in pass_gate" not in text or " in _watch" not in text]
+
+
+def test_a_stopped_worker_is_told_and_not_waited_for(forked: WebWorkerExecutor) -> None:
+    """
+    Its answer would come after SIGCONT.
+    """
+    pid = forked.submit(os.getpid).result(10.0)
+    future = forked.submit(stop_self)
+    wait_for_state(pid, "T")
+    before = time.monotonic()
+    (text,) = forked.dump_stacks(60.0).values()
+    assert time.monotonic() - before < 30.0
+    os.kill(pid, signal.SIGCONT)
+    assert 1 == future.result(10.0)
+    assert "running tests.pool.test_stacks.stop_self:" in text
+    assert "<no answer: it is stopped by a signal such as SIGSTOP" in text
+
+
+def test_a_worker_without_the_handler_lives_on(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    A task that has changed the handlers is not killed by the question; it is given up in time.
+    """
+    future = forked.submit(forget_handlers, gate.path)
+    gate.wait_for_begun(1)
+    (text,) = forked.dump_stacks(0.1).values()
+    assert "<no answer: none came in 0.1 s" in text
+    gate.open()
+    assert None is future.result(10.0)
+
+
+def test_a_worker_that_starts_is_seen(tmp_path: Path) -> None:
+    """
+    An initializer that hangs can be found.
+    """
+    path = str(tmp_path / "gate")
+    os.mkfifo(path)
+    os.mkfifo(f"{path}.begun")
+    with WebWorkerExecutor(1, launcher="fork", initializer=pass_gate, initargs=(path, 1)) as pool:
+        future = pool.submit(double, 2)
+        with open(f"{path}.begun") as stream:
+            stream.read()
+        (text,) = pool.dump_stacks(10.0).values()
+        with open(path, "w"):
+            assert 4 == future.result(10.0)
+    assert ", starting since " in text
+    assert " in pass_gate" in text
+
+
+def test_there_is_nothing_to_see_where_no_worker_is() -> None:
+    """
+    Neither before the first task nor after the end.
+    """
+    pool = WebWorkerExecutor(1, launcher="fork")
+    assert {} == pool.dump_stacks()
+    pool.submit(double, 1).result(10.0)
+    pool.shutdown()
+    assert {} == pool.dump_stacks()
+
+
+def test_workers_that_die_meanwhile_are_not_waited_for(pool: WebWorkerExecutor) -> None:
+    """
+    Whoever asks in a storm gets an answer for each that is there.
+    """
+    futures = [pool.submit(os._exit, 3) for _ in range(5)]
+    before = time.monotonic()
+    while not all(future.done() for future in futures):
+        for text in pool.dump_stacks(60.0).values():
+            assert text.startswith("worker ")
+    assert time.monotonic() - before < 40.0
+    for future in futures:
+        assert isinstance(future.exception(10.0), WorkerCrashedError)
+
+
+@pytest.mark.parametrize("pid", [None, 1 << 30])
+def test_the_state_of_no_process(pid: int | None) -> None:
+    """
+    One that is not there has none.
+    """
+    assert None is process_state(pid)
+    assert "R" == process_state(os.getpid())

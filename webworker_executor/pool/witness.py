@@ -1,0 +1,173 @@
+"""
+A witness tells of a worker's Python stacks, whatever state the worker is in.
+
+The worker has had ``faulthandler`` write them into a pipe of ours when it gets a signal, or when it
+dies of one. That is done by a handler in C, so that it also works while the worker's main thread is
+stuck in C, with the interpreter's lock in its hands or without.
+
+What a changer must know: the handler says nothing when it is through, so each dump is asked for
+twice, and is whole when the second begins. The pipe does not block its writer: a worker is never
+held up, and a dump that nobody reads is cut. All of it on the reactor's thread, but ``close``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from webworker_executor.link.fds import lifted
+from webworker_executor.link.reactor import READ
+from webworker_executor.wire.dump import begun_dump, fatal_dump, first_dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.link.reactor import Reactor, Timer
+
+# What a process ignores that has no handler for it: one that has not come so far, or has become
+# another program, is not killed by being asked. Python does nothing with it, and Go's runtime sends
+# it to itself for the same reason.
+ASK = signal.SIGURG
+# A process that was starting may have missed the first signal.
+ASK_AGAIN_SECONDS = 0.05
+READ_NBYTES = 65536
+# faulthandler stops at 100 threads of 100 frames; whoever writes more is not it.
+MAX_NBYTES = 1 << 20
+
+
+class Witness:
+    """
+    The stacks of one process.
+
+    Args:
+        reactor: Who reads the pipe.
+
+    Attributes:
+        writer: What the process is to have; ``handed_over`` closes it here.
+
+    Raises:
+        OSError: No descriptor is left; nothing stays open.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self.writer = -1
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._reader = lifted(reader)
+        except BaseException:
+            os.close(writer)
+            raise
+        self.writer = lifted(writer)
+        self._text = bytearray()
+        self._askers: list[Callable[[str], object]] = []
+        self._send: Callable[[int], object] | None = None
+        self._timer: Timer | None = None
+
+    def handed_over(self) -> None:
+        """Close what is the process's; nothing happens the second time."""
+        writer, self.writer = self.writer, -1
+        if writer >= 0:
+            os.close(writer)
+
+    def ask(self, send_signal: Callable[[int], object], on_answer: Callable[[str], object]) -> None:
+        """
+        Ask for the stacks of all threads.
+
+        Args:
+            send_signal: Sends a signal to the process.
+            on_answer: Called once with what came, maybe at once; with nothing if the process has
+                ended. Not called after ``forget``.
+        """
+        if self._reader < 0:
+            on_answer("")
+            return
+        self._askers.append(on_answer)
+        if len(self._askers) > 1:
+            # It has been asked, and what comes is for all who want to know.
+            return
+        self._drain()
+        self._text.clear()
+        self._send = send_signal
+        self._reactor.register(self._reader, READ, self._readable)
+        self._ask_again()
+
+    def forget(self, on_answer: Callable[[str], object]) -> str:
+        """Stop waiting for an answer; returns what there is of it."""
+        if on_answer not in self._askers:
+            return ""
+        text = begun_dump(self._decoded())
+        self._askers.remove(on_answer)
+        if not self._askers:
+            self._rest()
+        return text
+
+    def last_words(self) -> str | None:
+        """Return what the process wrote when it died of a fault, ``None`` if it wrote nothing."""
+        if self._reader >= 0:
+            self._drain()
+        return fatal_dump(self._decoded())
+
+    def close(self) -> None:
+        """Give the pipe back; whoever waits for an answer is told that none will come."""
+        self.handed_over()
+        if self._reader < 0:
+            return
+        self._answer(begun_dump(self._decoded()))
+        os.close(self._reader)
+        self._reader = -1
+
+    def disown(self) -> None:
+        """In a forked copy of the host: close the copies of the descriptors."""
+        self._askers.clear()
+        self.handed_over()
+        reader, self._reader = self._reader, -1
+        if reader >= 0:
+            os.close(reader)
+
+    def _ask_again(self) -> None:
+        if self._send is not None:
+            self._send(ASK)
+            when = time.monotonic() + ASK_AGAIN_SECONDS
+            self._timer = self._reactor.call_at(when, self._ask_again)
+
+    def _readable(self, _: int) -> None:
+        is_first = not self._text
+        if not self._drain():
+            # The process has ended, or has closed what it was given.
+            self._answer(begun_dump(self._decoded()))
+            return
+        dump = first_dump(self._decoded())
+        if dump is not None:
+            self._answer(dump)
+        elif is_first and self._send is not None:
+            # The first signal is being handled, so that this one cannot be one with it.
+            self._send(ASK)
+
+    def _answer(self, text: str) -> None:
+        askers, self._askers = self._askers, []
+        if askers:
+            self._rest()
+        for on_answer in askers:
+            on_answer(text)
+
+    def _rest(self) -> None:
+        self._reactor.unregister(self._reader)
+        self._send = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _drain(self) -> bool:
+        """Read what is there; False at the end of the pipe."""
+        try:
+            while data := os.read(self._reader, READ_NBYTES):
+                self._text += data
+                del self._text[:-MAX_NBYTES]
+        except BlockingIOError:
+            return True
+        return False
+
+    def _decoded(self) -> str:
+        return self._text.decode("utf-8", "replace")
