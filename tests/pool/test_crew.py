@@ -12,10 +12,11 @@ import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.pool import work
-from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError, scope
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
+    from webworker_executor import MessagePort
 
 
 def test_workers_are_started_one_by_one_where_starting_is_dear(gate: Gate) -> None:
@@ -72,3 +73,41 @@ def test_the_pid_of_an_empty_place_is_none() -> None:
     assert pool.workers[0].pid is None
     assert "<PoolWorker 0 not running>" == repr(pool.workers[0])
     pool.shutdown()
+
+
+def post_ports(port: MessagePort) -> None:
+    scope.post_message("take", [port])
+
+
+def test_ports_go_both_ways(launcher: str) -> None:
+    """
+    A worker of a pool takes and gives ports as any other target of messages does.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool, MessageChannel() as channel:
+        pool.submit(post_ports, channel.port2).result(20.0)
+        event = pool.workers[0].receive(10.0)
+        assert ("take", pool.workers[0]) == (event.data, event.source)
+        event.ports[0].post_message("through")
+        assert "through" == channel.port1.receive(10.0).data
+        event.ports[0].close()
+
+
+def test_drain_waits_for_the_worker_of_a_place(gate: Gate) -> None:
+    """
+    Until it is there and has read, or until nobody will read any more.
+    """
+    pool = WebWorkerExecutor(1)
+    worker = pool.workers[0]
+    worker.drain(10.0)
+    future = pool.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    worker.post_message(bytes(5_000_000))
+    assert worker.buffered_amount > 0
+    with pytest.raises(TimeoutError, match="does not read"):
+        worker.drain(0.05)
+    gate.open()
+    future.result(10.0)
+    worker.drain(10.0)
+    assert 0 == worker.buffered_amount
+    pool.shutdown()
+    worker.drain(10.0)

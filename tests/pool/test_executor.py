@@ -222,7 +222,7 @@ def test_a_handler_gets_what_came_before_it(forked: WebWorkerExecutor) -> None:
 
     worker.onmessage = handle
     forked.submit(work.post, 3).result(10.0)
-    with pytest.raises(RuntimeError, match="set it to None first"):
+    with pytest.raises(RuntimeError, match="either listen, or receive"):
         worker.receive(0)
     forked.shutdown()
     assert [1, 2, 3] == seen
@@ -235,7 +235,7 @@ def test_receiving_ends_with_the_executor(forked: WebWorkerExecutor) -> None:
     forked.submit(work.post, "last").result(10.0)
     worker = forked.workers[0]
     assert "last" == worker.receive(10.0).data
-    with pytest.raises(TimeoutError, match="no message from worker 0"):
+    with pytest.raises(TimeoutError, match="no message came to <PoolWorker 0"):
         worker.receive(0.01)
     forked.shutdown()
     with pytest.raises(PortClosedError, match="worker 0 has ended and left no message"):

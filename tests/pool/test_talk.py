@@ -20,6 +20,7 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
     current_task,
+    scope,
 )
 
 if TYPE_CHECKING:
@@ -223,3 +224,29 @@ def test_a_future_without_a_pool_has_nobody_to_talk_to() -> None:
         future.post_message("to nobody")
         assert [] == list(future.messages())
         assert "<Conversation that has ended>" == repr(future.messages())
+
+
+def say_much(count: int) -> None:
+    for number in range(count):
+        scope.post_message(number)
+        current_task().post_message(number)
+
+
+def test_the_end_of_the_pool_waits_for_what_was_said(launcher: str) -> None:
+    """
+    Handlers slower than the end of the pool hear everything before it is over.
+    """
+    heard: list[int] = []
+    may_hear = threading.Event()
+
+    def hear(event: MessageEvent) -> None:
+        may_hear.wait(10.0)
+        heard.append(event.data)
+
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        pool.workers[0].onmessage = hear
+        future = pool.submit(say_much, 5)
+        future.onmessage = hear
+        future.result(20.0)
+        threading.Timer(0.1, may_hear.set).start()
+    assert [0, 0, 1, 1, 2, 2, 3, 3, 4, 4] == sorted(heard)

@@ -153,6 +153,43 @@ def test_stop_ends_after_the_calls_that_wait(reactor: Reactor) -> None:
     assert [0, 1, 2] == seen
 
 
+def test_stop_waits_for_what_a_waiting_call_asks_for(reactor: Reactor) -> None:
+    """
+    One call leads to the next, as with messages to one handler: all of them are made.
+    """
+    events = EventsThread(reactor)
+    events.start()
+    made: list[int] = []
+    may_begin = threading.Event()
+
+    def step(number: int) -> None:
+        may_begin.wait(10.0)
+        made.append(number)
+        if number < 5:
+            events.call(lambda: step(number + 1))
+
+    events.call(lambda: step(0))
+    events.stop()
+    may_begin.set()
+    events.join()
+    assert [0, 1, 2, 3, 4, 5] == made
+
+
+def test_calls_after_the_end_are_made_in_order(reactor: Reactor) -> None:
+    """
+    Whoever comes too late is heard all the same, by a thread that ends again.
+    """
+    events = EventsThread(reactor)
+    events.start()
+    events.stop()
+    events.join()
+    seen = Inbox[int]()
+    for number in range(100):
+        events.call(partial(seen, number))
+    assert list(range(100)) == seen.take(100)
+    events.join()
+
+
 def test_join_within_a_handler(reactor: Reactor) -> None:
     """
     A handler may wait for the end of the thread it stands on: that returns at once.

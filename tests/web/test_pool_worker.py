@@ -12,30 +12,47 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
-from webworker_executor.errors import PortClosedError
+from webworker_executor.errors import DataCloneError, InvalidStateError, PortClosedError
+from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.event import MessageEvent
+from webworker_executor.web.message import event_of
 from webworker_executor.web.pool_worker import PoolWorker
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import MESSAGE, NAMES, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from webworker_executor.web.events import EventsThread
 
 
 class Wired:
     """
-    A worker's handle, and what it sent to its process.
+    A worker's handle, and a pool's place for it: what was sent to the process there.
     """
 
     def __init__(self, events: EventsThread) -> None:
         self.sent: list[tuple[int, Frame]] = []
         self.pid: int | None = None
-        self.worker = PoolWorker(3, self._post, events.call, lambda index: self.pid)
+        self.waiting: list[Callable[[], object]] = []
+        self.call_back = events.call
+        self.worker = PoolWorker(3, self)
 
-    def _post(self, index: int, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
+    @property
+    def crew(self) -> Wired:
+        return self
+
+    def pid_of(self, slot: int) -> int | None:
+        return self.pid
+
+    def unsent_nbytes(self, slot: int) -> int:
+        return 17 * len(self.waiting)
+
+    def when_written(self, index: int, call: Callable[[], object]) -> None:
+        self.waiting.append(call)
+
+    def post_message(self, index: int, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
         [frame] = FrameDecoder(frozenset(NAMES)).feed(b"".join(parts), fds)
         self.sent.append((index, frame))
 
@@ -69,7 +86,7 @@ def test_message_that_does_not_pack(wired: Wired) -> None:
     """
     What cannot be packed is the caller's error, and nothing is sent.
     """
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(DataCloneError, match="cannot pickle"):
         wired.worker.post_message(threading.Lock())
     assert [] == wired.sent
 
@@ -100,7 +117,7 @@ def test_receive_times_out(wired: Wired, timeout: float) -> None:
     """
     with pytest.raises(TimeoutError) as caught:
         wired.worker.receive(timeout)
-    assert f"no message from worker 3 in {timeout} s" == str(caught.value)
+    assert f"no message came to <PoolWorker 3 not running> in {timeout} s" == str(caught.value)
     wired.arrive("later")
     assert "later" == wired.worker.receive(0).data
 
@@ -177,20 +194,61 @@ def test_receive_beside_a_handler(wired: Wired) -> None:
     The handler takes all messages, so that `receive` refuses rather than wait for ever.
     """
     wired.worker.onmessage = print
-    with pytest.raises(RuntimeError, match="set it to None first"):
+    with pytest.raises(InvalidStateError, match="either listen, or receive"):
         wired.worker.receive()
 
 
-def test_handler_must_be_callable(wired: Wired) -> None:
+def test_a_handler_that_cannot_be_called(wired: Wired) -> None:
     """
-    Wrong use is told at the assignment, with what is wanted.
+    What cannot be called is ``None``, as on the Web.
     """
-    with pytest.raises(TypeError) as caught:
-        wired.worker.onmessage = "print"  # type: ignore[assignment]  # the wrong use under test
-    assert "onmessage must be callable or None, not str; it is called with one MessageEvent" == str(
-        caught.value
-    )
+    wired.worker.onmessage = "print"  # type: ignore[assignment]  # the wrong use under test
     assert None is wired.worker.onmessage
+
+
+def test_all_that_others_can_do(wired: Wired) -> None:
+    """
+    Listeners, iteration, ports and errors of unpacking are as with any port or worker.
+    """
+    events = Inbox[MessageEvent]()
+    wired.worker.add_event_listener("messageerror", events)
+    wired.worker.add_event_listener("message", events, once=True)
+    wired.worker._arrive(Frame(MESSAGE, 0, b"no pickle"))
+    wired.arrive("heard")
+    wired.arrive("left")
+    first, second = events.take(2)
+    assert ("messageerror", None, "heard") == (first.type, first.data, second.data)
+    wired.worker._ended()
+    assert ["left"] == [event.data for event in wired.worker]
+    with MessageChannel() as channel:
+        wired.worker.post_message("take", [channel.port2])
+        assert channel.port2.detached
+        [(_, frame)] = wired.sent
+        event = event_of(frame)
+        assert "take" == event.data
+        channel.port1.post_message("hello")
+        assert "hello" == event.ports[0].receive(5).data
+        event.ports[0].close()
+
+
+def test_what_waits_is_seen(wired: Wired) -> None:
+    """
+    The bytes that wait are told, and drain waits for them.
+    """
+    with pytest.raises(TimeoutError, match="17 bytes still wait in <PoolWorker 3"):
+        wired.worker.drain(0)
+    wired.waiting.clear()
+
+    def write() -> None:
+        while not wired.waiting:
+            pass
+        wired.waiting.pop()()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    wired.worker.drain(5)
+    writing.join(5)
+    assert 0 == wired.worker.buffered_amount
 
 
 def test_closed_worker_gives_what_came(wired: Wired) -> None:
@@ -198,7 +256,7 @@ def test_closed_worker_gives_what_came(wired: Wired) -> None:
     Messages that came before the end are still received; then the end is an error.
     """
     wired.arrive("last words")
-    wired.worker._close()
+    wired.worker._ended()
     assert "last words" == wired.worker.receive().data
     with pytest.raises(PortClosedError, match="worker 3 has ended and left no message"):
         wired.worker.receive()
@@ -219,7 +277,7 @@ def test_end_wakes_who_waits(wired: Wired) -> None:
     threads = [threading.Thread(target=wait) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wired.worker._close()
+    wired.worker._ended()
     for thread in threads:
         thread.join(5)
     assert 3 == len(errors.take(3))

@@ -48,6 +48,7 @@ class Crew:
         self.talks = Talks()
         # Messages to a place whose process is not there yet.
         self._messages: dict[int, list[tuple[Parts, Sequence[Any]]]] = {}
+        self._at_opening: dict[int, list[Callable[[], object]]] = {}
         self._reactor: Reactor | None = None
         self._news: News | None = None
         self._is_open = False
@@ -72,6 +73,12 @@ class Crew:
 
     def close(self, on_closed: Callable[[], object]) -> None:
         """Give back what the processes shared, and tell when that is done."""
+        self._messages.clear()
+        for calls in self._at_opening.values():
+            for call in calls:
+                # It never will be.
+                call()
+        self._at_opening.clear()
         for fd in self.birth.initializer_fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -120,6 +127,9 @@ class Crew:
         for message in self._messages.pop(process.worker.slot, ()):
             process.post_message(*message)
         process.flush()
+        assert process.data is not None
+        for call in self._at_opening.pop(process.worker.slot, ()):
+            process.data.when_written(call)
 
     def forget(self, process: WorkerProcess) -> None:
         """Let go of a dead process."""
@@ -176,6 +186,23 @@ class Crew:
         """Return the process id of the worker in a place."""
         process = self.in_place(slot)
         return None if process is None else process.pid
+
+    def unsent_nbytes(self, slot: int) -> int:
+        """Tell how many bytes for a place the kernel has not taken yet."""
+        waiting = sum(len(part) for parts, _ in self._messages.get(slot, ()) for part in parts)
+        process = self.in_place(slot)
+        link = None if process is None else process.data
+        return waiting + (0 if link is None else link.unsent_nbytes)
+
+    def when_written(self, slot: int, call: Callable[[], object]) -> None:
+        """Make a call when nothing waits for a place any more; under the pool's lock."""
+        process = self.in_place(slot)
+        if process is not None and process.data is not None:
+            process.data.when_written(call)
+        elif process is None and slot not in self._messages:
+            call()
+        else:
+            self._at_opening.setdefault(slot, []).append(call)
 
     def children(self) -> dict[int, Child]:
         """Return the workers that stay by process id, after waiting for those being started."""

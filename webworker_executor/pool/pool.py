@@ -78,10 +78,7 @@ class Pool:
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, max_workers)
         self.chronicle = Chronicle(birth.name, self.promises.call_back)
-        self.workers = [
-            PoolWorker(index, self.post_message, self.call_back, self.crew.pid_of)
-            for index in range(max_workers)
-        ]
+        self.workers = [PoolWorker(index, self) for index in range(max_workers)]
         self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
         parts = PoolParts(
             self._scheduler,
@@ -200,6 +197,14 @@ class Pool:
         else:
             process.flush()
 
+    def when_written(self, index: int, call: Callable[[], object]) -> None:
+        """Make a call when nothing waits for a place any more, or never will be read."""
+        with self._steps.lock:
+            if not self.stopped.is_set() and not self._is_foreign:
+                self.crew.when_written(index, call)
+                return
+        call()
+
     def break_(self, text: str) -> None:
         """Fail everything and take nothing more."""
         self.is_open = False
@@ -292,7 +297,7 @@ class Pool:
 
     def _stopped(self) -> None:
         for worker in self.workers:
-            worker._close()
+            worker._ended()
         host.release(self)
         self.stopped.set()
 

@@ -228,14 +228,6 @@ class Conversation(MessageTarget):
 
     # -- where handlers run
 
-    def _handler_set(self, type: str) -> None:
-        self._dispatcher = self._here()
-
-    def _listeners_changed(self, type: str) -> None:
-        if self._dispatcher is None:
-            self._dispatcher = self._here()
-        super()._listeners_changed(type)
-
     def _here(self) -> Dispatcher:
         dispatcher = dispatcher_here()
         return dispatcher if isinstance(dispatcher, LoopDispatcher) else _OnEventsThread(self)

@@ -38,10 +38,12 @@ class EventsThread:
         self._reactor = reactor
         # A SimpleQueue may be put to from a signal handler or a finalizer at any line.
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()  # guards the thread's change
+        # Guards the thread's change. Reentrant: a finalizer may call in the midst of one.
+        self._lock = threading.RLock()
         self._service: ServiceThread | None = None
         self._busy_since: float | None = None
         self._is_watched = False
+        self._is_over = False
 
     def start(self) -> None:
         """
@@ -66,15 +68,38 @@ class EventsThread:
     def call(self, call: Callable[[], object]) -> None:
         """Make a call on the events thread, after those that wait; what it raises is logged."""
         self._queue.put(call)
-        if self._service is None:
+        if self._is_over:
+            self._come_back()
+        elif self._service is None:
             self._reactor.call_soon(self._take_over)
         elif self._busy_since is not None and not self._is_watched:
             self._is_watched = True
             self._reactor.call_soon(self._watch)
 
     def stop(self) -> None:
-        """End the thread after the calls that wait."""
+        """End the thread after the calls that wait, and those that they have made."""
         self._queue.put(None)
+
+    def _come_back(self) -> None:
+        """Make late calls, too: somebody may be waiting for them."""
+        with self._lock:
+            if not self._is_over:
+                return
+            self._is_over = False
+            self._queue.put(None)
+            self._service = None
+        self._take_over()
+
+    def _is_at_an_end(self) -> bool:
+        with self._lock:
+            # In this order: whoever calls now sees the one, or is seen by the other.
+            self._is_over = True
+            if self._queue.empty():
+                return True
+            self._is_over = False
+        # A handler's message is followed by the next one's, which stands behind the end.
+        self._queue.put(None)
+        return False
 
     def join(self) -> None:
         """Wait for the thread's end, unless it is the caller or it is held by a handler."""
@@ -113,7 +138,9 @@ class EventsThread:
         while self._service is service:
             call = self._queue.get()
             if call is None:
-                return
+                if self._is_at_an_end():
+                    return
+                continue
             self._busy_since = time.monotonic()
             if not self._is_watched and not self._queue.empty():
                 self._is_watched = True

@@ -64,6 +64,10 @@ class Inbox(EventTarget):
         """Whether messages go to listeners; for subclasses."""
         return self._has_listeners("message")
 
+    def _here(self) -> Dispatcher:
+        """Return where a handler runs that is set now, in this thread; for subclasses."""
+        return dispatcher_here()
+
     # -- what a transport calls
 
     def _arrive(self, frame: Frame) -> None:
@@ -96,11 +100,11 @@ class Inbox(EventTarget):
     def _handler_set(self, type: str) -> None:
         # Also when one handler replaces another: it runs where it was set.
         if type == "message":
-            self._dispatcher = dispatcher_here()
+            self._dispatcher = self._here()
 
     def _listeners_changed(self, type: str) -> None:
         if self._dispatcher is None:
-            self._dispatcher = dispatcher_here()
+            self._dispatcher = self._here()
         if self._has_work():
             self._schedule()
 
@@ -114,7 +118,7 @@ class Inbox(EventTarget):
         if self._is_scheduled:
             return
         if self._dispatcher is None:
-            self._dispatcher = dispatcher_here()
+            self._dispatcher = self._here()
         self._is_scheduled = True
         try:
             self._dispatcher.call(self._deliver)

@@ -17,7 +17,6 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import InvalidStateError
-from webworker_executor.web.dispatch import dispatcher_here
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.web.port_moving import DETACHED, FROZEN, OPEN, freeze
@@ -140,7 +139,7 @@ class MessagePort(MessageTarget):
         if self._is_started or self._state is not OPEN or self._is_disowned:
             return
         if self._dispatcher is None:
-            self._dispatcher = dispatcher_here()
+            self._dispatcher = self._here()
         self._is_started = True
         # Whoever waits in receive() lets the reactor read when it leaves.
         try:
