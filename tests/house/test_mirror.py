@@ -23,7 +23,7 @@ UNTESTED = {
     "conformance/values.py": "is asked scenario by scenario in conformance/test_tool.py",
 }
 # Folders of tests for promises that no single module keeps.
-ACROSS = {"benchmarks", "conformance", "docs", "dropin", "ecosystem", "chaos", "house"}
+ACROSS = {"benchmarks", "conformance", "docs", "dropin", "ecosystem", "chaos", "fuzz", "house"}
 
 
 def is_package_marker(module: Path) -> bool:
