@@ -59,9 +59,32 @@ def test_a_costly_transfer_counts() -> None:
     Items that take long to send are not heaped up because they are quickly worked on.
     """
     chunks = Chunks(1)
-    for _ in range(20):
+    while not chunks.is_settled:
         size = chunks.size(10**9)
         chunks.measured(size, size * 1e-6, size * 0.01)
+    assert 2 == chunks.size(10**9)
+
+
+def test_one_late_answer_does_not_end_the_growth() -> None:
+    """
+    A chunk that was held up once, by whatever else the machine does, is measured again.
+    """
+    chunks = Chunks(1)
+    for number in range(10):
+        size = chunks.size(10**9)
+        is_late = number % 2 == 0
+        chunks.measured(size, size * 1e-6 + 0.005 * is_late, size * 1e-6 + 0.050 * is_late)
+    assert 2000 == chunks.size(10**9)
+
+
+def test_two_late_answers_do() -> None:
+    """
+    What takes long twice takes long.
+    """
+    chunks = Chunks(1)
+    for _ in range(2):
+        chunks.measured(chunks.size(10**9), 0.001, 0.001)
+    assert chunks.is_settled
     assert 2 == chunks.size(10**9)
 
 
