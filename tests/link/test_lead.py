@@ -67,7 +67,7 @@ def test_the_leader_gets_the_frame(led: Led) -> None:
 
     def take(frame: Frame) -> bool:
         taken.append(frame)
-        led.link.leading.forget()
+        led.link.leading.left.clear()
         return True
 
     assert led.link.leading.read(lead, take)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def make(on_broken: Callable[[], object], on_stopped: Callable[[], object]) -> Performer:
     scheduler = Scheduler(1)
-    steps: Steps[do.Actions] = Steps(lambda _: None, lambda: None, lambda: None)
+    steps: Steps[do.Actions] = Steps(lambda: None, lambda: None)
     crew = Crew(Birth(make_fork_launcher()), 1)
     promises, breakage = Promises(), Breakage(on_crash=False)
     chronicle = Chronicle("", promises.call_back)

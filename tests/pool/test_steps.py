@@ -19,10 +19,10 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.steps: Steps[str] = Steps(
-            lambda outcome: self.lines.append(f"perform {outcome}"),
             lambda: self.lines.append("recover"),
             lambda: self.lines.append("retry"),
         )
+        self.steps.perform = lambda outcome: self.lines.append(f"perform {outcome}")
 
     def note(self, name: str) -> str:
         self.lines.append(f"event {name}")
@@ -122,7 +122,7 @@ def test_a_recovery_that_is_torn_is_made_again() -> None:
         if outcome is not None:
             raise outcome
 
-    steps: Steps[str] = Steps(lambda _: None, recover, lambda: retries.append(None))
+    steps: Steps[str] = Steps(recover, lambda: retries.append(None))
     steps.tear()
     with pytest.raises(KeyboardInterrupt):
         steps.run()
@@ -157,7 +157,7 @@ def test_events_of_many_threads_are_applied_one_at_a_time() -> None:
         inside.release()
         return ""
 
-    steps: Steps[str] = Steps(lambda _: None, lambda: None, lambda: None)
+    steps: Steps[str] = Steps(lambda: None, lambda: None)
 
     def bring_all() -> None:
         for number in range(200):
@@ -200,7 +200,7 @@ def test_it_is_known_whether_this_thread_is_in_the_middle_of_a_step() -> None:
     What must wait for another thread asks first: inside a step it would wait for ever.
     """
     seen: list[bool] = []
-    steps = Steps[object](lambda outcome: None, lambda: None, lambda: None)
+    steps = Steps[object](lambda: None, lambda: None)
     steps.bring(lambda: seen.append(steps.is_held_here))
     assert [True] == seen
     assert not steps.is_held_here

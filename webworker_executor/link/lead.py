@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.wire.decoder import FrameDecoder
-    from webworker_executor.wire.frame import Frame
 
 # How long the reactor leaves a link to those who lead it one after the other: to give it back and
 # take it again for each round trip would cost two system calls and, on one core, a change of
@@ -184,14 +183,15 @@ class Leading:
 
         self._reactor.call_at(time.monotonic() + LEASE_SECONDS, look)
 
-    def read(self, lead: Lead, take: Callable[[Frame], bool]) -> bool:
+    def read(self, lead: Lead, take: Callable[..., bool], *context: Any) -> bool:
         """
         Read once, as the leader.
 
         Args:
             lead: What ``begin`` gave.
             take: Called with the one frame that came. It stays here, and is the reactor's if
-                nothing else happens, until ``take`` has put it elsewhere and calls ``forget``.
+                nothing else happens, until ``take`` has put it elsewhere and clears ``left``.
+            *context: What ``take`` is called with after the frame.
 
         Returns:
             What ``take`` returns. False also means that the lead is over: something else came, or
@@ -208,11 +208,7 @@ class Leading:
                 return False
             data, rights, _, _ = left[0]
             frame = None if rights else only_frame(data, self._decoder.kinds)
-            return frame is not None and take(frame)
-
-    def forget(self) -> None:
-        """Let go of what a leader took: to be called by its ``take``."""
-        self.left.clear()
+            return frame is not None and take(frame, *context)
 
     def end(self, lead: Lead) -> None:
         """Stop leading. The reactor looks again in a moment, unless it is led again before."""

@@ -109,6 +109,8 @@ class Link:
         """Return what ``append`` takes for a frame."""
         if self._lending.is_used or parts.__class__ is LentParts:
             self._lending.lend(parts)
+        elif len(parts) == 1:
+            return len(parts[0]), parts, fds
         return entry(parts, fds)
 
     def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:

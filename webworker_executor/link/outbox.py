@@ -130,6 +130,20 @@ class Outbox:
             BlockingIOError: The kernel takes no more now.
             OSError: Nobody will read.
         """
+        entries, counts = self._entries, self._counts
+        if len(entries) == 1 and not counts and self._written == self._base:
+            nbytes, parts, fds = entries[0]
+            if len(parts) == 1 and not fds:
+                # One small frame, the most common case: see `write_alone`.
+                fresh: deque[int] = deque()
+                counts.extend(map(self._send, parts, _FLAGS))
+                if len(entries) == 1 and counts[0] == nbytes:
+                    self._counts = fresh
+                    entries.popleft()
+                    return
+        self._write_all()
+
+    def _write_all(self) -> None:
         entries = self._entries
         while True:
             counts = self._counts

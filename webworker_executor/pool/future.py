@@ -218,7 +218,11 @@ class WorkerFuture(LazyFuture):
             BrokenWorkerPool: The pool broke.
             BaseException: What the task raised, with the worker's frames in ``__traceback__``.
         """
-        exc = self.exception(timeout)
+        if self._state != FINISHED:
+            self._wait(timeout)
+        if isinstance(self._result, Answer):
+            self._open(self._result)
+        exc = self._exception
         if exc is None:
             return self._result
         try:

@@ -13,12 +13,9 @@ from webworker_executor.pool.lazy import ENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from webworker_executor.link.lead import Lead
-    from webworker_executor.link.local import Link
     from webworker_executor.pool.call import Call
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.pool.reports import Reports
-    from webworker_executor.wire.frame import Frame
 
 
 def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | None) -> None:
@@ -49,31 +46,16 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
     try:
         # Whoever settles the future otherwise rings. The state is looked at after this.
         future._leader = holder
-        _wait(call, process, link, holder, reports, timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while future._state not in ENDED:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            holder.wait(left)
+            if future._state in ENDED:
+                return
+            if not leading.read(holder, reports.take_led, process, link, call):
+                return
     finally:
         future._leader = None
         leading.end(holder)
-
-
-def _wait(
-    call: Call,
-    process: WorkerProcess,
-    link: Link,
-    holder: Lead,
-    reports: Reports,
-    timeout: float | None,
-) -> None:
-    def take(frame: Frame) -> bool:
-        return reports.take_led(process, link, call, frame)
-
-    future = call.future
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while future._state not in ENDED:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return
-        holder.wait(left)
-        if future._state in ENDED:
-            return
-        if not link.leading.read(holder, take):
-            return

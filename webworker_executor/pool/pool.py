@@ -73,13 +73,14 @@ class Pool:
             max_tasks_per_worker=max_tasks_per_worker,
             break_on_crash=breaks_on_crash,
         )
-        self._idents = itertools.count(1)
+        # Number a new call.
+        self.next_ident: Callable[[], int] = itertools.count(1).__next__
         self.promises = Promises()
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, max_workers)
         self.chronicle = Chronicle(birth.name, self.promises.call_back)
         self.workers = [PoolWorker(index, self) for index in range(max_workers)]
-        self._steps: Steps[do.Actions] = Steps(self._perform, self._recover, self._retry)
+        self._steps: Steps[do.Actions] = Steps(self._recover, self._retry)
         parts = PoolParts(
             self._scheduler,
             self.promises,
@@ -89,6 +90,7 @@ class Pool:
             self.chronicle,
         )
         self._performer = Performer(parts, self._broken, self._stopped)
+        self._steps.perform = self._performer.perform
         self._stopper = Stopper(parts)
         self.expire = self._stopper.expire
         self._reports = Reports(parts, self._performer, self.workers)
@@ -129,10 +131,6 @@ class Pool:
                 host.release(self)
                 raise RuntimeError(broken.AFTER_SHUTDOWN)
             self.is_open = True
-
-    def next_ident(self) -> int:
-        """Number a new call."""
-        return next(self._idents)
 
     def submit(self, call: Call) -> None:
         """Take a call; its future belongs to the pool from here. Raises as ``open``."""
@@ -263,9 +261,6 @@ class Pool:
 
     # -- steps
 
-    def _perform(self, actions: do.Actions) -> None:
-        self._performer.perform(actions)
-
     def _retry(self) -> None:
         if self._reactor is not None:
             self._reactor.call_soon(self._steps.run)
@@ -280,7 +275,7 @@ class Pool:
         self._performer.recover()
 
     def _take(self, call: Call) -> do.Actions:
-        if self._scheduler.is_stopped:
+        if self.is_shut and self._scheduler.is_stopped:
             # A signal handler shut the pool down in the middle of this very submit.
             error = RuntimeError(broken.AFTER_SHUTDOWN)
             self.promises.tally.n_failed += self.promises.fail(call, error)

@@ -137,7 +137,7 @@ class Reports:
             self._crew.talks.attend(process, self._crew)
         return actions
 
-    def take_led(self, process: WorkerProcess, link: Link, call: Call, frame: Frame) -> bool:
+    def take_led(self, frame: Frame, process: WorkerProcess, link: Link, call: Call) -> bool:
         """
         Take the answer that a leader has read for its own call.
 
@@ -153,7 +153,7 @@ class Reports:
             try:
                 # From this breath on the call has it, and `recover` finds it there.
                 call.answer = frame
-                link.leading.forget()
+                link.leading.left.clear()
                 # Whoever reads for it need not be called away.
                 call.future._leader = None
                 self._steps.do(self._led, process, call)

@@ -39,22 +39,22 @@ class Steps(Generic[Outcome]):
     The inbox and the lock of a pool.
 
     Args:
-        perform: Called under the lock with what an event returned, unless that is empty.
         recover: Called under the lock after a torn step, before anything else is applied.
         retry: Called when a step was torn: must see to it that ``run`` is called, soon, elsewhere.
 
     Attributes:
+        perform: Called under the lock with what an event returned, unless that is empty; to be set
+            before the first event.
         lock: Held during each step. Reentrant, so that a handler cannot lock out its own thread.
         inbox: What was brought and is not done with; ``recover`` may change it.
     """
 
     def __init__(
         self,
-        perform: Callable[[Outcome], object],
         recover: Callable[[], object],
         retry: Callable[[], object],
     ) -> None:
-        self._perform = perform
+        self.perform: Callable[[Outcome], object]
         self._recover = recover
         self._retry = retry
         self.lock = threading.RLock()
@@ -88,9 +88,10 @@ class Steps(Generic[Outcome]):
         try:
             outcome = event(*args)
             if outcome:
-                self._perform(outcome)
-            # What a signal handler brought meanwhile.
-            self._do_inbox()
+                self.perform(outcome)
+            if self.inbox:
+                # What a signal handler brought meanwhile.
+                self._do_inbox()
         except BaseException:
             self.tear()
             raise
@@ -137,7 +138,7 @@ class Steps(Generic[Outcome]):
     def _do(self, event: Event[Outcome], args: tuple[Any, ...]) -> None:
         outcome = event(*args)
         if outcome:
-            self._perform(outcome)
+            self.perform(outcome)
 
     def _do_inbox(self) -> None:
         inbox = self.inbox

@@ -133,7 +133,11 @@ class Roster:
 
         Source: speed.md, "Give-back".
         """
-        return any(len(worker.inflight) > 1 for worker in self.all)
+        # Asked whenever a worker runs dry: a generator would double what that costs.
+        for worker in self.all:  # noqa: SIM110
+            if len(worker.inflight) > 1:
+                return True
+        return False
 
     def richest(self) -> Worker | None:
         """

@@ -10,6 +10,7 @@ inside the call.
 
 from __future__ import annotations
 
+from _contextvars import copy_context
 from _pickle import dumps
 from itertools import count
 
@@ -220,8 +221,9 @@ def pack_call(
     Raises:
         Exception: As `pack`.
     """
-    definition = define(fn)
-    context = variable.capture()
+    # Most callables are known, and most contexts empty: without two more calls.
+    definition = _by_name.get(id(fn)) or define(fn)
+    context = variable.capture() if copy_context() else None
     if definition is not None:
         if context is not None or kwargs:
             rest = (None, args, kwargs, context)
