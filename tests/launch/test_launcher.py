@@ -301,3 +301,14 @@ def test_interpreter_flags_are_passed_on(run_script: ScriptRunner) -> None:
     flags = done.stdout
     assert ("-O" in flags, "dev" in flags, "-Wignore" in flags) == (True, True, True)
     assert isinstance(interpreter_flags(), list)
+
+
+def test_no_bytecode_is_passed_on(run_script: ScriptRunner) -> None:
+    """
+    A program that writes no bytecode has workers that write none.
+    """
+    program = (
+        "import sys; from webworker_executor.launch.launcher import interpreter_flags as f; "
+        "print(f(), 'subprocess' in sys.modules)"
+    )
+    assert "['-B'] False\n" == run_script(program, options=["-B"]).stdout

@@ -30,10 +30,10 @@ else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
 
-# All that `subprocess` makes an option of.
+# All that `subprocess` makes an option of, but for -B, which half of all containers have set.
 _FLAGS = attrgetter(
-    *("bytes_warning", "debug", "dev_mode", "dont_write_bytecode", "ignore_environment"),
-    *("isolated", "no_site", "no_user_site", "optimize", "quiet", "safe_path", "verbose"),
+    *("bytes_warning", "debug", "dev_mode", "ignore_environment", "isolated", "no_site"),
+    *("no_user_site", "optimize", "quiet", "safe_path", "verbose"),
 )
 
 DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
@@ -231,7 +231,7 @@ def interpreter_flags() -> list[str]:
     """Return the command line flags that make another interpreter behave like this one."""
     if not (any(_FLAGS(sys.flags)) or sys.warnoptions or sys._xoptions):
         # As in most programs; the module takes 2 ms.
-        return []
+        return ["-B"] if sys.flags.dont_write_bytecode else []
     # Private, but what both `subprocess` and `multiprocessing` of the stdlib stand on since 2.7.
     import subprocess
 
