@@ -47,6 +47,9 @@ class StubOwner:
     def abort(self, task: Task, reason: object, grace: float) -> None:
         raise AssertionError("nobody aborts here")
 
+    def cancel_running(self, task: Task) -> None:
+        self.cancelled_tasks.append(task)
+
     def lead(self, task: Task, timeout: float | None) -> None:
         pass
 
@@ -92,6 +95,19 @@ def test_cancel_after_the_hand_over_is_refused() -> None:
     assert not future.cancel()
     assert future.running()
     assert [] == owner.cancelled_tasks
+
+
+def test_cancel_after_the_hand_over_stops_what_may_be_stopped() -> None:
+    """
+    Its owner is asked to, and nobody but the owner cancels it.
+    """
+    future, owner, task = make()
+    future._cancels_running = True
+    assert future._claim()
+    assert not future.cancel()
+    assert [task] == owner.cancelled_tasks
+    future._cancel_by_owner()
+    assert future.cancelled()
 
 
 def test_a_cancelled_future_cannot_be_claimed() -> None:

@@ -127,3 +127,48 @@ def test_the_last_of_a_lane_takes_it_along() -> None:
     backlog = Backlog()
     backlog.cancel(pin(backlog, 1, 0))
     assert backlog.is_empty
+
+
+def test_a_higher_priority_comes_first() -> None:
+    """What has none stands at 0, between those above and those below."""
+    backlog, plain = make_backlog(2)
+    low, high, higher = (SpecialTask(9, None, 0, -1), SpecialTask(8, None, 0, 1), SpecialTask(7))
+    higher.priority = 2
+    for task in (low, high, higher):
+        task.state = QUEUED
+        backlog.rank(task)
+    assert higher is backlog.front
+    assert 5 == backlog.n_queued
+    assert [higher, high, *plain, low] == backlog.take(9)
+    assert backlog.is_empty
+
+
+def test_ranked_tasks_come_back_where_they_stood() -> None:
+    """Given back, cancelled or rebuilt, a task keeps its rank."""
+    backlog, (plain,) = make_backlog(1)
+    first, second, third = (SpecialTask(ident, None, 0, 5) for ident in (2, 3, 4))
+    for task in (first, second, third):
+        task.state = QUEUED
+        backlog.rank(task)
+    (taken,) = backlog.take(1)
+    taken.state = SENT
+    backlog.give_back([taken])
+    backlog.cancel(second)
+    assert 3 == backlog.n_queued
+    backlog.rebuild([plain, first, third])
+    assert [first, third, plain] == backlog.clear("fail")
+
+
+def test_priorities_count_within_a_lane_and_against_it() -> None:
+    """A place runs what is most urgent of what is pinned to it and what is not."""
+    backlog = Backlog()
+    usual, urgent = pin(backlog, 1, 0), SpecialTask(2, 0, 0, 3)
+    urgent.state = QUEUED
+    backlog.pin(urgent, 0)
+    assert [urgent, usual] == list(backlog.lanes[0])
+    most_urgent = SpecialTask(3, None, 0, 9)
+    most_urgent.state = QUEUED
+    backlog.rank(most_urgent)
+    assert not backlog.is_due(0)
+    assert [most_urgent] == backlog.take(9, 0)
+    assert backlog.is_due(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks
-from webworker_executor.rules.action import Fail, Retire, Send, Start
+from webworker_executor.rules.action import Fail, Recall, Retire, Send, Start
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
@@ -202,3 +202,31 @@ def test_a_task_survives_as_many_workers_as_it_may() -> None:
     scheduler.worker_ready(start.worker)
     fail, *_ = scheduler.worker_exited(start.worker, task, 0.0)
     assert Fail(task, start.worker) == fail
+
+
+def test_an_urgent_task_overtakes_what_has_not_begun() -> None:
+    """What lies in a worker behind the running task is asked back, once."""
+    scheduler, (worker,) = make_crew(1)
+    tasks = make_tasks(5)
+    for task in tasks:
+        scheduler.submitted(task)
+    n_held = len(worker.inflight)
+    assert 1 < n_held
+    urgent, other = SpecialTask(90, None, 0, 1), SpecialTask(91, None, 0, 1)
+    assert [Recall(worker, n_held - 1)] == list(scheduler.submitted_ranked(urgent))
+    assert [] == list(scheduler.submitted_ranked(other))
+    (send,) = scheduler.tasks_returned(worker, [task.ident for task in tasks[1:n_held]])
+    assert isinstance(send, Send)
+    assert urgent is send.tasks[0]
+
+
+def test_a_low_priority_waits_for_the_others() -> None:
+    """A negative one runs when nothing else waits, and calls nothing back."""
+    scheduler, (worker,) = make_crew(1, max_prefetch=1)
+    first, second = make_tasks(2)
+    scheduler.submitted(first)
+    low = SpecialTask(50, None, 0, -1)
+    assert not scheduler.submitted_ranked(low)
+    scheduler.submitted(second)
+    assert [Send(worker, [second])] == list(scheduler.task_finished(worker, first, 1.0))
+    assert [Send(worker, [low])] == list(scheduler.task_finished(worker, second, 1.0))

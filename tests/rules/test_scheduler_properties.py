@@ -62,12 +62,13 @@ class PoolLives(RuleBasedStateMachine):
         count=st.sampled_from([1, 1, 2, 5]),
         place=st.sampled_from([None, 0, 1, 2, 3]),
         retries=st.integers(0, 2),
+        priority=st.sampled_from([0, 0, 1, 7, -1]),
     )
-    def submit_special(self, count: int, place: int | None, retries: int) -> None:
+    def submit_special(self, count: int, place: int | None, retries: int, priority: int) -> None:
         for _ in range(count):
             if not self.world.n_breaks:
                 pin = None if place is None else place % self.world.max_workers
-                self.world.submit(pin, retries)
+                self.world.submit(pin, retries, priority)
 
     @rule(data=st.data())
     def ready(self, data: st.DataObject) -> None:

@@ -84,7 +84,7 @@ class World:
         self.agenda: deque[Action] = deque()
         self.is_performing = False
         self.charged: list[Task] = []
-        self.sent: defaultdict[int | None, list[int]] = defaultdict(list)
+        self.sent: defaultdict[tuple[int | None, int], list[int]] = defaultdict(list)
         self.processes: dict[Worker, Process] = {}
         self.alarms: list[float] = []
         self.doomed: set[Task] = set()
@@ -150,7 +150,10 @@ class World:
             assert task.pin is None or task.pin == worker.slot
             if task not in self.doomed:
                 process.mailbox.append(task)
-                self.sent[task.pin].append(task.ident)
+                self.sent[task.pin, task.priority].append(task.ident)
+        urgent = [t for t in self.unresolved() if t.state is QUEUED and t.pin is None]
+        highest = max((task.priority for task in urgent), default=None)
+        assert highest is None or all(t.pin is not None or t.priority >= highest for t in tasks)
         for task in tasks:
             if task in self.doomed:
                 self.settle(task, "cancelled")
@@ -204,14 +207,16 @@ class World:
                 self.agenda.append(action)
         self.perform(())
 
-    def submit(self, pin: int | None = None, retries: int = 0) -> Task:
+    def submit(self, pin: int | None = None, retries: int = 0, priority: int = 0) -> Task:
         """Submit one task, for any place or for one, which may run again after a crash."""
         ident = len(self.tasks)
-        is_special = pin is not None or retries
-        task = SpecialTask(ident, pin, retries) if is_special else Task(ident)
+        is_special = pin is not None or retries or priority
+        task = SpecialTask(ident, pin, retries, priority) if is_special else Task(ident)
         self.may_begin[task] = 1 + retries
         self.tasks.append(task)
-        if pin is None:
+        if pin is None and priority:
+            self.carry_out(self.decide(self.scheduler.submitted_ranked, task))
+        elif pin is None:
             self.carry_out(self.decide(self.scheduler.submitted, task))
         else:
             self.carry_out(self.decide(self.scheduler.submitted_to, task, pin))

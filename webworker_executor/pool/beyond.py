@@ -188,6 +188,8 @@ class BeyondExecutor(Executor):
         worker: int | None = None,
         onmessage: Callable[[MessageEvent], object] | None = None,
         window: int = 16,
+        priority: int = 0,
+        cancel_running: bool = False,
     ) -> ExecutorView:
         """
         Return a view of this executor that runs tasks on certain terms.
@@ -209,6 +211,11 @@ class BeyondExecutor(Executor):
                 order with what was submitted for any.
             onmessage: Called with what each task posts: see ``WorkerFuture.onmessage``.
             window: How many items a ``stream`` makes ahead.
+            priority: Of the tasks that wait, those with a higher number run first, and those with
+                the same one in the order of their submission. What has begun goes on. Other tasks
+                have 0; those below may wait for as long as there are others.
+            cancel_running: ``future.cancel()`` also stops a task that runs, as ``abort()`` does,
+                and so does what asyncio cancels: ``task.cancel()``, ``asyncio.timeout``.
 
         Raises:
             TypeError: An option has the wrong type.
@@ -221,5 +228,6 @@ class BeyondExecutor(Executor):
         terms: dict[str, Any] = {"timeout": timeout, "retries": retries, "signal": signal}
         if retry_on is not None:
             terms["retry_on"] = retry_on
-        more = {"transfer": transfer, "worker": worker, "onmessage": onmessage, "window": window}
-        return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms({**terms, **more})))
+        terms.update(transfer=transfer, worker=worker, onmessage=onmessage, window=window)
+        terms.update(priority=priority, cancel_running=cancel_running)
+        return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms(terms)))

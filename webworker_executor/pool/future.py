@@ -49,6 +49,9 @@ class Owner(Protocol):
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is."""
 
+    def cancel_running(self, task: Task) -> None:
+        """Stop a task wherever it is, and cancel its future."""
+
     def cancelled(self, task: Task) -> None:
         """Forget a task whose future was cancelled."""
 
@@ -81,22 +84,30 @@ class WorkerFuture(LazyFuture):
 
     _owner: Owner | None = None
     _task: Task | None = None
+    _cancels_running = False
 
     def cancel(self) -> bool:
         """
         Cancel the task if it has not been handed to a worker.
 
+        One that was submitted through ``options(cancel_running=True)`` is stopped also when it
+        runs, as ``abort`` stops it.
+
         Returns:
-            True if it will never run, False if it runs or has run.
+            True if it will never run, or was stopped; False if it runs on or has run.
         """
         owner, task = self._owner, self._task
         if owner is None or task is None:
             return self.cancelled()
         with owner.lock:
             # No call between the look and the store, and so no signal handler.
-            if self._state != PENDING:
-                return self.cancelled()
-            self._state = CANCELLED
+            is_waiting = False
+            if self._state == PENDING:
+                self._state, is_waiting = CANCELLED, True
+        if not is_waiting:
+            if self._cancels_running:
+                owner.cancel_running(task)
+            return self.cancelled()
         self._invoke_callbacks()
         owner.cancelled(task)
         return True
@@ -287,9 +298,8 @@ class WorkerFuture(LazyFuture):
         return self._state == RUNNING
 
     def _cancel_by_owner(self) -> None:
-        """Cancel, unless it has been handed to a worker."""
-        if self._state != RUNNING:
-            self._settle(CANCELLED_AND_NOTIFIED)
+        """Cancel, also what has been handed to a worker: its owner knows that it ends there."""
+        self._settle(CANCELLED_AND_NOTIFIED)
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve, unless it is resolved or cancelled already."""

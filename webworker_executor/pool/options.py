@@ -44,6 +44,8 @@ class Terms:
     worker: int | None = None
     onmessage: Handler | None = None
     window: int = WINDOW
+    priority: int = 0
+    cancel_running: bool = False
 
     @property
     def survives_crashes(self) -> bool:
@@ -83,12 +85,14 @@ class Terms:
             raise TypeError("onmessage must be callable; it is called with one MessageEvent")
         if self.window < 1:
             raise ValueError(f"window must be at least 1 item, not {self.window!r}")
+        if not isinstance(self.priority, int):
+            raise TypeError(f"priority must be an integer, not {type(self.priority).__name__}")
 
 
 class SpecialCall(Call):
-    """A call that must run in one place, or may run again when its worker dies: a `SpecialTask`."""
+    """A call that is not for any place, once, in its turn: a `SpecialTask`."""
 
-    __slots__ = ("pin", "retries")
+    __slots__ = ("pin", "priority", "retries")
 
     def __init__(
         self,
@@ -101,6 +105,7 @@ class SpecialCall(Call):
         super().__init__(ident, fn, args, kwargs)
         self.pin = terms.worker
         self.retries = terms.retries if terms.survives_crashes else 0
+        self.priority = terms.priority
 
     def survive(self) -> bool:
         """Take note that its worker died while it ran; whether it may run again."""
@@ -159,6 +164,8 @@ class ExecutorView(Executor):
             pool.promises.tally.n_unpackable += 1
             return fail_packing(error)
         future = call.future
+        if terms.cancel_running:
+            future._cancels_running = True
         if terms.onmessage is not None or signal is not None or terms.timeout is not None:
             conversation = conversation_of(future)
             if terms.onmessage is not None:
@@ -184,7 +191,7 @@ class ExecutorView(Executor):
             from webworker_executor.web.transferable import transfer
 
             fn, args, kwargs = call_moved, (fn, transfer((args, kwargs), terms.transfer)), {}
-        if terms.worker is None and not terms.retries:
+        if terms.worker is None and not terms.retries and not terms.priority:
             call = Call(ident, fn, args, kwargs)
         else:
             call = SpecialCall(ident, fn, args, kwargs, terms)

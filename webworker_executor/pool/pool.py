@@ -22,7 +22,7 @@ from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
 from webworker_executor.pool.steps import Steps
-from webworker_executor.pool.stopping import Stopper
+from webworker_executor.pool.stopping import STOP_SECONDS, Stopper
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.task import QUEUED, Task
 from webworker_executor.web.host import host
@@ -157,6 +157,12 @@ class Pool:
         assert isinstance(task, Call)
         self._stopper.stop(task, broken.aborted(task.fn_name, reason), reason, grace)
 
+    def cancel_running(self, task: Task) -> None:
+        """Stop a task wherever it is, and no other, and cancel its future."""
+        assert isinstance(task, Call)
+        error = broken.aborted(task.fn_name, "its future was cancelled")
+        self.stop(task, error, None, STOP_SECONDS, cancels=True)
+
     @property
     def lock(self) -> AbstractContextManager[object]:
         """Held during each step."""
@@ -280,8 +286,12 @@ class Pool:
             error = RuntimeError(broken.AFTER_SHUTDOWN)
             self.promises.tally.n_failed += self.promises.fail(call, error)
             return ()
+        if call.__class__ is Call:
+            return self._scheduler.submitted(call)
         if call.pin is not None:
             return self._scheduler.submitted_to(call, call.pin)
+        if call.priority:
+            return self._scheduler.submitted_ranked(call)
         return self._scheduler.submitted(call)
 
     def _shut(self, cancel: bool) -> do.Actions:

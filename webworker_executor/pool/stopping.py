@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Parts
 
-# What a task whose time is over is given to end by itself, if it notices that it shall.
-TIMEOUT_GRACE = 1.0
 # How long its worker may take to tell what it is doing, which takes a millisecond.
 LAST_LOOK_SECONDS = 0.1
 # Of a task that is said to be short, how long it may take to end all the same.
 SHORT_SECONDS = 0.02
+# How long a task that listens may take to end, and one that ignores SIGTERM, where nobody says.
+STOP_SECONDS = 1.0
 
 
 class Stopper:
@@ -44,7 +44,15 @@ class Stopper:
         self._steps = parts.steps
         self._chronicle = parts.chronicle
 
-    def stop(self, task: Task, error: BaseException, reason: object, grace: float) -> None:
+    def stop(
+        self,
+        task: Task,
+        error: BaseException,
+        reason: object,
+        grace: float,
+        *,
+        cancels: bool = False,
+    ) -> None:
         """
         End a task, wherever it is, and no other.
 
@@ -54,9 +62,10 @@ class Stopper:
             reason: What its own signal gives as the reason.
             grace: Seconds that it has to end by itself if it listens; and seconds between SIGTERM
                 and SIGKILL.
+            cancels: Whether its future is cancelled instead of raising the error.
         """
         # Out here: packing runs a user's code.
-        self._steps.bring(self._stop, task, error, _cancel_frame(task, reason), grace)
+        self._steps.bring(self._stop, task, error, _cancel_frame(task, reason), grace, cancels)
 
     def expire(self, call: Call, limit: float) -> None:
         """
@@ -87,15 +96,20 @@ class Stopper:
 
     def _expired(self, call: Call, limit: float, stack: str) -> None:
         error = broken.overdue(call.fn_name, limit, stack)
-        self.stop(call, error, TimeoutError(str(error)), TIMEOUT_GRACE)
+        self.stop(call, error, TimeoutError(str(error)), STOP_SECONDS)
 
-    def _stop(self, task: Task, error: BaseException, cancel: Parts, grace: float) -> do.Actions:
+    def _stop(
+        self, task: Task, error: BaseException, cancel: Parts, grace: float, cancels: bool
+    ) -> do.Actions:
         assert isinstance(task, Call)
         if task.state is not SENT and task.state is not QUEUED:
             return ()
         conversation = task.future.__dict__.get("_conversation")
         has_waited = not task.future.done()
-        task.future._finish(None, error)
+        if cancels:
+            task.future._cancel_by_owner()
+        else:
+            task.future._finish(None, error)
         if has_waited:
             self._note(task, error)
         if task.state is QUEUED:

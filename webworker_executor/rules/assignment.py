@@ -23,6 +23,7 @@ from webworker_executor.rules.action import (
 )
 from webworker_executor.rules.backlog import Backlog
 from webworker_executor.rules.birth import Births
+from webworker_executor.rules.ranks import comes_after
 from webworker_executor.rules.roster import Roster
 from webworker_executor.rules.stage import BROKEN, OPEN, POOL_TABLE, SHUTTING, STOPPED
 from webworker_executor.rules.task import CANCELLED, DONE, TASK_TABLE, Task
@@ -192,6 +193,9 @@ class Assignment:
         actions: list[Action] = []
         for worker in tuple(self._live):
             n_held = len(worker.inflight)
+            if worker.recall is ASKED:
+                # What comes back may be more urgent than what would be sent.
+                continue
             if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
                 continue
             depth = min(self._depth(worker), limit)
@@ -228,6 +232,21 @@ class Assignment:
             actions.append(Recall(worker, len(worker.inflight) // 2))
         return actions
 
+    def _make_way(self, task: Task) -> Actions:
+        # How long a worker's tasks take is an estimate. Where it was wrong, what lies in a worker
+        # may wait for hours, and what is more urgent behind it.
+        actions: list[Action] = []
+        if task.pin is None and (self._idle or self._roster.fresh):
+            return actions
+        for worker in self._live:
+            is_askable = worker.state is READY and worker.recall is FREE
+            if task.pin is not None and task.pin != worker.slot:
+                continue
+            if is_askable and len(worker.inflight) > 1 and comes_after(worker.inflight[-1], task):
+                worker.recall = ASKED
+                actions.append(Recall(worker, len(worker.inflight) - 1))
+        return actions
+
     def _close(self, worker: Worker) -> None:
         worker.step("close")
         self._roster.sort(worker)
@@ -242,7 +261,7 @@ class Assignment:
         held = [task for each in self.workers for task in each.inflight]
         if tasks is None:
             pinned = [task for lane in self._backlog.lanes.values() for task in lane]
-            tasks = [*held, *self._backlog.tasks, *pinned]
+            tasks = [*held, *self._backlog.ranks.tasks(), *self._backlog.tasks, *pinned]
         lost = [task for task in tasks if task.state is not CANCELLED]
         # Past the table: after a tear these may be in any state, and they all end here.
         for task in lost:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from webworker_executor.rules.ranks import Ranks, comes_after
 from webworker_executor.rules.task import QUEUED, TASK_TABLE, Task
 
 TYPE_CHECKING = False
@@ -27,7 +28,8 @@ class Backlog:
 
     Attributes:
         n_queued: How many tasks wait that may run anywhere.
-        tasks: Those tasks in order, among them cancelled ones that do not count.
+        tasks: Those without a priority in order, among them cancelled ones that do not count.
+        ranks: Those with one.
         lanes: The tasks that are pinned to a place, by place, in order; none is cancelled, and no
             lane is empty.
 
@@ -35,11 +37,12 @@ class Backlog:
     reason.
     """
 
-    __slots__ = ("lanes", "n_queued", "tasks")
+    __slots__ = ("lanes", "n_queued", "ranks", "tasks")
 
     def __init__(self) -> None:
         self.tasks: deque[Task] = deque()
         self.n_queued = 0
+        self.ranks = Ranks()
         self.lanes: dict[int, deque[Task]] = {}
 
     @property
@@ -49,13 +52,28 @@ class Backlog:
 
     @property
     def front(self) -> Task | None:
-        """Return the oldest task that waits and may run anywhere."""
+        """Return the task that shall run first of those that may run anywhere."""
+        top = self.ranks.top
+        if top is not None and top.priority > 0:
+            return top
         tasks = self.tasks
         while tasks:
             if tasks[0].state is QUEUED:
                 return tasks[0]
             tasks.popleft()
-        return None
+        return top
+
+    def rank(self, task: Task) -> None:
+        """
+        Take a task that has a priority and may run anywhere.
+
+        Args:
+            task: The task, `QUEUED`.
+
+        Source: `Backlog`.
+        """
+        self.ranks.push(task)
+        self.n_queued += 1
 
     def pin(self, task: Task, slot: int) -> None:
         """
@@ -67,12 +85,16 @@ class Backlog:
 
         Source: `Backlog`.
         """
-        self.lanes.setdefault(slot, deque()).append(task)
+        lane = self.lanes.setdefault(slot, deque())
+        index = len(lane)
+        while index and comes_after(lane[index - 1], task):
+            index -= 1
+        lane.insert(index, task)
 
     def is_due(self, slot: int) -> bool:
         """
-        Tell whether the next task for a place is one that is pinned to it: the older one comes
-        first.
+        Tell whether the next task for a place is one that is pinned to it: of two with the same
+        priority the older one comes first.
 
         Args:
             slot: The place.
@@ -86,7 +108,7 @@ class Backlog:
         if lane is None:
             return False
         front = self.front
-        return front is None or lane[0].ident < front.ident
+        return front is None or comes_after(front, lane[0])
 
     def take_pinned(self, slot: int) -> Task:
         """
@@ -112,8 +134,8 @@ class Backlog:
 
         Args:
             count: How many at most.
-            slot: For which place: of those that may run anywhere it gets none that is younger than
-                a task pinned there.
+            slot: For which place: of those that may run anywhere it gets none that comes after a
+                task pinned there.
 
         Returns:
             The tasks, still `QUEUED`, in order.
@@ -123,14 +145,30 @@ class Backlog:
         taken: list[Task] = []
         tasks = self.tasks
         lane = self.lanes.get(slot) if self.lanes and slot is not None else None
+        if self.ranks:
+            return self._take_ranked(count, None if lane is None else lane[0])
         while count and tasks:
             task = tasks[0]
-            if lane is not None and task.state is QUEUED and task.ident > lane[0].ident:
+            if lane is not None and task.state is QUEUED and comes_after(task, lane[0]):
                 break
             tasks.popleft()
             if task.state is QUEUED:
                 taken.append(task)
                 count -= 1
+        self.n_queued -= len(taken)
+        return taken
+
+    def _take_ranked(self, count: int, barrier: Task | None) -> list[Task]:
+        taken: list[Task] = []
+        while len(taken) < count:
+            task = self.front
+            if task is None or (barrier is not None and comes_after(task, barrier)):
+                break
+            if task.priority:
+                self.ranks.pop()
+            else:
+                self.tasks.popleft()
+            taken.append(task)
         self.n_queued -= len(taken)
         return taken
 
@@ -148,7 +186,9 @@ class Backlog:
             task.state = TASK_TABLE[task.state]["give_back"]
             task.worker = None
             if task.pin is not None:
-                self.lanes.setdefault(task.pin, deque()).appendleft(task)
+                self.pin(task, task.pin)
+            elif task.priority:
+                self.rank(task)
             else:
                 self.tasks.appendleft(task)
                 self.n_queued += 1
@@ -170,7 +210,11 @@ class Backlog:
             self._leave_lane(task, task.pin)
             return
         self.n_queued -= 1
-        if len(self.tasks) > _SPARSE and self.n_queued * 2 < len(self.tasks):
+        if task.priority:
+            self.ranks.forget()
+            return
+        n_tasks = len(self.tasks)
+        if n_tasks > _SPARSE and (self.n_queued - len(self.ranks)) * 2 < n_tasks:
             self.tasks = deque(waiting for waiting in self.tasks if waiting.state is QUEUED)
 
     def _leave_lane(self, task: Task, slot: int) -> None:
@@ -192,7 +236,7 @@ class Backlog:
 
         Source: `Backlog`.
         """
-        cleared = self.take(len(self.tasks))
+        cleared = self.take(self.n_queued)
         while self.lanes:
             cleared.append(self.take_pinned(next(iter(self.lanes))))
         for task in cleared:
@@ -210,14 +254,17 @@ class Backlog:
         Source: faults.md, "signals at any line".
         """
         waiting: deque[Task] = deque()
-        lanes: dict[int, deque[Task]] = {}
+        ranked: list[Task] = []
+        self.lanes = {}
         for task in tasks:
             task.state = QUEUED
             task.worker = None
             if task.pin is not None:
-                lanes.setdefault(task.pin, deque()).append(task)
+                self.pin(task, task.pin)
+            elif task.priority:
+                ranked.append(task)
             else:
                 waiting.append(task)
         self.tasks = waiting
-        self.lanes = lanes
-        self.n_queued = len(waiting)
+        self.ranks = Ranks(ranked)
+        self.n_queued = len(waiting) + len(ranked)

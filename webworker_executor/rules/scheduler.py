@@ -129,7 +129,7 @@ class Scheduler(Supervisor):
         Take a new task that must run in one place.
 
         It waits for its worker, which is started if need be. Of two tasks that a worker may run,
-        the one that was submitted first comes first.
+        the one with the higher priority comes first, or else the one that was submitted first.
 
         Args:
             task: The task, `NEW`; its `pin` is the place.
@@ -148,7 +148,29 @@ class Scheduler(Supervisor):
             raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
         task.state = TASK_TABLE[task.state]["submit"]
         self._backlog.pin(task, slot)
-        return self._assign()
+        return [*self._make_way(task), *self._assign()]
+
+    def submitted_ranked(self, task: Task) -> Actions:
+        """
+        Take a new task that has a priority.
+
+        It comes before all that wait with a lower one, also if those lie in a worker that has not
+        begun them: they are asked back.
+
+        Args:
+            task: The task, `NEW`.
+
+        Returns:
+            What to do.
+
+        Raises:
+            InvalidTransition: If it was submitted before.
+
+        Source: pains.md, 33.
+        """
+        task.state = TASK_TABLE[task.state]["submit"]
+        self._backlog.rank(task)
+        return [*self._make_way(task), *self._assign()]
 
     def task_finished(self, worker: Worker, task: Task, seconds: float) -> Actions:
         """

@@ -50,13 +50,16 @@ class Task:
         worker: The worker it was last sent to; None before that and after it was given back.
         strikes: How many workers died with this task at their head though none had begun it.
         pin: The place it must run in; None for any.
+        priority: Of the tasks that wait, one with a higher number runs earlier.
 
     Source: design.md, "Key types".
     """
 
     __slots__ = ("ident", "state", "strikes", "worker")
-    # Of the class: nearly every task runs anywhere, and shall not be larger for those that do not.
+    # Of the class: nearly every task runs anywhere and in its turn, and shall not be larger for
+    # those that do not.
     pin: int | None = None
+    priority: int = 0
 
     def __init__(self, ident: int) -> None:
         self.ident = ident
@@ -81,25 +84,29 @@ class Task:
 
 class SpecialTask(Task):
     """
-    Be a call that must run in one place, or may run again when its worker dies.
+    Be a call that must run in one place, may run again when its worker dies, or has a priority.
 
     Args:
         ident: As for `Task`.
         pin: The place, 0 to `max_workers - 1`; None for any.
         retries: How many deaths of workers it survives.
+        priority: Higher runs earlier; 0 is that of a `Task`.
 
     Attributes:
         retries: How many it still survives.
 
-    Source: design.md, "Public API", `options(worker=..., retries=...)`.
+    Source: design.md, "Public API", `options(worker=..., retries=..., priority=...)`.
     """
 
-    __slots__ = ("pin", "retries")
+    __slots__ = ("pin", "priority", "retries")
 
-    def __init__(self, ident: int, pin: int | None = None, retries: int = 0) -> None:
+    def __init__(
+        self, ident: int, pin: int | None = None, retries: int = 0, priority: int = 0
+    ) -> None:
         super().__init__(ident)
         self.pin = pin
         self.retries = retries
+        self.priority = priority
 
     def survive(self) -> bool:
         """
