@@ -8,15 +8,17 @@ import asyncio
 import os
 import random
 import signal
+import tempfile
 import threading
 import time
 from concurrent.futures import CancelledError, as_completed, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError, current_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     Check = Callable[[WebWorkerExecutor, random.Random, int], int]
@@ -59,6 +61,29 @@ def kill_me() -> None:
     """Die as by the out-of-memory killer."""
     os.kill(os.getpid(), signal.SIGKILL)
     signal.pause()
+
+
+def die_first(path: Path, value: int) -> int:
+    """Die the first time, and return the value the second."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        path.unlink()
+        return value
+    kill_me()
+    return -1
+
+
+def converse(value: int) -> int:
+    """Say the value, and return what is answered."""
+    task = current_task()
+    task.post_message(value)
+    return int(task.receive(TIMEOUT).data)
+
+
+def count_up(count: int) -> Iterator[int]:
+    """Give numbers, one after the other."""
+    yield from range(count)
 
 
 def check(future: Future[Any], task: Callable[..., Any], value: int) -> None:
@@ -205,6 +230,49 @@ def with_aborts(pool: WebWorkerExecutor, chance: random.Random, count: int) -> i
     return 2 * count + 1
 
 
+def with_time_outs(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Let some take too long: no other feels it."""
+    count //= 10
+    futures = [pool.submit(same, value) for value in range(count)]
+    late = pool.options(timeout=0.05).submit(time.sleep, 60.0)
+    behind = [pool.submit(same, value) for value in range(count)]
+    assert isinstance(late.exception(TIMEOUT), TimeoutError)
+    for many in (futures, behind):
+        for value, future in enumerate(many):
+            check(future, same, value)
+    return 2 * count + 1
+
+
+def with_retries(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Have what a death cost done once more."""
+    patient = pool.options(retries=3, retry_on=(WorkerCrashedError,))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, str(value)) for value in range(2)]
+        futures = [patient.submit(die_first, path, value) for value, path in enumerate(paths)]
+        for value, future in enumerate(futures):
+            check(future, same, value)
+    return len(futures)
+
+
+def conversing(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Answer what running tasks say."""
+    count //= 20
+    for value in range(count):
+        future = pool.submit(converse, value)
+        said = future.messages().receive(TIMEOUT).data
+        future.post_message(said + 1)
+        check(future, same, value + 1)
+    return count
+
+
+def streamed(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Take what a generator gives, to its end or not."""
+    assert list(range(count)) == list(pool.stream(count_up, count))
+    with pool.stream(count_up, 10**9) as stream:
+        assert [0, 1, 2] == [next(stream) for _ in range(3)]
+    return 2
+
+
 def from_threads(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
     """Submit and wait from many threads at once."""
     count //= 40
@@ -238,6 +306,10 @@ CHECKS: list[Check] = [
     large,
     with_crashes,
     with_aborts,
+    with_time_outs,
+    with_retries,
+    conversing,
+    streamed,
     from_threads,
 ]
 
@@ -257,10 +329,29 @@ def rage(launcher: str, n_tasks: int, seed: int) -> int:
     chance = random.Random(seed)
     done = 0
     while done < n_tasks:
-        with WebWorkerExecutor(chance.choice([1, 2, 3]), launcher=launcher) as pool:
-            for _ in range(6):
-                done += sum(_together(pool, chance, chance.sample(CHECKS, 2)))
+        done += squall(launcher, chance)
     return done
+
+
+def squall(
+    launcher: str, chance: random.Random, make: type[WebWorkerExecutor] = WebWorkerExecutor
+) -> int:
+    """
+    Run some kinds, two at a time, on an executor of its own, whose workers may be replaced.
+
+    Args:
+        launcher: How workers start.
+        chance: What decides which.
+        make: The class of the executor.
+
+    Returns:
+        How many tasks were run and checked.
+    """
+    n_workers = chance.choice([1, 2, 3])
+    # The replacement of a worker that does not fork takes time: it may come when much is done.
+    n_tasks = None if launcher == "fork" else chance.choice([None, 500])
+    with make(n_workers, launcher=launcher, max_tasks_per_child=n_tasks) as pool:
+        return sum(sum(_together(pool, chance, chance.sample(CHECKS, 2))) for _ in range(6))
 
 
 def _together(pool: WebWorkerExecutor, chance: random.Random, pair: list[Check]) -> list[int]:

@@ -1,0 +1,128 @@
+"""
+A storm for as long as one likes, with what the host holds measured all along.
+
+``python -m tests.chaos.soak --seconds 1800``. Every task's outcome is checked by the storm; here it
+is counted that each future was resolved exactly once, and looked after each squall whether
+descriptors, threads, processes and memory are what they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tests.chaos.storm import squall
+from webworker_executor import WebWorkerExecutor, WorkerFuture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LAUNCHERS = ("spawn", "fork", "zygote")
+# Until the allocator has what it needs; what grows after that grows for ever.
+WARM_UP = 0.2
+
+
+class Holding(NamedTuple):
+    """What this process holds at a moment."""
+
+    n_descriptors: int
+    n_threads: int
+    n_children: int
+    n_bytes: int
+
+    @classmethod
+    def now(cls) -> Holding:
+        """Look."""
+        fields = Path("/proc/self/statm").read_text().split()
+        children = [
+            Path(f"/proc/self/task/{task}/children").read_text().split()
+            for task in os.listdir("/proc/self/task")
+        ]
+        return cls(
+            len(os.listdir("/proc/self/fd")) - 1,
+            threading.active_count(),
+            sum(map(len, children)),
+            int(fields[1]) * os.sysconf("SC_PAGE_SIZE"),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_descriptors} descriptors, {self.n_threads} threads, "
+            f"{self.n_children} children, {self.n_bytes / 1e6:.0f} MB"
+        )
+
+
+class Counting(WebWorkerExecutor):
+    """An executor that counts how often its futures are resolved; more than once is too often."""
+
+    n_submitted = 0
+    ends: ClassVar[Counter[int]] = Counter()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+        """Submit, and count from the future's end on."""
+        future = super().submit(fn, *args, **kwargs)
+        number = Counting.n_submitted
+        Counting.n_submitted += 1
+        future.add_done_callback(lambda _: Counting.ends.update((number,)))
+        return future
+
+
+def soak(seconds: float, seed: int) -> None:
+    """
+    Storm for a time, and tell every minute how things stand.
+
+    Raises:
+        AssertionError: A task had another outcome than its own, or something grows.
+    """
+    chance = random.Random(seed)
+    began = time.monotonic()
+    told = began
+    n_tasks = 0
+    first: Holding | None = None
+    while (passed := time.monotonic() - began) < seconds:
+        # Half of them without, because a callback keeps a future from the fastest path.
+        make = chance.choice([WebWorkerExecutor, Counting])
+        n_tasks += squall(chance.choice(LAUNCHERS), chance, make)
+        now = settled()
+        if first is None and passed > seconds * WARM_UP:
+            first = now
+        if time.monotonic() - told > 60:
+            told = time.monotonic()
+            print(f"{passed:5.0f} s: {n_tasks} tasks, {now}", flush=True)
+    last = settled()
+    ends = Counting.ends
+    print(f"{n_tasks} tasks in {seconds:.0f} s, seed {seed}; first {first}; last {last}")
+    print(f"{Counting.n_submitted} futures counted, {len(ends)} resolved, {ends.total()} times")
+    assert Counting.n_submitted == len(ends) == ends.total()
+    assert first is not None
+    assert last[:3] <= first[:3], "something was left behind"
+    assert last.n_bytes < 1.3 * first.n_bytes + 20e6, "memory grows"
+
+
+def settled() -> Holding:
+    """Look when what ends by itself has had its time: a thread that was just told to, say."""
+    deadline = time.monotonic() + 5
+    now = Holding.now()
+    while now.n_children and time.monotonic() < deadline:
+        time.sleep(0.01)  # nobody tells when the last child is gone
+        now = Holding.now()
+    return now
+
+
+def main() -> None:
+    """Take the time and the seed from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1800.0, help="how long (default: 1800)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
+    arguments = parser.parse_args()
+    soak(arguments.seconds, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
