@@ -161,7 +161,7 @@ class Pool:
         """Stop a task wherever it is, and no other, and cancel its future."""
         assert isinstance(task, Call)
         error = broken.aborted(task.fn_name, "its future was cancelled")
-        self.stop(task, error, None, STOP_SECONDS, cancels=True)
+        self._stopper.stop(task, error, None, STOP_SECONDS, cancels=True)
 
     @property
     def lock(self) -> AbstractContextManager[object]:
