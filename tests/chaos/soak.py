@@ -84,13 +84,15 @@ def soak(seconds: float, seed: int) -> None:
     began = time.monotonic()
     told = began
     n_tasks = 0
+    make: type[WebWorkerExecutor] = WebWorkerExecutor
+    other: type[WebWorkerExecutor] = Counting
     first: Holding | None = None
     while (passed := time.monotonic() - began) < seconds:
-        # Half of them without, because a callback keeps a future from the fastest path.
-        make = chance.choice([WebWorkerExecutor, Counting])
+        # Every other one without, because a callback keeps a future from the fastest path.
+        make, other = other, make
         n_tasks += squall(chance.choice(LAUNCHERS), chance, make)
         now = settled()
-        if first is None and passed > seconds * WARM_UP:
+        if first is None or passed < seconds * WARM_UP:
             first = now
         if time.monotonic() - told > 60:
             told = time.monotonic()
