@@ -5,6 +5,7 @@ Tests of `webworker_executor.child.loop`: a scripted host drives a real worker.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,13 +76,15 @@ def test_shapes_of_a_call(peer: Peer) -> None:
 
 def test_answer_tells_the_time(peer: Peer) -> None:
     """
-    An answer says how many microseconds the task took.
+    An answer says when the task began and how many microseconds it took.
     """
+    before = time.monotonic()
     peer.call(1, tasks.evaluate, "time.sleep(0.02)")  # what is measured
     frame = peer.next_frame()
-    (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
+    started, microseconds = ANSWER_PREFIX.unpack_from(frame.payload)
     assert RESULT == frame.kind
     assert 20_000 <= microseconds < 2_000_000
+    assert before < started < time.monotonic() - 0.02
 
 
 @pytest.mark.parametrize("exc", ["ValueError('x')", "SystemExit(3)", "KeyboardInterrupt()"])

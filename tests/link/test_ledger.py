@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-from webworker_executor.link.ledger import ENTRY_NBYTES, IDENT, UNKNOWN_ENTRY, Ledger
+from webworker_executor.link.ledger import ENTRY, ENTRY_NBYTES, UNKNOWN_ENTRY, Ledger
 
 
 def test_entries_are_claimed_once() -> None:
@@ -42,7 +42,7 @@ def test_unknown_entry_is_never_given_out() -> None:
     ledger = Ledger(1)
     ledger.release(UNKNOWN_ENTRY)
     assert (0, UNKNOWN_ENTRY) == (ledger.claim(), ledger.claim())
-    assert None is ledger.begun(UNKNOWN_ENTRY)
+    assert (None, None) == (ledger.begun(UNKNOWN_ENTRY), ledger.begun_at(UNKNOWN_ENTRY, 1))
     ledger.close()
 
 
@@ -54,7 +54,7 @@ def test_note_of_another_mapping_is_seen() -> None:
     entries = [ledger.claim() for _ in range(200)]
     with mmap.mmap(ledger.fd, 0) as other:
         for entry in entries:
-            IDENT.pack_into(other, entry * ENTRY_NBYTES, 2**64 - 1 - entry)
+            ENTRY.pack_into(other, entry * ENTRY_NBYTES, 1.5, 2**64 - 1 - entry)
     assert [2**64 - 1 - entry for entry in entries] == [ledger.begun(entry) for entry in entries]
     ledger.close()
 
@@ -66,8 +66,9 @@ def test_claimed_entry_is_cleared() -> None:
     ledger = Ledger(1)
     entry = ledger.claim()
     with mmap.mmap(ledger.fd, 0) as other:
-        IDENT.pack_into(other, entry * ENTRY_NBYTES, 7)
+        ENTRY.pack_into(other, entry * ENTRY_NBYTES, 1.5, 7)
     assert 7 == ledger.begun(entry)
+    assert (1.5, None) == (ledger.begun_at(entry, 7), ledger.begun_at(entry, 8))
     ledger.release(entry)
     assert 0 == ledger.begun(ledger.claim())
     ledger.close()
@@ -84,7 +85,7 @@ def test_note_of_a_killed_process_is_seen() -> None:
     if pid == 0:
         try:
             other = mmap.mmap(ledger.fd, 0)
-            IDENT.pack_into(other, entries[1] * ENTRY_NBYTES, 42)
+            ENTRY.pack_into(other, entries[1] * ENTRY_NBYTES, 1.5, 42)
             os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)

@@ -35,13 +35,13 @@ class StubPool:
 
 def result_of(value: object) -> Frame:
     packed = codec.pack(value, to_host=True)
-    payload = ANSWER_PREFIX.pack(0) + packed.payload
+    payload = ANSWER_PREFIX.pack(0.0, 0) + packed.payload
     buffers = [memoryview(each) for each in packed.buffers]  # type: ignore[arg-type]  # none is lent here
     return Frame(RESULT, 1, memoryview(payload), buffers)
 
 
 def failure_of(error: BaseException) -> Frame:
-    return Frame(RAISE, 1, memoryview(ANSWER_PREFIX.pack(0) + pack_failure(error, skip=0)), [])
+    return Frame(RAISE, 1, memoryview(ANSWER_PREFIX.pack(0.0, 0) + pack_failure(error, skip=0)), [])
 
 
 def test_none_needs_no_opening() -> None:

@@ -4,7 +4,10 @@ A future by itself, with a stub for its owner, and its callbacks with real worke
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import (
     ALL_COMPLETED,
     FIRST_EXCEPTION,
@@ -49,6 +52,9 @@ class StubOwner:
 
     def cancel_running(self, task: Task) -> None:
         self.cancelled_tasks.append(task)
+
+    def started_at(self, task: Task) -> float | None:
+        return None
 
     def lead(self, task: Task, timeout: float | None) -> None:
         pass
@@ -373,3 +379,64 @@ def test_abort_of_a_waiting_task_means_that_it_never_runs(
     assert 1 == running.result(10.0)
     assert pid == forked.workers[0].pid
     assert [pid] == gate.wait_for_begun(1)
+
+
+def test_a_future_tells_where_and_when_its_task_runs(pool: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    While it runs and afterwards; before, there is nothing to tell.
+    """
+    before = time.monotonic()
+    future = pool.submit(pass_gate, gate.path, None)
+    (pid,) = gate.wait_for_begun(1)
+    worker, started = future.worker, future.started_at
+    assert worker is not None
+    assert worker is pool.workers[worker.index]
+    assert pid == worker.pid
+    assert started is not None
+    assert before < started < time.monotonic()
+    gate.open()
+    future.result(10.0)
+    assert (worker, started) == (future.worker, future.started_at)
+
+
+def test_a_task_that_waits_has_not_started(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Neither has one that was cancelled, and a call that was never packed never will.
+    """
+    running = forked.submit(pass_gate, gate.path, None)
+    waiting = [forked.submit(double, number) for number in range(3)]
+    gate.wait_for_begun(1)
+    cancelled = forked.submit(double, 1)
+    assert cancelled.cancel()
+    assert [None] * 3 == [future.started_at for future in waiting]
+    gate.open()
+    assert 4 == waiting[-1].result(10.0)
+    assert (None, None) == (cancelled.worker, cancelled.started_at)
+    starts = [future.started_at or 0.0 for future in (running, *waiting)]
+    assert 0.0 < min(starts)
+    assert sorted(starts) == starts
+    unpacked = forked.submit(double, threading.Lock())
+    assert (None, None) == (unpacked.worker, unpacked.started_at)
+
+
+@pytest.mark.parametrize("end", ["raise", "abort", "crash", "break"])
+def test_a_task_that_fails_tells_it_too(gate: Gate, end: str) -> None:
+    """
+    However it failed, and whether somebody watched it or not.
+    """
+    on_crash = "break" if end == "break" else "replace"
+    with WebWorkerExecutor(1, launcher="fork", on_crash=on_crash) as pool:
+        if end == "raise":
+            future = pool.submit(double, None)
+        else:
+            future = pool.submit(pass_gate, gate.path, None)
+            (pid,) = gate.wait_for_begun(1)
+        if end == "abort":
+            assert future.abort()
+        elif end != "raise":
+            os.kill(pid, signal.SIGKILL)
+        while not future.done():
+            os.sched_yield()
+        assert future.exception(0) is not None
+        assert pool.workers[0] is future.worker
+        assert future.started_at is not None

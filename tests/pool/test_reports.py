@@ -44,7 +44,7 @@ def test_a_worker_that_lies_is_ended(
     """
     Its task fails with what it did; the next one runs.
     """
-    payload = ANSWER_PREFIX.pack(0) if kind == RESULT else b""
+    payload = ANSWER_PREFIX.pack(0.0, 0) if kind == RESULT else b""
     future = forked.submit(say, gate.path, kind, ident, payload)
     with pytest.raises(WorkerCrashedError, match=f"It was killed because {why}"):
         future.result(10.0)

@@ -4,7 +4,6 @@ The stacks of workers are seen whatever the workers do, and nobody is waited for
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import threading
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
-from tests.pool.work import double
+from tests.pool.work import double, spin
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool.stacks import process_state
 
@@ -28,7 +27,7 @@ def count_for_ever(path: str) -> int:
     """Say that it begins, and stay in C with the interpreter's lock in hand."""
     with open(path, "w") as stream:
         stream.write("begun\n")
-    return sum(itertools.repeat(0))
+    return spin()
 
 
 def wait_in_a_thread(path: str, value: int) -> int:

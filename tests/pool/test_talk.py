@@ -177,20 +177,6 @@ def test_receive_from_a_task_that_is_done(forked: WebWorkerExecutor) -> None:
     future.post_message("to nobody")
 
 
-def test_a_future_tells_its_worker(pool: WebWorkerExecutor, gate: Gate) -> None:
-    """
-    While the task runs.
-    """
-    future = pool.submit(pass_gate, gate.path, None)
-    (pid,) = gate.wait_for_begun(1)
-    worker = future.worker
-    assert worker is not None
-    assert pid == worker.pid
-    gate.open()
-    future.result(10.0)
-    assert future.worker is None
-
-
 def test_reports_are_few_and_the_last_one_comes(forked: WebWorkerExecutor) -> None:
     """
     A hundred thousand reports cost a handful of messages.

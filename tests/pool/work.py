@@ -4,6 +4,7 @@ Calls that workers import by name. A module of its own, so that a worker loads l
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from typing import TYPE_CHECKING, NoReturn
@@ -124,3 +125,10 @@ def note(what: object) -> list[object]:
     """Add something to what this worker has noted, and return all of it."""
     KEPT.append(what)
     return KEPT
+
+
+def spin() -> int:
+    """
+    Stay in C for ever, with the interpreter's lock in hand.
+    """
+    return sum(itertools.repeat(0))

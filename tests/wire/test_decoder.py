@@ -420,7 +420,7 @@ def test_frames_before_a_malformed_one_arrive() -> None:
     """
     A result that left is a result, although noise follows it in the same read.
     """
-    good = joined(encode(RESULT, 1, b"value", (), ANSWER_PREFIX.pack(5)))
+    good = joined(encode(RESULT, 1, b"value", (), ANSWER_PREFIX.pack(0.5, 5)))
     decoder = FrameDecoder(FROM_WORKER)
     received: list[Frame] = []
     received += decoder.feed(good + good + b"noise in place of a frame")

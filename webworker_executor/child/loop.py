@@ -17,7 +17,7 @@ import posix
 import sys
 from _struct import Struct
 from collections import deque
-from time import perf_counter
+from time import monotonic
 
 from webworker_executor.child import desk
 from webworker_executor.child.data_end import DataEnd
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 
 LEDGER_ENTRY_NBYTES = 64
-LEDGER_IDENT = Struct("=Q")
+# When the task began, and which: stored in this order.
+LEDGER_ENTRY = Struct("dQ")
 IDENT = Struct(">Q")
 MAX_MICROSECONDS = 0xFFFFFFFF
 # In place of a task that was given up before it began: something must be answered in its turn.
@@ -253,9 +254,9 @@ class Loop(DataEnd):
 
     def _run_call(self, frame: Frame) -> None:
         ident = frame.ident
+        started = monotonic()
         if self._ledger is not None:
-            LEDGER_IDENT.pack_into(self._ledger, self._ledger_at, ident)
-        started = perf_counter()
+            LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, ident)
         # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
         failed = REJECT
         try:
@@ -286,8 +287,8 @@ class Loop(DataEnd):
         except BaseException as exc:
             kind, payload, buffers, fds = failed, self._failure(exc), [], ()
         self.end_copy()
-        microseconds = min(int((perf_counter() - started) * 1e6), MAX_MICROSECONDS)
-        parts = encode_answer(kind, ident, microseconds, payload, buffers, len(fds))
+        microseconds = min(int((monotonic() - started) * 1e6), MAX_MICROSECONDS)
+        parts = encode_answer(kind, ident, started, microseconds, payload, buffers, len(fds))
         with self._writing:
             self._send(parts, fds)
 

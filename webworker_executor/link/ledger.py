@@ -1,7 +1,7 @@
 """
-The ledger: shared memory in which each worker notes the task it has begun.
+The ledger: shared memory in which each worker notes the task it has begun, and when.
 
-It is written by a worker before each task and read by the host only after that worker's death.
+It is written by a worker before each task and read by the host above all after that worker's death.
 That tells a task that was running, which must fail, from one that merely lay in the dead worker's
 socket, which can run elsewhere. Nobody waits on it and nothing else depends on it: where the
 kernel refuses ``memfd_create`` there is no ledger, and the first task in line is taken for begun.
@@ -18,7 +18,8 @@ from webworker_executor.link.fds import lifted
 
 # A line of the cache each: two workers that note their tasks do not disturb each other.
 ENTRY_NBYTES = 64
-IDENT = struct.Struct("=Q")
+# When a task began, in seconds of the monotonic clock, and which; stored in this order.
+ENTRY = struct.Struct("dQ")
 UNKNOWN_ENTRY = -1
 
 
@@ -57,7 +58,7 @@ class Ledger:
         if not self._free:
             return UNKNOWN_ENTRY
         entry = self._free.pop()
-        IDENT.pack_into(self._map, entry * ENTRY_NBYTES, 0)
+        ENTRY.pack_into(self._map, entry * ENTRY_NBYTES, 0.0, 0)
         return entry
 
     def release(self, entry: int) -> None:
@@ -69,8 +70,23 @@ class Ledger:
         """Return the task that was begun last, 0 before the first, ``None`` if not known."""
         if entry == UNKNOWN_ENTRY:
             return None
-        (ident,) = IDENT.unpack_from(self._map, entry * ENTRY_NBYTES)
+        _, ident = ENTRY.unpack_from(self._map, entry * ENTRY_NBYTES)
         return int(ident)
+
+    def begun_at(self, entry: int, ident: int) -> float | None:
+        """
+        Return when a task was begun, ``None`` if it is not the one that was begun last.
+
+        Args:
+            entry: Of the process.
+            ident: The task's number.
+        """
+        # The time was stored first: it is that of the task, or of a later one, which the second
+        # look would see.
+        if self.begun(entry) != ident:
+            return None
+        started, last = ENTRY.unpack_from(self._map, entry * ENTRY_NBYTES)
+        return float(started) if last == ident else None
 
     def close(self) -> None:
         """Free the memory on this side; the processes keep theirs."""

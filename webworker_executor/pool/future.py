@@ -40,6 +40,9 @@ class Owner(Protocol):
     def lock(self) -> AbstractContextManager[object]:
         """Held while a task is handed out, settled or cancelled."""
 
+    def started_at(self, task: Task) -> float | None:
+        """Return when a task began, in seconds of the monotonic clock, if it has begun."""
+
     def lead(self, task: Task, timeout: float | None) -> None:
         """Wait for a task by reading for it, if that can be done; returns early if it cannot."""
 
@@ -85,6 +88,9 @@ class WorkerFuture(LazyFuture):
     _owner: Owner | None = None
     _task: Task | None = None
     _cancels_running = False
+    # Noted when it is done.
+    _worker: PoolWorker | None = None
+    _started_at: float | None = None
 
     def cancel(self) -> bool:
         """
@@ -200,12 +206,37 @@ class WorkerFuture(LazyFuture):
     def onprogress(self, handler: Callable[[Any], object] | None) -> None:
         conversation_of(self).onprogress = handler
 
+    # -- where and when
+
     @property
     def worker(self) -> PoolWorker | None:
-        """The worker that has the task, ``None`` before it is handed over and when it is done."""
+        """
+        The worker that has the task or has had it, as in ``executor.workers``.
+
+        ``None`` before the task is handed to one. It is not said by that the task has begun: a
+        worker holds a few that wait.
+        """
         owner, task = self._owner, self._task
         worker = None if task is None else task.worker
-        return None if owner is None or worker is None else owner.workers[worker.slot]
+        # A task that runs again may have been elsewhere before.
+        return self._worker if owner is None or worker is None else owner.workers[worker.slot]
+
+    @property
+    def started_at(self) -> float | None:
+        """
+        When the task began to run, in seconds of ``time.monotonic()``; ``None`` before that.
+
+        Noted by the worker itself, just before it unpacks the arguments: ``time.monotonic() -
+        future.started_at`` is how long a task has been running. Of a task that runs again it is the
+        last time. Where the system refuses the shared memory for such notes, it is known only when
+        the task is done.
+
+        Source: clock_gettime(2), ``CLOCK_MONOTONIC`` is the same for all processes.
+        """
+        owner, task = self._owner, self._task
+        if owner is None or task is None:
+            return self._started_at
+        return owner.started_at(task)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait for the task's value on the running asyncio loop, as ``asyncio.wrap_future``."""
@@ -297,12 +328,20 @@ class WorkerFuture(LazyFuture):
             self._settle(CANCELLED_AND_NOTIFIED)
         return self._state == RUNNING
 
+    def _remember(self) -> None:
+        """Note where the task was and when it began, if it is to end without an answer."""
+        if self._started_at is None and self._state in {RUNNING, FINISHED}:
+            self._worker, self._started_at = self.worker, self.started_at
+
     def _cancel_by_owner(self) -> None:
         """Cancel, also what has been handed to a worker: its owner knows that it ends there."""
+        self._remember()
         self._settle(CANCELLED_AND_NOTIFIED)
 
     def _finish(self, result: object, exception: BaseException | None = None) -> None:
         """Resolve, unless it is resolved or cancelled already."""
+        if self._started_at is None:
+            self._remember()
         if self._state == RUNNING and not self._is_watched and self._leader is None:
             # Nobody waits, and nobody can begin to: no call stands between the look and the store.
             self._result, self._exception, self._state = result, exception, FINISHED

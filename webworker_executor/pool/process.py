@@ -329,6 +329,10 @@ class WorkerProcess:
         """Return the task that the dead process began last, 0 for none, ``None`` if not known."""
         return None if self._ledger is None else self._ledger.begun(self._entry)
 
+    def begun_at(self, ident: int) -> float | None:
+        """Return when it began a task, if that is the one that it began last."""
+        return None if self._ledger is None else self._ledger.begun_at(self._entry, ident)
+
     def _close_links(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -353,6 +357,8 @@ class WorkerProcess:
         for link in (self._control, self._link):
             if link is not None:
                 link.disown()
+        # Closed with the crew's other things.
+        self._ledger = None
         if self.witness is not None:
             self.witness.disown()
         if self.child is not None:

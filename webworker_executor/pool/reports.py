@@ -172,15 +172,20 @@ class Reports:
         for call in self._promises.in_order():
             if call.answer is not None:
                 call.is_posted = False
-                self._resolve(call, call.answer)
+                started, _ = ANSWER_PREFIX.unpack_from(call.answer.payload)
+                self._resolve(call, call.answer, started)
 
-    def _resolve(self, call: Call, frame: Frame) -> None:
+    def _resolve(self, call: Call, frame: Frame, started: float) -> None:
+        future, worker = call.future, call.worker
+        if worker is not None:
+            future._worker = self._workers[worker.slot]
+        future._started_at = started
         if frame.kind == wire.RESULT:
             answer = read_result(frame, self if self._breakage.on_crash else None)
         else:
             answer = read_failure(frame)
-            self._promises.tally.n_failed += not call.future.done()
-        call.future._finish(answer)
+            self._promises.tally.n_failed += not future.done()
+        future._finish(answer)
         # Out of the table only afterwards: after a tear it is found there.
         self._promises.calls.pop(call.ident, None)
         # Whoever keeps the call does not keep open what was sent with it.
@@ -202,7 +207,7 @@ class Reports:
             if not breakage.is_broken:
                 process.kill("it answered a task that it was not given")
             return
-        (microseconds,) = ANSWER_PREFIX.unpack_from(frame.payload)
+        started, microseconds = ANSWER_PREFIX.unpack_from(frame.payload)
         try:
             actions = self._scheduler.task_finished(process.worker, call, microseconds / 1e6)
         except ProtocolViolation as error:
@@ -216,7 +221,7 @@ class Reports:
         if breakage.on_crash and frame.kind == wire.REJECT:
             self.break_(broken.SUBMIT_TO_BROKEN)
             return
-        self._resolve(call, frame)
+        self._resolve(call, frame, started)
 
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]

@@ -141,6 +141,8 @@ class Stopper:
     def _note(self, call: Call, error: BaseException) -> None:
         if isinstance(error, TimeoutError):
             self._promises.tally.n_timed_out += 1
+        elif call.future.cancelled():
+            self._promises.tally.n_cancelled += 1
         else:
             self._promises.tally.n_aborted += 1
         process = None if call.worker is None else self._crew.processes.get(call.worker)

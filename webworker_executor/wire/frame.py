@@ -78,9 +78,10 @@ MORE, BUFFERS, SHARED = 0x02, 0x08, 0x10
 PICKLE = 2
 
 # What stands in front of the pickle: of a call its definition (0: inside the pickle) and the
-# shape of its arguments; of an answer the microseconds that the task took.
+# shape of its arguments; of an answer when the task began, in seconds of the monotonic clock, which
+# on one machine is everybody's, and the microseconds that it took.
 CALL_PREFIX = Struct(">IB")
-ANSWER_PREFIX = Struct(">I")
+ANSWER_PREFIX = Struct(">dI")
 
 # The ident of what a running task and its future say to each other has in its highest byte what it
 # is; below that stands the task.
@@ -92,7 +93,7 @@ REPORT = 5  # how far the task is
 CREDITS = Struct(">i")
 SAYING_SHIFT = 56
 TASK_MASK = (1 << SAYING_SHIFT) - 1
-_ANSWER_HEADER = Struct(">IBBBBQI")
+_ANSWER_HEADER = Struct(">IBBBBQdI")
 _CALL_HEADER = Struct(">IBBBBQIB")
 
 # Parts below this are joined into one: a copy of 64 KiB takes 2 us, a second system call, which
@@ -256,6 +257,7 @@ def _naming_places(
 def encode_answer(
     kind: int,
     ident: int,
+    started: float,
     microseconds: int,
     payload: bytes,
     buffers: Sequence[bytes | Place] = (),
@@ -267,6 +269,7 @@ def encode_answer(
     Args:
         kind: One of them.
         ident: Which task.
+        started: When it began, in seconds of the monotonic clock.
         microseconds: That it took, 0 to 2**32 - 1.
         payload: The value or exception, packed.
         buffers: What was packed out of band.
@@ -280,8 +283,10 @@ def encode_answer(
     """
     nbytes = len(payload)
     if buffers or n_fds or nbytes >= JOIN_NBYTES:
-        return encode(kind, ident, payload, buffers, ANSWER_PREFIX.pack(microseconds), n_fds)
-    return [_ANSWER_HEADER.pack(16 + nbytes, kind, 0, PICKLE, 0, ident, microseconds) + payload]
+        prefix = ANSWER_PREFIX.pack(started, microseconds)
+        return encode(kind, ident, payload, buffers, prefix, n_fds)
+    header = _ANSWER_HEADER.pack(24 + nbytes, kind, 0, PICKLE, 0, ident, started, microseconds)
+    return [header + payload]
 
 
 def _with_table(prefix: bytes, payload: bytes, buffers: Sequence[bytes]) -> Parts:
