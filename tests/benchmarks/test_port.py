@@ -145,6 +145,21 @@ def test_large(benchmark: BenchmarkFixture, contact: Contact) -> None:
     assert LARGE_NBYTES == in_rounds(benchmark, round_trip)
 
 
+@pytest.mark.benchmark(group="port: an array of 64 MiB there and back")
+def test_large_array(benchmark: BenchmarkFixture, contact: Contact) -> None:
+    """
+    One large array goes there and comes back; a number of it is looked at.
+    """
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(LARGE_NBYTES // 8, dtype=numpy.float64)
+
+    def round_trip() -> float:
+        contact.send(array)
+        return float(contact.receive()[-1])
+
+    assert LARGE_NBYTES // 8 - 1 == in_rounds(benchmark, round_trip)
+
+
 def take_port(port: MessagePort, count: int) -> None:
     for _ in range(count):
         port.receive()

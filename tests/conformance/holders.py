@@ -4,14 +4,49 @@ What the workers of these tests run: they hold ports, and do little with them.
 
 from __future__ import annotations
 
+import array
 import os
 import signal
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
+
+from webworker_executor import current_task
 
 if TYPE_CHECKING:
     from webworker_executor import MessagePort
 
 LIMIT = 10.0
+
+
+class Block:
+    """Memory that pickles out of band, as arrays of numerical libraries do."""
+
+    def __init__(self, buffer: Any) -> None:
+        self.view = memoryview(buffer).cast("B")
+
+    @classmethod
+    def of(cls, start: bytes, nbytes: int) -> Block:
+        """Make one that begins so."""
+        return cls(array.array("b", start.ljust(nbytes, b".")))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return Block, (PickleBuffer(self.view),)
+
+    def start(self, nbytes: int) -> bytes:
+        """Copy its first bytes."""
+        return bytes(self.view[:nbytes])
+
+
+def collect_starts(port: MessagePort) -> list[bytes]:
+    """Receive blocks until the other side closes; tell how they begin."""
+    return [event.data.start(1) for event in port]
+
+
+def echo_to_task() -> None:
+    """Send back all that the future posts, until it posts nothing."""
+    task = current_task()
+    while (data := task.receive(LIMIT).data) is not None:
+        task.post_message(data)
 
 
 def echo(port: MessagePort) -> int:

@@ -26,8 +26,14 @@ from webworker_executor.wire.place import Place
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Protocol
 
-    from webworker_executor.link.exchange import Exchange
+    class Account(Protocol):
+        """Who knows what is lent."""
+
+        def forget(self, ident: int) -> None:
+            """Hear that a segment is no more."""
+
 
 SHARE_OF_RAM = 10
 MAX_NBYTES = 1 << 30
@@ -85,13 +91,13 @@ class Store:
         max_segments: How many there may be; ``None`` for as many as is good.
 
     Attributes:
-        exchanges: The links on which segments are lent. While there is none, none is kept.
+        exchanges: The accounts of what is lent. While there is none, no segment is kept.
     """
 
     def __init__(self, max_nbytes: int | None = None, max_segments: int | None = None) -> None:
         self.max_nbytes = _share_of_memory() if max_nbytes is None else max_nbytes
         self.max_segments = _share_of_fds() if max_segments is None else max_segments
-        self.exchanges: weakref.WeakSet[Exchange] = weakref.WeakSet()
+        self.exchanges: weakref.WeakSet[Account] = weakref.WeakSet()
         self._is_used = False
         # By size. A list's own methods are steps that nothing can come between.
         self._buckets: dict[int, list[Segment]] = {}
@@ -191,12 +197,12 @@ class Store:
             exchange.forget(segment.ident)
         return False
 
-    def join(self, exchange: Exchange) -> None:
+    def join(self, exchange: Account) -> None:
         """Begin to lend to somebody."""
         self._is_used = True
         self.exchanges.add(exchange)
 
-    def leave(self, exchange: Exchange) -> None:
+    def leave(self, exchange: Account) -> None:
         """End lending to somebody; with the last one, unused segments go."""
         self.exchanges.discard(exchange)
         if not self.exchanges:

@@ -134,6 +134,10 @@ class Segment:
             warm += os.pwrite(self.fd.intact(), source[warm:], offset + warm)
             self._filled_nbytes = round_up(offset + warm, PAGESIZE)
 
+    def view(self) -> memoryview:
+        """Return what stands in it."""
+        return memoryview(self._map)
+
 
 def mapped(fd: int, nbytes: int, *, private: bool = False) -> mmap:
     """

@@ -12,17 +12,24 @@ from webworker_executor.wire import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import NoReturn
 
     from webworker_executor.web.messaging import MessageTarget
     from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.place import Place
     from webworker_executor.wire.transfer import Parcel
 
+    Shelf = Callable[[Sequence[memoryview]], Sequence[Place] | None]
+
 # What a MESSAGE frame has as its ident: its pickle is the message, or a pair of the message and
-# what was transferred or sent beside it.
+# what was transferred or sent beside it. With the bit LENT its large buffers lie in memory whose
+# descriptor is the last that came along.
 PLAIN, WITH_LIST = 0, 1
+LENT = 0x10
+# Below this, what is lent costs more (a file, a mapping, a fault for each page) than two copies.
+LENT_NBYTES = 1 << 18
 
 
 def pack_message(
@@ -32,6 +39,7 @@ def pack_message(
     *,
     target: MessageTarget | None = None,
     to_host: bool = False,
+    shelf: Shelf | None = None,
 ) -> Packed:
     """
     Pack a message together with what is transferred with it.
@@ -42,6 +50,7 @@ def pack_message(
         fds: The same.
         target: What it is posted to, which cannot be transferred to itself.
         to_host: As for ``codec.pack``.
+        shelf: The same.
 
     Returns:
         A pair of the message and its ports and descriptors, packed.
@@ -54,7 +63,7 @@ def pack_message(
     luggage = Luggage(target, transfer, fds)
     try:
         return codec.pack_by_value(
-            (message, luggage.items), to_host=to_host, parcel=luggage.make_parcel
+            (message, luggage.items), to_host=to_host, parcel=luggage.make_parcel, shelf=shelf
         )
     except Exception as exc:
         refuse(message, exc)
@@ -71,13 +80,20 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
     try:
         if not frame.ident:
             return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
+        payload, buffers = frame.payload, frame.buffers
+        if frame.ident & LENT:
+            from webworker_executor.web.lent import borrowed
+
+            payload, buffers, fds = borrowed(payload, fds)
+        if not frame.ident & WITH_LIST:
+            return MessageEvent(codec.unpack(payload, buffers, fds), source)
         from webworker_executor.web.luggage import unpack_luggage
 
-        message, ports, numbers = unpack_luggage(frame.payload, frame.buffers, fds)
+        message, ports, numbers = unpack_luggage(payload, buffers, fds)
         return MessageEvent(message, source, ports=ports, fds=numbers)
     except Exception as exc:
         # The error keeps this frame as well.
-        fds = ()
+        fds = buffers = ()
         _forget_values(exc)
         raise
 

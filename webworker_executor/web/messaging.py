@@ -8,10 +8,19 @@ and ``receiving``. A worker imports this module at its start, so it imports the 
 
 from __future__ import annotations
 
-from webworker_executor.web.message import PLAIN, WITH_LIST, pack_message, parcel, refuse
+from webworker_executor.web.message import (
+    LENT,
+    LENT_NBYTES,
+    PLAIN,
+    WITH_LIST,
+    pack_message,
+    parcel,
+    refuse,
+)
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.place import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +52,7 @@ class MessageTarget(Receiver):
 
     # Whether the other side is the process that started this one, see `codec.pack`.
     _posts_to_host = False
+    _has_lent = False
 
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
@@ -69,17 +79,45 @@ class MessageTarget(Receiver):
 
         Source: HTML, ``MessagePort.postMessage``; ``fds`` as in node-webworkers.
         """
+        to_host = self._posts_to_host
         if transfer or fds or not (transfer is None or transfer == () or transfer == []):
-            packed = pack_message(message, transfer, fds, target=self, to_host=self._posts_to_host)
+            packed = pack_message(
+                message, transfer, fds, target=self, to_host=to_host, shelf=self._shelve
+            )
             ident = WITH_LIST
         else:
             try:
-                packed = codec.pack(message, to_host=self._posts_to_host, parcel=parcel)
+                packed = codec.pack(message, to_host=to_host, parcel=parcel, shelf=self._shelve)
             except Exception as exc:
                 refuse(message, exc)
             ident = PLAIN
+        if packed.buffers and packed.buffers[0].__class__ is Place:
+            from webworker_executor.web.lent import lend
+
+            if lend(packed):
+                ident |= LENT
         n_fds = len(packed.fds)
         self._post(encode(MESSAGE, ident, packed.payload, packed.buffers, b"", n_fds), packed.fds)
+
+    def _shelve(self, buffers: Sequence[memoryview]) -> Sequence[Place] | None:
+        """Put large buffers into memory that the message takes along."""
+        if sum(map(len, buffers)) < LENT_NBYTES:
+            return None
+        from webworker_executor.web.lent import shelved
+
+        self._has_lent = True
+        return shelved(buffers, self)
+
+    def _ended(self) -> None:
+        super()._ended()
+        if self._has_lent:
+            self._stop_lending()
+
+    def _stop_lending(self) -> None:
+        from webworker_executor.web.lent import stop_lending
+
+        self._has_lent = False
+        stop_lending(self)
 
     @property
     def buffered_amount(self) -> int:

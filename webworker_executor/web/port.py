@@ -173,6 +173,8 @@ class MessagePort(MessageTarget):
         self._state = state
         self._has_ended = self._has_told_end = True
         self._inbox.clear()
+        if self._has_lent:
+            self._stop_lending()
         _started.discard(self)
         self._wake()
 

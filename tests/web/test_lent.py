@@ -1,0 +1,129 @@
+"""
+Tests of `webworker_executor.web.lent`: large messages in shared memory, whichever way they go.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance import holders
+from tests.conformance.holders import Block
+from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
+from webworker_executor.link.loan import lender
+from webworker_executor.link.memory import store
+from webworker_executor.web.message import LENT
+from webworker_executor.wire.frame import MAX_FDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from webworker_executor import MessagePort
+
+LIMIT = 10.0
+NBYTES = 1 << 20
+
+
+@pytest.fixture
+def channel() -> Iterator[MessageChannel]:
+    """Make a channel, and close both ends in the end; then nothing is lent any more."""
+    with MessageChannel() as channel:
+        yield channel
+    assert ({}, 0) == (lender._lent, len(store._segments))
+
+
+def taken(port: MessagePort) -> Block:
+    data = port.receive(LIMIT).data
+    assert isinstance(data, Block)
+    return data
+
+
+def test_a_large_block_arrives_as_the_receivers_own(channel: MessageChannel) -> None:
+    """It is writable; neither the sender's changes nor later messages show in it."""
+    block = Block.of(b"first", NBYTES)
+    channel.port1.post_message(block)
+    block.view[:5] = b"later"
+    frames = channel.port2._inbox
+    channel.port2._look()
+    assert LENT == frames[0].ident
+    first = taken(channel.port2)
+    assert b"first" == first.start(5)
+    first.view[:5] = b"FIRST"
+    for number in range(10):
+        channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
+        assert b"%d" % number == taken(channel.port2).start(1)
+    assert b"FIRST" == first.start(5)
+    # The first is still looked at, and the others take turns.
+    assert len(store._segments) <= 3
+
+
+def test_all_that_wait_arrive_whoever_moves(channel: MessageChannel) -> None:
+    """Messages that wait in a port move with it; the process that gets it was never told."""
+    with MessageChannel() as other, WebWorkerExecutor(1) as executor:
+        for number in range(5):
+            other.port1.post_message(Block.of(b"%d" % number, NBYTES))
+        assert other.port2.receive_nowait() is not None
+        channel.port1.post_message(None, [other.port2])
+        moved = channel.port2.receive(LIMIT).ports[0]
+        future = executor.submit(holders.collect_starts, moved)
+        other.port1.close()
+        assert [b"1", b"2", b"3", b"4"] == future.result(LIMIT)
+
+
+@pytest.mark.slow
+def test_workers_and_tasks_take_and_give() -> None:
+    """Every target of messages does the same, in both directions."""
+    echo = "def onmessage(event): post_message(event.data)"
+    with Worker(source=echo) as worker, WebWorkerExecutor(1) as executor:
+        future = executor.submit(holders.echo_to_task)
+        for target in (worker, future.messages()):
+            for number in range(3):
+                target.post_message(Block.of(b"%d" % number, NBYTES))
+                assert b"%d" % number == target.receive(LIMIT).data.start(1)
+        future.post_message(None)
+        future.result(LIMIT)
+    assert {} == lender._lent
+
+
+def test_more_than_the_store_has_goes_through_the_socket(
+    channel: MessageChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever keeps all that comes gets it all the same."""
+    monkeypatch.setattr(store, "max_nbytes", 3 * NBYTES)
+    kept: list[Block] = []
+    for number in range(10):
+        channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
+        kept.append(taken(channel.port2))
+    assert [b"%d" % number for number in range(10)] == [block.start(1) for block in kept]
+    assert len(store._segments) <= 3
+
+
+def test_without_a_descriptor_it_goes_through_the_socket(
+    channel: MessageChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that has all the descriptors it may have, or finds none, is not held up."""
+    with open(os.devnull) as file:
+        channel.port1.post_message(Block.of(b"full", NBYTES), fds=[file] * MAX_FDS)
+        event = channel.port2.receive(LIMIT)
+        for fd in event.fds:
+            os.close(fd)
+    assert (b"full", MAX_FDS) == (event.data.start(4), len(event.fds))
+    with monkeypatch.context() as patch:
+
+        def refuse(lease: Any) -> None:
+            return None
+
+        patch.setattr(lender, "open", refuse)
+        channel.port1.post_message(Block.of(b"none", NBYTES))
+    assert b"none" == taken(channel.port2).start(4)
+
+
+def test_memory_that_did_not_come_along_is_an_error(channel: MessageChannel) -> None:
+    """A message that names what is not there is told like any that cannot be unpacked."""
+    channel.port1.post_message(Block.of(b"lost", NBYTES))
+    channel.port2._look()
+    channel.port2._inbox[0].fds = ()
+    with pytest.raises(ValueError, match="did not come along"):
+        channel.port2.receive(LIMIT)
