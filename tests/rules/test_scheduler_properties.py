@@ -41,6 +41,8 @@ class PoolLives(RuleBasedStateMachine):
         break_on_crash=st.sampled_from([False, False, False, True]),
         prefetch_seconds=st.sampled_from([0.0, 0.010, 0.010]),
         max_prefetch=st.sampled_from([1, 2, 7, 1024]),
+        idle_seconds=st.sampled_from([None, None, 0.05]),
+        min_workers=st.integers(0, 2),
     )
     def open(self, **options: Any) -> None:
         self.world = World(**options)
@@ -139,6 +141,24 @@ class PoolLives(RuleBasedStateMachine):
     @rule(slot=st.sampled_from([None, 0]))
     def wanted(self, slot: int | None) -> None:
         self.world.wanted(slot)
+
+    @rule(max_workers=st.integers(1, 4))
+    def resize(self, max_workers: int) -> None:
+        self.world.resize(max_workers)
+
+    @rule(data=st.data())
+    def outgrow(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.is_up and each.running is None):
+            self.world.outgrow(process)
+
+    @rule(slot=st.integers(0, 3), count=st.sampled_from([1, 1, -1]))
+    def keep(self, slot: int, count: int) -> None:
+        self.world.keep(slot, count)
+
+    @rule(data=st.data())
+    def use(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: True):
+            self.world.use(process)
 
     @precondition(lambda self: len(self.world.tasks) > 10)
     @rule(cancel=st.booleans())

@@ -19,35 +19,8 @@ from webworker_executor.rules.action import (
     Stopped,
 )
 from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
 from webworker_executor.rules.worker import CLOSING, READY
-
-
-def test_a_wanted_slot_is_filled() -> None:
-    """A worker is started where it is wanted, without a task, and not twice."""
-    scheduler = Scheduler(3)
-    actions = scheduler.wanted(2)
-    (worker,) = scheduler.workers
-    assert [Start(worker)] == list(actions)
-    assert worker.slot == 2
-    assert not scheduler.wanted(2)
-
-
-def test_any_worker_will_do_once_it_is_idle() -> None:
-    """Wanted anywhere, one is started each time, as the stdlib does, until one is up and idle."""
-    scheduler = Scheduler(3)
-    scheduler.wanted()
-    scheduler.wanted()
-    first, _ = scheduler.workers
-    scheduler.worker_ready(first)
-    assert not scheduler.wanted()
-    assert 2 == len(scheduler.workers)
-
-
-def test_an_unknown_slot_is_refused() -> None:
-    """There are only max_workers places."""
-    with pytest.raises(ValueError, match="no slot 3"):
-        Scheduler(3).wanted(3)
 
 
 def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
@@ -194,7 +167,8 @@ def test_shutdown_of_an_unused_pool_is_at_once() -> None:
 
 def test_shutdown_may_cancel_what_waits() -> None:
     """Waiting tasks are cancelled in order, sent ones are not."""
-    scheduler, tasks = Scheduler(1), make_tasks(3)
+    scheduler, _ = make_crew(1, max_prefetch=1)
+    tasks = make_tasks(3)
     for task in tasks:
         scheduler.submitted(task)
     assert [Cancel(tasks[1:])] == list(scheduler.shutdown(cancel=True))
@@ -275,3 +249,25 @@ def test_recover_leaves_outcomes_alone(state: str) -> None:
     task.state = state
     assert not scheduler.recover([task])
     assert (state, READY, 0) == (task.state, worker.state, len(worker.inflight))
+
+
+def test_a_cancel_reaches_what_lies_in_a_worker_that_is_not_up() -> None:
+    """It is asked back, and cancelled when it comes; what has begun by then runs on."""
+    scheduler, tasks = Scheduler(2), make_tasks(2)
+    for task in tasks:
+        scheduler.submitted(task)
+    first, second = scheduler.workers
+    actions = scheduler.shutdown(cancel=True)
+    assert [Recall(first, 1), Recall(second, 1)] == list(actions)
+    assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_returned(first, [0]))
+    assert not scheduler.tasks_returned(second, [])
+    assert SENT == tasks[1].state
+
+
+def test_a_retry_is_cancelled_with_the_rest() -> None:
+    """What would run again after a death does not, once all that waits was cancelled."""
+    scheduler, (worker,) = make_crew(1)
+    task = SpecialTask(5, None, 3)
+    scheduler.submitted(task)
+    scheduler.shutdown(cancel=True)
+    assert [Cancel([task]), Stopped()] == list(scheduler.worker_exited(worker, task, 0.0))

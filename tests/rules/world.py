@@ -72,7 +72,7 @@ class World:
     """Perform a scheduler's actions on modelled processes."""
 
     def __init__(self, max_workers: int, **options: Any) -> None:
-        self.max_workers = max_workers
+        self.max_workers = self.most_workers = max_workers
         self.scheduler = Scheduler(max_workers, **options)
         self.now = 0.0
         self.tasks: list[Task] = []
@@ -114,7 +114,6 @@ class World:
                 self.send(worker, tasks)
             case Recall(worker, count):
                 assert count >= 1
-                assert self.processes[worker].is_up
                 self.processes[worker].recalls.append(count)
             case Retire(worker):
                 assert [] == self.processes[worker].held()
@@ -304,6 +303,30 @@ class World:
         """Want a worker."""
         self.carry_out(self.decide(self.scheduler.wanted, slot))
 
+    def resize(self, max_workers: int) -> None:
+        """Have more places or fewer; a torn resize is asked for again."""
+        self.is_disturbed = True
+        self.max_workers = max_workers
+        self.most_workers = max(self.most_workers, max_workers)
+        actions = self.decide(self.scheduler.resized, max_workers)
+        self.carry_out(actions)
+        if actions is None:
+            self.perform(self.scheduler.resized(max_workers))
+
+    def outgrow(self, process: Process) -> None:
+        """Let a process say that it has grown too large, and give back what it has not begun."""
+        self.perform(self.scheduler.worker_outgrew(process.worker))
+        if process.mailbox:
+            process.recalls.append(len(process.mailbox))
+
+    def keep(self, slot: int, count: int) -> None:
+        """Have one thing more or fewer that binds a worker."""
+        self.perform(self.scheduler.slot_kept(slot, count))
+
+    def use(self, process: Process) -> None:
+        """Send a message to a worker."""
+        self.perform(self.scheduler.worker_used(process.worker))
+
     def shut_down(self, *, cancel: bool) -> None:
         """Shut down; a torn shutdown is asked for again."""
         actions = self.decide(self.scheduler.shutdown, cancel)
@@ -343,9 +366,12 @@ class World:
         """Never too many workers, never two in one place."""
         live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
         slots = [worker.slot for worker in live]
-        assert len(set(slots)) == len(slots) <= self.max_workers
-        assert set(slots) <= set(range(self.max_workers))
-        assert len(self.holders()) <= self.max_workers
+        assert len(set(slots)) == len(slots)
+        pins = {task.pin for task in self.unresolved()}
+        for worker in live:
+            # A place that is no more is kept for its last tasks.
+            assert worker.slot < self.max_workers or worker.inflight or worker.slot in pins
+        assert len(self.holders()) <= self.most_workers
 
     def holders(self) -> list[Worker]:
         """List the workers that hold tasks."""
@@ -353,7 +379,7 @@ class World:
 
     def check_idleness(self) -> None:
         """No task waits while a worker idles, or could be started."""
-        if self.n_breaks or len(self.holders()) == self.max_workers:
+        if self.n_breaks or len(self.holders()) >= self.max_workers:
             return
         live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
         idle = [worker for worker in live if worker.state is READY and not worker.inflight]
@@ -362,7 +388,8 @@ class World:
         pins = {task.pin for task in queued}
         if None in pins:
             assert not [worker for worker in live if not worker.inflight]
-            assert len(live) == self.max_workers or self.alarms or is_trying
+            places = [worker for worker in live if worker.slot < self.max_workers]
+            assert len(places) == self.max_workers or self.alarms or is_trying
         assert not [worker for worker in live if worker.slot in pins and not worker.inflight]
         slots = {None, *(worker.slot for worker in live)}
         assert pins <= slots or self.alarms or is_trying

@@ -15,6 +15,7 @@ from webworker_executor.rules.action import (
     Action,
     Actions,
     Break,
+    Cancel,
     Recall,
     Retire,
     Send,
@@ -23,6 +24,7 @@ from webworker_executor.rules.action import (
 )
 from webworker_executor.rules.backlog import Backlog
 from webworker_executor.rules.birth import Births
+from webworker_executor.rules.idleness import Idleness
 from webworker_executor.rules.ranks import comes_after
 from webworker_executor.rules.roster import Roster
 from webworker_executor.rules.stage import BROKEN, OPEN, POOL_TABLE, SHUTTING, STOPPED
@@ -58,8 +60,11 @@ class Assignment:
         "_backlog",
         "_births",
         "_break_on_crash",
+        "_cancels",
         "_eager",
         "_idle",
+        "_idleness",
+        "_is_shrunk",
         "_least_pace",
         "_live",
         "_max_prefetch",
@@ -85,6 +90,8 @@ class Assignment:
         start_attempts: int = 3,
         restart_delay: float = 0.1,
         transient_patience: float = 10.0,
+        idle_seconds: float | None = None,
+        min_workers: int = 0,
     ) -> None:
         self._max_workers = max_workers
         self._eager = eager
@@ -99,6 +106,9 @@ class Assignment:
         self._woken = False
         self._backlog = Backlog()
         self._births = Births(start_attempts, restart_delay, transient_patience)
+        self._idleness = Idleness(idle_seconds, min_workers)
+        self._is_shrunk = False
+        self._cancels = False
         self._roster = Roster(max_workers)
         self._live = self._roster.live
         self._idle = self._roster.idle
@@ -123,7 +133,11 @@ class Assignment:
             lost = self._backlog.clear("fail")
             return self._conclude([Break(self._reason, lost)] if lost else [])
         actions: list[Action] = []
+        if self._cancels and (cancelled := self._backlog.clear("cancel")):
+            actions.append(Cancel(cancelled))
         leaving = [worker for worker in self._roster.draining if not worker.inflight]
+        if self._is_shrunk:
+            leaving += self._roster.surplus(self._backlog.lanes)
         for worker in leaving:
             self._close(worker)
         self._hand_over(actions)
@@ -207,7 +221,7 @@ class Assignment:
         births = self._births
         if births.retry_at is not None:
             return
-        free = self._roster.free_slots()
+        free = self._roster.free_slots(self._backlog.lanes)
         needed = self._backlog.n_queued - len(self._idle) - len(self._roster.fresh)
         asked = self._wanted.union(self._backlog.lanes).intersection(free)
         self._woken = self._woken or needed > 0 or bool(asked)

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from webworker_executor.rules.worker import ASKED, DRAINING, EXITED, FREE, READY, STARTING, Worker
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
 __all__ = ["Roster"]
 
 
@@ -95,9 +99,12 @@ class Roster:
         groups = (self.all, self.live, self.idle, self.fresh, self.draining)
         return list(dict.fromkeys(worker for group in groups for worker in group))
 
-    def free_slots(self) -> list[int]:
+    def free_slots(self, asked: Iterable[int] = ()) -> list[int]:
         """
         List the places without a worker.
+
+        Args:
+            asked: Places that count even if there are not so many any more.
 
         Returns:
             The slots in ascending order.
@@ -105,7 +112,26 @@ class Roster:
         Source: `Roster`.
         """
         taken = {worker.slot for worker in self.live}
-        return [slot for slot in range(self.max_workers) if slot not in taken]
+        beyond = sorted(slot for slot in asked if slot >= self.max_workers)
+        return [slot for slot in (*range(self.max_workers), *beyond) if slot not in taken]
+
+    def surplus(self, asked: Container[int]) -> list[Worker]:
+        """
+        List the workers without a task whose places are no more.
+
+        Args:
+            asked: Places that count all the same.
+
+        Returns:
+            Those that can be let go.
+
+        Source: `Roster`.
+        """
+        return [
+            worker
+            for worker in (*self.idle, *self.fresh)
+            if worker.slot >= self.max_workers and worker.slot not in asked
+        ]
 
     def has_hand_free(self) -> bool:
         """

@@ -88,6 +88,8 @@ class Scheduler(Supervisor):
         start_attempts: How many starts in a row may fail before the pool breaks.
         restart_delay: Seconds before the first retry of a failed start; doubles with each.
         transient_patience: Seconds to go on trying while the system has no room for a process.
+        idle_seconds: After how long without a task a worker leaves; None for never.
+        min_workers: How many stay all the same.
 
     Source: design.md, "Key types"; speed.md, P2 and "Give-back"; faults.md, "Workers".
     """

@@ -14,16 +14,16 @@ from webworker_executor.rules.action import (
     Action,
     Actions,
     Alarm,
-    Cancel,
     Fail,
+    Recall,
     Retire,
     Start,
     Stopped,
 )
-from webworker_executor.rules.assignment import Assignment
+from webworker_executor.rules.sizing import Sizing
 from webworker_executor.rules.stage import OPEN, POOL_TABLE, SHUTTING, STOPPED
 from webworker_executor.rules.task import CANCELLED, DONE, SENT, TASK_TABLE, Task
-from webworker_executor.rules.worker import CLOSING, EXITED, FREE, READY, STARTING, Worker
+from webworker_executor.rules.worker import ASKED, CLOSING, EXITED, FREE, READY, STARTING, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
-class Supervisor(Assignment):
+class Supervisor(Sizing):
     """
     Note births and deaths, the pool's end, and tears.
 
@@ -55,34 +55,6 @@ class Supervisor(Assignment):
     """
 
     __slots__ = ()
-
-    def wanted(self, slot: int | None = None) -> Actions:
-        """
-        Start a worker though there is no task for it.
-
-        Args:
-            slot: The place that must be taken; None for any, if no worker that is up is idle.
-
-        Returns:
-            What to do; nothing if the pool is shutting down.
-
-        Raises:
-            ValueError: If there is no such place.
-
-        Source: design.md, `ex.workers[0].post_message(...)`.
-        """
-        if slot is not None and not 0 <= slot < self._max_workers:
-            raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
-        if self._stage is not OPEN:
-            return ()
-        free = self._roster.free_slots()
-        if slot is None:
-            if self._idle:
-                return ()
-            self._wanted.update(free[:1])
-        elif slot in free:
-            self._wanted.add(slot)
-        return self._assign()
 
     def worker_ready(self, worker: Worker) -> Actions:
         """
@@ -102,10 +74,13 @@ class Supervisor(Assignment):
         worker.step("ready")
         self._births.succeeded()
         self._wanted.discard(worker.slot)
-        if worker.state is READY and worker.n_sent >= self._max_tasks:
+        actions = self._watch_idleness()
+        if worker.state is READY and worker.slot >= self._max_workers:
+            actions += self._dismiss(worker)
+        elif worker.state is READY and worker.n_sent >= self._max_tasks:
             worker.step("drain")
         self._roster.sort(worker)
-        return self._assign()
+        return [*actions, *self._assign()]
 
     def worker_exited(
         self,
@@ -168,18 +143,22 @@ class Supervisor(Assignment):
 
         Source: design.md, "Decide apart from do".
         """
+        actions: list[Action] = []
         if self._births.retry_at is not None:
             if now < self._births.retry_at:
-                return (Alarm(self._births.retry_at),)
-            self._births.retry_at = None
-        return self._assign()
+                actions.append(Alarm(self._births.retry_at))
+            else:
+                self._births.retry_at = None
+        actions += self._let_idle_leave(now)
+        return [*actions, *self._assign()]
 
     def shutdown(self, cancel: bool = False) -> Actions:
         """
         Finish what was submitted, then let all workers leave.
 
         Args:
-            cancel: Whether to cancel the tasks that still wait.
+            cancel: Whether to cancel the tasks that still wait, also those that lie in a worker
+                which is not up: where its initializer never ends, they would wait for ever.
 
         Returns:
             What to do; `Stopped` comes once, now or later.
@@ -188,8 +167,13 @@ class Supervisor(Assignment):
         """
         self._stage = POOL_TABLE[self._stage]["shutdown"]
         self._wanted.clear()
-        cancelled = self._backlog.clear("cancel") if cancel else []
-        return [Cancel(cancelled), *self._assign()] if cancelled else self._assign()
+        self._cancels = self._cancels or cancel
+        actions: list[Action] = []
+        for worker in self._live if cancel else ():
+            if worker.state is STARTING and worker.inflight and worker.recall is FREE:
+                worker.recall = ASKED
+                actions.append(Recall(worker, len(worker.inflight)))
+        return [*actions, *self._assign()]
 
     def break_(self, reason: str = "the pool was told to break") -> Actions:
         """
@@ -237,6 +221,8 @@ class Supervisor(Assignment):
         self._backlog.rebuild(waiting)
         if self._births.retry_at is not None:
             actions.append(Alarm(self._births.retry_at))
+        if self._idleness.look_at is not None:
+            actions.append(Alarm(self._idleness.look_at))
         return [*actions, *self._assign()]
 
     def _mend(self, worker: Worker, waiting: dict[Task, None]) -> None:
@@ -249,7 +235,8 @@ class Supervisor(Assignment):
             task.worker = worker
         worker.inflight = deque(held)
         worker.recall = FREE
-        if worker.state is READY and worker.n_sent >= self._max_tasks:
+        is_surplus = worker.slot >= self._max_workers and held
+        if worker.state is READY and (worker.n_sent >= self._max_tasks or is_surplus):
             worker.step("drain")
         self._roster.sort(worker)
 

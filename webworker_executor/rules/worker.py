@@ -67,13 +67,25 @@ class Worker(Machine):
     Attributes:
         inflight: The tasks it holds, in the order in which it runs them. Read it anew each time.
         n_sent: How many tasks it was ever given, less those that came back.
+        n_seen: `n_sent` when it was last seen idle, see `Idleness`.
+        seen_at: When it was first seen so, in seconds.
         pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
         recall: `FREE`, `ASKED` (for unstarted tasks), or `BARREN` (had none; wait for an answer).
 
     Source: design.md, "Data flowing through".
     """
 
-    __slots__ = ("birth", "ident", "inflight", "n_sent", "pace", "recall", "slot")
+    __slots__ = (
+        "birth",
+        "ident",
+        "inflight",
+        "n_seen",
+        "n_sent",
+        "pace",
+        "recall",
+        "seen_at",
+        "slot",
+    )
     table: ClassVar[Table] = WORKER_TABLE
 
     def __init__(self, ident: int, slot: int, birth: int = 0) -> None:
@@ -83,6 +95,8 @@ class Worker(Machine):
         self.birth = birth
         self.inflight: deque[Task] = deque()
         self.n_sent = 0
+        self.n_seen = -1
+        self.seen_at = 0.0
         self.pace: float | None = None
         self.recall: str = FREE
 
