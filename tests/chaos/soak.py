@@ -9,12 +9,12 @@ descriptors, threads, processes and memory are what they were.
 from __future__ import annotations
 
 import argparse
+import itertools
 import operator
 import os
 import random
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -22,7 +22,7 @@ from tests.chaos.storm import squall
 from webworker_executor import WebWorkerExecutor, WorkerFuture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LAUNCHERS = ("spawn", "fork", "zygote")
 # Until the allocator has what it needs; what grows after that grows for ever.
@@ -60,18 +60,26 @@ class Holding(NamedTuple):
 
 
 class Counting(WebWorkerExecutor):
-    """An executor that counts how often its futures are resolved; more than once is too often."""
+    """An executor that watches its futures: each is to be resolved, and only once."""
 
-    n_submitted = 0
-    ends: ClassVar[Counter[int]] = Counter()
+    numbers: ClassVar[Iterator[int]] = itertools.count()
+    unresolved: ClassVar[set[int]] = set()
+    resolved_again: ClassVar[list[int]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
-        """Submit, and count from the future's end on."""
+        """Submit, and have the future on the list until it is resolved."""
         future = super().submit(fn, *args, **kwargs)
-        number = Counting.n_submitted
-        Counting.n_submitted += 1
-        future.add_done_callback(lambda _: Counting.ends.update((number,)))
+        number = next(self.numbers)
+        self.unresolved.add(number)
+        future.add_done_callback(lambda _: self._resolved(number))
         return future
+
+    @classmethod
+    def _resolved(cls, number: int) -> None:
+        try:
+            cls.unresolved.remove(number)
+        except KeyError:
+            cls.resolved_again.append(number)
 
 
 def soak(seconds: float, seed: int) -> None:
@@ -99,10 +107,10 @@ def soak(seconds: float, seed: int) -> None:
             told = time.monotonic()
             print(f"{passed:5.0f} s: {n_tasks} tasks, {now}", flush=True)
     last = settled()
-    ends = Counting.ends
     print(f"{n_tasks} tasks in {seconds:.0f} s, seed {seed}; first {first}; last {last}")
-    print(f"{Counting.n_submitted} futures counted, {len(ends)} resolved, {ends.total()} times")
-    assert Counting.n_submitted == len(ends) == ends.total()
+    print(f"{next(Counting.numbers)} futures were watched")
+    assert set() == Counting.unresolved, "futures were not resolved"
+    assert [] == Counting.resolved_again, "futures were resolved twice"
     assert first is not None
     assert all(map(operator.le, last[:3], first[:3])), "something was left behind"
     assert last.n_bytes < 1.3 * first.n_bytes + 20e6, "memory grows"
