@@ -5,6 +5,7 @@ Tests of `webworker_executor.link.lead`: a thread reads a link in the reactor's 
 from __future__ import annotations
 
 import array
+import os
 import socket
 import threading
 import time
@@ -213,3 +214,20 @@ def test_a_lead_outlives_its_link(led: Led) -> None:
     for pair in others:
         for end in pair:
             end.close()
+
+
+def test_a_lead_is_whole_as_long_as_somebody_has_it(led: Led) -> None:
+    """
+    Whoever is about to ring when the link is closed does not write to another's descriptor.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    alarm = lead._alarm
+    led.link.close()
+    led.link.leading.end(lead)
+    # Fails if it is not open.
+    os.eventfd_write(alarm, 1)
+    lead.release()
+    del lead
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(alarm)

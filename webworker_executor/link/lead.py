@@ -47,6 +47,9 @@ class Lead:
     """
     The right to read a link, and the alarm that calls its holder away.
 
+    Its descriptor is closed when nobody refers to it any more, and not before: whoever is about to
+    ring the alarm holds it, and must not write to a number that has come to be somebody else's.
+
     Args:
         fd: The link's socket.
 
@@ -79,15 +82,11 @@ class Lead:
             if fd == self._alarm:
                 os.eventfd_read(fd)
 
-    def close(self) -> None:
-        """Give the alarm back; closing twice is fine."""
+    def __del__(self) -> None:
         alarm, self._alarm = self._alarm, -1
         # In a forked copy of the process the number may be another's by now.
         if alarm >= 0 and self._pid == os.getpid():
             os.close(alarm)
-
-    # A holder that a signal handler has thrown out does not close it.
-    __del__ = close
 
 
 class Leading:
@@ -215,9 +214,7 @@ class Leading:
         if self._leader is lead:
             self._leader = None
         lead.is_held = False
-        if self._is_closed:
-            lead.close()
-        elif self.left or not self.is_leased:
+        if self.left or not self.is_leased:
             self.end_lease()
 
     def end_lease(self) -> None:
@@ -233,11 +230,8 @@ class Leading:
     def close(self) -> None:
         """Wake whoever leads: the link is closed."""
         self._is_closed = True
-        lead = self._lead
-        if lead is None:
-            return
-        lead.release()
-        # Whoever waits with it may not have begun to: it must find the alarm ringing, and not the
-        # number of a descriptor that has come to be somebody else's. Then it is his to close.
-        if not lead.is_held:
-            lead.close()
+        lead, self._lead = self._lead, None
+        self._leader = None
+        if lead is not None:
+            # Whoever waits with it may not have begun to, and finds the alarm ringing.
+            lead.release()
