@@ -4,15 +4,20 @@ The desk: what comes for which task, on two threads without a lock.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from webworker_executor.child.desk import Desk
 from webworker_executor.wire.frame import (
     CANCEL,
+    COUNT,
     CREDIT,
     POSTED,
     RECALL,
     SAYING_SHIFT,
+    SIGNAL,
     TASK_MESSAGE,
     Frame,
 )
@@ -79,6 +84,22 @@ def test_a_task_given_up_before_it_began_is_known_once() -> None:
     assert not desk.is_given_up(6)
     assert desk.is_given_up(7)
     assert not desk.is_given_up(7)
+
+
+@pytest.mark.parametrize(("running", "n_signals"), [(0, 0), (6, 0), (7, 1)])
+def test_a_signal_is_for_one_task(running: int, n_signals: int) -> None:
+    """
+    The process gets it while just that task runs, and not between tasks.
+    """
+    seen: list[int] = []
+    previous = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    try:
+        desk = Desk(Runner())
+        desk.runner.running = running
+        desk.take(Frame(SIGNAL, 7, COUNT.pack(signal.SIGUSR1)))
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert [signal.SIGUSR1] * n_signals == seen
 
 
 def test_other_frames_are_none_of_its_business() -> None:

@@ -86,6 +86,44 @@ def heed_and_ignore() -> None:
     time.sleep(60.0)
 
 
+def hold_the_interpreter() -> None:
+    """Say so, and keep every other thread from running."""
+    current_task().post_message(os.getpid())
+    sum(range(10**12))
+
+
+def spin(seconds: float, value: object) -> object:
+    """Be busy for a time."""
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        pass
+    return value
+
+
+def catch_terminations() -> None:
+    """End by a handler of SIGTERM that takes longer than a worker is given to reply."""
+    caught = scope.worker_state["caught"] = []
+
+    def catch(number: int, frame: object) -> None:
+        caught.append(number)
+        time.sleep(0.3)
+        raise InterruptedError("terminated")
+
+    signal.signal(signal.SIGTERM, catch)
+    current_task().post_message(os.getpid())
+    try:
+        # A signal that comes just before a thread goes to sleep is seen when it wakes.
+        for _ in range(1000):
+            time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def caught_terminations() -> tuple[int, int]:
+    """Return the pid, and how often the handler ran."""
+    return os.getpid(), len(scope.worker_state["caught"])
+
+
 def sleep_deaf() -> None:
     """Say that the task runs, and sleep for long without a look at anything."""
     current_task().post_message(os.getpid())

@@ -5,6 +5,7 @@ A task that listens is asked to stop, and any other is stopped together with its
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
@@ -157,3 +158,56 @@ def test_a_worker_that_cannot_tell_is_stopped_all_the_same(
     assert isinstance(error, TaskTimeout)
     assert None is error.stack
     assert pid != forked.submit(os.getpid).result(10.0)
+
+
+def test_a_task_that_holds_the_interpreter_is_ended(launcher: str) -> None:
+    """
+    Though its worker cannot even hear that it shall end.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(talking.hold_the_interpreter)
+        first_message(future)
+        future.abort(grace=20.0)
+        assert 3 == pool.submit(abs, -3).result(10.0)
+
+
+def test_a_stopped_worker_is_ended(launcher: str) -> None:
+    """
+    By SIGKILL, because nothing else reaches it.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(talking.sleep_deaf)
+        os.kill(int(str(first_message(future))), signal.SIGSTOP)
+        future.abort(grace=0.1)
+        assert 3 == pool.submit(abs, -3).result(10.0)
+
+
+def test_a_task_may_clean_up_when_it_is_told_to_end() -> None:
+    """
+    Its handler of SIGTERM runs once, and the worker goes on if that does not end it.
+    """
+    # Not forked: in a process forked by another thread than the main one, CPython 3.13.0 runs
+    # handlers only when a system call was interrupted.
+    with WebWorkerExecutor(1, launcher="spawn") as pool:
+        future = pool.submit(talking.catch_terminations)
+        pid = first_message(future)
+        future.abort(grace=20.0)
+        assert (pid, 1) == pool.submit(talking.caught_terminations).result(10.0)
+
+
+@pytest.mark.slow
+def test_an_abort_hits_no_other_task(launcher: str) -> None:
+    """
+    Though the task ends just then, and the next one begins in the same worker.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        for number in range(100):
+            assert number == pool.submit(talking.spin, 0.0, number).result(10.0)
+        for _ in range(300):
+            victim = pool.submit(talking.spin, 0.001, "victim")
+            others = [pool.submit(talking.spin, 0.0, number) for number in range(5)]
+            deadline = time.perf_counter() + random.random() * 0.002
+            while time.perf_counter() < deadline:
+                pass
+            victim.abort(grace=random.choice([0.0, 0.01, 5.0]))
+            assert list(range(5)) == [future.result(10.0) for future in others]

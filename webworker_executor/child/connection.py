@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWorkerError
 from webworker_executor.launch.launcher import DATA_FD
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.plain import (
@@ -51,7 +53,11 @@ class Connection(MessageTarget):
         super().__init__()
         self._socket = end
         self._decoder = PlainDecoder(FROM_HOST)
-        self._writing = threading.Lock()  # held by who sends a message, so that each stays whole
+        # Held by who sends a message, so that each stays whole. Reentrant: a signal handler may
+        # send, too, while this very thread holds it; the outer call writes what it sent.
+        self._writing = threading.RLock()
+        self._outbox = Outbox(end, waits=True)
+        self._is_sending = False
         self._is_finished = False
         early = self._shake_hands()
         for message in early:
@@ -76,7 +82,7 @@ class Connection(MessageTarget):
         with self._writing:
             if self._is_finished:
                 raise InvalidStateError("the connection was finished; nothing more can be sent")
-            self._send_all(frame)
+            self._write(frame)
 
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
@@ -117,14 +123,22 @@ class Connection(MessageTarget):
                 "Worker(script) has `scope` instead; connect() needs codec='raw'.",
                 "mismatch",
             ) from error
-        self._send_all(FROM_WORKER)
+        self._write(FROM_WORKER)
         return messages
 
-    def _send_all(self, data: bytes) -> None:
-        try:
-            self._socket.sendall(data)
-        except OSError:
-            self._lose_parent()
+    def _write(self, data: bytes) -> None:
+        self._outbox.append([data])
+        while not self._is_sending and not self._outbox.is_empty:
+            self._is_sending = True
+            try:
+                self._outbox.write()
+            except OSError as error:
+                if is_of_a_handler(error):
+                    # What is left goes ahead of the next message.
+                    raise
+                self._lose_parent()
+            finally:
+                self._is_sending = False
 
     def _read(self) -> None:
         while True:

@@ -10,7 +10,8 @@ import _thread
 import posix
 from collections import deque
 
-from webworker_executor.link.rights import receive, send
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import TO_WORKER, Frame
 from webworker_executor.wire.place import LentParts
@@ -44,8 +45,11 @@ class DataEnd:
         self._todo: deque[Frame] = deque()
         # Held by who reads the socket and feeds the decoder, so that frames stay in order.
         self._reading = _thread.allocate_lock()
-        # Held by who writes a frame: threads that a task started may post messages.
-        self._writing = _thread.allocate_lock()
+        # Held by who writes a frame: threads that a task started may post messages. Reentrant: a
+        # signal handler of a task may post, too, while this very thread holds it.
+        self._writing = _thread.RLock()
+        self._outbox = Outbox(data, waits=True)
+        self._is_sending = False
         self._exchange: Exchange | None = None
         self.running = 0
         self._main = _thread.get_ident()
@@ -116,32 +120,44 @@ class DataEnd:
     # -- writing
 
     def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
-        exchange = self._exchange
-        if len(parts) == 1 and exchange is None and not fds and parts.__class__ is list:
-            # What most answers are: all at once, or what is left of it below.
+        """
+        Write a frame and whatever waits before it; with ``_writing`` in hand.
+
+        If a signal handler raises meanwhile, what is left goes ahead of the next frame. What one
+        sends meanwhile waits for its turn, and has been written when the outer call returns.
+        """
+        if len(parts) != 1 or fds or self._exchange is not None or parts.__class__ is not list:
+            self._queue(parts, fds)
+        elif self._is_sending:
+            self._outbox.append(parts)
+        else:
+            # What most answers are.
+            self._is_sending = True
             try:
-                nbytes = self._data.send(parts[0])
+                self._outbox.write_alone(parts)
             except BlockingIOError:
-                nbytes = 0
-            if nbytes == len(parts[0]):
-                return
-            parts = [memoryview(parts[0])[nbytes:]]
+                self._data.setblocking(True)
+            finally:
+                self._is_sending = False
+        while not self._is_sending and not self._outbox.is_empty:
+            self._is_sending = True
+            try:
+                self._outbox.write()
+            except BlockingIOError:
+                # A task made the socket non-blocking.
+                self._data.setblocking(True)
+            finally:
+                self._is_sending = False
+
+    def _queue(self, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
+        exchange = self._exchange
         if parts.__class__ is LentParts:
             exchange = self._shared()
             for announcement, segment_fds in exchange.lend(parts.lease):
-                self._send([announcement], segment_fds)
-        if exchange is not None and exchange.has_notes:
-            parts = [exchange.notes() + parts[0], *parts[1:]] if not fds else parts
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                try:
-                    nbytes = send(self._data, view, fds) if fds else self._data.send(view)
-                except BlockingIOError:
-                    # A task made the socket non-blocking.
-                    self._data.setblocking(True)
-                else:
-                    view, fds = view[nbytes:], ()
+                self._outbox.append([announcement], segment_fds)
+        if exchange is not None and exchange.has_notes and not fds:
+            parts = [exchange.notes() + parts[0], *parts[1:]]
+        self._outbox.append(parts, fds)
 
     def post(
         self,

@@ -12,13 +12,16 @@ whatever lies here when a task ends was for that task, or for one before it.
 from __future__ import annotations
 
 import _thread
+import posix
 from collections import deque
 
 from webworker_executor.web import running
 from webworker_executor.wire.frame import (
     CANCEL,
+    COUNT,
     CREDIT,
     SAYING_SHIFT,
+    SIGNAL,
     TASK_MASK,
     TASK_MESSAGE,
     Frame,
@@ -75,6 +78,8 @@ class Desk:
         """Take a frame for a task; on the control thread."""
         if frame.kind == CANCEL:
             self._cancel(frame)
+        elif frame.kind == SIGNAL:
+            self._signal(frame.ident, COUNT.unpack(frame.payload)[0])
         elif frame.kind == TASK_MESSAGE:
             saying, ident = frame.ident >> SAYING_SHIFT, frame.ident & TASK_MASK
             frame.ident = saying
@@ -100,6 +105,13 @@ class Desk:
         if task is not None:
             # Listeners are code of the user, and this thread must not be held up.
             _thread.start_new_thread(task._abort, ())
+
+    def _signal(self, ident: int, number: int) -> None:
+        kill, pid, runner = posix.kill, posix.getpid(), self.runner
+        # Nothing comes between the look and the signal: the interpreter changes threads where a
+        # call returns, and kill(2) it makes without letting go. So no other task can be hit.
+        if runner.running == ident:
+            kill(pid, number)
 
     # -- on the main thread
 

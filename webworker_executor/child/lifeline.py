@@ -15,7 +15,7 @@ from _struct import Struct
 
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import CLOSE, RECALL, TO_WORKER
+from webworker_executor.wire.frame import CLOSE, RECALL, SIGNAL, SIGNALED, TO_WORKER, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ def _watch(
                 elif frame.kind == CLOSE and leave is not None:
                     leave()
                 elif take is not None:
+                    if frame.kind == SIGNAL:
+                        # Said before it is done, which may be the end of this process. A host that
+                        # hears nothing knows that a task keeps the interpreter to itself.
+                        control.send(encode(SIGNALED, frame.ident)[0])
                     take(frame)
     finally:
         # The host is gone, or this link is not to be trusted any more. Either way nobody waits for

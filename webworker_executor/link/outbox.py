@@ -1,8 +1,9 @@
 """
 The outbox of a stream socket: frames that are to be written, and how far that has come.
 
-Not for waiting: whoever has an outbox waits until the socket has room, and writes again. It holds
-no lock either.
+Not for waiting: whoever has an outbox waits until the socket has room, and writes again; unless he
+asks for a socket that blocks. It holds no lock either. Imported by workers at their start, so it
+imports the least.
 
 The thing to know before a change: it is used on the main thread too, where a signal handler may
 raise, or post, between any two calls. So each step here is *one* call into C with its bookkeeping
@@ -15,8 +16,7 @@ stream tells whether they have gone, too.
 
 from __future__ import annotations
 
-import array
-import socket
+import _socket
 from collections import deque
 
 TYPE_CHECKING = False
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     Entry = tuple[int, Sequence[bytes | memoryview], Sequence[Any]]
 
 GATHERED_NBYTES = 1 << 18
-# As what `map` takes: the socket blocks where it is read by who waits for it.
-_FLAGS = (socket.MSG_DONTWAIT,)
 
 
 def entry(parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
@@ -45,14 +43,26 @@ class Outbox:
 
     Args:
         end: A connected stream socket; stays the caller's.
+        waits: Whether a write waits for room where the socket does; else it never does.
 
     Attributes:
         put: Queues what ``entry`` made of a frame, by a single function of C.
     """
 
-    __slots__ = ("_base", "_counts", "_entries", "_send", "_send_rights", "_written", "put")
+    __slots__ = (
+        "_base",
+        "_counts",
+        "_entries",
+        "_flags",
+        "_send",
+        "_send_rights",
+        "_written",
+        "put",
+    )
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: _socket.socket, *, waits: bool = False) -> None:
+        # As what `map` takes. The socket may block, for the sake of who reads it.
+        self._flags = (0 if waits else _socket.MSG_DONTWAIT,)
         self._send = end.send
         self._send_rights = end.sendmsg
         self._entries: deque[Entry] = deque()
@@ -96,7 +106,7 @@ class Outbox:
         """Forget everything."""
         self._entries.clear()
 
-    def write_alone(self, parts: Sequence[bytes]) -> bool:
+    def write_alone(self, parts: Sequence[bytes | memoryview]) -> bool:
         """
         Write a frame of one part which nothing waits before: `write`, short for the common case.
 
@@ -114,7 +124,7 @@ class Outbox:
         entries.append((nbytes, parts, ()))
         if counts or len(entries) > 1:
             return False
-        counts.extend(map(self._send, parts, _FLAGS))
+        counts.extend(map(self._send, parts, self._flags))
         if len(entries) == 1 and counts[0] == nbytes:
             # All of it was taken: the place in the stream may stay where it was.
             self._counts = fresh
@@ -136,7 +146,7 @@ class Outbox:
             if len(parts) == 1 and not fds:
                 # One small frame, the most common case: see `write_alone`.
                 fresh: deque[int] = deque()
-                counts.extend(map(self._send, parts, _FLAGS))
+                counts.extend(map(self._send, parts, self._flags))
                 if len(entries) == 1 and counts[0] == nbytes:
                     self._counts = fresh
                     entries.popleft()
@@ -166,11 +176,13 @@ class Outbox:
             part = self._gathered(skipped)
             fds = entries[0][2] if skipped == 0 else ()
             if fds:
+                import array
+
                 numbers = array.array("i", [fd.fileno() for fd in fds])
-                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
-                counts.extend(map(self._send_rights, ([part],), ([rights],), _FLAGS))
+                rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)
+                counts.extend(map(self._send_rights, ([part],), ([rights],), self._flags))
             else:
-                counts.extend(map(self._send, (part,), _FLAGS))
+                counts.extend(map(self._send, (part,), self._flags))
 
     def _gathered(self, skipped: int) -> bytes | memoryview:
         """Return what to write next: a large part alone and uncopied, small ones joined."""

@@ -148,11 +148,6 @@ class Crew:
         if process is not None:
             self._on_reactor().call_soon(process.close)
 
-    def stop_task(self, process: WorkerProcess, grace: float) -> None:
-        """End a process to stop the task that it runs: SIGTERM, and SIGKILL after ``grace``."""
-        process.is_asked_to_stop = True
-        self._on_reactor().call_soon(lambda: process.terminate(grace))
-
     def end_all(self) -> None:
         """Force every process to its end."""
         for process in self.processes.values():

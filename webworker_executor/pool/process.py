@@ -29,6 +29,7 @@ from webworker_executor.wire.frame import (
     DEFINE,
     FROM_WORKER,
     RECALL,
+    SIGNAL,
     Frame,
     encode,
 )
@@ -99,7 +100,10 @@ class WorkerProcess:
         self._has_failed = False
         self.started = threading.Event()
         self.died_receiving = False
-        self.is_asked_to_stop = False
+        # The task that it was told to end, if need be by its own end.
+        self.stopped_task = 0
+        # The task of which it heard that.
+        self.signaled_task = 0
         self.load_error: bytes | None = None
         self.why = ""
         self.witness: Witness | None = None
@@ -259,6 +263,15 @@ class WorkerProcess:
             self._control.post(parts, fds)
             self._control.flush()
 
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether its end, if it ends now, is that of the task that it was told to end."""
+        return self.stopped_task > 0 and self.begun() in {None, self.stopped_task}
+
+    def signal_task(self, ident: int, number: int) -> None:
+        """Have the process send itself a signal, if it runs a task; no other is hit. Any thread."""
+        self.post_control(encode(SIGNAL, ident, COUNT.pack(number)))
+
     def _received(self, frames: list[Frame]) -> None:
         self._news.received(self, frames)
 
@@ -298,7 +311,9 @@ class WorkerProcess:
         self._timer = self._reactor.call_at(time.monotonic() + seconds, call)
 
     def _data_ended(self, error: Exception | None) -> None:
-        if error is not None:
+        if isinstance(error, MemoryError):
+            self.kill("the program had no memory left for what it sent")
+        elif error is not None:
             self.kill(f"it wrote what is no frame ({error})")
         elif self.child is None or not self.child.ended.is_set():
             # The end of the link is a reason to kill, not proof of death.

@@ -80,8 +80,14 @@ class Reports:
         # From 3.12 nothing can be forked once the program has begun to end. A replacement that
         # nobody waits for is no news then, and a task that does wait is told by its future.
         level = logging.DEBUG if host.is_exiting else logging.WARNING
-        _log.log(level, "a worker could not be started: %s", error)
+        self._tell(level, "a worker could not be started: %s", error)
         self._steps.apply(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
+
+    def _tell(self, level: int, text: str, error: BaseException) -> None:
+        # The handlers of the program's logging are code of a user: one may wait for a lock whose
+        # holder submits, or raise.
+        if _log.isEnabledFor(level):
+            self._promises.call_back(lambda: _log.log(level, text, error))
 
     def received(self, process: WorkerProcess, frames: list[Frame]) -> None:
         """Take the frames of one read: answers that stand together in one step."""
@@ -108,6 +114,8 @@ class Reports:
             self._steps.apply(self._readied, process)
         elif kind == wire.RETURNED:
             self._steps.apply(self._returned, process, frame)
+        elif kind == wire.SIGNALED:
+            process.signaled_task = frame.ident
         elif kind == wire.LOAD_ERROR:
             # The pool breaks when the process has ended: what it logged has been written by then.
             process.leave(bytes(frame.payload))

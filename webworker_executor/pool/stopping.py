@@ -1,9 +1,15 @@
 """
 How a task is stopped: by asking it, if it is known to listen, and else together with its process.
+
+What a changer must know: the host learns late what a worker does, and whatever it sends may come
+when the task has ended and the next one runs. So it is the worker's control thread that signals its
+own process, if the task runs by then. Only of a worker that does not even hear of that, because a
+task keeps the interpreter to itself or the process is stopped, the host signals the process.
 """
 
 from __future__ import annotations
 
+import signal
 import time
 
 from webworker_executor.pool import broken
@@ -15,18 +21,25 @@ from webworker_executor.wire.frame import CANCEL, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Parts
 
+    # A signal, whether it is forced, and the seconds until the next measure.
+    Measure = tuple[int, bool, float]
+
 # How long its worker may take to tell what it is doing, which takes a millisecond.
 LAST_LOOK_SECONDS = 0.1
-# Of a task that is said to be short, how long it may take to end all the same.
-SHORT_SECONDS = 0.02
 # How long a task that listens may take to end, and one that ignores SIGTERM, where nobody says.
 STOP_SECONDS = 1.0
+# How soon to look again at a worker that has not come to the task, or was about to pass it over.
+AGAIN_SECONDS = 0.02
+# How long a worker may take to say that it has heard.
+REPLY_SECONDS = 0.1
 
 
 class Stopper:
@@ -122,20 +135,13 @@ class Stopper:
             # Its process is not even there yet.
             self._promises.calls.pop(task.ident, None)
             return self._scheduler.task_dropped(task.worker, task)
-        if task.worker.inflight[0] is not task:
-            # It waits in its worker. If that has not come to it yet, it never will. But it may
-            # have, with what it answered before still on its way.
-            process.post_control(cancel)
-            self._look_again(task, process, grace)
-            return ()
-        heeds = conversation is not None and conversation.heeds
-        patience = min(_patience(task, process, grace, heeds=heeds), grace)
-        if patience > 0:
-            process.post_control(cancel)
-            self._look_again(task, process, grace, patience)
+        # What it has not come to yet it passes over.
+        process.post_control(cancel)
+        measures = _measures(grace)
+        if conversation is not None and conversation.heeds:
+            self._look_again(task, process, measures, grace)
         else:
-            # The process is the task. What else it holds goes back to the queue when it ends.
-            self._crew.stop_task(process, grace)
+            self._insist(task, process, measures)
         return ()
 
     def _note(self, call: Call, error: BaseException) -> None:
@@ -149,36 +155,55 @@ class Stopper:
         self._chronicle.task_stopped(call, error, process)
 
     def _look_again(
-        self, task: Task, process: WorkerProcess, grace: float, seconds: float = SHORT_SECONDS
+        self, task: Task, process: WorkerProcess, measures: Iterator[Measure], seconds: float
     ) -> None:
         self._crew.call_at(
             time.monotonic() + seconds,
-            lambda: self._steps.apply(self._insist, task, process, grace),
+            lambda: self._steps.apply(self._insist, task, process, measures),
         )
 
-    def _insist(self, task: Task, process: WorkerProcess, grace: float) -> do.Actions:
-        inflight = process.worker.inflight
-        if process.worker not in self._crew.processes or task not in inflight:
+    def _insist(
+        self, task: Task, process: WorkerProcess, measures: Iterator[Measure]
+    ) -> do.Actions:
+        worker = process.worker
+        if worker not in self._crew.processes or task not in worker.inflight:
             return ()
-        if process.worker.state is STARTING or inflight[0] is not task:
-            self._look_again(task, process, grace)
-        elif process.begun() in {None, task.ident}:
-            self._crew.stop_task(process, grace)
-        else:
-            # It will be passed over, in a moment.
-            self._look_again(task, process, grace)
+        if not _is_running(task, process):
+            # It may be so with the next look, by what is still on its way.
+            self._look_again(task, process, measures, AGAIN_SECONDS)
+            return ()
+        for number, is_forced, seconds in measures:
+            # What else it holds goes back to the queue when it ends.
+            process.stopped_task = task.ident
+            if not is_forced:
+                process.signal_task(task.ident, number)
+            elif number == signal.SIGKILL or process.signaled_task != task.ident:
+                process.send_signal(number)
+            self._look_again(task, process, measures, seconds)
+            break
         return ()
 
 
-def _patience(task: Task, process: WorkerProcess, grace: float, *, heeds: bool) -> float:
-    """Return how many seconds a task has to end by itself, before its process is ended."""
+def _is_running(task: Task, process: WorkerProcess) -> bool:
     worker = process.worker
-    has_begun = worker.state is not STARTING and process.begun() in {None, task.ident}
-    if heeds or not has_begun:
-        # What has not begun is passed over; unless it just begins, while the news travels.
-        return grace
-    # Where tasks are short, this one will be over when the signal arrives, which would hit another.
-    return SHORT_SECONDS if worker.pace is not None and worker.pace < SHORT_SECONDS else 0.0
+    if worker.state is STARTING or worker.inflight[0] is not task:
+        return False
+    return process.begun() in {None, task.ident}
+
+
+def _measures(grace: float) -> Iterator[Measure]:
+    """
+    Say what is done to end a task, one after the other, as long as it runs.
+
+    Returns:
+        The number of a signal; whether the host sends it, where the worker has not replied; the
+        seconds until the next.
+    """
+    yield signal.SIGTERM, False, min(REPLY_SECONDS, grace)
+    if grace > REPLY_SECONDS:
+        yield signal.SIGTERM, True, grace - REPLY_SECONDS
+    yield signal.SIGKILL, False, REPLY_SECONDS
+    yield signal.SIGKILL, True, REPLY_SECONDS
 
 
 def _cancel_frame(task: Task, reason: object) -> Parts:

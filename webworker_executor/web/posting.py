@@ -82,7 +82,7 @@ class Posting:
                 if not (self._is_writing or self._is_frozen or self.is_closed):
                     self._is_writing = True
                     try:
-                        if outbox.write_alone(parts):  # type: ignore[arg-type]  # `encode` joins small ones
+                        if outbox.write_alone(parts):
                             return
                     except BaseException as exc:
                         self._cannot_go_on(exc)
