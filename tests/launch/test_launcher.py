@@ -201,6 +201,24 @@ def test_kernel_without_pidfd(
         assert -signal.SIGKILL == peer.wait()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_kernel_that_sends_no_signal_by_pidfd(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Peer], number: int
+) -> None:
+    """
+    Then the process gets it by its number, while it is known to be this one's.
+    """
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    with start() as peer:
+        peer.ready().child.terminate()
+        assert -signal.SIGTERM == peer.wait()
+        peer.child.terminate()
+
+
 SIGCHLD_IGNORED = """
 import signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)

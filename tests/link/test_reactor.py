@@ -265,6 +265,27 @@ def test_bad_calls_are_logged(
     assert reactor.thread.is_alive()
 
 
+def test_logging_may_fail(reactor: Reactor) -> None:
+    """
+    A handler of the program's logging that raises takes nobody's I/O away.
+    """
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise SystemExit("a bug of the program's")
+
+    handler = Handler()
+    logger = logging.getLogger("webworker_executor.link")
+    logger.addHandler(handler)
+    try:
+        reactor.call_soon(lambda: next(iter(())))
+        done = threading.Event()
+        reactor.call_soon(done.set)
+        assert done.wait(5)
+    finally:
+        logger.removeHandler(handler)
+
+
 def test_stop_makes_the_calls_that_wait() -> None:
     """
     What was asked for before `stop`, and what that asks for, is still done.

@@ -7,11 +7,15 @@ from __future__ import annotations
 import os
 import resource
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
-from webworker_executor.link.fds import socket_pair
-from webworker_executor.link.rights import LOWEST, Descriptor, receive, send
+from webworker_executor.link.fds import send_fds, socket_pair
+from webworker_executor.link.rights import LOWEST, Descriptor, receive
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
 
 
 def is_open(fd: int) -> bool:
@@ -57,13 +61,31 @@ def test_descriptors_come_with_their_bytes(room: int | None) -> None:
     near, far = socket_pair()
     with near, far:
         ours = Descriptor.copy_of(2)
-        assert 3 == send(near, b"abc", [ours])
+        send_fds(near, b"abc", [ours.fileno()])
         vacancy = bytearray(room) if room else None
         data, fds = receive(far, None if vacancy is None else memoryview(vacancy))
         assert (b"abc" if vacancy is None else 3) == data
         assert os.path.samestat(os.fstat(2), os.fstat(fds[0].fileno()))
         assert not os.get_inheritable(fds[0].fileno())
         assert is_open(ours.fileno())
+
+
+CLOSED_OUTPUT = """
+import os, socket
+from webworker_executor.link.rights import receive
+near, far = socket.socketpair()
+socket.send_fds(near, [b"x"], [2])
+os.close(1)
+data, [fd] = receive(far)
+os._exit(0 if fd.fileno() > 2 else 1)
+"""
+
+
+def test_none_comes_to_stand_where_a_program_prints(run_script: ScriptRunner) -> None:
+    """
+    Though its standard output is closed, and that number the lowest that is free.
+    """
+    assert 0 == run_script(CLOSED_OUTPUT).returncode
 
 
 def test_descriptors_without_room_are_an_error() -> None:
@@ -73,7 +95,7 @@ def test_descriptors_without_room_are_an_error() -> None:
     near, far = socket_pair()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with near, far:
-        send(near, b"abc", [Descriptor.copy_of(2) for _ in range(3)])
+        send_fds(near, b"abc", [2, 2, 2])
         lowest_free = os.dup(near.fileno())
         os.close(lowest_free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))

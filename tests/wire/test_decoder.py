@@ -32,6 +32,7 @@ from webworker_executor.wire.frame import (
     HELLO,
     JOIN_NBYTES,
     MAX_BUFFERS,
+    MAX_PAYLOAD_NBYTES,
     MESSAGE,
     MORE,
     NAMES,
@@ -345,12 +346,12 @@ def test_most_buffers_that_a_table_may_have() -> None:
 @pytest.mark.parametrize("flags", [0, BUFFERS, MORE, MORE | BUFFERS])
 def test_claimed_length_allocates_nothing(flags: int) -> None:
     """
-    Memory grows with what arrived: four gigabytes that are only claimed cost one read's room.
+    Memory grows with what arrived: a gigabyte that is only claimed costs one read's room.
     """
     decoder = FrameDecoder(TO_WORKER)
     tracemalloc.start()
     try:
-        assert [] == decoder.feed(header(length=2**32 - 1, flags=flags) + b"abc")
+        assert [] == decoder.feed(header(length=12 + MAX_PAYLOAD_NBYTES, flags=flags) + b"abc")
         assert [] == decoder.feed(b"defg")
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -360,6 +361,15 @@ def test_claimed_length_allocates_nothing(flags: int) -> None:
     assert vacancy is not None
     assert len(vacancy) < GROWTH_NBYTES
     assert not decoder.is_between_frames
+
+
+@pytest.mark.parametrize("length", [13 + MAX_PAYLOAD_NBYTES, 2**32 - 1])
+def test_more_than_anybody_sends_is_no_frame(length: int) -> None:
+    """
+    Otherwise the rest of the stream would be taken for a part of it, and nobody would notice.
+    """
+    with pytest.raises(MalformedFrame, match="no frame"):
+        FrameDecoder(TO_WORKER).feed(header(length=length))
 
 
 def test_claimed_table_allocates_nothing() -> None:

@@ -43,6 +43,10 @@ def main(
     """
     # First of all: a task that holds the interpreter in C could not be ended otherwise.
     lifeline.die_with_parent(host)
+    fill_standard_streams()
+    for fd in (data_fd, control_fd):
+        # Of a new program they are inheritable, or they would not be there.
+        posix.set_inheritable(fd, False)
     loop = Loop(_socket.socket(fileno=data_fd))
     control = _socket.socket(fileno=control_fd)
     _take_interrupts_only_in_tasks(loop)
@@ -73,6 +77,20 @@ def main(
     loop.ready()
     del hello, inherited
     loop.run()
+
+
+def fill_standard_streams() -> None:
+    """
+    Open what is closed of 0, 1 and 2, so that nothing else can come to stand there.
+
+    What a task prints, also from C, would go into a link or a file that got the number.
+    """
+    for fd in range(3):
+        try:
+            posix.fstat(fd)
+        except OSError:
+            # The lowest that is free, which is this one.
+            posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
 
 
 def _learn_to_send_files() -> None:
@@ -120,7 +138,8 @@ def _receive_fds(control: _socket.socket, count: int) -> list[int]:
 def _adopt(hello: dict[str, Any]) -> None:
     """Look like the host: the same path, arguments and main file; nothing of `-c` is left."""
     sys.path[:] = hello["sys_path"]
-    sys.argv[:] = hello["argv"]
+    # A forked copy of an embedded interpreter may have none.
+    vars(sys).setdefault("argv", [])[:] = hello["argv"]
     if hello["environ"] is not None:
         import os
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _frozen_importlib
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import atexit
+import mmap as mmap
 import os
 import sys
 
@@ -77,7 +78,8 @@ def become_worker(
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (AttributeError, OSError, ValueError):
+            except Exception:
+                # Closed, or none, or an object of the program's own making.
                 continue
         os._exit(status)
 

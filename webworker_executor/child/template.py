@@ -3,12 +3,14 @@ The zygote: a clean process with one thread that has imported what workers need,
 
 It serves one host over the socket on descriptor 3. Frames in: ``HELLO`` with what to import, then
 ``CALL`` for each worker, with the three descriptors that the worker is to hold. Frames out:
-``RESULT`` with the pid and the pidfd, ``RAISE`` with an errno, and ``MESSAGE`` with the exit status
-of a worker that ended. It ends with its host, and its workers with it.
+``RESULT`` with the pid, and with the pidfd if the kernel gives one; ``RAISE`` with an errno; and
+``MESSAGE`` with the exit status of a worker that ended. It ends with its host, and its workers with
+it.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import _socket
 import os
 import select
@@ -16,12 +18,14 @@ import sys
 from _struct import Struct
 from collections import deque
 
+from webworker_executor.child.entry import fill_standard_streams
 from webworker_executor.child.forked import become_worker
 from webworker_executor.child.lifeline import die_with_parent
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import (
     CALL,
+    COUNT,
     HELLO,
     MESSAGE,
     RAISE,
@@ -56,6 +60,9 @@ class Template:
         self._decoder = FrameDecoder(TO_WORKER)
         self._fds: deque[int] = deque()
         self._children: dict[int, int] = {}  # pidfd → pid
+        # Where the kernel refuses a pidfd: the children, and what SIGCHLD makes readable.
+        self._unheld: set[int] = set()
+        self._alarm: tuple[_socket.socket, _socket.socket] | None = None
         self._poll = select.poll()
         self._poll.register(host_end.fileno(), select.POLLIN)
         self._is_warm = False
@@ -64,15 +71,22 @@ class Template:
         """Fork on request until the host is gone."""
         while True:
             for fd, _ in self._poll.poll():
-                if fd != self._host.fileno():
+                if fd in self._children:
                     self._reap(fd)
+                elif fd != self._host.fileno():
+                    self._reap_unheld()
                 elif not self._read():
                     return
-            if self._children and not self._is_warm:
+            if (self._children or self._unheld) and not self._is_warm:
                 # Now that the first worker is under way: it does not wait for this, and the others
                 # find it done.
                 self._is_warm = True
-                _import(_SOON)
+                try:
+                    for name in _SOON:
+                        __import__(name)
+                except ImportError:
+                    # The program's path may hold nothing of all this. A task that needs it says so.
+                    pass
 
     def _read(self) -> bool:
         space = _socket.CMSG_SPACE(250 * 4)
@@ -103,17 +117,45 @@ class Template:
             pid = os.fork()
             if pid == 0:
                 self._become(zygote, fds)
-            pidfd = os.pidfd_open(pid)
+            pidfd = self._hold(pid)
         except OSError as error:
             self._host.sendall(encode(RAISE, ident, NUMBER.pack(error.errno or 0))[0])
             return
         finally:
             for fd in fds:
                 os.close(fd)
+        rights = []
+        if pidfd is not None:
+            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))]
+        answer = COUNT.pack(len(rights)) + NUMBER.pack(pid)
+        self._host.sendmsg([encode(RESULT, ident, answer)[0]], rights)
+        if pidfd is None:
+            # It may have ended before anybody listened.
+            self._reap_unheld()
+
+    def _hold(self, pid: int) -> int | None:
+        """Watch a child for its end; returns its pidfd, if the kernel gives one."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            try:
+                self._listen_for_ends()
+            except OSError:
+                os.kill(pid, _signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise
+            self._unheld.add(pid)
+            return None
         self._children[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
-        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))]
-        self._host.sendmsg([encode(RESULT, ident, bytes(4) + NUMBER.pack(pid))[0]], rights)
+        return pidfd
+
+    def _listen_for_ends(self) -> None:
+        if self._alarm is None:
+            near, far = self._alarm = _socketpair()
+            self._poll.register(near.fileno(), select.POLLIN)
+            _signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+            _signal.signal(_signal.SIGCHLD, lambda number, frame: None)
 
     def _become(self, zygote: int, fds: list[int]) -> None:
         try:
@@ -121,6 +163,11 @@ class Template:
             self._host.close()
             for pidfd in self._children:
                 os.close(pidfd)
+            if self._alarm is not None:
+                _signal.set_wakeup_fd(-1)
+                _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+                for end in self._alarm:
+                    end.close()
             become_worker(zygote, fds[0], fds[1], fds[2])
         finally:
             os._exit(70)
@@ -129,9 +176,31 @@ class Template:
         pid = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
+        self._tell(*os.waitpid(pid, 0))
+
+    def _reap_unheld(self) -> None:
+        assert self._alarm is not None
+        try:
+            # Emptied before the look: who ends after it is heard of again.
+            self._alarm[0].recv(READ_NBYTES)
+        except BlockingIOError:
+            pass
+        for pid in tuple(self._unheld):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._unheld.remove(pid)
+                self._tell(pid, status)
+
+    def _tell(self, pid: int, status: int) -> None:
         code = os.waitstatus_to_exitcode(status)
         self._host.sendall(encode(MESSAGE, pid, NUMBER.pack(code))[0])
+
+
+def _socketpair() -> tuple[_socket.socket, _socket.socket]:
+    near, far = _socket.socketpair()
+    for end in (near, far):
+        end.setblocking(False)
+    return near, far
 
 
 def _prepare(frame: Frame) -> None:
@@ -160,6 +229,9 @@ def main(host: int) -> None:
     """
     os.closerange(4, 6)
     die_with_parent(host)
+    os.set_inheritable(3, False)
+    # Before a worker's links come in, which get the lowest numbers there are.
+    fill_standard_streams()
     try:
         Template(_socket.socket(fileno=3)).serve()
     except ConnectionError:

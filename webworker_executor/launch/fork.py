@@ -64,7 +64,8 @@ class ForkLauncher:
             # What is buffered now would be written twice.
             try:
                 stream.flush()
-            except (AttributeError, OSError, ValueError):
+            except Exception:
+                # Closed, or none, or an object of the program's own making.
                 continue
         host = os.getpid()
         try:

@@ -17,7 +17,7 @@ import sys
 import threading
 from operator import attrgetter
 
-from webworker_executor.link.fds import pidfd_open
+from webworker_executor.link.fds import is_readable, pidfd_open
 from webworker_executor.link.reactor import READ, Reactor
 
 TYPE_CHECKING = False
@@ -208,11 +208,19 @@ class Child:
         if self.ended.is_set():
             return
         pidfd = self.pidfd
-        with contextlib.suppress(ProcessLookupError):
-            if pidfd is not None:
-                signal.pidfd_send_signal(pidfd, number)
-            else:
-                os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
+                if pidfd is not None:
+                    signal.pidfd_send_signal(pidfd, number)
+                    return
+            except ProcessLookupError:
+                return
+            except OSError:
+                # Some filters of system calls know pidfd_open and not this. While the descriptor
+                # is silent, the number is this process's.
+                if pidfd is not None and is_readable(pidfd):
+                    return
+            os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Send SIGTERM."""

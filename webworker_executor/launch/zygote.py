@@ -14,7 +14,6 @@ import array
 import contextlib
 import os
 import queue
-import select
 import socket
 import sys
 import threading
@@ -23,12 +22,13 @@ from struct import Struct
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
-from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.fds import is_readable, lifted, socket_pair
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
     CALL,
+    COUNT,
     HELLO,
     MESSAGE,
     RAISE,
@@ -224,7 +224,11 @@ class _Zygote:
 
     def greet(self, preload: list[str]) -> None:
         """Send the first frame, which makes it ready to fork."""
-        hello = {"sys_path": list(sys.path), "argv": list(sys.argv), "preload": preload}
+        hello = {
+            "sys_path": list(sys.path),
+            "argv": list(getattr(sys, "argv", ())),
+            "preload": preload,
+        }
         for part in encode(HELLO, 0, codec.pack(hello).payload):
             self._socket.sendall(part)
 
@@ -254,7 +258,7 @@ class _Zygote:
         self._process.kill()
         pidfd = self._process.pidfd
         if pidfd is not None:
-            select.select([pidfd], [], [], _END_SECONDS)
+            is_readable(pidfd, _END_SECONDS)
         elif not self._process.reap():
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
@@ -310,7 +314,9 @@ class _Zygote:
         (number,) = NUMBER.unpack(frame.payload[-NUMBER.size :])
         if frame.kind == RESULT:
             # Without room for a descriptor the kernel drops it; then one may be had a moment later.
-            child = ZygoteChild(number, self._pidfds.popleft() if self._pidfds else None)
+            (n_pidfds,) = COUNT.unpack_from(frame.payload)
+            has_come = bool(n_pidfds and self._pidfds)
+            child = ZygoteChild(number, lifted(self._pidfds.popleft()) if has_come else None)
             self._children[number] = child
             self._waiting.pop(frame.ident)[0](child)
         elif frame.kind == RAISE:

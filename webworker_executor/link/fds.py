@@ -11,6 +11,7 @@ import array
 import errno
 import fcntl
 import os
+import select
 import socket
 
 # Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
@@ -90,6 +91,14 @@ def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:
     Source: unix(7), ``SCM_RIGHTS``.
     """
     end.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
+def is_readable(fd: int, seconds: float = 0.0) -> bool:
+    """Wait until a descriptor is readable, at most ``seconds``; and say whether it is."""
+    # Not select(2), which takes no number above 1023.
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def pidfd_open(pid: int) -> int | None:

@@ -9,6 +9,7 @@ for. No code of a user ever runs on it, and nothing it calls may block. It lives
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -202,7 +203,9 @@ class Reactor:
         try:
             call(*args)
         except Exception:
-            _log.exception("a call on the reactor failed")
+            # The handlers of the program's logging are code of a user, which may raise anything.
+            with contextlib.suppress(BaseException):
+                _log.exception("a call on the reactor failed")
 
 
 def _new_epoll() -> select.epoll:

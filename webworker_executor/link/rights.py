@@ -12,12 +12,12 @@ import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 READ_NBYTES = 65536
 RIGHTS_NBYTES = _socket.CMSG_SPACE(253 * 4)
 LOWEST = 10
+STANDARD_ERROR = 2
 EMFILE = 24
 
 
@@ -127,30 +127,11 @@ def unwrapped(
     for _, _, raw in rights:
         numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
     fds = [Descriptor(number) for number in numbers]
+    if numbers and min(numbers) <= STANDARD_ERROR:
+        # A program that has closed its standard streams would otherwise print into it.
+        fds = [
+            Descriptor.copy_of(fd.fileno()) if fd.fileno() <= STANDARD_ERROR else fd for fd in fds
+        ]
     if flags & _socket.MSG_CTRUNC:
         raise OSError(EMFILE, "descriptors came for which this process has no room")
     return data, fds
-
-
-def send(end: _socket.socket, data: bytes | memoryview, fds: Sequence[Any]) -> int:
-    """
-    Write once, with duplicates of descriptors beside the first byte.
-
-    Args:
-        end: An ``AF_UNIX`` socket.
-        data: At least one byte.
-        fds: Objects with a ``fileno``, at most 253; they stay the caller's.
-
-    Returns:
-        How many bytes the kernel took; the descriptors have gone if it is any.
-
-    Raises:
-        BlockingIOError: There is no room and the socket does not block.
-        OSError: The other side is gone.
-
-    Source: sendmsg(2), unix(7), ``SCM_RIGHTS``.
-    """
-    import array
-
-    numbers = array.array("i", [fd.fileno() for fd in fds])
-    return end.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])

@@ -64,7 +64,8 @@ class Birth:
             "index": slot,
             "name": self.name,
             "sys_path": list(sys.path),
-            "argv": list(sys.argv),
+            # An embedded interpreter may have none.
+            "argv": list(getattr(sys, "argv", ())),
             "main": None,
             "environ": None,
             "cwd": None,

@@ -7,6 +7,7 @@ thread; another takes over the queue, so that nobody waits for it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -148,7 +149,9 @@ class EventsThread:
             try:
                 call()
             except BaseException:
-                _log.exception("an event handler failed")
+                # Its own handlers are code of a user as well.
+                with contextlib.suppress(BaseException):
+                    _log.exception("an event handler failed")
             # A reference kept while the queue is empty would keep a user's result alive.
             del call
             if self._service is service:

@@ -66,6 +66,11 @@ class Host:
                 if self._reactor is not None:
                     self._reactor.stop()
                 self._reactor = self._events = None
+                if "shutdown" not in str(error):
+                    raise RuntimeError(
+                        f"no thread can be started to serve workers ({error}). The system or a "
+                        "limit has no room for one more; see ulimit -u."
+                    ) from error
                 raise RuntimeError(
                     "cannot schedule new futures after interpreter shutdown"
                 ) from error

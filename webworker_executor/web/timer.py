@@ -10,6 +10,7 @@ and finalizers: that is done by single calls into C.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -196,7 +197,9 @@ def _make(call: Callable[[], object]) -> None:
     try:
         call()
     except BaseException:
-        _log.exception("an event handler failed")
+        # The handlers of the program's logging are code of a user as well.
+        with contextlib.suppress(BaseException):
+            _log.exception("an event handler failed")
 
 
 timers = Timers(lambda call: _Delivery().hand_over(call))

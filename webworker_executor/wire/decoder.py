@@ -41,6 +41,8 @@ GROWTH_NBYTES = 65536
 # A payload up to this size is copied out of what was read: cheaper than a view of it, and a small
 # frame does not keep the whole read alive.
 SMALL_NBYTES = 4096
+# More than a sender puts into one piece is a lie, for which the rest of the stream would be taken.
+MAX_NBYTES = 12 + MAX_PAYLOAD_NBYTES
 KNOWN_FLAGS = MORE | BUFFERS | SHARED
 # By kind, how many bytes stand in front of a table of buffers.
 PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size}
@@ -233,7 +235,10 @@ class FrameDecoder:
                 continue
             # Zeros, text and noise are told from frames here, before anything is kept for them.
             is_known = (
-                length >= 12 and kind in kinds and codec == PICKLE and not flags & ~KNOWN_FLAGS
+                12 <= length <= MAX_NBYTES
+                and kind in kinds
+                and codec == PICKLE
+                and not flags & ~KNOWN_FLAGS
             )
             if not is_known or n_fds > len(self._fds):
                 raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")

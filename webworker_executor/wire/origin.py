@@ -69,7 +69,8 @@ def after_fork() -> None:
         if isinstance(obj, type):
             _lasting[ident] = obj
     _shipped.clear()
-    variables = sys.modules["__main__"].__dict__
+    # Of programs that put something else in its place, or nothing, no function can be found there.
+    variables: dict[str, object] = getattr(sys.modules.get("__main__"), "__dict__", {})
     _at_fork.update(variables)
     _stand_in(namespace, variables)
 
