@@ -101,7 +101,7 @@ def test_drain_waits_for_the_worker_of_a_place(gate: Gate) -> None:
     worker.drain(10.0)
     future = pool.submit(pass_gate, gate.path, 1)
     gate.wait_for_begun(1)
-    worker.post_message(bytes(5_000_000))
+    worker.post_message([bytes(5_000_000)])
     assert worker.buffered_amount > 0
     with pytest.raises(TimeoutError, match="does not read"):
         worker.drain(0.05)

@@ -66,7 +66,7 @@ def test_half_a_frame_is_no_frame(pair: tuple[socket.socket, socket.socket]) -> 
     far.sendall(encode(MESSAGE, 1, b"x" * 100)[0][:50])
     far.close()
     for _ in range(3):
-        link.read()
+        link.wait(0)
     assert (True, True, 0) == (link.is_closed, target._has_ended, len(target._inbox))
 
 
@@ -93,9 +93,9 @@ def test_a_frozen_link_neither_reads_nor_writes(pair: tuple[socket.socket, socke
     link.freeze()
     link.post(encode(MESSAGE, 1, b"x"))
     far.sendall(encode(MESSAGE, 2, b"y")[0])
-    link.read()
+    link.wait(0)
     assert (False, 0) == (link.is_written, len(target._inbox))
     link.thaw()
-    link.read()
+    link.wait(0)
     assert (True, 1) == (link.is_written, len(target._inbox))
     link.close()

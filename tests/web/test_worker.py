@@ -63,7 +63,7 @@ def test_drain_waits_until_the_worker_reads() -> None:
     with open(reading, "rb"), open(writing, "wb") as bell:
         os.set_inheritable(reading, True)
         with Worker(source=source, launcher="fork") as worker:
-            worker.post_message(bytes(10_000_000))
+            worker.post_message([bytes(10_000_000)])
             with pytest.raises(TimeoutError, match="does not read"):
                 worker.drain(0.1)
             assert worker.buffered_amount > 0

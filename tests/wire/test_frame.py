@@ -18,6 +18,7 @@ from webworker_executor.wire.frame import (
     READY,
     Frame,
     encode,
+    encode_message,
     readdress,
 )
 
@@ -44,6 +45,15 @@ def test_large_parts_are_not_copied() -> None:
     payload, buffer = b"p" * JOIN_NBYTES, bytes(200_000)
     assert any(part is payload for part in encode(MESSAGE, 0, payload))
     assert any(part is buffer for part in encode(MESSAGE, 0, b"", [buffer]))
+
+
+@pytest.mark.parametrize("nbytes", [0, 10, JOIN_NBYTES - 1, JOIN_NBYTES])
+def test_a_message_is_a_frame_like_others(nbytes: int) -> None:
+    """
+    The short way lays out what the long one does.
+    """
+    payload = bytes(nbytes)
+    assert encode(MESSAGE, 1, payload) == encode_message(1, payload)
 
 
 @pytest.mark.parametrize("ident", [-1, 2**64])

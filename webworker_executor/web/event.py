@@ -123,12 +123,16 @@ class MessageEvent(Event):
         last_event_id: str = "",
         error: BaseException | None = None,
     ) -> None:
-        super().__init__("message" if error is None else "messageerror")
+        # As the base does, without the call: one is made for each message.
+        self.type = "message" if error is None else "messageerror"
+        self.cancelable = self.bubbles = self.default_prevented = False
+        self.target = self.current_target = None
+        self.time_stamp = monotonic()
+        self._is_dispatching = self._is_stopped = False
         self.data = data
         self.source = source
-        # A tuple of a tuple is itself.
-        self.ports = tuple(ports)
-        self.fds = tuple(fds)
+        self.ports = ports if ports.__class__ is tuple else tuple(ports)
+        self.fds = fds if fds.__class__ is tuple else tuple(fds)
         self.origin = origin
         self.last_event_id = last_event_id
         self.error = error

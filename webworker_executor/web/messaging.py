@@ -19,7 +19,7 @@ from webworker_executor.web.message import (
 )
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import MESSAGE, encode, encode_message
 from webworker_executor.wire.place import Place
 
 TYPE_CHECKING = False
@@ -91,6 +91,9 @@ class MessageTarget(Receiver):
             except Exception as exc:
                 refuse(message, exc)
             ident = PLAIN
+        if not (packed.buffers or packed.fds):
+            self._post(encode_message(ident, packed.payload), ())
+            return
         if packed.buffers and packed.buffers[0].__class__ is Place:
             from webworker_executor.web.lent import lend
 

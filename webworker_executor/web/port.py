@@ -11,8 +11,8 @@ up; whoever unpacks it has a new port, which is not started.
 from __future__ import annotations
 
 import socket
-import threading
 import weakref
+from _thread import get_ident
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
@@ -240,32 +240,34 @@ class MessagePort(MessageTarget):
     def _look(self) -> None:
         link = self._link
         if link is not None:
-            self._read_here(link.read)
+            self._read_here(link, 0.0)
 
     def _await_arrival(self, timeout: float | None) -> None:
         link = self._link
-        if link is None or not self._read_here(lambda: link.wait(timeout)):
+        if link is None or not self._read_here(link, timeout):
             # Who reads lets the others look when it leaves.
             super()._await_arrival(timeout)
 
-    def _read_here(self, read: Callable[[], object]) -> bool:
+    def _read_here(self, link: PortLink, timeout: float | None) -> bool:
         """Read in this thread, and tell so, unless the reactor or another thread does."""
-        claimant = (threading.get_ident(), object())
+        claims = self._claims
+        claimant: Any = [get_ident()]
         try:
-            holder = self._claims.setdefault("reader", claimant)
+            holder: Any = claims.setdefault("reader", claimant)
             # In a signal handler that came while this thread waits, it may read once more.
-            if holder[0] != claimant[0] or self._is_started or self._state is not OPEN:  # type: ignore[index]  # only such are stored
+            if holder != claimant or self._is_started or self._state is not OPEN:
                 return False
-            if not self._link.is_closed:  # type: ignore[union-attr]  # asked by the callers
-                read()
+            if not link.is_closed:
+                link.wait(timeout)
             return True
         finally:
-            if self._claims.get("reader") is claimant:
-                del self._claims["reader"]
+            if claims.get("reader") is claimant:
+                del claims["reader"]
                 if self._waiters:
                     self._wake()
                 if self._is_started and self._state is OPEN:
                     self._listen()
+                    self._stir()
 
     def _must_wait(self) -> bool:
         # If nobody reads any more, this thread must.

@@ -108,6 +108,9 @@ class PortLink(Posting):
                     return
                 if not self._read_once(NOW):
                     return
+                port = self._port()
+                if port is not None:
+                    port._stir()
 
     def _pause(self) -> None:
         """Read no more until the port has given out what it has."""
@@ -126,26 +129,27 @@ class PortLink(Posting):
                 self.is_full = False
                 self.attention.want_read(True)
 
-    def read(self) -> None:
-        """Read what has arrived, once, without waiting."""
-        with self._reading:
-            self._read_once(NOW)
-
     def wait(self, timeout: float | None) -> None:
         """
-        Wait until there is something to read, and read it; seconds, ``None`` for ever.
+        Wait until there is something to read, and read it once; whoever reads tells others of it.
+
+        Args:
+            timeout: Seconds to wait at most; 0 reads what is there, ``None`` waits for ever.
         """
         if timeout is None:
             # The kernel waits and reads in one call.
             self._read_once(WAIT)
             return
-        poller = select.poll()
-        poller.register(self._fd, select.POLLIN)
-        if poller.poll(math.ceil(max(timeout, 0.0) * 1000)):
-            self.read()
+        if timeout > 0.0:
+            poller = select.poll()
+            poller.register(self._fd, select.POLLIN)
+            if not poller.poll(math.ceil(timeout * 1000)):
+                return
+        with self._reading:
+            self._read_once(NOW)
 
     def _read_once(self, flags: tuple[int]) -> bool:
-        """Read once; returns whether it is worth to read again."""
+        """Read once; returns whether it is worth to read again. The port is told by the caller."""
         if self.is_closed or self._is_frozen:
             return False
         try:
@@ -162,9 +166,6 @@ class PortLink(Posting):
                 raise
             self._end(error)
             return False
-        port = self._port()
-        if port is not None:
-            port._stir()
         return True
 
     def _end(self, error: Exception | None) -> None:

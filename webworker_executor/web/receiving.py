@@ -183,6 +183,11 @@ class Receiver(Inbox):
     def _awaited_frame(self, timeout: float | None) -> Frame:
         if timeout is None and not self._has_ended:
             self._await_arrival(None)
+            # Most waits end so.
+            try:
+                return self._inbox.popleft()
+            except IndexError:
+                pass
         deadline = None if timeout is None else monotonic() + timeout
         left = timeout
         while True:

@@ -200,6 +200,23 @@ def encode(
     return list(_encode_in_pieces(kind, ident, flags, parts, n_fds))
 
 
+def encode_message(ident: int, payload: bytes) -> Parts:
+    """
+    Lay out a ``MESSAGE`` without buffers or descriptors, which is what most posts are.
+
+    Args:
+        ident: What the message consists of.
+        payload: The message, packed.
+
+    Returns:
+        Parts to be written one after the other.
+    """
+    nbytes = len(payload)
+    if nbytes >= JOIN_NBYTES:
+        return encode(MESSAGE, ident, payload)
+    return [HEADER.pack(12 + nbytes, MESSAGE, 0, PICKLE, 0, ident) + payload]
+
+
 def encode_call(
     ident: int,
     definition: int,
