@@ -53,6 +53,11 @@ class Ledger:
             os.close(self.fd)
             raise
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all entries are in use."""
+        return not self._free
+
     def claim(self) -> int:
         """Take an entry that nobody uses, cleared; ``UNKNOWN_ENTRY`` when all are in use."""
         if not self._free:

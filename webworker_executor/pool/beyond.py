@@ -111,11 +111,14 @@ class BeyondExecutor(Executor):
         from webworker_executor.pool.actor import Actor
 
         counts = self._n_actors
-        index = counts.index(min(counts))
+        index = counts.index(min(counts[: self.size]))
         counts[index] += 1
+        # Its worker is not idle without a task.
+        self._pool.keep(index, 1)
 
         def released() -> None:
             counts[index] -= 1
+            self._pool.keep(index, -1)
 
         return Actor(self.options(worker=index), factory, args, kwargs, released)
 

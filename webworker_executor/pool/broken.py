@@ -33,6 +33,9 @@ IN_FORKED_CHILD = (
 )
 INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
 ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
+OUT_OF_TIME = (
+    "the executor was shut down, and this task had not ended within the timeout of that shutdown"
+)
 ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
 CANNOT_START = (
     "no worker could be started after several tries, so that no task can run. The cause is the "

@@ -151,7 +151,7 @@ class Chronicle:
 
     def pool_broken(self, why: str) -> None:
         """Note that no task will be taken any more."""
-        was_asked = why in {broken.ENDED_BY_FORCE, broken.ABANDONED}
+        was_asked = why in {broken.ENDED_BY_FORCE, broken.ABANDONED, broken.OUT_OF_TIME}
         level = logging.INFO if was_asked else logging.ERROR
         text = f"the pool takes no more tasks: {why}"
         self._tell(_workers, level, observe.POOL_BROKEN, text, was_asked=was_asked)

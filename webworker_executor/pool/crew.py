@@ -52,7 +52,8 @@ class Crew:
         self._reactor: Reactor | None = None
         self._news: News | None = None
         self._is_open = False
-        self._ledger: Ledger | None = None
+        # One after the other as the pool grows; the last one has room.
+        self._ledgers: list[Ledger] = []
 
     def serve(self, reactor: Reactor, news: News) -> None:
         """Name the I/O thread, and who is told what processes do."""
@@ -65,11 +66,17 @@ class Crew:
             return
         self._is_open = True
         self.birth.launcher.open(reactor)
+
+    def _ledger(self) -> Ledger | None:
+        if self._ledgers and not self._ledgers[-1].is_full:
+            return self._ledgers[-1]
         try:
             # One that leaves and its replacement live side by side for a while.
-            self._ledger = Ledger(2 * self._max_workers)
+            self._ledgers.append(Ledger(2 * self._max_workers))
         except (OSError, AttributeError) as error:
             _log.info("no ledger, so that a worker's death costs the first task it has: %s", error)
+            return None
+        return self._ledgers[-1]
 
     def close(self, on_closed: Callable[[], object]) -> None:
         """Give back what the processes shared, and tell when that is done."""
@@ -83,9 +90,8 @@ class Crew:
             with contextlib.suppress(OSError):
                 os.close(fd)
         self.birth.initializer_fds = []
-        if self._ledger is not None:
-            self._ledger.close()
-            self._ledger = None
+        while self._ledgers:
+            self._ledgers.pop().close()
         if self._is_open:
             self._on_reactor().call_soon(lambda: self.birth.launcher.close(on_closed))
         else:
@@ -103,7 +109,7 @@ class Crew:
 
     def _launch(self, process: WorkerProcess, reactor: Reactor) -> None:
         self._open(reactor)
-        process.launch(self.birth, self._ledger)
+        process.launch(self.birth, self._ledger())
 
     @property
     def is_starting_all(self) -> bool:
@@ -127,6 +133,8 @@ class Crew:
         for message in self._messages.pop(process.worker.slot, ()):
             process.post_message(*message)
         process.flush()
+        if process.n_recalled:
+            process.recall(process.n_recalled)
         assert process.data is not None
         for call in self._at_opening.pop(process.worker.slot, ()):
             process.data.when_written(call)
@@ -224,8 +232,8 @@ class Crew:
         """In a forked child: let go of everything without touching the processes."""
         for process in self.processes.values():
             process.disown()
-        if self._ledger is not None:
-            self._ledger.close()
+        for ledger in self._ledgers:
+            ledger.close()
 
     def _on_reactor(self) -> Reactor:
         assert self._reactor is not None, "a pool without a reactor has no processes"

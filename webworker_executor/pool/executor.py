@@ -1,39 +1,41 @@
 """
 ``WebWorkerExecutor``: the ``concurrent.futures`` face of a pool.
 
-It checks, packs and waits; the pool does. Its private attributes are those of
-``ProcessPoolExecutor`` that programs are known to touch.
+It checks, packs and waits; the pool does. What it can do beyond the standard library's, how it
+ends, and what programs look at in it have modules of their own.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import operator
 import weakref
 
 from webworker_executor.link.memory import store
-from webworker_executor.pool import broken, mapping, starting
+from webworker_executor.pool import mapping, starting
 from webworker_executor.pool.beyond import BeyondExecutor
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
+from webworker_executor.pool.familiar import FamiliarExecutor
 from webworker_executor.pool.pool import Pool
+from webworker_executor.pool.size import Size
 from webworker_executor.wire.definition import fix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import multiprocessing.context
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
-    from types import TracebackType
     from typing import Any
 
-    from webworker_executor.launch.launcher import Child, Launcher
+    from webworker_executor.launch.launcher import Launcher
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.web.pool_worker import PoolWorker
 
 _log = logging.getLogger("webworker_executor.pool")
 
 
-class WebWorkerExecutor(BeyondExecutor):
+class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
     """
     Run calls in long-lived worker processes; a drop-in for ``ProcessPoolExecutor``.
 
@@ -52,13 +54,19 @@ class WebWorkerExecutor(BeyondExecutor):
             ``ZygoteLauncher(preload=[...])``. Not to be combined with ``mp_context``.
         on_crash: ``"replace"`` (default): a worker's death fails the one task it ran, and a new
             worker takes its place. ``"break"``: it breaks the pool, to the letter of the stdlib.
+        idle_timeout: Seconds without a task or a message after which a worker leaves, or at most
+            half as long again; it comes back on demand. By default workers stay. One that has an
+            actor stays, too.
+        min_workers: How many stay, however idle they are.
+        exit_policy: What happens at the end of the program to tasks that are not done: ``"wait"``
+            (default) finishes them, as the stdlib does; ``"cancel"`` finishes those that were
+            handed to a worker and cancels the rest; ``"kill"`` ends the workers at once.
         worker_data: A value that each worker finds, copied, as ``scope.worker_data``.
         env: Environment variables that workers have beside the program's own.
         name: For ``repr`` and as ``scope.name``.
 
     Raises:
-        ValueError: ``max_workers`` or ``max_tasks_per_child`` is not positive, or an option has an
-            unknown value.
+        ValueError: A count is not positive, or an option has a value that it cannot have.
         TypeError: An argument has the wrong type.
 
     Source: concurrent.futures, ``ProcessPoolExecutor``; HTML, "Web workers".
@@ -74,12 +82,22 @@ class WebWorkerExecutor(BeyondExecutor):
         max_tasks_per_child: int | None = None,
         launcher: str | Launcher | None = None,
         on_crash: str = "replace",
+        idle_timeout: float | None = None,
+        min_workers: int = 0,
+        exit_policy: str = "wait",
         worker_data: object = None,
         env: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
         self._max_workers = starting.count_workers(max_workers)
-        starting.check_options(initializer, max_tasks_per_child, on_crash, env)
+        starting.check_options(initializer, on_crash, env)
+        check_exit_policy(exit_policy)
+        size = Size(
+            self._max_workers,
+            min_workers=min_workers,
+            idle_timeout=idle_timeout,
+            max_tasks=max_tasks_per_child,
+        )
         self._asked_context = mp_context
         self._initializer = initializer
         self._initargs = initargs
@@ -92,12 +110,7 @@ class WebWorkerExecutor(BeyondExecutor):
             env=env,
         )
         self._preparation = starting.Preparation(birth, initializer, initargs, worker_data)
-        self._pool = Pool(
-            birth,
-            self._max_workers,
-            max_tasks_per_worker=max_tasks_per_child,
-            breaks_on_crash=on_crash == "break",
-        )
+        self._pool = Pool(birth, size, breaks_on_crash=on_crash == "break", exit_policy=exit_policy)
         # Collected with work pending, the work is finished and the workers leave: the stdlib's
         # rule.
         self._finalizer = weakref.finalize(self, self._pool.shutdown)
@@ -252,99 +265,33 @@ class WebWorkerExecutor(BeyondExecutor):
         """How many workers there may be."""
         return self._max_workers
 
+    def resize(self, max_workers: int) -> None:
+        """
+        Have more workers or fewer from now on; no task is lost.
+
+        More are used at once, by what waits and by what lies in busy workers. Of fewer the last
+        places go: an idle worker there leaves, a busy one runs its task and what is pinned to it
+        first. What it keeps, such as actors, goes with it.
+
+        Args:
+            max_workers: How many workers there may be.
+
+        Raises:
+            ValueError: ``max_workers`` is not positive, or less than ``min_workers``.
+            TypeError: It is no integer.
+            BrokenWorkerPool: The pool is broken.
+            RuntimeError: The executor was shut down, or this process is a forked copy.
+
+        Source: loky, ``get_reusable_executor(max_workers=...)``; ``multiprocessing.pool`` has none.
+        """
+        count = starting.count_workers(operator.index(max_workers))
+        self._pool.resize(count)
+        self._n_actors += [0] * (count - len(self._n_actors))
+        self._max_workers = count
+
     @property
     def workers(self) -> Sequence[PoolWorker]:
         """The raw channels: one for each place in the pool, whether a process is there or not."""
         if not self._pool.is_shut:
             self._preparation.do()
-        return tuple(self._pool.workers)
-
-    def terminate_workers(self) -> None:
-        """
-        End the executor by SIGTERM to every worker; running and pending tasks fail.
-
-        Source: concurrent.futures of Python 3.14, on every Python.
-        """
-        self._end_workers(kill=False)
-
-    def kill_workers(self) -> None:
-        """
-        End the executor by SIGKILL to every worker; running and pending tasks fail.
-
-        Source: concurrent.futures of Python 3.14, on every Python.
-        """
-        self._end_workers(kill=True)
-
-    def _end_workers(self, *, kill: bool) -> None:
-        children = list(self._pool.crew.children().values())
-        self.shutdown(wait=False, cancel_futures=True)
-        self._pool.break_(broken.ENDED_BY_FORCE)
-        for child in children:
-            if kill:
-                child.kill()
-            else:
-                child.terminate()
-
-    # -- the end
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """
-        Take no more tasks, and let the workers leave when all is done.
-
-        May be called any number of times, from any thread and from callbacks.
-
-        Args:
-            wait: Return when every task is done, every callback has run and every worker has left;
-                a worker that does not leave within 5 s is forced.
-            cancel_futures: Cancel the tasks that have not been handed to a worker. Whoever waits
-                for one of them is woken.
-
-        Source: concurrent.futures, ``Executor.shutdown``.
-        """
-        self._pool.shutdown(cancel=cancel_futures)
-        if wait:
-            self._pool.wait()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
-            # Ctrl-C means now: what runs is ended, what waits is cancelled.
-            self._pool.abandon()
-            self._pool.wait()
-            return
-        try:
-            self.shutdown(wait=True)
-        except KeyboardInterrupt:
-            self._pool.abandon()
-            self._pool.wait()
-            raise
-
-    # -- what programs look at in a ProcessPoolExecutor
-
-    @property
-    def _processes(self) -> dict[int, Child] | None:
-        return None if self._pool.is_shut else self._pool.crew.children()
-
-    @property
-    def _mp_context(self) -> multiprocessing.context.BaseContext:
-        return starting.find_context(self._asked_context, self._max_tasks_per_child)
-
-    @property
-    def _broken(self) -> str | bool:
-        return self._pool.breakage.text or False
-
-    @property
-    def _shutdown_thread(self) -> bool:
-        return self._pool.is_shut
-
-    @property
-    def _pending_work_items(self) -> dict[int, Future[Any]]:
-        return {ident: call.future for ident, call in self._pool.promises.calls.copy().items()}
-
-    @property
-    def _executor_manager_thread(self) -> starting.ManagerView | None:
-        return None if self._pool.is_shut else starting.ManagerView(self._pool.wait)
+        return tuple(self._pool.workers[: self._max_workers])

@@ -242,9 +242,11 @@ class ExecutorView(Executor):
         """Stream on these terms; otherwise as ``WebWorkerExecutor.stream``."""
         return Stream(self.submit, fn, args, kwargs, self._terms.window)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(
+        self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None
+    ) -> None:
         """Shut the executor down: see ``WebWorkerExecutor.shutdown``."""
-        self._executor.shutdown(wait, cancel_futures=cancel_futures)
+        self._executor.shutdown(wait, cancel_futures=cancel_futures, timeout=timeout)
 
 
 def as_terms(changes: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
+import weakref
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
+    from webworker_executor.pool.size import Size
     from webworker_executor.rules import action as do
     from webworker_executor.web.events import EventsThread
     from webworker_executor.wire.frame import Parts
@@ -47,9 +50,9 @@ class Pool:
 
     Args:
         birth: What workers are born with.
-        max_workers: How many there may be.
-        max_tasks_per_worker: After how many tasks one is replaced; ``None`` for never.
+        size: How many there may be, and how large.
         breaks_on_crash: Whether a worker's death breaks the pool, as the stdlib has it.
+        exit_policy: What happens at the end of the program: see ``WebWorkerExecutor``.
 
     Attributes:
         workers: The raw channels, by place.
@@ -62,24 +65,29 @@ class Pool:
     def __init__(
         self,
         birth: Birth,
-        max_workers: int,
+        size: Size,
         *,
-        max_tasks_per_worker: int | None,
-        breaks_on_crash: bool,
+        breaks_on_crash: bool = False,
+        exit_policy: str = "wait",
     ) -> None:
         self._scheduler = Scheduler(
-            max_workers,
+            size.max_workers,
             eager=birth.launcher.starts_all_at_once,
-            max_tasks_per_worker=max_tasks_per_worker,
+            max_tasks_per_worker=size.max_tasks,
             break_on_crash=breaks_on_crash,
+            idle_seconds=size.idle_timeout,
+            min_workers=size.min_workers,
         )
+        self._exit_policy = exit_policy
+        self._min_workers = size.min_workers
         # Number a new call.
         self.next_ident: Callable[[], int] = itertools.count(1).__next__
         self.promises = Promises()
         self.breakage = Breakage(on_crash=breaks_on_crash)
-        self.crew = Crew(birth, max_workers)
+        self.crew = Crew(birth, size.max_workers)
         self.chronicle = Chronicle(birth.name, self.promises.call_back)
-        self.workers = [PoolWorker(index, self) for index in range(max_workers)]
+        # Also those of places that are gone, whose processes may still speak.
+        self.workers = [PoolWorker(index, self) for index in range(size.max_workers)]
         self._steps: Steps[do.Actions] = Steps(self._recover, self._retry)
         parts = PoolParts(
             self._scheduler,
@@ -114,13 +122,8 @@ class Pool:
                 thread can be started.
             OSError: No descriptor is left.
         """
-        if self._is_foreign:
-            raise RuntimeError(broken.IN_FORKED_CHILD)
         with self._steps.lock:
-            if self.breakage.is_broken:
-                raise self.breakage.error_of_submit()
-            if self.is_shut:
-                raise RuntimeError(broken.AFTER_SHUTDOWN)
+            self._check()
             # Each step here may be done again if a signal handler raises before the next.
             reactor, events = host.acquire(self)
             self._reactor, self._events = reactor, events
@@ -131,6 +134,14 @@ class Pool:
                 host.release(self)
                 raise RuntimeError(broken.AFTER_SHUTDOWN)
             self.is_open = True
+
+    def _check(self) -> None:
+        if self._is_foreign:
+            raise RuntimeError(broken.IN_FORKED_CHILD)
+        if self.breakage.is_broken:
+            raise self.breakage.error_of_submit()
+        if self.is_shut:
+            raise RuntimeError(broken.AFTER_SHUTDOWN)
 
     def submit(self, call: Call) -> None:
         """Take a call; its future belongs to the pool from here. Raises as ``open``."""
@@ -151,6 +162,20 @@ class Pool:
         """Start a worker though there is no task for it."""
         self.open()
         self._steps.bring(self._scheduler.wanted, slot)
+
+    def resize(self, max_workers: int) -> None:
+        """Have more places or fewer; raises as ``open``, and ValueError below ``min_workers``."""
+        if max_workers < self._min_workers:
+            raise ValueError(f"max_workers must be at least min_workers ({self._min_workers})")
+        with self._steps.lock:
+            self._check()
+            for index in range(len(self.workers), max_workers):
+                self.workers.append(PoolWorker(index, self))
+        self._steps.bring(self._scheduler.resized, max_workers)
+
+    def keep(self, slot: int, count: int) -> None:
+        """Take note of objects that live in the worker in a place, so many more or fewer."""
+        self._steps.bring(self._scheduler.slot_kept, slot, count)
 
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is, and no other."""
@@ -201,7 +226,14 @@ class Pool:
         """Send a message to the worker in a place, starting one if need be. Raises as ``open``."""
         self.open()
         with self._steps.lock:
+            if index >= self._scheduler.max_workers:
+                raise ValueError(
+                    f"there is no worker {index} any more: this executor has "
+                    f"{self._scheduler.max_workers}, from 0"
+                )
             process = self.crew.post_message(index, parts, fds)
+            if process is not None:
+                self._scheduler.worker_used(process.worker)
         if process is None:
             self.want_worker(index)
         else:
@@ -237,12 +269,35 @@ class Pool:
             self.break_(broken.ABANDONED)
             self.crew.kill_all()
 
-    def wait(self) -> None:
-        """Wait until every worker has left, every callback has run, and unused threads are gone."""
+    def end_within(self, seconds: float) -> None:
+        """After so many seconds, fail what is not done, and end its workers."""
+        if self._reactor is None or self._is_foreign or self.stopped.is_set():
+            return
+        # Weakly: a long time must not keep what has ended before it is over.
+        reference = weakref.ref(self)
+
+        def end() -> None:
+            pool = reference()
+            if pool is not None and not pool.stopped.is_set():
+                pool.break_(broken.OUT_OF_TIME)
+
+        self.crew.call_at(time.monotonic() + seconds, end)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """
+        Wait until every worker has left, every callback has run, and unused threads are gone.
+
+        Args:
+            timeout: Seconds after which callbacks are not waited for any more; the workers are
+                forced by ``end_within``.
+        """
         events, reactor = self._events, self._reactor
+        deadline = None if timeout is None else time.monotonic() + timeout
         self.crew.talks.end()
         self.stopped.wait()
-        self.promises.wait_for_callbacks()
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not self.promises.wait_for_callbacks(left):
+            return
         if events is None or reactor is None or events.is_current_thread:
             return
         if reactor.is_stopping:
@@ -250,12 +305,12 @@ class Pool:
             reactor.join()
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
-        """Finish pending work, or drop it when Ctrl-C is what ended the program."""
+        """Do with pending work as the policy is, or drop it when Ctrl-C ended the program."""
         try:
-            if interrupted:
+            if interrupted or self._exit_policy == "kill":
                 self.abandon()
             else:
-                self.shutdown()
+                self.shutdown(cancel=self._exit_policy == "cancel")
             self.wait()
         except KeyboardInterrupt:
             self.abandon()
@@ -295,7 +350,12 @@ class Pool:
         if call.__class__ is Call:
             return self._scheduler.submitted(call)
         if call.pin is not None:
-            return self._scheduler.submitted_to(call, call.pin)
+            if call.pin < self._scheduler.max_workers:
+                return self._scheduler.submitted_to(call, call.pin)
+            # The view was made, or this call begun, when there were more.
+            gone = ValueError(f"there is no worker {call.pin} any more: the executor was resized")
+            self.promises.tally.n_failed += self.promises.fail(call, gone)
+            return ()
         if call.priority:
             return self._scheduler.submitted_ranked(call)
         return self._scheduler.submitted(call)

@@ -95,6 +95,7 @@ class WorkerProcess:
         self._ledger: Ledger | None = None
         self._definitions: set[int] = set()
         self._last_signal = 0
+        self.n_recalled = 0
         self._timer: Timer | None = None
         self._link: Link | None = None
         self._has_failed = False
@@ -252,10 +253,11 @@ class WorkerProcess:
             self.data.flush()
 
     def recall(self, count: int) -> None:
-        """Ask for tasks that have not begun. Any thread."""
-        if self._control is not None:
-            self._control.post(encode(RECALL, 0, COUNT.pack(count)))
-            self._control.flush()
+        """Ask for tasks that have not begun, now or when it has got them. Any thread."""
+        if not self.is_open:
+            self.n_recalled = count
+            return
+        self.post_control(encode(RECALL, 0, COUNT.pack(count)))
 
     def post_control(self, parts: Parts, fds: Sequence[Any] = ()) -> None:
         """Send a frame past the tasks, to the thread that has no tasks to run. Any thread."""

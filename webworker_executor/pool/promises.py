@@ -97,10 +97,11 @@ class Promises:
                 if self._n_callbacks == 0:
                     self._no_callbacks.set()
 
-    def wait_for_callbacks(self) -> None:
-        """Wait until no callback is left, unless the caller is one."""
+    def wait_for_callbacks(self, timeout: float | None = None) -> bool:
+        """Wait until no callback is left, unless the caller is one; False if that took longer."""
         if self._events is None or not self._events.is_current_thread:
-            self._no_callbacks.wait()
+            return self._no_callbacks.wait(timeout)
+        return True
 
     def disown(self, error: BaseException) -> None:
         """In a forked child: let nobody wait for what only the parent will hear of."""

@@ -107,6 +107,7 @@ class Reports:
     def _take(self, process: WorkerProcess, frame: Frame) -> None:
         kind = frame.kind
         if kind == wire.MESSAGE:
+            self._scheduler.worker_used(process.worker)
             self._workers[process.worker.slot]._arrive(frame)
         elif kind == wire.EVENT:
             heard(frame, self._promises.calls)

@@ -50,9 +50,7 @@ def count_workers(max_workers: int | None) -> int:
     return operator.index(max_workers)
 
 
-def check_options(
-    initializer: object, max_tasks_per_child: object, on_crash: object, env: object
-) -> None:
+def check_options(initializer: object, on_crash: object, env: object) -> None:
     """
     Refuse options that cannot work.
 
@@ -62,11 +60,6 @@ def check_options(
     """
     if initializer is not None and not callable(initializer):
         raise TypeError("initializer must be a callable")
-    if max_tasks_per_child is not None:
-        if not isinstance(max_tasks_per_child, int):
-            raise TypeError("max_tasks_per_child must be an integer")
-        if max_tasks_per_child <= 0:
-            raise ValueError("max_tasks_per_child must be >= 1")
     if on_crash not in {"replace", "break"}:
         raise ValueError(f"on_crash must be 'replace' or 'break', not {on_crash!r}")
     if env is not None and not isinstance(env, Mapping):

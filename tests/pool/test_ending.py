@@ -1,0 +1,180 @@
+"""
+How an executor ends: in time, by force, with the program, and past workers that never come up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import Gate, pass_gate
+from tests.pool import talking
+from tests.pool.work import double
+from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+
+def ignore_and_sleep() -> None:
+    """Ignore SIGTERM, say so, and sleep for long."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    talking.sleep_deaf()
+
+
+def test_a_shutdown_has_an_end(launcher: str) -> None:
+    """
+    What is not done in time fails, its worker is ended, and what is done stays done.
+    """
+    pool = WebWorkerExecutor(2, launcher=launcher)
+    stuck = pool.submit(talking.sleep_deaf)
+    done = pool.submit(double, 4)
+    stuck.messages().receive(20.0)
+    assert 8 == done.result(20.0)
+    started = time.monotonic()
+    pool.shutdown(timeout=0.1)
+    assert 5.0 > time.monotonic() - started
+    with pytest.raises(BrokenWorkerPool, match="had not ended within the timeout"):
+        stuck.result(0)
+    assert 8 == done.result(0)
+
+
+def test_a_worker_that_ignores_sigterm_is_killed() -> None:
+    """
+    A second later, so that the shutdown ends all the same.
+    """
+    pool = WebWorkerExecutor(1, launcher="fork")
+    stuck = pool.submit(ignore_and_sleep)
+    stuck.messages().receive(10.0)
+    pool.shutdown(timeout=0.0)
+    assert isinstance(stuck.exception(0), BrokenWorkerPool)
+
+
+def test_a_shutdown_in_time_fails_nothing(forked: WebWorkerExecutor) -> None:
+    """
+    The limit is one for what is not done.
+    """
+    future = forked.submit(double, 4)
+    forked.options(priority=1).shutdown(timeout=30.0)
+    assert 8 == future.result(0)
+    forked.shutdown(timeout=0.0)
+
+
+def test_a_shutdown_that_is_not_waited_for_has_an_end(forked: WebWorkerExecutor) -> None:
+    """
+    The reactor sees to it.
+    """
+    stuck = forked.submit(talking.sleep_deaf)
+    forked.shutdown(wait=False, timeout=0.1)
+    assert isinstance(stuck.exception(10.0), BrokenWorkerPool)
+
+
+def test_callbacks_are_not_waited_for_after_the_end(forked: WebWorkerExecutor) -> None:
+    """
+    A callback that does not return holds up nobody who has said how long.
+    """
+    may_return = threading.Event()
+    has_begun = threading.Event()
+    future = forked.submit(double, 1)
+
+    def hold(_: object) -> None:
+        has_begun.set()
+        may_return.wait(20.0)
+
+    future.add_done_callback(hold)
+    if future.done() and not has_begun.is_set():
+        may_return.set()
+    if not may_return.is_set():
+        assert has_begun.wait(10.0)
+        forked.shutdown(timeout=0.1)
+        may_return.set()
+
+
+@pytest.mark.parametrize("timeout", [-1.0, float("nan"), float("inf")])
+def test_a_time_is_refused_that_is_none(forked: WebWorkerExecutor, timeout: float) -> None:
+    """
+    Nothing is shut down then.
+    """
+    with pytest.raises(ValueError, match="timeout must be 0 seconds or more"):
+        forked.shutdown(timeout=timeout)
+    assert 2 == forked.submit(double, 1).result(10.0)
+
+
+def test_a_cancel_reaches_calls_that_wait_for_an_initializer(launcher: str, gate: Gate) -> None:
+    """
+    One that never ends would keep them for ever.
+    """
+    pool = WebWorkerExecutor(
+        2, launcher=launcher, initializer=pass_gate, initargs=(gate.path, None)
+    )
+    futures = [pool.submit(double, number) for number in range(5)]
+    gate.wait_for_begun(1)
+    pool.shutdown(wait=False, cancel_futures=True)
+    assert set() == wait(futures, 10.0).not_done
+    assert [True] * 5 == [future.cancelled() for future in futures]
+    gate.open()
+    pool.shutdown()
+
+
+def test_a_cancel_reaches_calls_whose_worker_is_not_even_there() -> None:
+    """
+    At once after the submit.
+    """
+    pool = WebWorkerExecutor(1, launcher="spawn", initializer=time.sleep, initargs=(0.2,))
+    future = pool.submit(double, 1)
+    pool.shutdown(cancel_futures=True)
+    assert future.cancelled()
+
+
+PROGRAM = """
+import sys, time
+from webworker_executor import WebWorkerExecutor
+
+def say(text, seconds):
+    sys.stdout.write("begun\\n")
+    sys.stdout.flush()
+    time.sleep(seconds)
+    sys.stdout.write(text + "\\n")
+    sys.stdout.flush()
+
+executor = WebWorkerExecutor(1, launcher="spawn", exit_policy=sys.argv[1])
+first = executor.submit(say, "first", float(sys.argv[2]))
+deadline = time.monotonic() + 20.0
+while not first.started_at and time.monotonic() < deadline:
+    time.sleep(0.01)  # no event tells a program of it
+second = executor.submit(say, "second", 0.0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "seconds", "lines"),
+    [
+        ("wait", 0.3, ["begun", "first", "begun", "second"]),
+        ("cancel", 0.3, ["begun", "first"]),
+        ("kill", 60.0, ["begun"]),
+    ],
+)
+def test_the_end_of_the_program(
+    run_script: ScriptRunner, policy: str, seconds: float, lines: list[str]
+) -> None:
+    """
+    What is pending is finished, cancelled or dropped, and the program ends without noise.
+    """
+    done = run_script(PROGRAM, policy, str(seconds))
+    assert (0, "") == (done.returncode, done.stderr)
+    assert lines == done.stdout.split()
+
+
+def test_a_policy_is_one_of_three() -> None:
+    """
+    Any other is refused when it is named.
+    """
+    with pytest.raises(ValueError, match="exit_policy must be 'wait', 'cancel' or 'kill'"):
+        WebWorkerExecutor(1, exit_policy="maybe")
