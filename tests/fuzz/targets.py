@@ -13,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from webworker_executor.wire.decoder import GROWTH_NBYTES, FrameDecoder, MalformedFrame, only_frame
-from webworker_executor.wire.dump import begun_dump, fatal_dump, first_dump
+from webworker_executor.wire.dump import fatal_dump, thread_dump
 from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, TO_WORKER, Frame
 from webworker_executor.wire.place import read_places
 from webworker_executor.wire.plain import FROM_WORKER as GREETING
@@ -120,9 +120,7 @@ def places(data: bytes) -> None:
 def dumps(data: bytes) -> None:
     """Text of a dying process is read to its end, whatever stands in it."""
     text = data.decode(errors="replace")
-    whole = first_dump(text)
-    assert whole is None or len(whole) <= len(text)
-    assert len(begun_dump(text)) <= len(text)
+    assert thread_dump(text) in text
     fatal = fatal_dump(text)
     assert fatal is None or fatal.startswith("Fatal Python error: ".strip())
 

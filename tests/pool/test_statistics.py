@@ -17,7 +17,6 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.pool.work import Unpackable, double, fail_at, pid_of
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
-from webworker_executor.pool.statistics import memory_of
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -166,13 +165,3 @@ def test_the_picture_does_not_change() -> None:
     assert 0 == statistics.n_submitted
     with pytest.raises(FrozenInstanceError):
         statistics.n_done = 5  # type: ignore[misc]  # that is the test
-
-
-def test_memory_of_a_process() -> None:
-    """
-    Of this one it is known, of one that is not there it is not.
-    """
-    mine = memory_of(os.getpid())
-    assert mine is not None
-    assert mine > 1 << 20
-    assert (None, None) == (memory_of(None), memory_of(1 << 30))

@@ -37,6 +37,23 @@ def reactor() -> Iterator[Reactor]:
     reactor.join()
 
 
+class Myself:
+    """This process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+class Deaf(Myself):
+    """A process that gets no signals."""
+
+    def send_signal(self, number: int) -> None:
+        """Do nothing."""
+
+
 def on_reactor(reactor: Reactor, call: Callable[[], object]) -> None:
     """Make a call on the reactor's thread, and wait for it."""
     is_done = threading.Event()
@@ -65,7 +82,7 @@ def test_this_very_process_can_be_asked(reactor: Reactor) -> None:
 
     def ask() -> None:
         for _ in range(2):
-            witness.ask(lambda number: os.kill(os.getpid(), number), note)
+            witness.ask(Myself(), note)
 
     reactor.call_soon(ask)
     assert is_done.wait(10.0)
@@ -82,14 +99,14 @@ def test_the_end_of_the_process_is_an_answer(reactor: Reactor) -> None:
     for end in ("process", "host"):
         witness = Witness(reactor)
         answers: list[str] = []
-        on_reactor(reactor, lambda: witness.ask(lambda _: None, answers.append))  # noqa: B023  # called at once
+        on_reactor(reactor, lambda: witness.ask(Deaf(), answers.append))  # noqa: B023  # called at once
         assert [] == answers
         if end == "process":
             on_reactor(reactor, witness.handed_over)
             on_reactor(reactor, lambda: None)
         on_reactor(reactor, witness.close)
         assert [""] == answers
-        on_reactor(reactor, lambda: witness.ask(lambda _: None, answers.append))  # noqa: B023  # as above
+        on_reactor(reactor, lambda: witness.ask(Deaf(), answers.append))  # noqa: B023  # as above
         assert ["", ""] == answers
 
 
@@ -100,11 +117,14 @@ def test_who_has_gone_is_not_called(reactor: Reactor) -> None:
     witness = Witness(reactor)
     answers: list[str] = []
     forgotten: list[str] = []
-    on_reactor(reactor, lambda: witness.ask(lambda _: None, answers.append))
+    on_reactor(reactor, lambda: witness.ask(Deaf(), answers.append))
+    # As if a handler were at work.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])
     os.write(witness.writer, b"Thread 0x01 (most recent call first):\n  here\n")
     on_reactor(reactor, lambda: None)
     on_reactor(reactor, lambda: forgotten.append(witness.forget(answers.append)))
     on_reactor(reactor, lambda: forgotten.append(witness.forget(answers.append)))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])
     on_reactor(reactor, witness.close)
     assert ([], ["Thread 0x01 (most recent call first):\n  here", ""]) == (answers, forgotten)
 

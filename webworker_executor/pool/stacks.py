@@ -10,6 +10,7 @@ import functools
 import threading
 import time
 
+from webworker_executor.launch import procfs
 from webworker_executor.rules.worker import STARTING
 
 TYPE_CHECKING = False
@@ -43,13 +44,13 @@ class _Roll:
 
     def ask(self) -> None:
         for process in self._processes:
-            state = process_state(process.pid)
+            state = procfs.state_of(process.pid)
             if process.witness is None or process.child is None or state in SILENT:
                 self.answers[process] = ""
                 continue
             callback = functools.partial(self._answered, process)
             self._callbacks[process] = callback
-            process.witness.ask(process.child.send_signal, callback)
+            process.witness.ask(process.child, callback)
         self._look()
 
     def _answered(self, process: WorkerProcess, text: str) -> None:
@@ -107,7 +108,7 @@ def heading(process: WorkerProcess) -> str:
 
 
 def _silence(process: WorkerProcess, timeout: float) -> str:
-    state = process_state(process.pid)
+    state = procfs.state_of(process.pid)
     if process.pid is None:
         why = "it is being created"
     elif process.child is None or not process.child.is_alive() or state is None:
@@ -119,17 +120,3 @@ def _silence(process: WorkerProcess, timeout: float) -> str:
     else:
         why = f"none came in {timeout} s; the kernel calls its state {state}"
     return f"  <no answer: {why}>"
-
-
-def process_state(pid: int | None) -> str | None:
-    """
-    Return the letter by which the kernel calls the state of a process, ``None`` if it is gone.
-
-    Source: proc_pid_stat(5).
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name of the program stands in parentheses, and may contain some.
-            return file.read().rpartition(b") ")[2][:1].decode() or None
-    except OSError:
-        return None

@@ -7,18 +7,16 @@ changer must know that tasks which did well are never counted: they are what is 
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from webworker_executor.launch import procfs
 from webworker_executor.rules.worker import READY, STARTING
 
 if TYPE_CHECKING:
     from webworker_executor.pool.pool import Pool
     from webworker_executor.pool.process import WorkerProcess
-
-_PAGE_NBYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -133,18 +131,5 @@ def _worker(process: WorkerProcess) -> WorkerStatistics:
         n_held=len(worker.inflight),
         n_done=worker.n_sent - len(worker.inflight),
         uptime=time.monotonic() - process.created_at,
-        memory_nbytes=memory_of(process.pid),
+        memory_nbytes=procfs.memory_of(process.pid),
     )
-
-
-def memory_of(pid: int | None) -> int | None:
-    """
-    Return how much memory of a process is resident, in bytes; ``None`` if that cannot be had.
-
-    Source: proc_pid_statm(5).
-    """
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE_NBYTES
-    except (OSError, IndexError, ValueError):
-        return None

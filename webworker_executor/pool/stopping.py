@@ -105,7 +105,7 @@ class Stopper:
                 end(witness.forget(end))
 
         self._crew.call_at(time.monotonic() + LAST_LOOK_SECONDS, give_up)
-        witness.ask(process.child.send_signal, end)
+        witness.ask(process.child, end)
 
     def _expired(self, call: Call, limit: float, stack: str) -> None:
         error = broken.overdue(call.fn_name, limit, stack)

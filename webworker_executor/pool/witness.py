@@ -5,9 +5,11 @@ The worker has had ``faulthandler`` write them into a pipe of ours when it gets 
 dies of one. That is done by a handler in C, so that it also works while the worker's main thread is
 stuck in C, with the interpreter's lock in its hands or without.
 
-What a changer must know: the handler says nothing when it is through, so each dump is asked for
-twice, and is whole when the second begins. The pipe does not block its writer: a worker is never
-held up, and a dump that nobody reads is cut. All of it on the reactor's thread, but ``close``.
+What a changer must know: the handler says nothing when it is through, but the kernel does, for the
+thread that runs it blocks the signal meanwhile. To send a second signal and to wait for the second
+dump, instead, would mix the two, for the kernel has another thread handle it. The pipe does not
+block its writer: a worker is never held up, and a dump that nobody reads is cut. All of it on the
+reactor's thread.
 """
 
 from __future__ import annotations
@@ -16,15 +18,26 @@ import os
 import signal
 import time
 
+from webworker_executor.launch import procfs
 from webworker_executor.link.fds import lifted
 from webworker_executor.link.reactor import READ
-from webworker_executor.wire.dump import begun_dump, fatal_dump, first_dump
+from webworker_executor.wire.dump import fatal_dump, thread_dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from webworker_executor.link.reactor import Reactor, Timer
+
+    class Signalled(Protocol):
+        """A process that can be sent signals."""
+
+        pid: int
+
+        def send_signal(self, number: int) -> None:
+            """Send one."""
+
 
 # What a process ignores that has no handler for it: one that has not come so far, or has become
 # another program, is not killed by being asked. Python does nothing with it, and Go's runtime sends
@@ -32,6 +45,8 @@ if TYPE_CHECKING:
 ASK = signal.SIGURG
 # A process that was starting may have missed the first signal.
 ASK_AGAIN_SECONDS = 0.05
+# A dump takes about as long, and the last of it may have come a moment before its handler is over.
+LOOK_AGAIN_SECONDS = 0.001
 READ_NBYTES = 65536
 # faulthandler stops at 100 threads of 100 frames; whoever writes more is not it.
 MAX_NBYTES = 1 << 20
@@ -63,7 +78,8 @@ class Witness:
         self.writer = lifted(writer)
         self._text = bytearray()
         self._askers: list[Callable[[str], object]] = []
-        self._send: Callable[[int], object] | None = None
+        self._child: Signalled | None = None
+        self._blockers: set[str] = set()
         self._timer: Timer | None = None
 
     def handed_over(self) -> None:
@@ -72,12 +88,12 @@ class Witness:
         if writer >= 0:
             os.close(writer)
 
-    def ask(self, send_signal: Callable[[int], object], on_answer: Callable[[str], object]) -> None:
+    def ask(self, child: Signalled, on_answer: Callable[[str], object]) -> None:
         """
         Ask for the stacks of all threads.
 
         Args:
-            send_signal: Sends a signal to the process.
+            child: The process.
             on_answer: Called once with what came, maybe at once; with nothing if the process has
                 ended. Not called after ``forget``.
         """
@@ -90,15 +106,18 @@ class Witness:
             return
         self._drain()
         self._text.clear()
-        self._send = send_signal
+        self._child = child
+        # Some may do so all the time.
+        self._blockers = procfs.threads_blocking(child.pid, ASK)
         self._reactor.register(self._reader, READ, self._readable)
-        self._ask_again()
+        child.send_signal(ASK)
+        self._look_in(ASK_AGAIN_SECONDS)
 
     def forget(self, on_answer: Callable[[str], object]) -> str:
         """Stop waiting for an answer; returns what there is of it."""
         if on_answer not in self._askers:
             return ""
-        text = begun_dump(self._decoded())
+        text = thread_dump(self._decoded())
         self._askers.remove(on_answer)
         if not self._askers:
             self._rest()
@@ -115,7 +134,7 @@ class Witness:
         self.handed_over()
         if self._reader < 0:
             return
-        self._answer(begun_dump(self._decoded()))
+        self._answer(thread_dump(self._decoded()))
         os.close(self._reader)
         self._reader = -1
 
@@ -127,24 +146,30 @@ class Witness:
         if reader >= 0:
             os.close(reader)
 
-    def _ask_again(self) -> None:
-        if self._send is not None:
-            self._send(ASK)
-            when = time.monotonic() + ASK_AGAIN_SECONDS
-            self._timer = self._reactor.call_at(when, self._ask_again)
-
     def _readable(self, _: int) -> None:
-        is_first = not self._text
-        if not self._drain():
+        if self._drain():
+            self._look_in(LOOK_AGAIN_SECONDS)
+        else:
             # The process has ended, or has closed what it was given.
-            self._answer(begun_dump(self._decoded()))
+            self._answer(thread_dump(self._decoded()))
+
+    def _look_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.call_at(time.monotonic() + seconds, self._look)
+
+    def _look(self) -> None:
+        child = self._child
+        if child is None:
             return
-        dump = first_dump(self._decoded())
-        if dump is not None:
-            self._answer(dump)
-        elif is_first and self._send is not None:
-            # The first signal is being handled, so that this one cannot be one with it.
-            self._send(ASK)
+        is_under_way = not procfs.threads_blocking(child.pid, ASK) <= self._blockers
+        if self._text and not is_under_way:
+            self._drain()
+            self._answer(thread_dump(self._decoded()))
+            return
+        if not self._text and not is_under_way:
+            child.send_signal(ASK)
+        self._look_in(LOOK_AGAIN_SECONDS if self._text else ASK_AGAIN_SECONDS)
 
     def _answer(self, text: str) -> None:
         askers, self._askers = self._askers, []
@@ -155,7 +180,7 @@ class Witness:
 
     def _rest(self) -> None:
         self._reactor.unregister(self._reader)
-        self._send = None
+        self._child = None
         if self._timer is not None:
             self._timer.cancel()
 

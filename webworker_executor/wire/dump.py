@@ -1,5 +1,5 @@
 """
-The text that ``faulthandler`` writes: where one dump of all threads ends, and where a crash begins.
+The text that ``faulthandler`` writes: where a dump of all threads begins, and where a crash does.
 
 Not for tracebacks of exceptions (``stack``). A changer must know: the text is written by a signal
 handler in C while threads run, has no mark at its end, and may be cut anywhere; what is asked here
@@ -14,46 +14,21 @@ _FATAL = "Fatal Python error: "
 _HEADERS = ("Thread 0x", "Current thread 0x")
 
 
-def first_dump(text: str) -> str | None:
+def thread_dump(text: str) -> str:
     """
-    Return the first whole dump of a text.
-
-    A dump names each thread once. So it is whole when a thread comes for the second time, which is
-    why dumps are asked for twice.
+    Return the stacks of all threads.
 
     Args:
-        text: What has come so far, from wherever a dump may have begun.
+        text: What has come; in front of the first thread may stand the rest of an earlier dump.
 
     Returns:
-        The dump without blank lines around it, ``None`` while it may not be whole.
+        From the first thread on, without blank lines around it; empty if there is none.
     """
-    seen: set[str] = set()
-    kept: list[str] = []
-    for line in text.splitlines():
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
         if line.startswith(_HEADERS):
-            thread = line[line.index("0x") :].split(" ", 1)[0]
-            if thread in seen:
-                return "\n".join(kept).strip()
-            seen.add(thread)
-        # What stands before the first thread is the rest of another dump.
-        if seen:
-            kept.append(line)
-    return None
-
-
-def begun_dump(text: str) -> str:
-    """
-    Return what there is of the first dump of a text, whole or not.
-
-    Args:
-        text: What has come so far.
-
-    Returns:
-        The beginning of the dump, empty if none has begun.
-    """
-    starts = [at for at in map(text.find, _HEADERS) if at >= 0]
-    begun = text[min(starts) :] if starts else ""
-    return first_dump(begun) or begun.strip()
+            return "\n".join(lines[number:]).strip()
+    return ""
 
 
 def fatal_dump(text: str) -> str | None:

@@ -1,0 +1,47 @@
+"""
+What the kernel tells of processes, and of none.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from webworker_executor.launch.procfs import memory_of, state_of, threads_blocking
+
+
+@pytest.mark.parametrize("pid", [None, 1 << 30])
+def test_of_a_process_that_is_not_there_nothing_is_told(pid: int | None) -> None:
+    """
+    That is no error: it may have ended a moment ago.
+    """
+    assert (None, None) == (state_of(pid), memory_of(pid))
+    assert set() == threads_blocking(pid or 1 << 30, signal.SIGURG)
+
+
+def test_of_this_process_all_is_told() -> None:
+    """
+    It runs, and has some memory.
+    """
+    assert "R" == state_of(os.getpid())
+    nbytes = memory_of(os.getpid())
+    assert nbytes is not None
+    assert nbytes > 1 << 20
+
+
+def test_a_thread_that_blocks_a_signal_is_named() -> None:
+    """
+    With the signal that it blocks, and no longer than it does.
+    """
+    numbers = [signal.SIGURG]
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        me = str(threading.get_native_id())
+        assert me in threads_blocking(os.getpid(), signal.SIGURG)
+        assert me not in threads_blocking(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    assert me not in threads_blocking(os.getpid(), signal.SIGURG)

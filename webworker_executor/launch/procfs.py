@@ -1,0 +1,76 @@
+"""
+What the kernel tells of a process under ``/proc``: its state, its memory, the signals on their way.
+
+All of it may be out of date when it is read, and may be refused; a process that has ended has none.
+"""
+
+from __future__ import annotations
+
+import os
+
+_PAGE_NBYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def state_of(pid: int | None) -> str | None:
+    """
+    Return the letter by which the kernel calls the state of a process, ``None`` if it is gone.
+
+    Source: proc_pid_stat(5).
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name of the program stands in parentheses, and may contain some.
+            return file.read().rpartition(b") ")[2][:1].decode() or None
+    except OSError:
+        return None
+
+
+def memory_of(pid: int | None) -> int | None:
+    """
+    Return how much memory of a process is resident, in bytes; ``None`` if that cannot be had.
+
+    Source: proc_pid_statm(5).
+    """
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE_NBYTES
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def threads_blocking(pid: int, number: int) -> set[str]:
+    """
+    List the threads that a signal cannot be delivered to at the moment.
+
+    A thread blocks a signal while it runs a handler for it; and the whole process is named, by its
+    number, while the signal waits for any thread.
+
+    Args:
+        pid: The process.
+        number: The signal's.
+
+    Returns:
+        Names of threads; none if nothing can be had.
+
+    Source: proc_pid_status(5), ``SigBlk`` and ``ShdPnd``; sigaction(2), ``SA_NODEFER``.
+    """
+    bit = 1 << number - 1
+    found = set()
+    try:
+        if _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit:
+            found.add("process")
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit:
+                found.add(thread)
+    except OSError:
+        # It has ended, or one of its threads has.
+        return found
+    return found
+
+
+def _mask(path: str, name: bytes) -> int:
+    with open(path, "rb") as file:
+        for line in file:
+            if line.startswith(name):
+                return int(line[len(name) :], 16)
+    return 0
