@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from webworker_executor import connect
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,6 +68,39 @@ def test_both_ways(fd: int) -> None:
         near.sendall(b"\0\0\0\1c")
         assert b"\0\0\0\2cc" == read(near, 6)
         process.kill()
+
+
+def test_values_in_json() -> None:
+    """
+    Asked for, messages are values; what JSON has not is refused, and what is none is told.
+    """
+    program = """
+from webworker_executor import DataCloneError
+connection = connect("json")
+connection.send(connection.receive().data)
+try:
+    connection.post_message({1, 2})
+except DataCloneError:
+    connection.post_message(["refused"])
+try:
+    connection.receive()
+except ValueError:
+    connection.send("no JSON")
+connection.finish()
+"""
+    with parent_of(program) as (near, process):
+        near.sendall(b'\0\0\0\0\x09{"a": []}\0\0\0\1?')
+        expected = b'\1\0\0\0\x08{"a":[]}\0\0\0\x0b["refused"]\0\0\0\x09"no JSON"'
+        assert expected == read(near, len(expected))
+        assert 0 == process.wait(SECONDS)
+
+
+def test_a_codec_that_is_none() -> None:
+    """
+    Wrong use is told before anything is read.
+    """
+    with pytest.raises(ValueError, match="codec must be 'raw' or 'json', not 'xml'"):
+        connect("xml")
 
 
 def test_finish_is_an_end_in_order() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import select
 import signal
 import socket
@@ -20,6 +21,7 @@ import pytest
 
 from tests.conformance.listening import SECONDS, Ear
 from webworker_executor import (
+    DataCloneError,
     HandshakeError,
     HandshakeTimeoutError,
     InvalidStateError,
@@ -30,6 +32,8 @@ from webworker_executor import (
 from webworker_executor.wire import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.script import ScriptRunner
 
 # A process takes a tenth of a second to start and to end.
@@ -253,6 +257,96 @@ def test_107_bytes_to_a_worker_that_takes_values() -> None:
     """
     with Worker(source="") as worker, pytest.raises(TypeError, match="use post_message"):
         worker.send_bytes(b"bytes")
+
+
+JSON_ECHO = """
+import webworker_executor
+connection = webworker_executor.connect("json")
+for event in connection:
+    try:
+        connection.send(event.data)
+    except webworker_executor.DataCloneError as error:
+        connection.send(str(error))
+"""
+
+
+@pytest.fixture
+def json_worker(tmp_path: Path) -> Iterator[Worker]:
+    """
+    Run a script that sends back what it gets, in JSON.
+    """
+    path = tmp_path / "json_echo.py"
+    path.write_text(JSON_ECHO)
+    with Worker(path, codec="json") as worker:
+        yield worker
+
+
+def test_049_json_carries_what_json_has(json_worker: Worker) -> None:
+    """
+    Values of every kind that JSON knows come back as they were, in order.
+    """
+    values: list[Any] = [
+        None,
+        True,
+        0,
+        -1.5,
+        2**53,
+        "",
+        "a\0\u00e4\ud800",
+        [],
+        {},
+        {"b": [1, {"a": None}]},
+    ]
+    for value in values:
+        json_worker.post_message(value)
+    assert values == [json_worker.receive(SECONDS).data for _ in values]
+    json_worker.post_message((1, 2))
+    assert [1, 2] == json_worker.receive(SECONDS).data
+
+
+def test_049_json_refuses_what_it_would_change(json_worker: Worker) -> None:
+    """
+    A cycle, a callable, NaN, a key that is no text: an error in the sender, and nothing is sent.
+    """
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    for wrong in (cycle, [print], {"x": math.nan}, {1: 2}, b"bytes", object()):
+        with pytest.raises(DataCloneError, match="cannot be sent as JSON"):
+            json_worker.post_message(wrong)
+    with (
+        socket.socket() as given,
+        pytest.raises(DataCloneError, match="nothing can be transferred"),
+    ):
+        json_worker.post_message("take", [given])
+    with pytest.raises(TypeError, match="takes values in JSON"):
+        json_worker.send_bytes(b"x")
+    json_worker.post_message("the only one")
+    assert "the only one" == json_worker.receive(SECONDS).data
+
+
+def test_049_what_a_foreign_program_says_is_only_read() -> None:
+    """
+    What is no JSON is a messageerror, and a pickle is no more than that: no code of it runs.
+    """
+    pickled = pickle.dumps(Unpickled())
+    code = (
+        "import os; os.read(3, 1); os.write(3, b'\\1')\n"
+        f"for text in (b'{{\"a\": 1}}', b'NaN', {pickled!r}, b'2'):\n"
+        "    os.write(3, len(text).to_bytes(4, 'big') + text)\n"
+    )
+    worker = Worker(command=[sys.executable, "-S", "-c", code], codec="json")
+    events = Ear(worker).to_the_end()
+    types = ["message", "messageerror", "messageerror", "message", "close", "exit"]
+    assert types == [event.type for event in events]
+    assert ({"a": 1}, None, None, 2) == tuple(event.data for event in events[:4])
+    assert isinstance(events[1].error, ValueError)
+
+
+class Unpickled:
+    """Says so when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (9,)
 
 
 def test_109_a_parent_that_vanishes(echo: Path) -> None:

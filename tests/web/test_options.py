@@ -36,6 +36,7 @@ def test_launchers_by_name() -> None:
         ({"command": ["a", "b"], "argv": ["c"]}, ["a", "b", "c"]),
         ({"script": "/w.py", "codec": "raw", "argv": ["c"]}, ("/w.py", "c")),
         ({"module": "m", "codec": "raw"}, ("-m", "m")),
+        ({"module": "m", "codec": "json"}, ("-m", "m")),
         ({"script": "/w.py"}, None),
         ({"source": "", "codec": "pickle"}, None),
     ],

@@ -1,7 +1,7 @@
 """
 The worker's side of the raw profile: for scripts that run under any parent that speaks it.
 
-Not for the script of a ``Worker`` without ``codec="raw"``: that has ``scope``.
+Not for the script of a ``Worker`` without ``codec="raw"`` or ``"json"``: that has ``scope``.
 
 Source: worker-process, ``connect`` and "Connection".
 """
@@ -18,8 +18,11 @@ from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWor
 from webworker_executor.launch.launcher import DATA_FD
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
+from webworker_executor.web.message import AS_JSON
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (
     FROM_HOST,
     FROM_WORKER,
@@ -41,7 +44,7 @@ _connection: list[Connection] = []
 
 class Connection(MessageTarget):
     """
-    The channel to the parent. Messages are bytes.
+    The channel to the parent. Messages are bytes, or values in JSON.
 
     A thread reads it, so that a parent that vanishes is noticed: then the process exits with 1 at
     once, whatever it does. Messages go to listeners on the events thread, or to ``receive``.
@@ -49,8 +52,9 @@ class Connection(MessageTarget):
     Source: worker-process, "Connection".
     """
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, codec: str = "raw") -> None:
         super().__init__()
+        self._is_json = codec == "json"
         self._socket = end
         self._decoder = PlainDecoder(FROM_HOST)
         # Held by who sends a message, so that each stays whole. Reentrant: a signal handler may
@@ -61,24 +65,25 @@ class Connection(MessageTarget):
         self._is_finished = False
         early = self._shake_hands()
         for message in early:
-            self._arrive(as_frame(message))
+            self._arrive(self._frame_of(message))
         threading.Thread(target=self._read, name="webworker-connection", daemon=True).start()
 
     def __repr__(self) -> str:
         return f"<Connection {'finished' if self._is_finished else f'fd={self._socket.fileno()}'}>"
 
-    def send(self, data: bytes | bytearray | memoryview) -> None:
+    def send(self, data: Any) -> None:
         """
-        Send bytes to the parent; waits until the kernel has taken them.
+        Send bytes to the parent, or a value in JSON; waits until the kernel has taken it.
 
         Raises:
             TypeError: It is not bytes.
+            DataCloneError: It is no value that JSON has.
             ValueError: They are more than 2 GiB.
             InvalidStateError: The connection was finished.
 
         Source: worker-process, ``connection.send``.
         """
-        frame = encode_plain(data)
+        frame = encode_plain(dump_json(data) if self._is_json else data)
         with self._writing:
             if self._is_finished:
                 raise InvalidStateError("the connection was finished; nothing more can be sent")
@@ -87,7 +92,7 @@ class Connection(MessageTarget):
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
     ) -> None:
-        """Send bytes to the parent, as ``send`` does."""
+        """Send to the parent, as ``send`` does."""
         if transfer or fds:
             raise TypeError("nothing can be transferred over the raw profile")
         self.send(message)
@@ -150,20 +155,26 @@ class Connection(MessageTarget):
             if messages is None:
                 break
             for message in messages:
-                self._arrive(as_frame(message))
+                self._arrive(self._frame_of(message))
         if self._is_finished:
             self._ended()
         else:
             self._lose_parent()
+
+    def _frame_of(self, message: bytes) -> Frame:
+        return Frame(MESSAGE, AS_JSON, message) if self._is_json else as_frame(message)
 
     def _lose_parent(self) -> NoReturn:
         # Nobody waits for what this process does, and its main thread may never notice.
         os._exit(1)
 
 
-def connect() -> Connection:
+def connect(codec: str = "raw") -> Connection:
     """
     Take up the channel to the parent: descriptor 3, or the one that ``WEBWORKER_FD`` names.
+
+    Args:
+        codec: What messages are: ``"raw"`` bytes, or values in ``"json"``; as the parent has it.
 
     Returns:
         The connection, when parent and worker have greeted each other.
@@ -172,9 +183,12 @@ def connect() -> Connection:
         NotAWorkerError: That descriptor is no socket: no parent gave it to this process.
         HandshakeError: The parent speaks something else.
         InvalidStateError: This process is connected already.
+        ValueError: There is no such codec.
 
     Source: worker-process, ``connect``.
     """
+    if codec not in {"raw", "json"}:
+        raise ValueError(f"codec must be 'raw' or 'json', not {codec!r}")
     if _connection:
         raise InvalidStateError(
             "connect() was called before in this process; keep what it returned"
@@ -192,6 +206,6 @@ def connect() -> Connection:
         )
     # The channel is not for the programs that this one starts.
     os.set_inheritable(fd, False)
-    connection = Connection(socket.socket(fileno=fd))
+    connection = Connection(socket.socket(fileno=fd), codec)
     _connection.append(connection)
     return connection

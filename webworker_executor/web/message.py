@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # descriptor is the last that came along.
 PLAIN, WITH_LIST = 0, 1
 LENT = 0x10
+# It is no pickle but a text in JSON.
+AS_JSON = 0x20
 # Below this, what is lent costs more (a file, a mapping, a fault for each page) than two copies.
 LENT_NBYTES = 1 << 18
 
@@ -81,6 +83,10 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
         if not frame.ident:
             return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
         payload, buffers = frame.payload, frame.buffers
+        if frame.ident & AS_JSON:
+            from webworker_executor.wire.neutral import load_json
+
+            return MessageEvent(load_json(payload), source)
         if frame.ident & LENT:
             from webworker_executor.web.lent import borrowed
 

@@ -123,7 +123,7 @@ class NativeLife(Life):
         """Refuse: this worker takes any value, by ``post_message``."""
         raise TypeError(f"{self.title} takes values; use post_message(), or codec='raw'")
 
-    def post_bytes(self, data: object, *, is_alone: bool) -> None:
+    def post_value(self, data: object, *, is_alone: bool) -> None:
         """Refuse as well; nobody comes here."""
         raise NotImplementedError
 

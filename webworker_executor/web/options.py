@@ -19,14 +19,14 @@ from webworker_executor.launch.stdio import Streams
 from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.web.host import host
 from webworker_executor.web.native import NativeLife, Plan
-from webworker_executor.web.raw import RawLife
+from webworker_executor.web.raw import JsonLife, RawLife
 from webworker_executor.web.script import make_script
 
 if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.web.script import Script
 
-CODECS = ("pickle", "raw")
+CODECS = ("pickle", "raw", "json")
 
 # One for all workers of the program: the second costs a fork, and no interpreter any more.
 _zygote = ZygoteLauncher()
@@ -76,13 +76,14 @@ def make_life(
     wanted = _raw_command(script, source, module, command, codec, argv)
     if wanted is not None:
         if worker_data is not None:
-            raise ValueError("worker_data needs pickle; to a command, send bytes or arguments")
+            raise ValueError("worker_data needs pickle; to a command, send a message or arguments")
         title = os.fspath(wanted[0])
         if isinstance(wanted, tuple):
             wanted = [program or interpreter(), *interpreter_flags(), *flags, *wanted]
         streams = Streams(stdin, stdout, stderr)
         environ = None if env is None else {**os.environ, **env}
-        return RawLife(name or title, wanted, own, environ, streams, *times)
+        life = JsonLife if codec == "json" else RawLife
+        return life(name or title, wanted, own, environ, streams, *times)
     what = make_script(script, source, module, argv)
     how = find_launcher(launcher)
     streams = Streams(stdin, stdout, stderr)
@@ -110,19 +111,19 @@ def _raw_command(
         if script is not None or source is not None or module is not None:
             raise TypeError("a worker runs one thing: give command= alone")
         if codec == "pickle":
-            raise ValueError("a command speaks the raw profile: codec='raw', or leave it out")
+            raise ValueError("a command takes bytes, or JSON: codec='raw' or codec='json'")
         words = _texts("command", command)
         if not words:
             raise ValueError("command is empty; its first word is the program")
         return [*words, *_texts("argv", argv)]
-    if codec != "raw":
+    if codec is None or codec == "pickle":
         return None
     what: Script = make_script(script, source, module, argv)
     if what.kind == "path":
         return what.argv
     if what.kind == "module":
         return ("-m", *what.argv)
-    raise ValueError("codec='raw' runs a path or a module in a plain interpreter")
+    raise ValueError(f"codec={codec!r} runs a path or a module in a plain interpreter")
 
 
 def _texts(name: str, value: Any) -> list[str]:

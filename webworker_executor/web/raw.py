@@ -1,5 +1,5 @@
 """
-The process of a `Worker` of the raw profile: any program, and messages that are bytes.
+The process of a `Worker` of the raw profile: any program, and messages that are bytes or JSON.
 
 Source: worker-process, "Handshake", "Protocol".
 """
@@ -9,13 +9,21 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.errors import HandshakeError, InvalidStateError, ProtocolError
+from webworker_executor.errors import (
+    DataCloneError,
+    HandshakeError,
+    InvalidStateError,
+    ProtocolError,
+)
 from webworker_executor.launch.command import start_command
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.plain import PlainLink
 from webworker_executor.web.life import Life
+from webworker_executor.web.message import AS_JSON
 from webworker_executor.web.outcome import Outcome
 from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (
     FROM_HOST,
     FROM_WORKER,
@@ -81,6 +89,9 @@ class RawLife(Life):
 
     def send_bytes(self, data: Any) -> Outcome[None]:
         """Queue a message; any thread."""
+        return self._queue(data)
+
+    def _queue(self, data: Any) -> Outcome[None]:
         sent: Outcome[None] = Outcome()
 
         def tell(was_sent: bool) -> None:
@@ -94,7 +105,7 @@ class RawLife(Life):
         self._link.send(encode_plain(data), tell)
         return sent
 
-    def post_bytes(self, data: object, *, is_alone: bool) -> None:
+    def post_value(self, data: object, *, is_alone: bool) -> None:
         """Queue a message, and refuse what is not bytes; to a program that is gone it is lost."""
         if not is_alone:
             raise TypeError(f"nothing can be transferred to {self.title}, which takes bytes")
@@ -151,7 +162,10 @@ class RawLife(Life):
         owner = self._owner()
         if owner is not None:
             for message in messages:
-                owner._arrive(as_frame(message))
+                owner._arrive(self._frame_of(message))
+
+    def _frame_of(self, message: bytes) -> Frame:
+        return as_frame(message)
 
     def _stream_ended(self) -> None:
         self._channel_ended(None)
@@ -173,3 +187,24 @@ class RawLife(Life):
     def _disown_links(self) -> None:
         self._far.close()
         self._link.disown()
+
+
+class JsonLife(RawLife):
+    """
+    The same, where each message is a value in JSON.
+
+    Source: node-webworkers, whose messages are JSON.
+    """
+
+    def send_bytes(self, data: object) -> Outcome[None]:
+        """Refuse: this worker takes values, by ``post_message``."""
+        raise TypeError(f"{self.title} takes values in JSON; use post_message(), or codec='raw'")
+
+    def post_value(self, data: object, *, is_alone: bool) -> None:
+        """Queue a message, and refuse what JSON has not; to a program that is gone it is lost."""
+        if not is_alone:
+            raise DataCloneError(f"nothing can be transferred to {self.title}, which takes JSON")
+        self._queue(dump_json(data))
+
+    def _frame_of(self, message: bytes) -> Frame:
+        return Frame(MESSAGE, AS_JSON, message)

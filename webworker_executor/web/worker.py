@@ -46,8 +46,9 @@ class Worker(WorkerTarget):
         module: The name of a module instead, which is run as ``python -m`` does.
         command: Any program and its arguments instead, which speaks the raw profile on descriptor
             3: see ``send_bytes``.
-        codec: ``"pickle"``, or ``"raw"`` for messages that are bytes: always for a command; of a
-            script, it is then run by a plain interpreter and calls ``connect()`` itself.
+        codec: ``"pickle"``; ``"raw"`` for messages that are bytes, as of a command if nothing else
+            is said; or ``"json"`` for values that any language has. With these a script is run by
+            a plain interpreter and calls ``connect()`` itself.
         name: What the script finds as ``scope.name``, and what the process is called.
         argv: What follows the script's own name in its ``sys.argv``; of a callable, its arguments.
         worker_data: A value whose copy is ``scope.worker_data``; ports in it move.
@@ -268,10 +269,11 @@ class Worker(WorkerTarget):
         """
         Send a copy of a value to the worker; see ``MessagePort.post_message``.
 
-        Silently lost if the worker has ended. To a worker of the raw profile only bytes can go.
+        Silently lost if the worker has ended. To a worker of the raw profile only bytes can go, and
+        to one with ``codec="json"`` what JSON has; ``DataCloneError`` names what it has not.
         """
         if self._life.is_raw:
-            self._life.post_bytes(message, is_alone=not (transfer or fds))
+            self._life.post_value(message, is_alone=not (transfer or fds))
         else:
             super().post_message(message, transfer, fds=fds)
 
