@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WORKER_STARTED = "worker_started"
 WORKER_EXITED = "worker_exited"
+WORKER_OUTGREW = "worker_outgrew"
 TASK_CRASHED = "task_crashed"
 TASK_RETRIED = "task_retried"
 TASK_TIMED_OUT = "task_timed_out"
@@ -22,6 +23,7 @@ POOL_BROKEN = "pool_broken"
 KINDS = (
     WORKER_STARTED,
     WORKER_EXITED,
+    WORKER_OUTGREW,
     TASK_CRASHED,
     TASK_RETRIED,
     TASK_TIMED_OUT,
@@ -35,8 +37,8 @@ class PoolEvent:
     Something that has happened in an executor; it cannot be changed.
 
     Attributes:
-        kind: ``"worker_started"``, ``"worker_exited"``, ``"task_crashed"``, ``"task_retried"``,
-            ``"task_timed_out"``, ``"task_aborted"`` or ``"pool_broken"``.
+        kind: ``"worker_started"``, ``"worker_exited"``, ``"worker_outgrew"``, ``"task_crashed"``,
+            ``"task_retried"``, ``"task_timed_out"``, ``"task_aborted"`` or ``"pool_broken"``.
         text: All of it in one line for people, as it is logged.
         time: When the host learned of it, in seconds of ``time.time()``.
         worker: The place of the worker, from 0; ``None`` where none is concerned.

@@ -41,6 +41,9 @@ def n_workers(pool: WebWorkerExecutor) -> int:
     [
         ({"max_tasks_per_child": "9"}, TypeError, "^max_tasks_per_child must be an integer$"),
         ({"max_tasks_per_child": 0}, ValueError, "^max_tasks_per_child must be >= 1$"),
+        ({"max_memory_per_child": 1.5}, TypeError, "^max_memory_per_child must be an integer$"),
+        ({"max_memory_per_child": 0}, ValueError, "^max_memory_per_child must be >= 1$"),
+        ({"memory_limit": -1}, ValueError, "^memory_limit must be >= 1$"),
         ({"idle_timeout": 0}, ValueError, "idle_timeout must be more than 0 seconds"),
         ({"idle_timeout": 1, "min_workers": 3}, ValueError, r"at most max_workers \(2\), not 3"),
         ({"idle_timeout": 1, "min_workers": -1}, ValueError, "min_workers must be 0 or more"),

@@ -132,3 +132,20 @@ def spin() -> int:
     Stay in C for ever, with the interpreter's lock in hand.
     """
     return sum(itertools.repeat(0))
+
+
+def grow(nbytes: int) -> int:
+    """Keep so many bytes more in this worker, and return its pid."""
+    KEPT.append(bytearray(b"x") * nbytes)
+    return os.getpid()
+
+
+def hold(nbytes: int) -> int:
+    """Have so many bytes for a moment, and return this worker's pid."""
+    return len(bytearray(b"x") * nbytes) and os.getpid()
+
+
+def hold_many(nbytes: int) -> int:
+    """Have so many bytes in small pieces, none of which is given up before the task fails."""
+    pieces = [bytes(1000) for _ in range(nbytes // 1000)]
+    return len(pieces)

@@ -74,6 +74,10 @@ def main(
         # In order: what was logged through a queue is still on its way.
         raise SystemExit(1) from None
     loop.end_copy()
+    if hello.get("memory") is not None:
+        from webworker_executor.child.meter import Meter
+
+        loop.meter = Meter(loop, *hello["memory"])
     loop.ready()
     del hello, inherited
     loop.run()

@@ -30,6 +30,7 @@ from webworker_executor.wire.frame import (
     CLOSE,
     DEFINE,
     HELLO,
+    IDENT,
     LOAD_ERROR,
     MESSAGE,
     RAISE,
@@ -50,11 +51,12 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import Any
 
+    from webworker_executor.child.meter import Meter
+
 
 LEDGER_ENTRY_NBYTES = 64
 # When the task began, and which: stored in this order.
 LEDGER_ENTRY = Struct("dQ")
-IDENT = Struct(">Q")
 MAX_MICROSECONDS = 0xFFFFFFFF
 # In place of a task that was given up before it began: something must be answered in its turn.
 NOTHING = CALL_PREFIX.pack(0, FULL) + codec.pack((bool, (), {}, None)).payload
@@ -78,6 +80,8 @@ class Loop(DataEnd):
         self._alarm = -1
         self._wait: Callable[[], object] | None = None
         self.desk = desk.install(self)
+        # Weighs tasks, where that was asked for.
+        self.meter: Meter | None = None
 
     @property
     def is_running_task(self) -> bool:
@@ -215,11 +219,12 @@ class Loop(DataEnd):
 
     def run(self) -> None:
         """Serve until the host says goodbye, then return."""
+        run_call = self.run_call if self.meter is None else self.meter.run_call
         while True:
             frame = self.next_frame()
             kind = frame.kind
             if kind == CALL:
-                self._run_call(frame)
+                run_call(frame)
             elif kind == DEFINE:
                 self._define(frame)
             elif kind == MESSAGE:
@@ -252,7 +257,8 @@ class Loop(DataEnd):
 
             self._definitions[frame.ident] = fail
 
-    def _run_call(self, frame: Frame) -> None:
+    def run_call(self, frame: Frame) -> None:
+        """Run a task and answer."""
         ident = frame.ident
         started = monotonic()
         if self._ledger is not None:
@@ -293,6 +299,9 @@ class Loop(DataEnd):
             self._send(parts, fds)
 
     def _failure(self, exc: BaseException) -> bytes:
+        if self.meter is not None:
+            # There may be none left to pack it.
+            self.meter.lift()
         from webworker_executor.wire.failure import pack_failure
 
         return pack_failure(exc, skip=1)

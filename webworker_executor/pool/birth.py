@@ -36,6 +36,8 @@ class Birth:
         initializer_fds: What goes with it.
         inherited: The initializer and its arguments for a process that finds them in memory.
         worker_data: A packed value for ``scope.worker_data``, or ``None``.
+        memory: Bytes above which it leaves, and bytes that it may have during a task; or ``None``
+            where neither was asked for.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Birth:
         self.initializer_fds: list[int] = []
         self.inherited: object = None
         self.worker_data: tuple[bytes, Sequence[Any]] | None = None
+        self.memory: tuple[int | None, int | None] | None = None
 
     def hello(self, slot: int, entry: int, *, has_witness: bool = False) -> Parts:
         """
@@ -75,6 +78,7 @@ class Birth:
             "has_witness": has_witness,
             "initializer": self.initializer,
             "worker_data": self.worker_data,
+            "memory": self.memory,
         }
         if not self.launcher.shares_memory:
             file = getattr(main, "__file__", None)

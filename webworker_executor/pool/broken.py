@@ -79,6 +79,7 @@ def crashed(
     task: str,
     why: str = "",
     stack: str | None = None,
+    memory_limit: int | None = None,
 ) -> WorkerCrashedError:
     """Make the error of the one task that a dead worker was running."""
     from webworker_executor.errors import WorkerCrashedError
@@ -87,6 +88,11 @@ def crashed(
     hint = _LIKELY.get(name or "", "The task ended its own process, or C code in it did.")
     if why:
         hint = f"It was killed because {why}."
+    elif memory_limit is not None and name in {"SIGSEGV", "SIGABRT", None}:
+        hint += (
+            f" It could have at most {memory_limit >> 20} MiB (memory_limit), and C code often "
+            "ends the process when it gets no more."
+        )
     error = WorkerCrashedError(
         f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while running {task}. {hint} "
         "Only this task failed; a new worker takes the place.",

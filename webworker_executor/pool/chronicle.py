@@ -118,6 +118,15 @@ class Chronicle:
             was_asked=was_asked,
         )
 
+    def worker_outgrew(self, process: WorkerProcess, nbytes: int) -> None:
+        """Note that a worker leaves, because it uses so many bytes after a task."""
+        text = (
+            f"{_name(process)} leaves: it uses {nbytes >> 20} MiB of memory, more than "
+            "max_memory_per_child allows"
+        )
+        slot, pid = process.worker.slot, process.pid
+        self._tell(_workers, logging.INFO, observe.WORKER_OUTGREW, text, worker=slot, pid=pid)
+
     # -- tasks
 
     def task_crashed(self, call: Call, error: Any) -> None:

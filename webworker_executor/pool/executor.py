@@ -54,6 +54,10 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             ``ZygoteLauncher(preload=[...])``. Not to be combined with ``mp_context``.
         on_crash: ``"replace"`` (default): a worker's death fails the one task it ran, and a new
             worker takes its place. ``"break"``: it breaks the pool, to the letter of the stdlib.
+        max_memory_per_child: Bytes of resident memory of its own above which a worker is replaced,
+            after its task; by default never.
+        memory_limit: Bytes of memory that a worker may have while it runs a task: what it asks for
+            beyond is a ``MemoryError`` there. By default there is no limit.
         idle_timeout: Seconds without a task or a message after which a worker leaves, or at most
             half as long again; it comes back on demand. By default workers stay. One that has an
             actor stays, too.
@@ -82,6 +86,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         max_tasks_per_child: int | None = None,
         launcher: str | Launcher | None = None,
         on_crash: str = "replace",
+        max_memory_per_child: int | None = None,
+        memory_limit: int | None = None,
         idle_timeout: float | None = None,
         min_workers: int = 0,
         exit_policy: str = "wait",
@@ -97,6 +103,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             min_workers=min_workers,
             idle_timeout=idle_timeout,
             max_tasks=max_tasks_per_child,
+            max_memory=max_memory_per_child,
+            memory_limit=memory_limit,
         )
         self._asked_context = mp_context
         self._initializer = initializer

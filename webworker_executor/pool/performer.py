@@ -147,6 +147,7 @@ class Performer:
         assert isinstance(task, Call)
         process = self._crew.processes.get(worker)
         child = None if process is None else process.child
+        memory = self._crew.birth.memory
         error = broken.crashed(
             worker.slot,
             None if child is None else child.pid,
@@ -154,6 +155,7 @@ class Performer:
             task.fn_name,
             "" if process is None else process.why,
             None if process is None else process.last_words(),
+            None if memory is None else memory[1],
         )
         if self._promises.fail(task, error):
             self._promises.tally.n_crashed += 1

@@ -78,6 +78,8 @@ class Pool:
             idle_seconds=size.idle_timeout,
             min_workers=size.min_workers,
         )
+        if size.max_memory is not None or size.memory_limit is not None:
+            birth.memory = size.max_memory, size.memory_limit
         self._exit_policy = exit_policy
         self._min_workers = size.min_workers
         # Number a new call.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import struct
 import time
 
 from webworker_executor.pool import broken
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 # The system had no room for a process just now; it may have some soon.
 _TRANSIENT = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC}
-_IDENT = struct.Struct(">Q")
 
 _log = logging.getLogger("webworker_executor.pool")
 
@@ -117,6 +115,8 @@ class Reports:
             self._steps.apply(self._returned, process, frame)
         elif kind == wire.SIGNALED:
             process.signaled_task = frame.ident
+        elif kind == wire.GROWN:
+            self._steps.apply(self._grown, process, frame)
         elif kind == wire.LOAD_ERROR:
             # The pool breaks when the process has ended: what it logged has been written by then.
             process.leave(bytes(frame.payload))
@@ -232,8 +232,14 @@ class Reports:
             return
         self._resolve(call, frame, started)
 
+    def _grown(self, process: WorkerProcess, frame: Frame) -> do.Actions:
+        if len(frame.payload) == wire.IDENT.size:
+            (nbytes,) = wire.IDENT.unpack(frame.payload)
+            self._chronicle.worker_outgrew(process, nbytes)
+        return self._scheduler.worker_outgrew(process.worker)
+
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        idents = [ident for (ident,) in _IDENT.iter_unpack(frame.payload)]
+        idents = [ident for (ident,) in wire.IDENT.iter_unpack(frame.payload)]
         for ident in idents:
             call = self._promises.calls.get(ident)
             if call is not None:

@@ -46,6 +46,7 @@ EVENT, TASK_MESSAGE = 0x24, 0x25
 DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
 RELEASE, SEGMENT = 0x2A, 0x2B
 SIGNAL, SIGNALED = 0x2C, 0x2D
+GROWN = 0x2E
 ERROR, CLOSE, CLOSING = 0x30, 0x31, 0x32
 NAMES = {
     HELLO: "HELLO",
@@ -67,6 +68,7 @@ NAMES = {
     SEGMENT: "SEGMENT",
     SIGNAL: "SIGNAL",
     SIGNALED: "SIGNALED",
+    GROWN: "GROWN",
     ERROR: "ERROR",
     CLOSE: "CLOSE",
     CLOSING: "CLOSING",
@@ -83,6 +85,7 @@ FROM_WORKER = MEMORY | {
     EVENT,
     RETURNED,
     SIGNALED,
+    GROWN,
 }
 # Of a worker that runs a script instead of tasks; what it gets are some of TO_WORKER.
 FROM_SCRIPT = MEMORY | {READY, LOADED, LOAD_ERROR, MESSAGE, ERROR, CLOSING}
@@ -115,6 +118,8 @@ JOIN_NBYTES = 131072
 # A payload is cut here, because ``length`` is 32 bits wide.
 MAX_PAYLOAD_NBYTES = 1 << 30
 COUNT = Struct(">I")
+# A task by its number; and any other number as large.
+IDENT = Struct(">Q")
 MAX_BUFFERS = 65536
 # One call of the kernel takes 253 (unix(7), SCM_MAX_FD), and a frame's must not be torn apart.
 MAX_FDS = 253
