@@ -206,7 +206,7 @@ class Leading:
             except OSError:
                 return False
             data, rights, _, _ = left[0]
-            frame = None if rights else only_frame(data, self._decoder.kinds)
+            frame = None if rights else only_frame(data, self._decoder.kinds, READ_NBYTES)
             return frame is not None and take(frame, *context)
 
     def end(self, lead: Lead) -> None:

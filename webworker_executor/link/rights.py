@@ -14,7 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-READ_NBYTES = 65536
+# More than 64 KiB and their frame's header, less than what malloc maps anew each time.
+READ_NBYTES = 98304
 RIGHTS_NBYTES = _socket.CMSG_SPACE(253 * 4)
 LOWEST = 10
 STANDARD_ERROR = 2
@@ -110,7 +111,11 @@ def receive(
     """
     flags |= _socket.MSG_CMSG_CLOEXEC
     if vacancy is None:
-        return unwrapped(end.recvmsg(READ_NBYTES, RIGHTS_NBYTES, flags))
+        received = end.recvmsg(READ_NBYTES, RIGHTS_NBYTES, flags)
+        if not received[1] and not received[2] & _socket.MSG_CTRUNC:
+            # As most are, and without one more call.
+            return received[0], []
+        return unwrapped(received)
     return unwrapped(end.recvmsg_into([vacancy], RIGHTS_NBYTES, flags))
 
 

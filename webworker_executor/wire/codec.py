@@ -134,7 +134,7 @@ def pack(
 
     Source: PEP 574 for the buffers; ProcessPoolExecutor for the errors.
     """
-    if _is_plain(value, OUT_OF_BAND if shelf is not None else maxsize):
+    if type(value) in _PLAIN or _is_plain(value, OUT_OF_BAND if shelf is not None else maxsize):
         # No need to look for names in the pickle, which costs more than the pickle from 1 KiB up.
         return Packed(dumps(value, 5), [])
     if half_imported:

@@ -189,7 +189,7 @@ class FrameDecoder:
         """
         if self.error is not None:
             raise self.error
-        if not fds and self.is_between_frames:
+        if not fds and not self._partial and self._growing is None and self._pieces is None:
             only = only_frame(data, self.kinds)
             if only is not None:
                 return [only]
@@ -300,9 +300,9 @@ def _with_places(
     return Frame(kind, ident, bytes(prefix) + pickled, places, fds)
 
 
-def only_frame(data: bytes, kinds: frozenset[int]) -> Frame | None:
+def only_frame(data: bytes, kinds: frozenset[int], limit: int = SMALL_NBYTES) -> Frame | None:
     """Return the frame that bytes consist of, if it is one small, whole and simple frame."""
-    if not HEADER_NBYTES <= len(data) <= SMALL_NBYTES:
+    if not HEADER_NBYTES <= len(data) <= limit:
         return None
     length, kind, flags, codec, n_fds, ident = HEADER.unpack_from(data)
     if (

@@ -263,16 +263,12 @@ def unpack_call(
     Raises:
         Exception: As `unpack`.
     """
-    if shape == NO_ARGUMENTS:
-        return _given(fn), (), {}, None
-    unpacked: Any = codec.unpack(payload, buffers, fds)
-    if shape == ARGUMENTS:
-        return _given(fn), unpacked, {}, None
+    unpacked: Any = () if shape == NO_ARGUMENTS else codec.unpack(payload, buffers, fds)
+    if shape != FULL:
+        if fn is None:
+            raise LookupError(
+                "A call came without its callable. That is a bug of webworker_executor."
+            )
+        return fn, unpacked, {}, None
     inside, args, kwargs, context = unpacked
     return inside if fn is None else fn, args, kwargs, context
-
-
-def _given(fn: Callable[..., Any] | None) -> Callable[..., Any]:
-    if fn is None:
-        raise LookupError("A call came without its callable. That is a bug of webworker_executor.")
-    return fn
