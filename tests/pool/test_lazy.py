@@ -41,7 +41,7 @@ def test_nothing_is_made_before_it_is_needed() -> None:
     future = Settled()
     future._settle(FINISHED, 1)
     assert 1 == future.result()
-    assert {"_state", "_result", "_exception"} == set(future.__dict__)
+    assert {} == future.__dict__
 
 
 def test_an_unknown_attribute_is_refused() -> None:

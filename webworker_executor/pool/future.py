@@ -85,12 +85,17 @@ class WorkerFuture(LazyFuture):
     only tell a loop, run at once.
     """
 
-    _owner: Owner | None = None
-    _task: Task | None = None
+    __slots__ = ("_owner", "_started_at", "_task", "_worker")
+
     _cancels_running = False
-    # Noted when it is done.
-    _worker: PoolWorker | None = None
-    _started_at: float | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner: Owner | None = None
+        self._task: Task | None = None
+        # Noted when it is done.
+        self._worker: PoolWorker | None = None
+        self._started_at: float | None = None
 
     def cancel(self) -> bool:
         """

@@ -1,8 +1,10 @@
 """
-A ``concurrent.futures.Future`` that is made of its class's defaults.
+A ``concurrent.futures.Future`` that owns nothing until somebody needs it.
 
-A lock, a list of waiters or of callbacks comes into being when somebody needs one; most futures
-live without (a plain one costs 1 us and 1.2 KB to make, this one a tenth).
+A lock, a list of waiters or of callbacks comes into being when somebody asks; most futures live
+without (a plain one costs 1 us and 1.2 KB to make, this one a tenth). What every future has stands
+in slots: a ``__dict__`` with a single entry takes 270 bytes, because it has room for whatever any
+future ever had.
 
 What a changer must know: whoever settles it stores the state first and looks for sleepers and
 callbacks then; whoever waits leaves word first and looks at the state then; so one of them sees the
@@ -58,23 +60,23 @@ class LazyFuture(Future["Any"]):
     It is settled by one thread at a time; the owner has a lock for that.
     """
 
+    __slots__ = ("_exception", "_is_watched", "_leader", "_result", "_state")
+
     if TYPE_CHECKING:
         # Of the base class; typeshed leaves them out. And who waits in `exception`.
         _done_callbacks: deque[Callable[[Future[Any]], object]]
         _sleepers: deque[_thread.LockType]
 
-        def __init__(self) -> None: ...
-    else:
-        # That of the base class would make what is made on demand here.
-        __init__ = object.__init__
-
-    _state: str = PENDING
-    _result: Any = None
-    _exception: BaseException | None = None
-    # Rung when it is settled otherwise than by whoever reads for it: see `pool.leading`.
-    _leader: Lead | None = None
-    # Whether anybody has ever waited, watched or asked to be called: then it has more than a state.
-    _is_watched = False
+    def __init__(self) -> None:
+        # Without that of the base class, which would make what is made on demand here.
+        self._state = PENDING
+        self._result: Any = None
+        self._exception: BaseException | None = None
+        # Rung when it is settled otherwise than by whoever reads for it: see `pool.leading`.
+        self._leader: Lead | None = None
+        # Whether anybody has ever waited, watched or asked to be called: then it has more than
+        # a state.
+        self._is_watched = False
 
     def __getattr__(self, name: str) -> Any:
         make = _ON_DEMAND.get(name)
