@@ -229,7 +229,7 @@ def encode_call(
     payload: bytes = b"",
     buffers: Sequence[bytes | Place] = (),
     n_fds: int = 0,
-) -> Parts:
+) -> Sequence[bytes | memoryview]:
     """
     Lay out a ``CALL``, which is what most frames are.
 
@@ -250,7 +250,8 @@ def encode_call(
     nbytes = len(payload)
     if buffers or n_fds or nbytes >= JOIN_NBYTES:
         return encode(CALL, ident, payload, buffers, CALL_PREFIX.pack(definition, shape), n_fds)
-    return [_CALL_HEADER.pack(17 + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape) + payload]
+    # A tuple, because it waits as long as the task does, and is 32 bytes smaller than a list.
+    return (_CALL_HEADER.pack(17 + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape) + payload,)
 
 
 def readdress(parts: Parts, kind: int, ident: int) -> Parts:
