@@ -231,3 +231,23 @@ def test_a_lead_is_whole_as_long_as_somebody_has_it(led: Led) -> None:
     del lead
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(alarm)
+
+
+def test_what_is_not_for_a_leader_is_not_led(led: Led) -> None:
+    """
+    After frames that a leader had to leave, the reactor reads, until one comes that is for it.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.send(1, 2)
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, lambda frame: True)
+    led.link.leading.end(lead)
+    assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+    led.link.leading.is_fit = False
+    assert led.link.leading.begin() is None
+    led.send(3)
+    assert 3 == led.read_by_reactor.get(10.0).ident
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.link.leading.end(lead)

@@ -102,6 +102,8 @@ class Leading:
 
     Attributes:
         is_armed: Whether the reactor waits for room to write, too.
+        is_fit: Whether what comes is for a leader: one whole frame that has nothing to do with
+            shared memory. If not, to lead would be one change of threads more than not to.
         is_leased: Whether the reactor does not look.
         left: What a leader has read and left to the reactor, as ``recvmsg`` returned it.
         reading: Held by who reads, for as long as that takes.
@@ -127,6 +129,7 @@ class Leading:
         self._n_leads = 0
         self._is_closed = False
         self.is_armed = False
+        self.is_fit = True
         self.is_leased = False
         self.left: deque[Any] = deque()
         self.reading = threading.RLock()
@@ -138,7 +141,9 @@ class Leading:
         Returns:
             What it waits with, or ``None`` where somebody leads already or a frame is under way.
         """
-        if self._leader is not None or self._is_closed or not self._decoder.is_between_frames:
+        if self._leader is not None or self._is_closed or not self.is_fit:
+            return None
+        if not self._decoder.is_between_frames:
             return None
         if not self.is_leased:
             with self._lock:
@@ -207,7 +212,10 @@ class Leading:
                 return False
             data, rights, _, _ = left[0]
             frame = None if rights else only_frame(data, self._decoder.kinds, READ_NBYTES)
-            return frame is not None and take(frame, *context)
+            if frame is None:
+                self.is_fit = False
+                return False
+            return take(frame, *context)
 
     def end(self, lead: Lead) -> None:
         """Stop leading. The reactor looks again in a moment, unless it is led again before."""

@@ -21,7 +21,7 @@ from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending
 from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.reactor import READ, WRITE, Reactor
-from webworker_executor.link.rights import receive, unwrapped
+from webworker_executor.link.rights import READ_NBYTES, receive, unwrapped
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.place import LentParts
@@ -81,6 +81,7 @@ class Link:
         self._is_flushing = False
         self._is_closed = False
         self._is_broken = False
+        self._is_drained = False  # by the read before
         self._outbox = Outbox(end)
         # Queue a frame as `post` does, by a single function of C.
         self.append = self._outbox.put
@@ -234,7 +235,9 @@ class Link:
                 self._end(self._decoder.error)
                 return
             if n_reads is not None:
-                n_reads -= 1
+                # A read that was not filled has taken all: the next would say so by an exception,
+                # and if more has come the reactor is told again.
+                n_reads = 0 if self._is_drained else n_reads - 1
 
     def _one_by_one(self, frames: list[Frame]) -> None:
         assert self._on_frame is not None
@@ -253,11 +256,16 @@ class Link:
             if vacancy is None:
                 data, fds = unwrapped(left.popleft()) if left else receive(self._socket)
                 if data:
-                    return self._lending.resolved(decoder.feed(data, fds))
+                    self._is_drained = len(data) < READ_NBYTES and not left
+                    frames = decoder.feed(data, fds)
+                    # For those who wait: what the last one was, the next will be.
+                    self.leading.is_fit = not decoder.is_sharing
+                    return self._lending.resolved(frames)
             else:
                 with vacancy:
                     nbytes, fds = receive(self._socket, vacancy)
                 if nbytes:
+                    self._is_drained = False
                     return self._lending.resolved(decoder.filled(nbytes, fds))
         except ConnectionError:
             # The other side left without reading all. What it wrote has been read.
