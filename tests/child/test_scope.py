@@ -65,7 +65,7 @@ def test_messages_both_ways(peer: Peer) -> None:
     A handler gets a message event, and may post at once.
     """
     peer.run(tasks.set_echo)
-    for message in (1, "two", bytearray(300_000)):
+    for message in (1, "two", [bytearray(300_000)]):
         peer.post(message)
         assert ("echo", "message", message) == peer.message()
 
@@ -86,8 +86,8 @@ def test_messages_come_before_the_answer(peer: Peer) -> None:
     """
     What a task posts arrives before its result, in order.
     """
-    peer.call(1, tasks.post, 1, bytearray(1_000_000), 3)
-    assert [1, bytearray(1_000_000), 3] == [peer.message() for _ in range(3)]
+    peer.call(1, tasks.post, 1, [bytearray(1_000_000)], 3)
+    assert [1, [bytearray(1_000_000)], 3] == [peer.message() for _ in range(3)]
     assert "posted" == peer.answer(1)
 
 
