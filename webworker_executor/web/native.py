@@ -14,6 +14,7 @@ from webworker_executor.errors import ProtocolError, WorkerLoadError, WorkerStar
 from webworker_executor.launch.launcher import WorkerSpec
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
+from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.launch.stdio import Streams
+    from webworker_executor.web.incoming import WorkerTarget
     from webworker_executor.web.outcome import Outcome
     from webworker_executor.web.script import Script
     from webworker_executor.wire.codec import Packed
@@ -131,6 +133,10 @@ class NativeLife(Life):
     def buffered_nbytes(self) -> int:
         """How many bytes were posted and have not been taken by the kernel; any thread."""
         return self._link.unsent_nbytes
+
+    def lead(self, target: WorkerTarget, timeout: float | None) -> bool:
+        """Wait by reading in the caller's thread; any thread. Tell whether that could be done."""
+        return lead(self._link, target, timeout)
 
     def _when_written(self, call: Callable[[], object]) -> None:
         self._link.when_written(call)

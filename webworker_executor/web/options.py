@@ -111,7 +111,9 @@ def _raw_command(
         if script is not None or source is not None or module is not None:
             raise TypeError("a worker runs one thing: give command= alone")
         if codec == "pickle":
-            raise ValueError("a command takes bytes, or JSON: codec='raw' or codec='json'")
+            raise ValueError(
+                "a command speaks the raw profile, in bytes or in JSON: codec='raw' or codec='json'"
+            )
         words = _texts("command", command)
         if not words:
             raise ValueError("command is empty; its first word is the program")

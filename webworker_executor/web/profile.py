@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webworker_executor.web.incoming import WorkerTarget
+
 
 class Profile:
     """
@@ -20,6 +22,10 @@ class Profile:
     def is_over(self) -> bool:
         """Whether the process has ended, or never came; any thread."""
         raise NotImplementedError
+
+    def lead(self, target: WorkerTarget, timeout: float | None) -> bool:
+        """Wait by reading in the caller's thread; any thread. Tell whether that could be done."""
+        return False
 
     def wait_until_written(self, timeout: float | None) -> bool:
         """Wait until the kernel has all that was posted, or never will; any thread but this."""

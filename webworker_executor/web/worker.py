@@ -289,6 +289,10 @@ class Worker(WorkerTarget):
     def _wait_until_written(self, timeout: float | None) -> bool:
         return self._life.wait_until_written(timeout)
 
+    def _await_arrival(self, timeout: float | None) -> None:
+        if not self._life.lead(self, timeout):
+            super()._await_arrival(timeout)
+
     def _keep(self, *, is_kept: bool) -> None:
         self._life.keep(self if is_kept else None)
 
