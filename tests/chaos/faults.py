@@ -35,6 +35,16 @@ def kill_me() -> None:
     signal.pause()
 
 
+def stop_me() -> None:
+    """Be stopped, as by a debugger."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def hold_the_interpreter() -> None:
+    """Keep every other thread from running."""
+    sum(range(10**12))
+
+
 def write_garbage() -> None:
     """Write random bytes, a multiple of a header long, into every socket."""
     for fd in sockets():

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+import time
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
@@ -172,3 +173,25 @@ def test_a_stopped_worker_delays_its_own_task_only(pool: WebWorkerExecutor, gate
     assert not held.done()
     os.kill(pid, signal.SIGCONT)
     assert "held" == held.result(10.0)
+
+
+@pytest.mark.parametrize("fault", [faults.stop_me, faults.hold_the_interpreter])
+def test_nobody_waits_behind_a_worker_that_hears_nothing(
+    launcher: str, fault: Callable[[], None]
+) -> None:
+    """
+    Though its tasks used to be short: it is stopped, or its task keeps the interpreter in C.
+    """
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        pool.run_on_all(os.getpid)
+        assert list(range(200)) == list(pool.map(faults.same, range(200), chunksize=1))
+        held = pool.submit(fault)
+        try:
+            # Afterwards it is late, by what its worker's tasks took before.
+            pool.submit(time.sleep, 0.1).result(10.0)
+            for _ in range(10):
+                others = [pool.submit(faults.same, number) for number in range(20)]
+                assert list(range(20)) == [future.result(10.0) for future in others]
+            assert not held.done()
+        finally:
+            held.abort(grace=0.0)

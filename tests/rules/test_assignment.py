@@ -84,6 +84,22 @@ def test_prefetch_is_bounded(seconds: float, max_prefetch: int, expected: int) -
     assert expected == len(worker.inflight)
 
 
+@pytest.mark.parametrize(("age", "n_ahead"), [(0.0, 1), (4 * SHORT, 1), (1.0, 0)])
+def test_nothing_is_sent_ahead_behind_a_task_that_is_late(age: float, n_ahead: int) -> None:
+    """A worker of short tasks that has not answered for long may not even be able to give back."""
+    now = [100.0]
+    scheduler, (worker,) = make_crew(1, read_clock=lambda: now[0])
+    first, second, third = make_tasks(3)
+    scheduler.submitted(first)
+    scheduler.task_finished(worker, first, SHORT)
+    scheduler.submitted(second)
+    now[0] += age
+    scheduler.submitted(third)
+    assert 1 + n_ahead == len(worker.inflight)
+    scheduler.task_finished(worker, second, SHORT)
+    assert [third] == list(worker.inflight)
+
+
 def test_a_worker_is_filled_up_when_half_empty() -> None:
     """Answers above half the depth lead to no sending."""
     scheduler, tasks = Scheduler(1, max_prefetch=4), make_tasks(200)

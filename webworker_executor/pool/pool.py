@@ -77,6 +77,7 @@ class Pool:
             break_on_crash=breaks_on_crash,
             idle_seconds=size.idle_timeout,
             min_workers=size.min_workers,
+            read_clock=time.monotonic,
         )
         if size.max_memory is not None or size.memory_limit is not None:
             birth.memory = size.max_memory, size.memory_limit

@@ -42,7 +42,7 @@ from webworker_executor.rules.worker import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Assignment"]
 
@@ -71,6 +71,7 @@ class Assignment:
         "_max_tasks",
         "_max_workers",
         "_prefetch_seconds",
+        "_read_clock",
         "_reason",
         "_roster",
         "_stage",
@@ -92,6 +93,7 @@ class Assignment:
         transient_patience: float = 10.0,
         idle_seconds: float | None = None,
         min_workers: int = 0,
+        read_clock: Callable[[], float] = float,
     ) -> None:
         self._max_workers = max_workers
         self._eager = eager
@@ -108,6 +110,7 @@ class Assignment:
         self._births = Births(start_attempts, restart_delay, transient_patience)
         self._idleness = Idleness(idle_seconds, min_workers)
         self._is_shrunk = False
+        self._read_clock = read_clock
         self._cancels = False
         self._roster = Roster(max_workers)
         self._live = self._roster.live
@@ -191,6 +194,8 @@ class Assignment:
     def _put(self, worker: Worker, task: Task) -> None:
         task.state = TASK_TABLE[task.state]["send"]
         task.worker = worker
+        if not worker.inflight:
+            worker.head_since = self._read_clock()
         worker.inflight.append(task)
         worker.n_sent += 1
         if worker.n_sent >= self._max_tasks and worker.state is READY:
@@ -211,6 +216,8 @@ class Assignment:
                 # What comes back may be more urgent than what would be sent.
                 continue
             if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
+                continue
+            if worker.is_late(self._read_clock()):
                 continue
             depth = min(self._depth(worker), limit)
             if 2 * n_held <= depth and not self._backlog.is_due(worker.slot):

@@ -90,6 +90,7 @@ class Scheduler(Supervisor):
         transient_patience: Seconds to go on trying while the system has no room for a process.
         idle_seconds: After how long without a task a worker leaves; None for never.
         min_workers: How many stay all the same.
+        read_clock: Tells the time in seconds; without, no worker is ever late.
 
     Source: design.md, "Key types"; speed.md, P2 and "Give-back"; faults.md, "Workers".
     """
@@ -196,6 +197,8 @@ class Scheduler(Supervisor):
             return self._refuse(f"{worker!r} answered {task!r}, which it does not run")
         task.state = TASK_TABLE[task.state]["finish"]
         inflight.popleft()
+        if inflight:
+            worker.head_since = self._read_clock()
         pace = worker.pace
         if pace is None or seconds > pace:
             worker.pace = pace = seconds

@@ -54,6 +54,11 @@ FREE: Final = "free"
 ASKED: Final = "asked"
 BARREN: Final = "barren"
 
+# What a change of threads may take, and more of the usual time than chance adds to it. Whoever is
+# taken for late and is not is fed with his next answer.
+LATE_SECONDS = 0.001
+LATE_FACTOR = 4
+
 
 class Worker(Machine):
     """
@@ -69,6 +74,7 @@ class Worker(Machine):
         n_sent: How many tasks it was ever given, less those that came back.
         n_seen: `n_sent` when it was last seen idle, see `Idleness`.
         seen_at: When it was first seen so, in seconds.
+        head_since: When the first of its tasks became the first, in seconds.
         pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
         recall: `FREE`, `ASKED` (for unstarted tasks), or `BARREN` (had none; wait for an answer).
 
@@ -77,6 +83,7 @@ class Worker(Machine):
 
     __slots__ = (
         "birth",
+        "head_since",
         "ident",
         "inflight",
         "n_seen",
@@ -97,6 +104,7 @@ class Worker(Machine):
         self.n_sent = 0
         self.n_seen = -1
         self.seen_at = 0.0
+        self.head_since = 0.0
         self.pace: float | None = None
         self.recall: str = FREE
 
@@ -111,6 +119,21 @@ class Worker(Machine):
         Source: speed.md, "Give-back".
         """
         return self.recall is ASKED
+
+    def is_late(self, now: float) -> bool:
+        """
+        Tell whether its first task takes longer than its tasks have taken.
+
+        Args:
+            now: The time in seconds.
+
+        Returns:
+            Whether to keep others from behind it. Of a worker that is stopped, or whose task keeps
+            the interpreter to itself in C, they could not be had back.
+
+        Source: faults.md, "short ones never wait behind it".
+        """
+        return now - self.head_since > LATE_SECONDS + LATE_FACTOR * (self.pace or 0.0)
 
     def __repr__(self) -> str:
         return f"<Worker {self.ident} slot={self.slot} {self.state} inflight={len(self.inflight)}>"
