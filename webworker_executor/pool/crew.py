@@ -230,10 +230,13 @@ class Crew:
 
     def disown(self) -> None:
         """In a forked child: let go of everything without touching the processes."""
-        for process in self.processes.values():
-            process.disown()
-        for ledger in self._ledgers:
-            ledger.close()
+        for let_go in (
+            *[process.disown for process in self.processes.values()],
+            *[ledger.close for ledger in self._ledgers],
+        ):
+            # The reactor may have been closing just this one when the program was forked.
+            with contextlib.suppress(OSError):
+                let_go()
 
     def _on_reactor(self) -> Reactor:
         assert self._reactor is not None, "a pool without a reactor has no processes"

@@ -10,6 +10,7 @@ import math
 from concurrent.futures import Executor
 
 from webworker_executor.pool import broken
+from webworker_executor.pool.interrupt import is_interrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class EndingExecutor(Executor):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
+        if is_interrupt(exc_type):
             # Ctrl-C means now: what runs is ended, what waits is cancelled.
             self._pool.abandon()
             self._pool.wait()

@@ -325,9 +325,9 @@ class Pool:
         self._is_foreign = True
         self.is_open = False
         self._steps.reset_after_fork()
-        self.crew.disown()
         self.promises.disown(RuntimeError(broken.IN_FORKED_CHILD))
         self.stopped.set()
+        self.crew.disown()
 
     # -- steps
 

@@ -135,8 +135,9 @@ class Witness:
         if self._reader < 0:
             return
         self._answer(thread_dump(self._decoded()))
-        os.close(self._reader)
-        self._reader = -1
+        # In this order: a copy of the program that is forked in between must not close it again.
+        reader, self._reader = self._reader, -1
+        os.close(reader)
 
     def disown(self) -> None:
         """In a forked copy of the host: close the copies of the descriptors."""
