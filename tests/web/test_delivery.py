@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 
 from tests.link.inbox import Inbox
-from webworker_executor.web.delivery import deliver
+from webworker_executor.web.delivery import Delivery, deliver
 
 
 def test_a_call_is_made_on_the_events_thread() -> None:
@@ -16,3 +16,16 @@ def test_a_call_is_made_on_the_events_thread() -> None:
     for _ in range(3):
         deliver(lambda: names(threading.current_thread().name))
     assert ["webworker-events"] * 3 == names.take(3)
+
+
+def test_handed_over_before_the_host_goes() -> None:
+    """A host that ends at the very moment waits until the events thread has the call."""
+    delivery = Delivery()
+    waiting = threading.Thread(target=lambda: delivery.finish_at_exit(interrupted=False))
+    waiting.start()
+    done = threading.Event()
+    assert delivery.hand_over(done.set)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert done.wait(5)
+    delivery.disown_after_fork()

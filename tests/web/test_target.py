@@ -789,3 +789,15 @@ def test_found_again_is_put_back() -> None:
     assert not target._discard(old)
     fire(target)
     assert 1 == len(seen)
+
+
+def test_stopping_the_propagation_stops_no_listener() -> None:
+    """
+    An event that shall not rise is still heard by the other listeners of its target.
+    """
+    target = EventTarget()
+    heard: list[str] = []
+    target.add_event_listener("custom", lambda event: event.stop_propagation())
+    target.add_event_listener("custom", lambda event: heard.append(event.type))
+    target.dispatch_event(Event("custom"))
+    assert ["custom"] == heard

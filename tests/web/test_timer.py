@@ -17,7 +17,7 @@ import pytest
 
 from tests.link.inbox import Inbox
 from webworker_executor.web.host import host
-from webworker_executor.web.timer import Due, Timers, _Delivery, timers
+from webworker_executor.web.timer import Due, Timers, timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -346,21 +346,6 @@ def test_in_a_worker(run_script: ScriptRunner, launcher: str) -> None:
     done = run_script(IN_A_WORKER, launcher)
     assert "" == done.stderr
     assert "(True, True, ['TimeoutError'])\n" * 2 == done.stdout
-
-
-def test_handed_over_before_the_host_goes() -> None:
-    """
-    A host that ends at the very moment waits until the events thread has the call.
-    """
-    delivery = _Delivery()
-    waiting = threading.Thread(target=lambda: delivery.finish_at_exit(interrupted=False))
-    waiting.start()
-    done = threading.Event()
-    delivery.hand_over(done.set)
-    waiting.join(5)
-    assert not waiting.is_alive()
-    assert done.wait(5)
-    delivery.disown_after_fork()
 
 
 def test_after_the_host_has_gone(

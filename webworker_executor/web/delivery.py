@@ -21,24 +21,26 @@ HAND_OVER_SECONDS = 5.0
 _log = logging.getLogger("webworker_executor.web")
 
 
-class _Delivery:
-    """One call on its way to the events thread, which lives as long as the host has users."""
+class Delivery:
+    """
+    One call on its way to the events thread, which lives as long as the host has users.
+    """
 
     def __init__(self) -> None:
         self._is_over = threading.Event()
 
-    def hand_over(self, call: Callable[[], object]) -> None:
+    def hand_over(self, call: Callable[[], object]) -> bool:
+        """Hand it over; False if the program is ending, or no thread can be started."""
         try:
             _, events = host.acquire(self)
         except (RuntimeError, OSError):
-            # The program is ending, or nothing is left to start threads with.
-            _log.debug("no events thread is left for %r", call)
-            return
+            return False
         try:
             events.call(call)
         finally:
             self._is_over.set()
             host.release(self)
+        return True
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
         """Let the host go on when the events thread has the call."""
@@ -55,4 +57,19 @@ def deliver(call: Callable[[], object]) -> None:
     Args:
         call: What is called; not at all if the program has begun to end.
     """
-    _Delivery().hand_over(call)
+    if not Delivery().hand_over(call):
+        _log.debug("no events thread is left for %r", call)
+
+
+def deliver_anyway(call: Callable[[], object]) -> None:
+    """
+    As `deliver`, but where there is no events thread any more the call is made here.
+
+    Somebody may be waiting for it, and no other handlers run any more that it could meet.
+    """
+    if Delivery().hand_over(call):
+        return
+    try:
+        call()
+    except BaseException:
+        _log.exception("an event handler failed")

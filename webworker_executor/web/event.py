@@ -70,6 +70,15 @@ class Event:
         if self.cancelable:
             self.default_prevented = True
 
+    def stop_propagation(self) -> None:
+        """
+        Keep the event from targets above this one: there are none, and nothing changes.
+
+        For code that comes from the Web. The other listeners of the target are called.
+
+        Source: DOM, ``Event.stopPropagation``.
+        """
+
     def stop_immediate_propagation(self) -> None:
         """
         Keep the event from the listeners that come after this one.

@@ -11,12 +11,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.launch import zygote
 from webworker_executor.launch.fork import ForkLauncher
 from webworker_executor.launch.launcher import interpreter, interpreter_flags
 from webworker_executor.launch.limits import settings
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.stdio import Streams
-from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.web.host import host
 from webworker_executor.web.native import NativeLife, Plan
 from webworker_executor.web.raw import JsonLife, RawLife
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from webworker_executor.web.script import Script
 
 CODECS = ("pickle", "raw", "json")
-
-# One for all workers of the program: the second costs a fork, and no interpreter any more.
-_zygote = ZygoteLauncher()
 
 
 def make_life(
@@ -159,7 +156,8 @@ def find_launcher(launcher: str | Launcher) -> Launcher:
     if launcher == "spawn":
         return SpawnLauncher()
     if launcher == "zygote":
-        return _zygote
+        # One for all workers of the program: the second costs a fork, and no interpreter any more.
+        return zygote.shared
     if launcher == "fork":
         return ForkLauncher(host.is_own_thread)
     if isinstance(launcher, str):

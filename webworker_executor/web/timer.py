@@ -10,29 +10,21 @@ and finalizers: that is done by single calls into C.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
-import logging
 import os
 import queue
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from webworker_executor.link.thread import ServiceThread
-from webworker_executor.web.host import host
+from webworker_executor.web.delivery import deliver_anyway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Infinity, and what is beyond some 290 years, no wait of Python's takes.
 LONGEST_WAIT = 86_400.0
-
-# How long the end of the program waits for a call on its way to the events thread.
-HAND_OVER_SECONDS = 5.0
-
-_log = logging.getLogger("webworker_executor.web")
 
 
 class Due:
@@ -165,42 +157,5 @@ class Timers:
                 self._deliver(due.make)
 
 
-class _Delivery:
-    """One call on its way to the events thread, which lives as long as the host has users."""
-
-    def __init__(self) -> None:
-        self._is_over = threading.Event()
-
-    def hand_over(self, call: Callable[[], object]) -> None:
-        try:
-            _, events = host.acquire(self)
-        except (RuntimeError, OSError):
-            # The program is ending, or nothing is left to start threads with. Somebody may be
-            # waiting for this call, and no other handlers run any more that it could meet.
-            _make(call)
-            return
-        try:
-            events.call(call)
-        finally:
-            self._is_over.set()
-            host.release(self)
-
-    def finish_at_exit(self, *, interrupted: bool) -> None:
-        """Let the host go on when the events thread has the call."""
-        self._is_over.wait(HAND_OVER_SECONDS)
-
-    def disown_after_fork(self) -> None:
-        """Do nothing: the thread that hands over is not in the child."""
-
-
-def _make(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except BaseException:
-        # The handlers of the program's logging are code of a user as well.
-        with contextlib.suppress(BaseException):
-            _log.exception("an event handler failed")
-
-
-timers = Timers(lambda call: _Delivery().hand_over(call))
+timers = Timers(deliver_anyway)
 os.register_at_fork(after_in_child=timers.forget_all)
