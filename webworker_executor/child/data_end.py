@@ -35,6 +35,7 @@ class DataEnd:
 
     Attributes:
         running: The number of the task that runs, 0 between tasks.
+        is_copy: Whether code of a user has forked this process; then it must never answer.
     """
 
     def __init__(self, data: _socket.socket) -> None:
@@ -53,16 +54,16 @@ class DataEnd:
         self._exchange: Exchange | None = None
         self.running = 0
         self._main = _thread.get_ident()
-        self._is_copy = False
+        self.is_copy = False
         posix.register_at_fork(after_in_child=self._mark_copy)
 
     def _mark_copy(self) -> None:
         # A task forked, and this is the copy: it must never answer for the worker.
-        self._is_copy = True
+        self.is_copy = True
 
     def end_copy(self) -> None:
         """End the process if it is a copy that code of a user has forked and that came back."""
-        if self._is_copy:
+        if self.is_copy:
             posix._exit(0)
 
     # -- reading
@@ -170,7 +171,7 @@ class DataEnd:
 
         What a task says passes a ``check``, so that none of it follows the task's answer.
         """
-        if self._is_copy:
+        if self.is_copy:
             raise RuntimeError("a process that a task forked has no channel of its own to the host")
         with self._writing:
             if check is not None:

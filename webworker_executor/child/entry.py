@@ -67,6 +67,11 @@ def main(
     lifeline.start(control, loop.give_back, take=loop.desk.take)
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
     _adopt(hello)
+    if hello.get("logs") is not None:
+        from webworker_executor.child import logs
+
+        levels, disabled = hello["logs"]
+        logs.install(loop, levels, disabled, f"WebWorker-{hello['index']}")
     try:
         _initialize(hello, fds, inherited)
     except BaseException as exc:

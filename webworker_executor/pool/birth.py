@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.pool.logs import Logs
     from webworker_executor.wire.frame import Parts
 
 
@@ -30,6 +31,7 @@ class Birth:
         launcher: How it is started.
         name: Of the pool.
         env: Environment variables beside the program's own.
+        logs: What of their logging is wanted here, ``None`` for nothing.
 
     Attributes:
         initializer: The packed initializer and its arguments, or ``None``.
@@ -41,11 +43,16 @@ class Birth:
     """
 
     def __init__(
-        self, launcher: Launcher, name: str = "", env: Mapping[str, str] | None = None
+        self,
+        launcher: Launcher,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        logs: Logs | None = None,
     ) -> None:
         self.launcher = launcher
         self.name = name
         self.env = env
+        self.logs = logs
         self.initializer: bytes | None = None
         self.initializer_fds: list[int] = []
         self.inherited: object = None
@@ -76,6 +83,7 @@ class Birth:
             "ledger_entry": entry,
             "n_fds": len(self.initializer_fds) + has_witness,
             "has_witness": has_witness,
+            "logs": None if self.logs is None else self.logs.told(),
             "initializer": self.initializer,
             "worker_data": self.worker_data,
             "memory": self.memory,

@@ -18,6 +18,7 @@ from webworker_executor.pool.beyond import BeyondExecutor
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
 from webworker_executor.pool.familiar import FamiliarExecutor
+from webworker_executor.pool.logs import logs_for
 from webworker_executor.pool.pool import Pool
 from webworker_executor.pool.size import Size
 from webworker_executor.wire.definition import fix
@@ -65,6 +66,9 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         exit_policy: What happens at the end of the program to tasks that are not done: ``"wait"``
             (default) finishes them, as the stdlib does; ``"cancel"`` finishes those that were
             handed to a worker and cancels the rest; ``"kill"`` ends the workers at once.
+        forward_logging: Whether what workers log is handled by the loggers of the program: ``True``
+            for what these would take, as their levels are when a worker starts, or a level, such as
+            ``logging.INFO`` or ``"INFO"``, from which on everything is.
         worker_data: A value that each worker finds, copied, as ``scope.worker_data``.
         env: Environment variables that workers have beside the program's own.
         name: For ``repr`` and as ``scope.name``.
@@ -91,6 +95,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         idle_timeout: float | None = None,
         min_workers: int = 0,
         exit_policy: str = "wait",
+        forward_logging: bool | int | str = False,
         worker_data: object = None,
         env: Mapping[str, str] | None = None,
         name: str = "",
@@ -116,6 +121,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             starting.find_launcher(mp_context, launcher, max_tasks_per_child, env),
             name=name,
             env=env,
+            logs=logs_for(forward_logging),
         )
         self._preparation = starting.Preparation(birth, initializer, initargs, worker_data)
         self._pool = Pool(birth, size, breaks_on_crash=on_crash == "break", exit_policy=exit_policy)

@@ -117,6 +117,10 @@ class Reports:
             process.signaled_task = frame.ident
         elif kind == wire.GROWN:
             self._steps.apply(self._grown, process, frame)
+        elif kind == wire.LOG:
+            logs = self._crew.birth.logs
+            if logs is not None:
+                logs.arrived(frame, self._promises.call_back)
         elif kind == wire.LOAD_ERROR:
             # The pool breaks when the process has ended: what it logged has been written by then.
             process.leave(bytes(frame.payload))

@@ -1,0 +1,42 @@
+"""
+Look into a pool: what its workers are doing, and what has happened to them.
+"""
+
+import os
+import time
+
+from webworker_executor import PoolEvent, WebWorkerExecutor
+
+
+def wait_for_ever() -> None:
+    """Be stuck."""
+    time.sleep(3600)
+
+
+def crash() -> None:
+    """End the worker."""
+    os._exit(1)
+
+
+events: list[PoolEvent] = []
+with WebWorkerExecutor(max_workers=1) as executor:
+    executor.observe(events.append)
+    executor.submit(abs, -1).result()
+    executor.submit(crash).exception()
+
+    stuck = executor.submit(wait_for_ever)
+    while stuck.started_at is None:
+        time.sleep(0.01)
+    for worker, stacks in executor.dump_stacks().items():
+        for line in stacks.splitlines():
+            if "running" in line or "wait_for_ever" in line:
+                print(f"worker {worker.index}: {line.rpartition(', ')[2]}")
+    stuck.abort()
+    statistics = executor.statistics()
+
+for event in events:
+    print(f"{event.kind}: worker {event.worker}, {event.task or 'no task'}")
+print(
+    f"{statistics.n_submitted} submitted: {statistics.n_done} done, "
+    f"{statistics.n_crashed} crashed, {statistics.n_aborted} aborted"
+)

@@ -1,0 +1,90 @@
+"""
+The log records of workers, handled by the loggers of the program.
+
+Records come in on the reactor's thread. They are unpacked, filtered and handled on the events
+thread, because all of that runs code of the user.
+"""
+
+from __future__ import annotations
+
+import logging
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from webworker_executor.wire.frame import Frame
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+class Logs:
+    """
+    What a pool wants to hear of its workers' logging.
+
+    Args:
+        wish: ``True`` for what the loggers of the program would take, or a level, by number or
+            name, from which on all is wanted.
+
+    Raises:
+        ValueError: There is no such level.
+        TypeError: It is no level.
+    """
+
+    def __init__(self, wish: bool | int | str) -> None:
+        self._level: int | None = None
+        if wish is True:
+            return
+        names = logging.getLevelNamesMapping()
+        if isinstance(wish, str):
+            if wish not in names:
+                raise ValueError(
+                    f"forward_logging must be True or a level such as 'INFO', not {wish!r}; there "
+                    f"are {', '.join(names)}"
+                )
+            self._level = names[wish]
+        elif isinstance(wish, int):
+            self._level = wish
+        else:
+            raise TypeError(
+                f"forward_logging must be True or a level, not {type(wish).__name__}: it says "
+                "which log records of workers the program handles"
+            )
+
+    def told(self) -> tuple[dict[str, int], int]:
+        """Return what a worker is to hear: the levels by logger, and what is disabled."""
+        root = logging.getLogger()
+        if self._level is not None:
+            return {"": self._level}, logging.NOTSET
+        levels = {"": root.level}
+        for name, logger in root.manager.loggerDict.copy().items():
+            if isinstance(logger, logging.Logger) and logger.level:
+                levels[name] = logger.level
+        return levels, root.manager.disable
+
+    def arrived(self, frame: Frame, call_back: Callable[[Callable[[], object]], object]) -> None:
+        """
+        Take a record of a worker.
+
+        Args:
+            frame: The record.
+            call_back: Makes a call on the events thread.
+        """
+        # A copy, so that a record that waits does not keep all that came in the same read.
+        payload, buffers = bytes(frame.payload), frame.buffers
+        call_back(lambda: self._handle(payload, buffers))
+
+    def _handle(self, payload: bytes, buffers: Sequence[Any]) -> None:
+        from webworker_executor.wire.record import unpack_record
+
+        record = logging.makeLogRecord(unpack_record(payload, buffers))
+        logger = logging.getLogger(record.name)
+        # A worker has the levels of the moment of its start.
+        if self._level is not None or logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+
+
+def logs_for(wish: bool | int | str) -> Logs | None:
+    """Return what is to be heard, ``None`` for nothing; raises as ``Logs``."""
+    return None if wish is False else Logs(wish)
