@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from webworker_executor.errors import MaxDurationError as MaxDurationError
     from webworker_executor.errors import NetworkError as NetworkError
     from webworker_executor.errors import NotAWorkerError as NotAWorkerError
+    from webworker_executor.errors import PoolFullError as PoolFullError
     from webworker_executor.errors import PortClosedError as PortClosedError
     from webworker_executor.errors import ProtocolError as ProtocolError
     from webworker_executor.errors import TaskAborted as TaskAborted
@@ -104,6 +105,7 @@ _HOMES = {
     "MessageEvent": "web.event",
     "NetworkError": "errors",
     "NotAWorkerError": "errors",
+    "PoolFullError": "errors",
     "PortClosedError": "errors",
     "ProtocolError": "errors",
     "RemoteError": "wire.failure",

@@ -15,6 +15,7 @@ The exceptions of the package, each of which says what happened, why, and what t
     ├── TaskAborted                           a task was stopped by ``future.abort()``
     ├── ActorLostError                        a call of an actor whose worker is gone
     ├── TaskTimeout(TimeoutError)             a task ran longer than it was allowed to
+    ├── PoolFullError(queue.Full)             a pool had no room for one more task
     ├── BrokenWorkerPool(BrokenProcessPool)   the whole pool is out of order
     ├── AbortError                            the default reason of an abort signal
     ├── InvalidStateError(RuntimeError)       a call that the state of its object does not allow
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
 from pickle import PicklingError
+from queue import Full
 
 
 class WebWorkerError(Exception):
@@ -122,6 +124,14 @@ class DataCloneError(WebWorkerError, PicklingError):
     def __init__(self, message: str, part: object = None) -> None:
         super().__init__(message)
         self.part = part
+
+
+class PoolFullError(WebWorkerError, Full):
+    """
+    Raised by ``submit`` when as many tasks are unfinished as ``max_pending`` allows.
+
+    At once with ``when_full="raise"``, or after so many seconds. Nothing was submitted.
+    """
 
 
 class TaskAborted(WebWorkerError):

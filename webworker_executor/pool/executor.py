@@ -20,6 +20,7 @@ from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
 from webworker_executor.pool.familiar import FamiliarExecutor
 from webworker_executor.pool.logs import logs_for
 from webworker_executor.pool.pool import Pool
+from webworker_executor.pool.room import check_bound
 from webworker_executor.pool.size import Size
 from webworker_executor.wire.definition import fix
 
@@ -63,6 +64,10 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             half as long again; it comes back on demand. By default workers stay. One that has an
             actor stays, too.
         min_workers: How many stay, however idle they are.
+        max_pending: How many tasks may be unfinished, waiting and running; by default any number.
+        when_full: What ``submit`` and ``map`` do when so many are: ``"block"`` (default) waits for
+            room, ``"raise"`` raises ``PoolFullError``, a number waits for so many seconds and
+            raises then. Whoever submits on an asyncio loop should not wait there.
         exit_policy: What happens at the end of the program to tasks that are not done: ``"wait"``
             (default) finishes them, as the stdlib does; ``"cancel"`` finishes those that were
             handed to a worker and cancels the rest; ``"kill"`` ends the workers at once.
@@ -94,6 +99,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         memory_limit: int | None = None,
         idle_timeout: float | None = None,
         min_workers: int = 0,
+        max_pending: int | None = None,
+        when_full: str | float = "block",
         exit_policy: str = "wait",
         forward_logging: bool | int | str = False,
         worker_data: object = None,
@@ -103,6 +110,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         self._max_workers = starting.count_workers(max_workers)
         starting.check_options(initializer, on_crash, env)
         check_exit_policy(exit_policy)
+        check_bound(max_pending, when_full)
         size = Size(
             self._max_workers,
             min_workers=min_workers,
@@ -125,6 +133,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         )
         self._preparation = starting.Preparation(birth, initializer, initargs, worker_data)
         self._pool = Pool(birth, size, breaks_on_crash=on_crash == "break", exit_policy=exit_policy)
+        if max_pending is not None:
+            self._pool.bound(max_pending, when_full)
         # Collected with work pending, the work is finished and the workers leave: the stdlib's
         # rule.
         self._finalizer = weakref.finalize(self, self._pool.shutdown)
@@ -164,6 +174,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             A future. What packing the call raises is found there, too.
 
         Raises:
+            PoolFullError: There is no room: see ``max_pending``.
             BrokenWorkerPool: The pool is broken.
             RuntimeError: It was shut down, the interpreter is exiting, or this process is a forked
                 copy of the one that the executor belongs to.
@@ -185,7 +196,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             pool.promises.tally.n_unpackable += 1
             return fail_packing(error)
         future = call.future
-        pool.submit(call)
+        pool.take(call)
         return future
 
     def _open(self) -> None:

@@ -174,7 +174,7 @@ class ExecutorView(Executor):
                 conversation.limit = terms.timeout
                 pool.crew.talks.waiting[call.ident] = conversation
         try:
-            pool.submit(call)
+            pool.take(call)
         except BaseException:
             pool.crew.talks.forget(call.ident)
             raise

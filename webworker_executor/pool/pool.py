@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-import weakref
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
+from webworker_executor.pool.departure import EndingPool
 from webworker_executor.pool.leading import lead
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
+from webworker_executor.pool.room import Bounded, Room
 from webworker_executor.pool.steps import Steps
 from webworker_executor.pool.stopping import STOP_SECONDS, Stopper
 from webworker_executor.rules.scheduler import Scheduler
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from webworker_executor.wire.frame import Parts
 
 
-class Pool:
+class Pool(EndingPool):
     """
     Workers, tasks and futures of one executor.
 
@@ -112,6 +112,8 @@ class Pool:
         self.is_shut = False
         self._is_foreign = False
         self.stopped = threading.Event()
+        # What users call: `submit`, or that when there is room.
+        self.take: Callable[[Call], None] = self.submit
 
     # -- what users do
 
@@ -160,6 +162,17 @@ class Pool:
             steps.do(self._take, call)
         if self.crew.is_starting_all and not steps.is_held_here:
             self.crew.wait_until_started()
+
+    def bound(self, max_pending: int, when_full: str | float) -> None:
+        """Have so many unfinished calls at most; before there is one."""
+        calls = Bounded()
+        self.promises.calls = calls
+        self.take = Room(calls, max_pending, when_full, self.submit, self._may_wait).submit
+
+    def _may_wait(self) -> bool:
+        reactor = self._reactor
+        is_reactor = reactor is not None and reactor.is_current_thread
+        return not is_reactor and not self._steps.is_held_here
 
     def want_worker(self, slot: int | None = None) -> None:
         """Start a worker though there is no task for it."""
@@ -250,76 +263,6 @@ class Pool:
                 return
         call()
 
-    def break_(self, text: str) -> None:
-        """Fail everything and take nothing more."""
-        self.is_open = False
-        self._reports.break_(text)
-
-    def shutdown(self, *, cancel: bool = False) -> None:
-        """Take no more tasks; workers leave when all is done. Returns at once."""
-        if self._is_foreign:
-            return
-        with self._steps.lock:
-            # Together, so that no task slips in between: see `open`.
-            self.is_shut = True
-            self.is_open = False
-        self._steps.bring(self._shut, cancel)
-
-    def abandon(self) -> None:
-        """Cancel what waits and kill what runs."""
-        self.shutdown(cancel=True)
-        if not self._is_foreign:
-            self.break_(broken.ABANDONED)
-            self.crew.kill_all()
-
-    def end_within(self, seconds: float) -> None:
-        """After so many seconds, fail what is not done, and end its workers."""
-        if self._reactor is None or self._is_foreign or self.stopped.is_set():
-            return
-        # Weakly: a long time must not keep what has ended before it is over.
-        reference = weakref.ref(self)
-
-        def end() -> None:
-            pool = reference()
-            if pool is not None and not pool.stopped.is_set():
-                pool.break_(broken.OUT_OF_TIME)
-
-        self.crew.call_at(time.monotonic() + seconds, end)
-
-    def wait(self, timeout: float | None = None) -> None:
-        """
-        Wait until every worker has left, every callback has run, and unused threads are gone.
-
-        Args:
-            timeout: Seconds after which callbacks are not waited for any more; the workers are
-                forced by ``end_within``.
-        """
-        events, reactor = self._events, self._reactor
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self.crew.talks.end()
-        self.stopped.wait()
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not self.promises.wait_for_callbacks(left):
-            return
-        if events is None or reactor is None or events.is_current_thread:
-            return
-        if reactor.is_stopping:
-            events.join()
-            reactor.join()
-
-    def finish_at_exit(self, *, interrupted: bool) -> None:
-        """Do with pending work as the policy is, or drop it when Ctrl-C ended the program."""
-        try:
-            if interrupted or self._exit_policy == "kill":
-                self.abandon()
-            else:
-                self.shutdown(cancel=self._exit_policy == "cancel")
-            self.wait()
-        except KeyboardInterrupt:
-            self.abandon()
-            self.wait()
-            raise
-
     def disown_after_fork(self) -> None:
         """In a forked child: refuse everything, and let nobody wait for ever."""
         self._is_foreign = True
@@ -362,9 +305,6 @@ class Pool:
         if call.priority:
             return self._scheduler.submitted_ranked(call)
         return self._scheduler.submitted(call)
-
-    def _shut(self, cancel: bool) -> do.Actions:
-        return self._scheduler.shutdown(cancel=cancel)
 
     def _broken(self) -> None:
         self.is_open = False

@@ -1,0 +1,36 @@
+"""
+A pool ends once, lets go of its threads, and is not kept by a time that has not come.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from tests.pool.work import double
+from webworker_executor import WebWorkerExecutor
+
+
+def test_a_limit_far_off_keeps_nothing() -> None:
+    """
+    What has ended is not kept until then, though other pools keep the reactor.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as other:
+        assert 2 == other.submit(double, 1).result(10.0)
+        pool = WebWorkerExecutor(1, launcher="fork")
+        assert 2 == pool.submit(double, 1).result(10.0)
+        pool.shutdown(timeout=3600.0)
+        reference = weakref.ref(pool._pool)
+        del pool
+        gc.collect()
+        assert reference() is None
+
+
+def test_a_pool_that_was_never_used_has_ended() -> None:
+    """
+    Nobody has to be waited for, whatever the limit.
+    """
+    pool = WebWorkerExecutor(1)
+    pool._pool.end_within(0.0)
+    pool.shutdown(timeout=0.0)
+    assert pool._pool.stopped.is_set()

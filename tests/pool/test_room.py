@@ -1,0 +1,199 @@
+"""
+A pool with a bound takes so many tasks and no more.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.dropin.gate import Gate, pass_gate
+from tests.pool.work import double
+from webworker_executor import BrokenWorkerPool, PoolFullError, WebWorkerExecutor
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from webworker_executor import WorkerFuture
+
+
+def fill(pool: WebWorkerExecutor, gate: Gate, count: int) -> list[WorkerFuture]:
+    """Submit tasks that wait at a gate."""
+    futures = [pool.submit(pass_gate, gate.path, number) for number in range(count)]
+    gate.wait_for_begun(1)
+    return futures
+
+
+def test_a_full_pool_raises(gate: Gate) -> None:
+    """
+    Nothing was submitted then, and there is room when a task is done.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=3, when_full="raise") as pool:
+        futures = fill(pool, gate, 3)
+        for submit in (pool.submit, pool.options(priority=1).submit):
+            with pytest.raises(PoolFullError, match="3 tasks are not done yet, which is all"):
+                submit(double, 1)
+        assert 3 == len(pool._pool.promises.calls)
+        gate.open()
+        assert [0, 1, 2] == [future.result(10.0) for future in futures]
+        assert 2 == pool.submit(double, 1).result(10.0)
+    assert issubclass(PoolFullError, queue.Full)
+
+
+def test_a_full_pool_lets_submit_wait(gate: Gate) -> None:
+    """
+    Until there is room.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=2) as pool:
+        fill(pool, gate, 2)
+        threading.Timer(0.1, gate.open).start()
+        started = time.monotonic()
+        assert 2 == pool.submit(double, 1).result(10.0)
+        assert time.monotonic() - started > 0.09
+
+
+def test_a_cancel_makes_room(gate: Gate) -> None:
+    """
+    What was cancelled is not done, but does not count any more.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=2, when_full="raise") as pool:
+        _, waiting = fill(pool, gate, 2)
+        assert waiting.cancel()
+        future = pool.submit(double, 1)
+        gate.open()
+        assert 2 == future.result(10.0)
+
+
+def test_patience_has_an_end(gate: Gate) -> None:
+    """
+    A number is how many seconds a submit waits.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1, when_full=0.05) as pool:
+        fill(pool, gate, 1)
+        with pytest.raises(PoolFullError, match=r"after 0\.05 s"):
+            pool.submit(double, 1)
+        gate.open()
+        assert 2 == pool.submit(double, 1).result(10.0)
+
+
+def test_many_threads_keep_to_the_bound() -> None:
+    """
+    However many submit at once, every task runs and never are there more.
+    """
+    with WebWorkerExecutor(2, launcher="fork", max_pending=4) as pool:
+        most, results = 0, []
+
+        def work(number: int) -> None:
+            nonlocal most
+            for each in range(50):
+                future = pool.submit(double, number * 50 + each)
+                most = max(most, len(pool._pool.promises.calls))
+                results.append(future)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60.0)
+        assert [2 * n for n in range(400)] == sorted(future.result(10.0) for future in results)
+        assert 4 >= most
+
+
+def test_a_map_waits_for_room(launcher: str) -> None:
+    """
+    Its results come as ever.
+    """
+    with WebWorkerExecutor(2, launcher=launcher, max_pending=3) as pool:
+        assert [2 * n for n in range(200)] == list(pool.map(double, range(200)))
+        assert [2 * n for n in range(50)] == list(pool.map(double, range(50), chunksize=1))
+
+
+def test_the_end_lets_nobody_wait(gate: Gate) -> None:
+    """
+    Whoever waits for room in a pool that breaks, or was shut down, is told.
+    """
+    pool = WebWorkerExecutor(1, launcher="fork", max_pending=1)
+    fill(pool, gate, 1)
+    errors: list[BaseException] = []
+
+    def wait_in_vain() -> None:
+        try:
+            pool.submit(double, 1)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=wait_in_vain) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    pause = threading.Event()
+    calls: Any = pool._pool.promises.calls
+    for _ in range(1000):
+        if len(calls.sleepers) == 3:
+            break
+        pause.wait(0.01)
+    pool.kill_workers()
+    for thread in threads:
+        thread.join(10.0)
+    assert [BrokenWorkerPool] * 3 == [type(error) for error in errors]
+    pool.shutdown()
+
+
+def test_a_handler_that_raises_ends_the_wait(gate: Gate) -> None:
+    """
+    Ctrl-C ends a submit that waits, and the next in line is not forgotten.
+    """
+
+    def raise_it(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        with WebWorkerExecutor(1, launcher="fork", max_pending=1) as pool:
+            fill(pool, gate, 1)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(KeyboardInterrupt):
+                pool.submit(double, 1)
+            calls: Any = pool._pool.promises.calls
+            assert 0 == len(calls.sleepers)
+            gate.open()
+            assert 2 == pool.submit(double, 1).result(10.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_callback_may_submit_to_a_full_pool() -> None:
+    """
+    Room is made by another thread than that of the callbacks.
+    """
+    done = threading.Event()
+    with WebWorkerExecutor(1, launcher="fork", max_pending=2) as pool:
+
+        def again(_: object) -> None:
+            for number in range(5):
+                pool.submit(double, number)
+            done.set()
+
+        pool.submit(double, 1).add_done_callback(again)
+        assert done.wait(10.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"max_pending": 0}, ValueError, "^max_pending must be >= 1$"),
+        ({"max_pending": "9"}, TypeError, "^max_pending must be an integer$"),
+        ({"max_pending": 9, "when_full": "drop"}, ValueError, "when_full must be 'block', 'raise'"),
+        ({"max_pending": 9, "when_full": -1}, ValueError, "or a number of seconds"),
+    ],
+)
+def test_what_a_bound_cannot_be(options: dict[str, Any], error: type[Exception], text: str) -> None:
+    """
+    It is refused when it is named.
+    """
+    with pytest.raises(error, match=text):
+        WebWorkerExecutor(1, **options)

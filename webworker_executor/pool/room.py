@@ -1,0 +1,165 @@
+"""
+Room in a pool: how many tasks may be unfinished at a time, and what a submit does when all are.
+
+A pool without such a bound does not come here. The thing to know before a change: who waits leaves
+word first and looks then, and who ends a task takes it out of the table first and looks for word
+then; so one of them sees the other. Whoever must not wait is let in beyond the bound: a signal
+handler that stands within a step, and the reactor, who would wait for itself.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import math
+import time
+from collections import deque
+
+from webworker_executor.pool.size import check_count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from webworker_executor.pool.call import Call
+
+__all__ = ["Bounded", "Room", "check_bound"]
+
+
+def check_bound(max_pending: object, when_full: object) -> None:
+    """
+    Refuse a bound that cannot be.
+
+    Args:
+        max_pending: How many tasks may be unfinished; ``None`` for any number.
+        when_full: ``"block"``, ``"raise"``, or seconds to wait.
+
+    Raises:
+        TypeError: ``max_pending`` is no integer.
+        ValueError: It is not positive, or ``when_full`` is none of the three.
+    """
+    check_count("max_pending", max_pending)
+    if isinstance(when_full, str):
+        is_known = when_full in {"block", "raise"}
+    else:
+        is_known = isinstance(when_full, (int, float)) and 0 <= when_full < math.inf
+    if not is_known:
+        raise ValueError(
+            f"when_full must be 'block', 'raise' or a number of seconds to wait, not {when_full!r}"
+        )
+
+
+class Bounded(dict[int, "Call"]):
+    """The table of calls of a pool with a bound: it tells when one leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleepers: deque[_thread.LockType] = deque()
+
+    def pop(self, *args: Any) -> Any:
+        """Take a call out, and wake one who waits for room."""
+        call = super().pop(*args)
+        self.wake()
+        return call
+
+    def wake(self) -> None:
+        """Wake one who waits for room, if anybody does."""
+        # Two threads may look at once, and find one.
+        with contextlib.suppress(IndexError):
+            self.sleepers.popleft().release()
+
+
+class Room:
+    """
+    The way into a pool that has a bound.
+
+    Args:
+        calls: The unfinished ones.
+        max_pending: How many they may be.
+        when_full: ``"block"``, ``"raise"``, or seconds to wait.
+        submit: Takes a call.
+        may_wait: Whether the current thread may.
+    """
+
+    def __init__(
+        self,
+        calls: Bounded,
+        max_pending: int,
+        when_full: str | float,
+        submit: Callable[[Call], None],
+        may_wait: Callable[[], bool],
+    ) -> None:
+        self._calls = calls
+        self._max_pending = max_pending
+        self._patience: float | None = None
+        if when_full != "block":
+            self._patience = 0.0 if when_full == "raise" else float(when_full)
+        self._submit = submit
+        self._may_wait = may_wait
+        self._lock = _thread.RLock()  # guards the count of those that are on their way in
+        self._n_entering = 0
+
+    def submit(self, call: Call) -> None:
+        """
+        Take a call when there is room.
+
+        Raises:
+            PoolFullError: There was none in time.
+            BrokenWorkerPool: The pool is broken.
+            RuntimeError: It was shut down.
+        """
+        is_counted = self._enter()
+        if not is_counted and self._may_wait():
+            self._wait()
+            is_counted = True
+        try:
+            self._submit(call)
+        finally:
+            if is_counted:
+                with self._lock:
+                    self._n_entering -= 1
+                # For a moment the call counted twice, or it was refused.
+                self._calls.wake()
+
+    def _enter(self) -> bool:
+        with self._lock:
+            if len(self._calls) + self._n_entering >= self._max_pending:
+                return False
+            self._n_entering += 1
+            return True
+
+    def _wait(self) -> None:
+        patience, sleepers = self._patience, self._calls.sleepers
+        deadline = None if patience is None else time.monotonic() + patience
+        while True:
+            sleeper = _thread.allocate_lock()
+            sleeper.acquire()
+            sleepers.append(sleeper)
+            is_woken = False
+            try:
+                if self._enter():
+                    return
+                left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+                is_woken = sleeper.acquire(timeout=left)
+                if not is_woken:
+                    raise self._error()
+            finally:
+                if not is_woken:
+                    self._leave(sleeper)
+
+    def _leave(self, sleeper: _thread.LockType) -> None:
+        try:
+            self._calls.sleepers.remove(sleeper)
+        except ValueError:
+            # Somebody has just woken this one, who has no use for it any more.
+            self._calls.wake()
+
+    def _error(self) -> Exception:
+        from webworker_executor.errors import PoolFullError
+
+        waited = f" after {self._patience:g} s" if self._patience else ""
+        return PoolFullError(
+            f"{self._max_pending} tasks are not done yet{waited}, which is all that max_pending "
+            "allows. Submit again when some are, or let submit wait with when_full='block'."
+        )
