@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
