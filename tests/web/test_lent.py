@@ -12,9 +12,9 @@ import pytest
 from tests.conformance import holders
 from tests.conformance.holders import Block
 from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
-from webworker_executor.link.loan import lender
+from webworker_executor.link.loan import MAX_LOANS, lender
 from webworker_executor.link.memory import store
-from webworker_executor.web.message import LENT
+from webworker_executor.web.message import LENT, LENT_NBYTES
 from webworker_executor.wire.frame import MAX_FDS
 
 if TYPE_CHECKING:
@@ -98,6 +98,24 @@ def test_more_than_the_store_has_goes_through_the_socket(
         kept.append(taken(channel.port2))
     assert [b"%d" % number for number in range(10)] == [block.start(1) for block in kept]
     assert len(store._segments) <= 3
+
+
+def test_whoever_keeps_many_has_copies(channel: MessageChannel) -> None:
+    """Beyond some messages that are kept, each is the receiver's own memory, and no descriptor."""
+    before = len(os.listdir("/proc/self/fd"))
+    kept: list[Block] = []
+    for number in range(3 * MAX_LOANS):
+        channel.port1.post_message(Block.of(b"%03d" % number, LENT_NBYTES))
+        kept.append(taken(channel.port2))
+    assert [b"%03d" % number for number in range(3 * MAX_LOANS)] == [
+        block.start(3) for block in kept
+    ]
+    assert len(store._segments) <= MAX_LOANS + 1
+    # The lender's, and before Python 3.13 as many for the mappings of either side.
+    assert len(os.listdir("/proc/self/fd")) - before <= 3 * (MAX_LOANS + 1)
+    del kept
+    channel.port1.post_message(Block.of(b"new", LENT_NBYTES))
+    assert b"new" == taken(channel.port2).start(3)
 
 
 def test_without_a_descriptor_it_goes_through_the_socket(

@@ -16,11 +16,12 @@ Source: flock(2), "Locks are associated with an open file description"; mmap(2),
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import weakref
 from _struct import Struct
-from mmap import PAGESIZE
+from mmap import PAGESIZE, mmap
 from typing import TYPE_CHECKING
 
 from webworker_executor.link.fds import lifted
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from webworker_executor.link.memory import Lease, Store
     from webworker_executor.wire.place import Place
 
+MAX_LOANS = 32
 # How many places there are, and each one's begin and length.
 _COUNT, _PLACE = Struct(">I"), Struct(">QQ")
 
@@ -165,8 +167,13 @@ def borrowed(payload: Any, fd: int) -> tuple[memoryview, list[memoryview]]:
     end = _COUNT.size + count * _PLACE.size
     if len(view) < end or nbytes < PAGESIZE:
         raise ValueError(f"a message tells of {count} buffers that did not come along")
-    # Privately: what the receiver writes is his alone, in a fork of his as well.
-    whole = memoryview(mapped(fd, nbytes, private=True))
+    if len(_borrowed) < MAX_LOANS:
+        # Privately: what the receiver writes is his alone, in a fork of his as well.
+        loan = mapped(fd, nbytes, private=True)
+        _borrowed.add(loan)
+        whole = memoryview(loan)
+    else:
+        whole = _copy_of(fd, nbytes)
     buffers = []
     for start, length in _PLACE.iter_unpack(view[_COUNT.size : end]):
         if start + length > nbytes:
@@ -175,6 +182,20 @@ def borrowed(payload: Any, fd: int) -> tuple[memoryview, list[memoryview]]:
     return view[end:], buffers
 
 
+def _copy_of(fd: int, nbytes: int) -> memoryview:
+    copy = memoryview(bytearray(nbytes))
+    position = 0
+    while position < nbytes:
+        count = os.preadv(fd, [copy[position:]], position)
+        if not count:
+            raise OSError(errno.EIO, "the memory of a message is shorter than it was")
+        position += count
+    return copy
+
+
+# What is looked at; beyond that many, a message is copied: before Python 3.13 each has a descriptor
+# of its own, and the lender runs out of segments that he could use again.
+_borrowed: weakref.WeakSet[mmap] = weakref.WeakSet()
 lender = Lender(store)
 """The lender of this process."""
 os.register_at_fork(after_in_child=lender.abandon)
