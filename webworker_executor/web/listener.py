@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 _METHODS = frozenset({type(Event("").prevent_default), type([].append), type([].__len__)})
 
 
+async def _nothing() -> None:
+    """Be of the type that calling an ``async def`` makes."""
+
+
+_sample = _nothing()
+_Coroutine = type(_sample)
+_sample.close()
+
+
 def identity(callback: object) -> Hashable:
     """
     Give what tells a callback from another, also where each look at it makes a new object.
@@ -93,6 +102,13 @@ class Listener:
         callback = self.callback
         # Looked up for each call, as JavaScript does.
         answer = callback(event) if callable(callback) else callback.handle_event(event)
+        if answer is None:
+            return
+        if answer.__class__ is _Coroutine:
+            from webworker_executor.web.coroutine import run
+
+            run(answer, self.target())
+            return
         # From an error's handler True is "handled", from any other False is "do not".
         if self.is_handler and answer is isinstance(event, ErrorEvent):
             event.prevent_default()

@@ -1,0 +1,52 @@
+"""
+Handlers that are ``async def``: they go on while other events are dispatched, as on the Web.
+
+Imported with the first of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from webworker_executor.web.target import EventTarget
+
+# A loop keeps its tasks weakly.
+_running: set[asyncio.Task[Any]] = set()
+
+
+def run(coroutine: Coroutine[Any, Any, object], target: EventTarget | None) -> None:
+    """
+    Run what an ``async def`` that listens has returned, on the running loop.
+
+    Args:
+        coroutine: It begins in the loop's next round. What it returns is ignored.
+        target: Told what it raises, as of any listener.
+
+    Raises:
+        TypeError: No loop runs in this thread.
+
+    Source: HTML, where the promise of an ``async`` listener is nobody's.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coroutine.close()
+        raise TypeError(
+            f"{getattr(coroutine, '__qualname__', coroutine)} is async def, and no asyncio loop runs where it listens; "
+            "set it within a coroutine, so that it is called on that loop, or make it a def"
+        ) from None
+    task = loop.create_task(coroutine)
+    _running.add(task)
+
+    def done(task: asyncio.Task[Any]) -> None:
+        _running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and target is not None:
+            target._report(error)
+
+    task.add_done_callback(done)
