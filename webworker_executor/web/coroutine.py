@@ -36,9 +36,10 @@ def run(coroutine: Coroutine[Any, Any, object], target: EventTarget | None) -> N
         loop = asyncio.get_running_loop()
     except RuntimeError:
         coroutine.close()
+        name = getattr(coroutine, "__qualname__", "a listener")
         raise TypeError(
-            f"{getattr(coroutine, '__qualname__', coroutine)} is async def, and no asyncio loop runs where it listens; "
-            "set it within a coroutine, so that it is called on that loop, or make it a def"
+            f"{name} is async def, and no asyncio loop runs where it listens; set it within a "
+            "coroutine, so that it is called on that loop, or make it a def"
         ) from None
     task = loop.create_task(coroutine)
     _running.add(task)
