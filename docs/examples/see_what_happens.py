@@ -29,7 +29,7 @@ with WebWorkerExecutor(max_workers=1) as executor:
         time.sleep(0.01)
     for worker, stacks in executor.dump_stacks().items():
         for line in stacks.splitlines():
-            if "running" in line or "wait_for_ever" in line:
+            if line.endswith(" in wait_for_ever"):
                 print(f"worker {worker.index}: {line.rpartition(', ')[2]}")
     stuck.abort()
     statistics = executor.statistics()

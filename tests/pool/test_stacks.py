@@ -70,7 +70,7 @@ def test_all_threads_of_all_workers_are_seen(pool: WebWorkerExecutor, gate: Gate
     assert 1 == future.result(10.0)
     texts = sorted(stacks.values(), key=len)
     assert set(stacks) <= set(pool.workers)
-    assert "running tests.pool.test_stacks.wait_in_a_thread:" in texts[-1]
+    assert "running tests.pool.test_stacks.wait_in_a_thread for " in texts[-1]
     assert 2 == texts[-1].count(" in pass_gate")
     assert 1 == texts[-1].count(" in wait_in_a_thread")
     if len(texts) > 1:
@@ -130,7 +130,7 @@ def test_a_stopped_worker_is_told_and_not_waited_for(forked: WebWorkerExecutor) 
     assert time.monotonic() - before < 30.0
     os.kill(pid, signal.SIGCONT)
     assert 1 == future.result(10.0)
-    assert "running tests.pool.test_stacks.stop_self:" in text
+    assert "running tests.pool.test_stacks.stop_self for " in text
     assert "<no answer: it is stopped by a signal such as SIGSTOP" in text
 
 
@@ -160,7 +160,7 @@ def test_a_worker_that_starts_is_seen(tmp_path: Path) -> None:
         (text,) = pool.dump_stacks(10.0).values()
         with open(path, "w"):
             assert 4 == future.result(10.0)
-    assert ", starting since " in text
+    assert ", starting for " in text
     assert " in pass_gate" in text
 
 

@@ -119,10 +119,13 @@ class WorkerProcess:
         return None if self.child is None else self.child.pid
 
     def running(self) -> Call | None:
-        """Return the task that it runs, as far as the host knows."""
-        inflight = self.worker.inflight
-        head = inflight[0] if inflight and self.worker.state is not STARTING else None
-        return head if isinstance(head, Call) else None
+        """Return the task that it runs, as it notes itself; else the first that it was given."""
+        inflight, ident = tuple(self.worker.inflight), self.begun()
+        if ident is None:
+            inflight = inflight[:1] if self.worker.state is not STARTING else ()
+        else:
+            inflight = tuple(task for task in inflight if task.ident == ident)
+        return inflight[0] if inflight and isinstance(inflight[0], Call) else None
 
     # -- birth
 

@@ -100,11 +100,15 @@ def dump(pool: Pool, timeout: float) -> dict[PoolWorker, str]:
 def heading(process: WorkerProcess) -> str:
     """Return the line that stands above the stacks of a process."""
     name = f"worker {process.worker.slot} (pid {process.pid})"
-    if process.worker.state is STARTING:
-        seconds = time.monotonic() - process.created_at
-        return f"{name}, starting since {seconds:.1f} s:"
     task = process.running()
-    return f"{name}, idle:" if task is None else f"{name}, running {task.fn_name}:"
+    now = time.monotonic()
+    if task is not None:
+        started = process.begun_at(task.ident)
+        seconds = "" if started is None else f" for {now - started:.1f} s"
+        return f"{name}, running {task.fn_name}{seconds}:"
+    if process.worker.state is STARTING:
+        return f"{name}, starting for {now - process.created_at:.1f} s:"
+    return f"{name}, idle:"
 
 
 def _silence(process: WorkerProcess, timeout: float) -> str:

@@ -117,12 +117,12 @@ def take(pool: Pool) -> ExecutorStatistics:
 def _worker(process: WorkerProcess) -> WorkerStatistics:
     worker = process.worker
     head = process.running()
-    if worker.state is STARTING:
+    if head is not None:
+        state = "busy"
+    elif worker.state is STARTING:
         state = "starting"
-    elif worker.state is not READY and head is None:
-        state = "leaving"
     else:
-        state = "idle" if head is None else "busy"
+        state = "idle" if worker.state is READY else "leaving"
     return WorkerStatistics(
         index=worker.slot,
         pid=process.pid,
