@@ -70,6 +70,24 @@ def test_a_worker_that_is_lost_costs_one_task(
     assert list(range(20)) == list(pool.map(faults.same, range(20)))
 
 
+def test_programs_that_a_task_starts_get_no_link(pool: WebWorkerExecutor) -> None:
+    """
+    Though the task lets them have whatever is inheritable.
+    """
+    assert 400_000 == len(pool.submit(bytes, 400_000).result(10.0))
+    assert [] == pool.submit(faults.sockets_of_a_child).result(10.0)
+
+
+def test_a_header_without_a_frame_costs_one_task(pool: WebWorkerExecutor) -> None:
+    """
+    What follows it is not taken for the rest of what it claims.
+    """
+    assert 3 == pool.submit(abs, -3).result(10.0)
+    future = pool.submit(faults.write_header)
+    assert isinstance(future.exception(10.0), WorkerCrashedError)
+    assert list(range(20)) == list(pool.map(faults.same, range(20)))
+
+
 def test_a_worker_outlives_what_a_program_may_change(pool: WebWorkerExecutor) -> None:
     """
     Non-blocking sockets, signals, the folder and the path are mended or borne.

@@ -4,12 +4,15 @@ Tests of `webworker_executor.child.lifeline`: no worker outlives its host.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.child import tasks
+from webworker_executor.launch.launcher import CONTROL_FD
+from webworker_executor.wire.frame import TASK_MESSAGE, encode
 
 if TYPE_CHECKING:
     from tests.launch.peer import Peer
@@ -80,6 +83,20 @@ def test_end_of_the_control_link(peer: Peer, busy: bool) -> None:
         peer.call(1, tasks.evaluate, "time.sleep(60)")
     peer.control.close()
     assert 1 == peer.wait(1.0)
+
+
+def test_a_control_link_that_a_task_closed(peer: Peer) -> None:
+    """
+    The worker ends between two tasks: it is the link that is gone, and not the host.
+    """
+    peer.run(tasks.evaluate, f"os.close({CONTROL_FD})")
+    # Whoever waits at the link notices when something comes; the other thread between two tasks.
+    peer.control.sendall(encode(TASK_MESSAGE, 1)[0])
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        for number in range(2, 1000):
+            peer.call(number, abs, -3)
+            assert 3 == peer.answer(number)
+    assert 1 == peer.wait(5.0)
 
 
 def test_end_of_the_data_link(peer: Peer) -> None:

@@ -372,6 +372,29 @@ def test_more_than_anybody_sends_is_no_frame(length: int) -> None:
         FrameDecoder(TO_WORKER).feed(header(length=length))
 
 
+def test_what_nobody_awaits_is_not_waited_for() -> None:
+    """
+    A frame that has not come whole, and that cannot be for anybody, is none.
+    """
+    decoder = FrameDecoder(TO_WORKER)
+    asked: list[tuple[int, int]] = []
+
+    def is_awaited(kind: int, ident: int) -> bool:
+        asked.append((kind, ident))
+        return ident == 7
+
+    decoder.is_awaited = is_awaited
+    whole = joined(encode(MESSAGE, 6, bytes(5000)))
+    assert 1 == len(decoder.feed(whole))
+    awaited = joined(encode(MESSAGE, 7, bytes(5000)))
+    assert [] == decoder.feed(awaited[:100])
+    assert 1 == len(decoder.copied().feed(awaited[100:]))
+    assert 1 == len(decoder.feed(awaited[100:]))
+    with pytest.raises(MalformedFrame, match="a frame for nobody: MESSAGE #6"):
+        decoder.feed(whole[:100])
+    assert [(MESSAGE, 7), (MESSAGE, 6)] == asked
+
+
 def test_claimed_table_allocates_nothing() -> None:
     """
     A table of the greatest count in a small frame is refused before a list is made for it.

@@ -64,7 +64,7 @@ def main(
         testify(fds.pop())
     dispatch.install(loop.call_soon, loop.listen)
     transfer.learn_later(_learn_to_send_files)
-    lifeline.start(control, loop.give_back, take=loop.desk.take)
+    lifeline.start(control, loop.give_back, take=loop.desk.take, lost=lambda: loop.call_soon(_end))
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
     _adopt(hello)
     if hello.get("logs") is not None:
@@ -100,6 +100,10 @@ def fill_standard_streams() -> None:
         except OSError:
             # The lowest that is free, which is this one.
             posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+
+
+def _end() -> None:
+    posix._exit(1)
 
 
 def _learn_to_send_files() -> None:

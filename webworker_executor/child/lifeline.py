@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
+# EBADF and ENOTSOCK: the number is nobody's, or another's.
+NOT_OURS = frozenset({9, 88})
 COUNT = Struct(">I")
 
 
@@ -34,6 +36,7 @@ def start(
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None = None,
     take: Callable[[Frame], object] | None = None,
+    lost: Callable[[], object] | None = None,
 ) -> None:
     """
     Start the thread.
@@ -44,8 +47,10 @@ def start(
         leave: Called when the host wants the process to leave at the next chance, ahead of
             everything that waits in the data link.
         take: Called with each frame that is for a task; must neither wait nor raise.
+        lost: Called when a task has closed the link; the thread ends then. The task that runs is
+            not to blame, so that the process should end after it. Without, it ends at once.
     """
-    _thread.start_new_thread(_watch, (control, give_back, leave, take))
+    _thread.start_new_thread(_watch, (control, give_back, leave, take, lost))
 
 
 def _watch(
@@ -53,7 +58,9 @@ def _watch(
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None,
     take: Callable[[Frame], object] | None,
+    lost: Callable[[], object] | None,
 ) -> None:
+    is_over = True
     try:
         decoder = FrameDecoder(TO_WORKER)
         while True:
@@ -63,6 +70,11 @@ def _watch(
                 # A task made the socket non-blocking.
                 control.setblocking(True)
                 continue
+            except OSError as error:
+                if lost is not None and error.errno in NOT_OURS:
+                    lost()
+                    is_over = False
+                break
             if not data:
                 break
             for frame in decoder.feed(data, fds):
@@ -79,7 +91,8 @@ def _watch(
     finally:
         # The host is gone, or this link is not to be trusted any more. Either way nobody waits for
         # what the main thread does, and it may never notice.
-        posix._exit(1)
+        if is_over:
+            posix._exit(1)
 
 
 def die_with_parent(parent: int) -> None:

@@ -170,7 +170,8 @@ class Loop(DataEnd):
     def _make_calls(self) -> None:
         # The alarm first: whoever rings after this has a call that is seen in the next round.
         try:
-            posix.eventfd_read(self._alarm)
+            if self._alarm >= 0:
+                posix.eventfd_read(self._alarm)
         except BlockingIOError:
             # Already taken: the call was seen between two tasks.
             pass

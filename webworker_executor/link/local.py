@@ -95,6 +95,10 @@ class Link:
         state = "closed" if self._is_closed else f"fd={self._fd} unsent={self.unsent_nbytes}"
         return f"<Link {state}>"
 
+    def expect(self, is_awaited: Callable[[int, int], bool]) -> None:
+        """Refuse large frames of which kind and ident are none that can come."""
+        self._decoder.is_awaited = is_awaited
+
     @property
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""

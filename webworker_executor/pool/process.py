@@ -28,7 +28,10 @@ from webworker_executor.wire.frame import (
     COUNT,
     DEFINE,
     FROM_WORKER,
+    RAISE,
     RECALL,
+    REJECT,
+    RESULT,
     SIGNAL,
     Frame,
     encode,
@@ -144,6 +147,7 @@ class WorkerProcess:
             self._link = Link(
                 near, self._reactor, FROM_WORKER, None, self._data_ended, self._received
             )
+            self._link.expect(self._is_awaited)
             control, control_far = socket_pair()
             far_ends.callback(control_far.close)
             self.witness = self._find_witness()
@@ -276,6 +280,12 @@ class WorkerProcess:
     def signal_task(self, ident: int, number: int) -> None:
         """Have the process send itself a signal, if it runs a task; no other is hit. Any thread."""
         self.post_control(encode(SIGNAL, ident, COUNT.pack(number)))
+
+    def _is_awaited(self, kind: int, ident: int) -> bool:
+        if kind != RESULT and kind != RAISE and kind != REJECT:
+            return True
+        # All that it holds: answers that came in the same read have not been taken yet.
+        return any(task.ident == ident for task in tuple(self.worker.inflight))
 
     def _received(self, frames: list[Frame]) -> None:
         self._news.received(self, frames)

@@ -25,6 +25,7 @@ from webworker_executor.wire.frame import (
     MAX_PAYLOAD_NBYTES,
     MEMORY,
     MORE,
+    NAMES,
     PICKLE,
     RESULT,
     SHARED,
@@ -34,7 +35,7 @@ from webworker_executor.wire.place import read_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # Room that is made for a large frame at a time, whatever length it claims.
 GROWTH_NBYTES = 65536
@@ -65,6 +66,9 @@ class FrameDecoder:
         error: What makes the stream unreadable from here on, or ``None``.
         is_sharing: Whether among the frames handed out since it was last cleared are some that have
             to do with shared memory, which the reader must see to.
+        is_awaited: Asked with kind and ident of a frame that has not come whole whether there can
+            be one; ``None`` where all can. Otherwise whatever follows a stray header would be
+            waited for, and swallowed.
     """
 
     def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
@@ -79,6 +83,7 @@ class FrameDecoder:
         self._pieces_of = (0, 0)  # kind and ident
         self.error: MalformedFrame | None = None
         self.is_sharing = False
+        self.is_awaited: Callable[[int, int], bool] | None = None
 
     @property
     def is_between_frames(self) -> bool:
@@ -100,6 +105,7 @@ class FrameDecoder:
         copy._growing_nbytes, copy._grown_nbytes = self._growing_nbytes, self._grown_nbytes
         copy._pieces, copy._pieces_of = self._pieces, self._pieces_of
         copy.error, copy.is_sharing = self.error, self.is_sharing
+        copy.is_awaited = self.is_awaited
         return copy
 
     def residue(self) -> tuple[bytes, list[object]]:
@@ -244,6 +250,8 @@ class FrameDecoder:
                 raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")
             start = position + HEADER_NBYTES
             if stop > end:
+                if self.is_awaited is not None and not self.is_awaited(kind, ident):
+                    raise MalformedFrame(f"a frame for nobody: {NAMES[kind]} #{ident}")
                 self._growing = bytearray(view[position:])
                 self._growing_nbytes = stop - position
                 self._grown_nbytes = end - position
