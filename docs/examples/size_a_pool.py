@@ -1,0 +1,34 @@
+"""
+Give a pool more workers while there is much to do, and fewer afterwards.
+"""
+
+import time
+
+from webworker_executor import WebWorkerExecutor, scope
+
+
+def work(seconds: float) -> int:
+    """Work for a while, and return the place of the worker."""
+    time.sleep(seconds)
+    return scope.index
+
+
+def n_workers(executor: WebWorkerExecutor) -> int:
+    """Count the workers that are there."""
+    return len(executor.statistics().workers)
+
+
+with WebWorkerExecutor(max_workers=2, idle_timeout=0.5, min_workers=1) as executor:
+    futures = [executor.submit(work, 0.2) for _ in range(12)]
+    executor.resize(4)
+    print("at four:", sorted({future.result() for future in futures}))
+
+    executor.resize(2)
+    futures = [executor.submit(work, 0.05) for _ in range(8)]
+    print("at two:", sorted({future.result() for future in futures}))
+
+    deadline = time.monotonic() + 30.0
+    while n_workers(executor) > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    print("after a rest:", n_workers(executor), "worker")
+    print("a task all the same:", executor.submit(abs, -7).result())

@@ -1,0 +1,28 @@
+"""
+Let an urgent task run before those that wait.
+"""
+
+import time
+
+from webworker_executor import WebWorkerExecutor, scope
+
+
+def begin() -> None:
+    """Keep the only worker busy for a moment."""
+    time.sleep(0.5)
+
+
+def note(name: str) -> list[str]:
+    """Write down what has run in this worker."""
+    done = scope.worker_state.setdefault("done", [])
+    done.append(name)
+    return done
+
+
+with WebWorkerExecutor(max_workers=1) as executor:
+    executor.submit(begin)
+    usual = [executor.submit(note, f"usual {number}") for number in range(3)]
+    rare = executor.options(priority=-1).submit(note, "when nothing else waits")
+    urgent = executor.options(priority=10).submit(note, "urgent")
+    print(urgent.result())
+    print(rare.result())
