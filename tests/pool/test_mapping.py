@@ -74,7 +74,9 @@ def test_chunks_cut_everything_and_no_more() -> None:
     The last chunk is shorter, and nothing is made of nothing.
     """
     numbers = ((number,) for number in range(5))
-    assert [((0,), (1,)), ((2,), (3,)), ((4,),)] == list(mapping.chunks(numbers, 2))
+    assert [(0, 1), (2, 3), (4,)] == list(mapping.chunks(numbers, 2))
+    pairs = [(number, number) for number in range(3)]
+    assert [[(0, 0), (1, 1)], [(2, 2)]] == list(mapping.chunks(pairs, 2))
     assert [] == list(mapping.chunks([], 2))
 
 
@@ -83,6 +85,7 @@ def test_a_chunk_is_run_in_order() -> None:
     A worker calls the function with each tuple.
     """
     assert [3, 7] == mapping.run_chunk(add, [(1, 2), (3, 4)])
+    assert [1, 2] == mapping.run_chunk(abs, (-1, -2))
 
 
 def test_flattened_lets_go_of_what_it_yielded() -> None:

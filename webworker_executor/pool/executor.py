@@ -237,7 +237,9 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
         """
         mapping.check(chunksize, buffersize)
-        return self._map(fn, zip(*iterables, strict=False), timeout, chunksize, buffersize)
+        calls = zip(*iterables, strict=False)
+        is_single = len(iterables) == 1
+        return self._map(fn, calls, timeout, chunksize, buffersize, is_single=is_single)
 
     def starmap(
         self,
@@ -262,13 +264,17 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         timeout: float | None,
         chunksize: int | None,
         buffersize: int | None,
+        *,
+        is_single: bool = False,
     ) -> Iterator[Any]:
         self._open()
         # A program that has put its own `submit` in the place of ours wants to see every call, and
         # one that limits the tasks of a worker counts calls.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
-            return mapping.adaptive(self, fn, argument_tuples, timeout, self._max_workers)
+            return mapping.adaptive(
+                self, fn, argument_tuples, timeout, self._max_workers, is_single=is_single
+            )
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it has large buffers.
             fixed = fix(fn, fn, store.shelve) if is_ours else None

@@ -19,9 +19,12 @@ from webworker_executor.wire.definition import fix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from typing import Any, Protocol
+
+    # Calls on their way to a worker, see `_chunk_of`.
+    Chunk = list[tuple[Any, ...]] | tuple[Any, ...]
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
@@ -58,18 +61,31 @@ def check(chunksize: int | None, buffersize: int | None) -> None:
             raise ValueError("buffersize must be None or > 0")
 
 
-def run_chunk(fn: Callable[..., Any], chunk: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Call ``fn`` with each tuple of arguments; in the worker."""
-    return [fn(*args) for args in chunk]
+def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
+    """Call ``fn`` for each call of a chunk; in the worker."""
+    return [fn(*args) for args in _calls_of(chunk)]
 
 
-def chunks(
-    argument_tuples: Iterable[tuple[Any, ...]], size: int
-) -> Iterator[tuple[tuple[Any, ...], ...]]:
-    """Cut an iterable into tuples of ``size``, the last one shorter."""
+def chunks(argument_tuples: Iterable[tuple[Any, ...]], size: int) -> Iterator[Chunk]:
+    """Cut an iterable into chunks of ``size``, the last one shorter."""
     iterator = iter(argument_tuples)
-    while chunk := tuple(itertools.islice(iterator, size)):
-        yield chunk
+    while calls := list(itertools.islice(iterator, size)):
+        yield _chunk_of(calls)
+
+
+def _chunk_of(calls: list[tuple[Any, ...]]) -> Chunk:
+    """
+    Lay out calls for the way: a list of tuples, or, where each has one argument, a tuple of those.
+
+    A tuple for each number takes ten times as long to pickle, and to unpickle, as the number.
+    """
+    if set(map(len, calls)) == {1}:
+        return tuple([argument for (argument,) in calls])
+    return calls
+
+
+def _calls_of(chunk: Chunk) -> Iterable[tuple[Any, ...]]:
+    return zip(chunk) if type(chunk) is tuple else chunk  # there is but one
 
 
 def ordered(
@@ -152,11 +168,9 @@ class Failed:
         return Failed, (self.packed,)
 
 
-def run_all(
-    fn: Callable[..., Any], chunk: Sequence[tuple[Any, ...]]
-) -> tuple[float, bool, list[Any]]:
+def run_all(fn: Callable[..., Any], chunk: Chunk) -> tuple[float, bool, list[Any]]:
     """
-    Call ``fn`` with each tuple of arguments, whatever the others raise; in the worker.
+    Call ``fn`` for each call of a chunk, whatever the others raise; in the worker.
 
     Returns:
         How many seconds it took, whether all went well, and the results, last first, with
@@ -165,7 +179,7 @@ def run_all(
     started = time.perf_counter()
     outcomes: list[Any] = []
     append = outcomes.append
-    waiting = iter(chunk)
+    waiting = iter(_calls_of(chunk))
     while True:
         try:
             for args in waiting:
@@ -205,6 +219,8 @@ def adaptive(
     argument_tuples: Iterable[tuple[Any, ...]],
     timeout: float | None,
     n_workers: int,
+    *,
+    is_single: bool = False,
 ) -> Iterator[Any]:
     """
     Submit calls in chunks of about 2 ms, sized by what the first of them took.
@@ -217,17 +233,20 @@ def adaptive(
         argument_tuples: Taken at once.
         timeout: As for ``ordered``.
         n_workers: How many workers there may be.
+        is_single: Whether each call has one argument.
 
     Returns:
         As ``ordered``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    items = list(argument_tuples)
+    # One argument alone, without a tuple for each: those take longer to make than to map.
+    items = [only for (only,) in argument_tuples] if is_single else list(argument_tuples)
     if len(items) < FEWEST:
-        return ordered(executor, fn, items, timeout, None)
+        return ordered(executor, fn, zip(items) if is_single else items, timeout, None)
     futures: deque[Future[Any]] = deque()
     try:
-        _submit_chunks(executor, fn, items, n_workers, futures)
+        lay_out = tuple if is_single else _chunk_of
+        _submit_chunks(executor, fn, items, lay_out, n_workers, futures)
     except BaseException:
         for future in futures:
             future.cancel()
@@ -238,7 +257,8 @@ def adaptive(
 def _submit_chunks(
     executor: Submitter,
     fn: Callable[..., Any],
-    items: list[tuple[Any, ...]],
+    items: list[Any],
+    lay_out: Callable[[list[Any]], Chunk],
     n_workers: int,
     futures: deque[Future[Any]],
 ) -> None:
@@ -255,7 +275,7 @@ def _submit_chunks(
         first = len(futures)
         for _ in range(n_chunks):
             if start < n_items:
-                chunk = items[start : start + size]
+                chunk = lay_out(items[start : start + size])
                 futures.append(
                     executor.submit(run_all, fn, chunk)
                     if fixed is None
