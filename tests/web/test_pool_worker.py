@@ -46,6 +46,9 @@ class Wired:
     def pid_of(self, slot: int) -> int | None:
         return self.pid
 
+    def state_of(self, slot: int) -> str:
+        return "not running" if self.pid is None else f"pid={self.pid} idle"
+
     def unsent_nbytes(self, slot: int) -> int:
         return 17 * len(self.waiting)
 
@@ -289,4 +292,4 @@ def test_repr_tells_the_state(wired: Wired) -> None:
     """
     assert ("<PoolWorker 3 not running>", None) == (repr(wired.worker), wired.worker.pid)
     wired.pid = 4711
-    assert ("<PoolWorker 3 pid=4711>", 4711) == (repr(wired.worker), wired.worker.pid)
+    assert ("<PoolWorker 3 pid=4711 idle>", 4711) == (repr(wired.worker), wired.worker.pid)

@@ -74,6 +74,14 @@ class Call(Task):
         """Have errors call it so: what the user gave, not what stands around it."""
         self._fn_name = name
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.fn_name} #{self.ident} {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.fn_name
+
     @property
     def fn_name(self) -> str:
         """What errors call it."""

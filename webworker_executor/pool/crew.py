@@ -15,7 +15,7 @@ from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talk import Talks
-from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, Worker
+from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,6 +184,16 @@ class Crew:
             if worker.slot == slot and worker.state is not EXITED and worker.state is not CLOSING:
                 return process
         return None
+
+    def state_of(self, slot: int) -> str:
+        """Say in a few words what the worker in a place is doing."""
+        process = self.in_place(slot)
+        if process is None or process.pid is None:
+            return "not running" if process is None else "starting"
+        n_held = len(process.worker.inflight)
+        if process.worker.state is STARTING:
+            return f"pid={process.pid} starting tasks={n_held}"
+        return f"pid={process.pid} " + (f"busy tasks={n_held}" if n_held else "idle")
 
     def pid_of(self, slot: int) -> int | None:
         """Return the process id of the worker in a place."""

@@ -10,56 +10,21 @@ from __future__ import annotations
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
-from webworker_executor.pool.lazy import ENDED, LazyFuture
+from webworker_executor.pool.lazy import ENDED
 from webworker_executor.pool.talk import conversation_of
+from webworker_executor.pool.tracked import TrackedFuture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
-    from contextlib import AbstractContextManager
-    from typing import Any, Protocol
+    from typing import Any
 
     from webworker_executor.pool.talk import Conversation
+    from webworker_executor.pool.tracked import Owner
     from webworker_executor.rules.task import Task
     from webworker_executor.web.event import MessageEvent
     from webworker_executor.web.pool_worker import PoolWorker
-else:
-    # The type checker's alone: to import it takes 3 ms.
-    Protocol = object
-
-
-class Owner(Protocol):
-    """Whoever runs the task of a future."""
-
-    @property
-    def workers(self) -> Sequence[PoolWorker]:
-        """The raw channels, by place."""
-
-    @property
-    def lock(self) -> AbstractContextManager[object]:
-        """Held while a task is handed out, settled or cancelled."""
-
-    def started_at(self, task: Task) -> float | None:
-        """Return when a task began, in seconds of the monotonic clock, if it has begun."""
-
-    def lead(self, task: Task, timeout: float | None) -> None:
-        """Wait for a task by reading for it, if that can be done; returns early if it cannot."""
-
-    def attend(self, task: Task) -> None:
-        """Hear that somebody wants to be told of a task's end at once."""
-
-    def abort(self, task: Task, reason: object, grace: float) -> None:
-        """Stop a task wherever it is."""
-
-    def cancel_running(self, task: Task) -> None:
-        """Stop a task wherever it is, and cancel its future."""
-
-    def cancelled(self, task: Task) -> None:
-        """Forget a task whose future was cancelled."""
-
-    def call_back(self, call: Callable[[], object]) -> None:
-        """Run the callbacks of a future on the events thread."""
 
 
 class Answer:
@@ -76,7 +41,7 @@ class Answer:
         self.open = open
 
 
-class WorkerFuture(LazyFuture):
+class WorkerFuture(TrackedFuture):
     """
     The result of a task to come.
 
@@ -211,38 +176,6 @@ class WorkerFuture(LazyFuture):
     def onprogress(self, handler: Callable[[Any], object] | None) -> None:
         conversation_of(self).onprogress = handler
 
-    # -- where and when
-
-    @property
-    def worker(self) -> PoolWorker | None:
-        """
-        The worker that has the task or has had it, as in ``executor.workers``.
-
-        ``None`` before the task is handed to one. It is not said by that the task has begun: a
-        worker holds a few that wait.
-        """
-        owner, task = self._owner, self._task
-        worker = None if task is None else task.worker
-        # A task that runs again may have been elsewhere before.
-        return self._worker if owner is None or worker is None else owner.workers[worker.slot]
-
-    @property
-    def started_at(self) -> float | None:
-        """
-        When the task began to run, in seconds of ``time.monotonic()``; ``None`` before that.
-
-        Noted by the worker itself, just before it unpacks the arguments: ``time.monotonic() -
-        future.started_at`` is how long a task has been running. Of a task that runs again it is the
-        last time. Where the system refuses the shared memory for such notes, it is known only when
-        the task is done.
-
-        Source: clock_gettime(2), ``CLOCK_MONOTONIC`` is the same for all processes.
-        """
-        owner, task = self._owner, self._task
-        if owner is None or task is None:
-            return self._started_at
-        return owner.started_at(task)
-
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait for the task's value on the running asyncio loop, as ``asyncio.wrap_future``."""
         import asyncio
@@ -333,11 +266,6 @@ class WorkerFuture(LazyFuture):
             self._settle(CANCELLED_AND_NOTIFIED)
         return self._state == RUNNING
 
-    def _remember(self) -> None:
-        """Note where the task was and when it began, if it is to end without an answer."""
-        if self._started_at is None and self._state in {RUNNING, FINISHED}:
-            self._worker, self._started_at = self.worker, self.started_at
-
     def _cancel_by_owner(self) -> None:
         """Cancel, also what has been handed to a worker: its owner knows that it ends there."""
         self._remember()
@@ -371,6 +299,14 @@ class WorkerFuture(LazyFuture):
         owner, task = self._owner, self._task
         if owner is not None and task is not None:
             owner.attend(task)
+
+    def _outcome(self) -> str:
+        if self._result.__class__ is Answer:
+            return "returned what nobody has opened yet"
+        if self._is_failure():
+            kind = "an exception" if self._exception is None else type(self._exception).__name__
+            return f"raised {kind}"
+        return f"returned {type(self._result).__name__}"
 
     def _is_failure(self) -> bool:
         return self._exception is not None or self._result.__class__ is FailureAnswer

@@ -78,6 +78,18 @@ class Task:
         """
         return False
 
+    @property
+    def name(self) -> str:
+        """
+        Tell what people call it.
+
+        Returns:
+            The name of its class here; a call has that of its function.
+
+        Source: style.md, "`repr` tells the state".
+        """
+        return type(self).__name__
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} #{self.ident} {self.state}>"
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         def pid_of(self, slot: int) -> int | None:
             """Tell the process id of the process in place, or ``None``."""
 
+        def state_of(self, slot: int) -> str:
+            """Say in a few words what the process in place is doing."""
+
         def unsent_nbytes(self, slot: int) -> int:
             """Tell how many bytes wait for the kernel, or for a process."""
 
@@ -73,8 +76,7 @@ class PoolWorker(MessageTarget):
         self._owner = owner
 
     def __repr__(self) -> str:
-        pid = self.pid
-        return f"<PoolWorker {self.index} {'not running' if pid is None else f'pid={pid}'}>"
+        return f"<PoolWorker {self.index} {self._owner.crew.state_of(self.index)}>"
 
     @property
     def pid(self) -> int | None:
