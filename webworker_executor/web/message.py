@@ -7,6 +7,8 @@ start, so it imports the least.
 
 from __future__ import annotations
 
+from _pickle import loads
+
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
 
@@ -81,6 +83,9 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
     fds, frame.fds = frame.fds, ()
     try:
         if not frame.ident:
+            if not fds:
+                # As `codec.unpack` does, without the call: most messages are so.
+                return MessageEvent(loads(frame.payload, buffers=frame.buffers), source)
             return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
         payload, buffers = frame.payload, frame.buffers
         if frame.ident & AS_JSON:

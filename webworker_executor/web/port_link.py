@@ -150,7 +150,7 @@ class PortLink(Posting):
 
     def _read_once(self, flags: tuple[int]) -> bool:
         """Read once; returns whether it is worth to read again. The port is told by the caller."""
-        if self.is_closed or self._is_frozen:
+        if self._is_frozen or self.is_closed:
             return False
         try:
             self._held_nbytes += self._intake.read(flags)

@@ -77,7 +77,7 @@ class Posting:
         if self.is_closed or self._cannot_write:
             return
         outbox = self._outbox
-        if len(parts) == 1 and not fds and not self._is_armed and outbox.is_empty:
+        if not (fds or self._is_armed) and len(parts) == 1 and outbox.is_empty:
             with self._lock:
                 if not (self._is_writing or self._is_frozen or self.is_closed):
                     self._is_writing = True

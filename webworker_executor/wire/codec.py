@@ -134,7 +134,11 @@ def pack(
 
     Source: PEP 574 for the buffers; ProcessPoolExecutor for the errors.
     """
-    if type(value) in _PLAIN or _is_plain(value, OUT_OF_BAND if shelf is not None else maxsize):
+    kind = type(value)
+    # Of any other kind neither of the two that look into it has anything to say.
+    has_parts = kind is tuple or kind is bytes or kind is bytearray
+    limit = OUT_OF_BAND if shelf is not None else maxsize
+    if kind in _PLAIN or (has_parts and _is_plain(value, limit)):
         # No need to look for names in the pickle, which costs more than the pickle from 1 KiB up.
         return Packed(dumps(value, 5), [])
     if half_imported:
@@ -145,7 +149,7 @@ def pack(
         return keep_apart(buffer, buffers)
 
     try:
-        given = value if shelf is None else with_bulk_apart(value)
+        given = with_bulk_apart(value) if has_parts and shelf is not None else value
         payload = dumps(given, 5, buffer_callback=is_in_band)
         if not buffers and _NAMES_SOMETHING not in payload:
             # What most values are: neither class nor function, of __main__ or elsewhere.
