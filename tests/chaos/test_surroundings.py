@@ -64,11 +64,11 @@ work()
 sys.modules["__main__"] = object()
 work()
 """,
-    "an evil folder": """
-# Where the program looks for its modules, after it has all that it needs.
-for name in ("mmap", "random", "socket", "struct", "pickle", "threading"):
+    "a module that hides the standard library's": """
+import array, mmap
+for name in ("array", "mmap"):
     with open(name + ".py", "w") as file:
-        file.write("raise SystemExit('evil')")
+        file.write("raise ImportError('evil')")
 work()
 """,
     "standard streams that raise": """

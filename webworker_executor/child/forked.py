@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _frozen_importlib
 import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
+import array as array
 import atexit
 import mmap as mmap
 import os

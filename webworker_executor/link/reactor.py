@@ -202,7 +202,7 @@ class Reactor:
         # One bad call must not take the whole process's I/O with it; it is our bug, so it is loud.
         try:
             call(*args)
-        except Exception:
+        except BaseException:
             # The handlers of the program's logging are code of a user, which may raise anything.
             with contextlib.suppress(BaseException):
                 _log.exception("a call on the reactor failed")

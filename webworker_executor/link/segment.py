@@ -35,8 +35,9 @@ class MemoryDescriptor(Descriptor):
     __slots__ = ("_identity",)
 
     def __init__(self, fd: int) -> None:
-        super().__init__(fd)
+        # First, so that a signal handler that raises in here leaves nothing half made.
         self._identity = _identity_of(fd)
+        super().__init__(fd)
 
     def intact(self) -> int:
         """
