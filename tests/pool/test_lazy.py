@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.inbox import Inbox
 from webworker_executor.pool import lazy
-from webworker_executor.pool.lazy import LazyFuture
+from webworker_executor.pool.lazy import LazyFuture, _is_anybody_counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,39 @@ def test_nothing_changes_while_somebody_counts() -> None:
         assert not future.done()
     assert 1 == future.result(20.0)
     future.deferred.join(20.0)
+
+
+def test_a_slow_count_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    However long ``wait`` takes to lock many futures, nobody takes their locks from it.
+    """
+    monkeypatch.setattr(lazy, "PATIENCE", 0.01)
+    looks = Inbox[bool]()
+
+    def look() -> bool:
+        is_counting = _is_anybody_counting()
+        looks(is_counting)
+        return is_counting
+
+    monkeypatch.setattr(lazy, "_is_anybody_counting", look)
+    # It locks them in the order of their ids: the last one keeps it from going on.
+    futures = sorted([Settled() for _ in range(10)], key=id)
+    outcomes = Inbox[set[Future[Any]]]()
+    with futures[-1]._condition:
+        counter = threading.Thread(target=lambda: outcomes(wait(futures, 20.0).done))
+        counter.start()
+        while futures[0]._condition.acquire(False):
+            futures[0]._condition.release()
+        futures[0]._settle(FINISHED, 1)
+        assert [True] * 5 == looks.take(5)
+        assert not futures[0].done()
+    for future in futures[1:]:
+        future._settle(FINISHED, 1)
+    counter.join(20.0)
+    assert set(futures) == outcomes.get()
+    for future in futures:
+        if "deferred" in future.__dict__:
+            future.deferred.join(20.0)
 
 
 def test_a_lock_that_was_torn_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:

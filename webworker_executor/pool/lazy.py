@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, as_completed, wait
 from concurrent.futures._base import (
     CANCELLED,
     CANCELLED_AND_NOTIFIED,
@@ -40,9 +41,12 @@ if TYPE_CHECKING:
 ENDED = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
 _TOLD = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 
-# How long somebody may hold the lock of `wait` before he is taken for a thread that a signal
-# handler threw out of there, without letting go of it.
+# How long somebody may hold the lock of `wait` before it is looked whether a signal handler threw
+# him out of there without letting go of it; and how often he may be found to be there.
 PATIENCE = 0.5
+N_LOOKS = 60
+_COUNTING = frozenset({wait.__code__, as_completed.__code__})
+_ASLEEP = threading.Event.wait.__code__
 
 # What the standard library expects of a future, each made when it is first asked for.
 _ON_DEMAND: dict[str, Callable[[], object]] = {
@@ -171,13 +175,16 @@ class LazyFuture(Future["Any"]):
         self._settled()
 
     def _settle_late(self, state: str, deadline: float) -> None:
-        if self._condition.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            self._store_and_notify(state)
-        else:
-            # A lock that was torn: see PATIENCE. Nobody is between its acquire and its release.
-            self._condition = threading.Condition()
-            self._condition.acquire()
-            self._store_and_notify(state)
+        n_looks = 0
+        while not self._condition.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            n_looks += 1
+            if n_looks == N_LOOKS or not _is_anybody_counting():
+                # A lock that was torn: nobody is between its acquire and its release.
+                self._condition = threading.Condition()
+            else:
+                # A slow thread, of many futures or on a machine that has much to do.
+                deadline = time.monotonic() + PATIENCE
+        self._store_and_notify(state)
         self._settled()
 
     def _store_and_notify(self, state: str) -> None:
@@ -234,3 +241,15 @@ class LazyFuture(Future["Any"]):
     def _defer(self, call: Callable[[], object]) -> None:
         """Make a call in another thread, where it may wait."""
         raise NotImplementedError
+
+
+def _is_anybody_counting() -> bool:
+    """Whether a thread stands in ``wait`` or ``as_completed`` where it may hold futures' locks."""
+    for innermost in sys._current_frames().values():
+        called, frame = None, innermost
+        while frame is not None:
+            # While these two sleep they hold none.
+            if frame.f_code in _COUNTING and called is not _ASLEEP:
+                return True
+            called, frame = frame.f_code, frame.f_back  # type: ignore[assignment]  # to the end
+    return False
