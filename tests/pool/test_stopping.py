@@ -142,7 +142,7 @@ def test_a_task_whose_time_is_over_leaves_its_stack(launcher: str) -> None:
     for each in (error, late):
         assert isinstance(each, TaskTimeout)
         assert each.stack is not None
-        assert " in _run_call" in each.stack
+        assert "loop.py" in each.stack
         assert [f"What its worker was doing:\n{each.stack}"] == each.__notes__
 
 
