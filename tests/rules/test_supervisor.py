@@ -37,6 +37,22 @@ def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
     assert (worker.slot, 1) == (heir.slot, scheduler.n_queued)
 
 
+def test_what_ran_before_the_begun_task_does_not_run_again() -> None:
+    """Where answers were lost with the worker, their tasks fail as well."""
+    scheduler, (worker,) = make_crew(1, max_prefetch=8)
+    tasks = make_tasks(12)
+    for task in tasks:
+        scheduler.submitted(task)
+    scheduler.task_finished(worker, tasks[0], SHORT)
+    held = list(worker.inflight)
+    assert len(held) > 2
+    actions = scheduler.worker_exited(worker, held[1], 0.0)
+    assert [Fail(task, worker) for task in held[:2]] == list(actions)[:2]
+    assert not any(isinstance(action, Fail) for action in list(actions)[2:])
+    (heir,) = scheduler.workers
+    assert held[2] is heir.inflight[0]
+
+
 def test_unknown_charges_the_oldest() -> None:
     """Where nobody knows what had begun, the head of the line pays."""
     scheduler, (worker,) = make_crew(1)

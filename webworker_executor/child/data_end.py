@@ -79,6 +79,9 @@ class DataEnd:
                 with vacancy:
                     nbytes, fds = receive(self._data, vacancy, flags)
                 frames = decoder.filled(nbytes, fds) if nbytes else None
+        except ConnectionError:
+            # The host has closed the link with something unread in it, and kills this process.
+            posix._exit(1)
         except BlockingIOError:
             if not flags:
                 # A task made the socket non-blocking.

@@ -296,8 +296,12 @@ class Loop(DataEnd):
         self.end_copy()
         microseconds = min(int((monotonic() - started) * 1e6), MAX_MICROSECONDS)
         parts = encode_answer(kind, ident, started, microseconds, payload, buffers, len(fds))
-        with self._writing:
-            self._send(parts, fds)
+        try:
+            with self._writing:
+                self._send(parts, fds)
+        except ConnectionError:
+            # The host reads no more of this process, and kills it.
+            posix._exit(1)
 
     def _failure(self, exc: BaseException) -> bytes:
         if self.meter is not None:

@@ -244,21 +244,19 @@ class Supervisor(Sizing):
         self, worker: Worker, begun: Task | Unknown | None, now: float, transient: bool = False
     ) -> Actions:
         was_starting = worker.state is STARTING
-        charged = self._charge(worker, begun)
-        if charged is not None and charged.survive():
-            # To the front of the queue, like those that had not begun.
-            charged = None
-        if charged is not None:
-            charged.state = TASK_TABLE[charged.state]["fail"]
+        # Those that survive go to the front of the queue, like those that had not begun.
+        charged = [task for task in self._charge(worker, begun) if not task.survive()]
+        for task in charged:
+            task.state = TASK_TABLE[task.state]["fail"]
         worker.step("exit")
-        self._backlog.give_back([task for task in worker.inflight if task is not charged])
+        self._backlog.give_back([task for task in worker.inflight if task not in charged])
         worker.inflight = deque()
         worker.recall = FREE
         self._roster.sort(worker)
         if not worker.n_sent:
             # It died without ever being given work: replacing it unasked could go on for ever.
             self._woken = False
-        actions: list[Action] = [] if charged is None else [Fail(charged, worker)]
+        actions: list[Action] = [Fail(task, worker) for task in charged]
         if was_starting and self._stage in {OPEN, SHUTTING}:
             has_alarm = self._births.failed(worker.birth, now, transient=transient)
             if self._is_hopeless(now):
@@ -267,18 +265,21 @@ class Supervisor(Sizing):
                 actions.append(Alarm(self._births.retry_at))
         return [*actions, *self._assign()]
 
-    def _charge(self, worker: Worker, begun: Task | Unknown | None) -> Task | None:
+    def _charge(self, worker: Worker, begun: Task | Unknown | None) -> list[Task]:
         if not worker.inflight:
-            return None
+            return []
         head = worker.inflight[0]
         if isinstance(begun, Task):
-            return begun if begun in worker.inflight else None
+            # Those before it have run, too, and their answers are lost: after garbage in its link
+            # nothing of a worker is read. They must not run twice.
+            held = list(worker.inflight)
+            return held[: held.index(begun) + 1] if begun in held else []
         if worker.state is STARTING:
-            return None
+            return []
         if begun is None:
             head.strikes += 1
-            return head if head.strikes >= LAST_STRIKE else None
-        return head
+            return [head] if head.strikes >= LAST_STRIKE else []
+        return [head]
 
     def _is_hopeless(self, now: float) -> bool:
         has_work = not self._backlog.is_empty or self._wanted
