@@ -5,12 +5,14 @@ Tests of `webworker_executor.web.lent`: large messages in shared memory, whichev
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conformance import holders
 from tests.conformance.holders import Block
+from tests.threads import run_together
 from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
 from webworker_executor.link.loan import MAX_LOANS, lender
 from webworker_executor.link.memory import store
@@ -145,3 +147,22 @@ def test_memory_that_did_not_come_along_is_an_error(channel: MessageChannel) -> 
     channel.port2._inbox[0].fds = ()
     with pytest.raises(ValueError, match="did not come along"):
         channel.port2.receive(LIMIT)
+
+
+@pytest.mark.slow
+def test_many_threads_lend_at_once() -> None:
+    """They share the segments, and nobody writes where another one's reader looks."""
+
+    def talk(name: int) -> None:
+        with MessageChannel() as channel:
+            kept: list[tuple[bytes, Block]] = []
+            for number in range(30):
+                text = b"%d-%03d" % (name, number)
+                channel.port1.post_message(Block.of(text * 50_000, LENT_NBYTES))
+                kept.append((text, taken(channel.port2)))
+                if len(kept) > 3:
+                    expected, block = kept.pop(0)
+                    assert expected * 50_000 == block.start(len(expected) * 50_000)
+
+    run_together(*[partial(talk, name) for name in range(4)])
+    assert ({}, 0) == (lender._lent, len(store._segments))
