@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from webworker_executor.observe import KINDS
 from webworker_executor.rules.machine import Table, diagram
 from webworker_executor.rules.script import SCRIPT_TABLE
 from webworker_executor.rules.task import TASK_TABLE
@@ -41,3 +42,14 @@ def test_kinds_of_frames() -> None:
     assert expected == re.findall(
         r"^\| `(0x..)` \| (\w+) \| (both|worker|host) \|", page, re.MULTILINE
     )
+
+
+def test_kinds_of_events() -> None:
+    """
+    Every kind of event that observers get has its row, with its logger and its levels.
+    """
+    page = (REFERENCE / "observing.md").read_text()
+    rows = re.findall(
+        r"^\| `(\w+)` \| `webworker_executor\.pool\.\w+` \| [A-Z]+", page, re.MULTILINE
+    )
+    assert sorted(KINDS) == sorted(rows)

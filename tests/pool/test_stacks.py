@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from tests.script import ScriptRunner
 
 
 def count_for_ever(path: str) -> int:
@@ -187,3 +188,24 @@ def test_workers_that_die_meanwhile_are_not_waited_for(pool: WebWorkerExecutor) 
     assert time.monotonic() - before < 40.0
     for future in futures:
         assert isinstance(future.exception(10.0), WorkerCrashedError)
+
+
+ASK_IN_A_COPY = """
+import os
+from webworker_executor import WebWorkerExecutor
+
+if __name__ == "__main__":
+    with WebWorkerExecutor(1) as pool:
+        pool.submit(abs, 1).result(20)
+        if os.fork() == 0:
+            os._exit(len(pool.dump_stacks(60)) + len(pool.statistics().workers[1:]))
+        print(os.waitstatus_to_exitcode(os.wait()[1]), len(pool.dump_stacks(20)))
+"""
+
+
+def test_a_copy_of_the_program_asks_nobody(run_script: ScriptRunner) -> None:
+    """
+    The workers are its parent's, which can ask them all the same.
+    """
+    done = run_script(ASK_IN_A_COPY)
+    assert ("0 1\n", 0) == (done.stdout, done.returncode)

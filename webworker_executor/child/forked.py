@@ -17,6 +17,7 @@ import sys
 
 from webworker_executor.child import entry
 from webworker_executor.child import identity as identity
+from webworker_executor.child import witness as witness
 from webworker_executor.wire import codec
 
 try:

@@ -81,6 +81,9 @@ def dump(pool: Pool, timeout: float) -> dict[PoolWorker, str]:
         pool: Whose workers.
         timeout: Seconds to wait at most.
     """
+    if pool.stopped.is_set():
+        # Or this is a forked copy of the program, whose workers are not its own.
+        return {}
     with pool.lock:
         processes = sorted(
             pool.crew.processes.values(), key=lambda each: (each.worker.slot, each.created_at)
