@@ -53,7 +53,8 @@ class MemoryDescriptor(Descriptor):
 
     def close(self) -> None:
         """Close it, unless somebody else has."""
-        if self._fd >= 0:
+        # None in an object that a signal handler has kept from being made.
+        if getattr(self, "_fd", -1) >= 0:
             try:
                 self.intact()
             except OSError:
