@@ -5,7 +5,6 @@ The terms that say when a task runs, and what a cancel does to it when it runs.
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,8 @@ from tests.pool import talking
 from tests.pool.work import double, note
 
 if TYPE_CHECKING:
-    from webworker_executor import WebWorkerExecutor
+    from tests.patience import wait_until
+from webworker_executor import WebWorkerExecutor
 
 
 def test_a_higher_priority_runs_first(forked: WebWorkerExecutor, gate: Gate) -> None:
@@ -53,12 +53,11 @@ def test_an_urgent_task_overtakes_those_handed_out_ahead(
 
 def _wait_until_nothing_is_behind(pool: WebWorkerExecutor) -> None:
     (process,) = pool._pool.crew.processes.values()
-    pause = threading.Event()
-    for _ in range(1000):
-        if all(task.priority or not index for index, task in enumerate(process.worker.inflight)):
-            return
-        pause.wait(0.01)
-    raise AssertionError("the worker has not given back what it was given ahead")
+    wait_until(
+        lambda: all(
+            task.priority or not index for index, task in enumerate(process.worker.inflight)
+        )
+    )
 
 
 def test_a_pinned_task_may_be_urgent(forked: WebWorkerExecutor, gate: Gate) -> None:

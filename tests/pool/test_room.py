@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, PoolFullError, WebWorkerExecutor
 
@@ -130,12 +131,8 @@ def test_the_end_lets_nobody_wait(gate: Gate) -> None:
     threads = [threading.Thread(target=wait_in_vain) for _ in range(3)]
     for thread in threads:
         thread.start()
-    pause = threading.Event()
     calls: Any = pool._pool.promises.calls
-    for _ in range(1000):
-        if len(calls.sleepers) == 3:
-            break
-        pause.wait(0.01)
+    wait_until(lambda: len(calls.sleepers) == 3)
     pool.kill_workers()
     for thread in threads:
         thread.join(10.0)

@@ -5,30 +5,18 @@ The size of a pool: what it may be, idle workers, and a size that changes.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.patience import wait_until
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import ActorLostError, WebWorkerExecutor
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 # Shorter than any test waits, longer than a test takes to look.
 SOON = 0.2
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Poll until something is so, for ten seconds at most."""
-    pause = threading.Event()
-    for _ in range(1000):
-        if is_so():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def n_workers(pool: WebWorkerExecutor) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool.work import Unpackable, double, fail_at, pid_of
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
 
@@ -102,6 +103,8 @@ def test_what_runs_and_what_waits_is_told(pool: WebWorkerExecutor, gate: Gate) -
     """
     futures = [pool.submit(pass_gate, gate.path, number) for number in range(5)]
     pids = gate.wait_for_begun(2)
+    # A worker may have begun before the pool has heard that it is up.
+    wait_until(lambda: {"busy"} == {worker.state for worker in pool.statistics().workers})
     statistics = pool.statistics()
     check_sum(statistics)
     assert (5, 2, 3) == (statistics.n_submitted, statistics.n_running, statistics.n_pending)

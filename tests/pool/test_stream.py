@@ -8,30 +8,18 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 import traceback
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool import talking
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.dropin.gate import Gate
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until something that tells nobody has come about."""
-    pause = threading.Event()
-    for _ in range(1000):
-        if is_so():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never was so")
 
 
 def test_items_come_in_order(pool: WebWorkerExecutor) -> None:
