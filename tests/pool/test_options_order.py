@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.patience import wait_until
 from tests.pool import talking
 from tests.pool.work import double, note
 
 if TYPE_CHECKING:
-    from tests.patience import wait_until
-from webworker_executor import WebWorkerExecutor
+    from webworker_executor import WebWorkerExecutor
 
 
 def test_a_higher_priority_runs_first(forked: WebWorkerExecutor, gate: Gate) -> None:
