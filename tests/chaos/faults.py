@@ -37,6 +37,17 @@ def kill_me() -> None:
     signal.pause()
 
 
+def unblock_sockets() -> None:
+    """
+    Make every socket non-blocking.
+
+    No pipe: that it does not block is told of the pipe itself, whoever else has it, and what runs
+    the tests has one that a forked worker finds.
+    """
+    for fd in sockets():
+        os.set_blocking(fd, False)
+
+
 def sockets_of_a_child() -> list[str]:
     """List what a program that this worker starts finds open, but for its standard streams."""
     command = "ls -l /proc/self/fd"

@@ -92,7 +92,7 @@ def test_a_worker_outlives_what_a_program_may_change(pool: WebWorkerExecutor) ->
     """
     Non-blocking sockets, signals, the folder and the path are mended or borne.
     """
-    for fault in (tasks.unblock_channels, faults.change_the_process):
+    for fault in (faults.unblock_sockets, faults.change_the_process):
         assert pool.submit(fault).result(10.0) is None
     assert list(range(50)) == list(pool.map(faults.same, range(50)))
 
