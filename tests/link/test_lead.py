@@ -79,6 +79,18 @@ def test_the_leader_gets_the_frame(led: Led) -> None:
     assert 2 == led.read_by_reactor.get(10.0).ident
 
 
+def test_a_leader_may_have_a_month(led: Led) -> None:
+    """
+    The kernel cannot wait that long at a time; whoever asks for it is woken all the same.
+    """
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.send(1)
+    lead.wait(31 * 86400.0)
+    led.link.leading.end(lead)
+    assert 1 == led.read_by_reactor.get().ident
+
+
 def test_what_a_leader_read_and_did_not_take_is_not_lost(led: Led) -> None:
     """
     A leader that was thrown out before anybody had the frame leaves it to the reactor.

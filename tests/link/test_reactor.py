@@ -46,6 +46,17 @@ def test_calls_run_on_the_thread_in_order(reactor: Reactor) -> None:
     assert not reactor.is_current_thread
 
 
+@pytest.mark.parametrize("delay", [31 * 86400.0, 1e300])
+def test_a_timer_far_away_is_no_end_of_the_thread(reactor: Reactor, delay: float) -> None:
+    """
+    The kernel cannot wait for a month; whoever set such a time-out still gets all else done.
+    """
+    timer = on_reactor(reactor, lambda: reactor.call_at(time.monotonic() + delay, lambda: None))
+    assert isinstance(timer, Timer)
+    assert [1, 2] == [on_reactor(reactor, lambda: 1), on_reactor(reactor, lambda: 2)]
+    timer.cancel()
+
+
 def test_calls_of_many_threads_all_run(reactor: Reactor) -> None:
     """
     No call gets lost between threads, and those of one thread keep their order.

@@ -50,6 +50,12 @@ def test_a_port_is_not_made_by_hand() -> None:
         MessagePort()
 
 
+def test_a_port_may_be_waited_on_for_a_month(channel: MessageChannel) -> None:
+    """The kernel cannot wait that long at a time, which is no concern of the caller's."""
+    channel.port1.post_message("at once")
+    assert "at once" == channel.port2.receive(31 * 86400.0).data
+
+
 def test_a_port_tells_its_state(channel: MessageChannel) -> None:
     """Its repr names the state, and what waits."""
     assert "<MessagePort open waiting=0>" == repr(channel.port1)

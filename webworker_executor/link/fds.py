@@ -19,6 +19,9 @@ import socket
 LOWEST = 10
 STANDARD_ERROR = 2
 MAX_FDS_PER_SEND = 250
+# What poll(2) and epoll_wait(2) take at most is an int of milliseconds, some 24 days. Who waits
+# longer looks again once a day.
+LONGEST_WAIT = 86_400.0
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:

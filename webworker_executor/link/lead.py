@@ -21,7 +21,7 @@ import threading
 import time
 from collections import deque
 
-from webworker_executor.link.fds import lifted
+from webworker_executor.link.fds import LONGEST_WAIT, lifted
 from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES
 from webworker_executor.wire.decoder import only_frame
@@ -76,8 +76,8 @@ class Lead:
             os.eventfd_write(alarm, 1)
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until something came or the alarm rang; at most ``timeout`` seconds."""
-        milliseconds = None if timeout is None else max(0.0, timeout) * 1000
+        """Wait until something came or the alarm rang; at most ``timeout`` seconds, or a day."""
+        milliseconds = None if timeout is None else min(max(0.0, timeout), LONGEST_WAIT) * 1000
         for fd, _ in self._poll.poll(milliseconds):
             if fd == self._alarm:
                 os.eventfd_read(fd)

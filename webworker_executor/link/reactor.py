@@ -18,7 +18,7 @@ import select
 import time
 from collections import deque
 
-from webworker_executor.link.fds import STANDARD_ERROR, lift, lifted
+from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, lift, lifted
 from webworker_executor.link.thread import ServiceThread
 
 TYPE_CHECKING = False
@@ -177,7 +177,7 @@ class Reactor:
         if self._calls or self.is_stopping:
             timeout = 0.0
         elif self._timers:
-            timeout = max(0.0, self._timers[0][0] - time.monotonic())
+            timeout = min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_WAIT)
         for fd, events in self._epoll.poll(timeout):
             if fd == self._wakeup:
                 os.eventfd_read(fd)

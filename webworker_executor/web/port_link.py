@@ -24,6 +24,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.link.fds import LONGEST_WAIT
 from webworker_executor.link.intake import NOW, WAIT, Intake
 from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.link.signals import is_of_a_handler
@@ -134,7 +135,8 @@ class PortLink(Posting):
         Wait until there is something to read, and read it once; whoever reads tells others of it.
 
         Args:
-            timeout: Seconds to wait at most; 0 reads what is there, ``None`` waits for ever.
+            timeout: Seconds to wait, but not more than a day; 0 reads what is there, ``None`` waits
+                for ever.
         """
         if timeout is None:
             # The kernel waits and reads in one call.
@@ -143,7 +145,7 @@ class PortLink(Posting):
         if timeout > 0.0:
             poller = select.poll()
             poller.register(self._fd, select.POLLIN)
-            if not poller.poll(math.ceil(timeout * 1000)):
+            if not poller.poll(math.ceil(min(timeout, LONGEST_WAIT) * 1000)):
                 return
         with self._reading:
             self._read_once(NOW)
