@@ -9,6 +9,7 @@ can see only what the fixtures after it leave behind.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -55,6 +56,16 @@ def pytest_configure() -> None:
     # Threads of a numerical library would look like leaks, and crowd a small machine.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def pytest_collection_finish() -> None:
+    """
+    Have the collector pass over what is there before any test runs, and stays.
+
+    Many tests collect, and forked workers inherit all of it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _remove_folder(folder: str, owner: int) -> None:
