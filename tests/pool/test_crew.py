@@ -13,6 +13,9 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.pool import work
 from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError, scope
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.pool.birth import Birth
+from webworker_executor.pool.crew import Crew
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -36,6 +39,25 @@ def test_forked_workers_are_started_together(forked: WebWorkerExecutor) -> None:
     with WebWorkerExecutor(3, launcher="fork") as pool:
         pool.submit(abs, 1).result(10.0)
         assert 3 == len(pool._processes or {})
+
+
+def test_what_the_dead_give_back_is_used_again() -> None:
+    """
+    Of a crew that has grown, too: another worker takes no more shared memory than there is.
+    """
+    crew = Crew(Birth(SpawnLauncher()), 1)
+    first, entries = crew._ledger(), []
+    assert first is not None
+    while not first.is_full:
+        entries.append(first.claim())
+    second = crew._ledger()
+    assert second is not None
+    assert second is not first
+    while not second.is_full:
+        second.claim()
+    first.release(entries[0])
+    assert first is crew._ledger()
+    crew.close(lambda: None)
 
 
 def test_a_dead_worker_is_replaced_in_its_place(pool: WebWorkerExecutor, gate: Gate) -> None:

@@ -52,7 +52,7 @@ class Crew:
         self._reactor: Reactor | None = None
         self._news: News | None = None
         self._is_open = False
-        # One after the other as the pool grows; the last one has room.
+        # More as the pool grows; what the dead give back in the first ones is used again.
         self._ledgers: list[Ledger] = []
 
     def serve(self, reactor: Reactor, news: News) -> None:
@@ -68,8 +68,9 @@ class Crew:
         self.birth.launcher.open(reactor)
 
     def _ledger(self) -> Ledger | None:
-        if self._ledgers and not self._ledgers[-1].is_full:
-            return self._ledgers[-1]
+        for ledger in self._ledgers:
+            if not ledger.is_full:
+                return ledger
         try:
             # One that leaves and its replacement live side by side for a while.
             self._ledgers.append(Ledger(2 * self._max_workers))
