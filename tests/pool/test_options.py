@@ -326,6 +326,8 @@ def test_a_view_ends_with_its_executor(forked: WebWorkerExecutor) -> None:
         ({"signal": AbortController()}, TypeError, "give its signal"),
         ({"worker": 2}, ValueError, "this executor has 2, from 0"),
         ({"worker": -1}, ValueError, "there is no worker -1"),
+        ({"worker": 0.5}, TypeError, "worker must be an integer, not float"),
+        ({"retries": None}, TypeError, "retries must be an integer, not NoneType"),
         ({"onmessage": 3}, TypeError, "onmessage must be callable"),
         ({"window": 0}, ValueError, "window must be at least 1"),
     ],
@@ -336,3 +338,16 @@ def test_terms_that_cannot_be(options: dict[str, Any], error: type[Exception], t
     """
     with WebWorkerExecutor(2) as pool, pytest.raises(error, match=text):
         pool.options(**options)
+
+
+def test_terms_take_what_counts_as_an_integer() -> None:
+    """
+    Such as the integers of numpy, which become plain ones.
+    """
+
+    class One:
+        def __index__(self) -> int:
+            return 1
+
+    with WebWorkerExecutor(2) as pool:
+        assert 1 == pool.options(worker=One()).worker  # type: ignore[arg-type]  # as numpy's

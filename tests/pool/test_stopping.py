@@ -4,6 +4,7 @@ A task that listens is asked to stop, and any other is stopped together with its
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -101,6 +102,18 @@ def test_a_task_that_never_looked_is_ended_at_once(pool: WebWorkerExecutor) -> N
     pid = first_message(future)
     future.abort(grace=60.0)
     assert pid not in pool.run_on_all(talking.pid)
+
+
+@pytest.mark.parametrize("grace", [-1.0, math.inf, math.nan])
+def test_a_grace_that_cannot_be(forked: WebWorkerExecutor, gate: Gate, grace: float) -> None:
+    """
+    It is refused, and the task goes on.
+    """
+    future = forked.submit(pass_gate, gate.path, "through")
+    with pytest.raises(ValueError, match="grace must be 0 seconds or more"):
+        future.abort(grace=grace)
+    gate.open()
+    assert "through" == future.result(10.0)
 
 
 def test_a_task_that_waits_in_its_worker_never_begins(

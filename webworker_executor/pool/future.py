@@ -7,6 +7,7 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
@@ -104,8 +105,13 @@ class WorkerFuture(TrackedFuture):
         Returns:
             True if the task was stopped, False if it was done or cancelled already.
 
+        Raises:
+            ValueError: ``grace`` is negative or no number.
+
         Source: DOM, ``AbortController.abort``.
         """
+        if not 0 <= grace < math.inf:
+            raise ValueError(f"grace must be 0 seconds or more, not {grace!r}")
         owner, task = self._owner, self._task
         if owner is None or task is None or self.done():
             return False

@@ -8,6 +8,7 @@ task is said here.
 from __future__ import annotations
 
 import math
+import operator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent
 
     Handler = Callable[[MessageEvent], object]
+
+
+INTEGERS = frozenset({"retries", "worker", "window", "priority"})
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Terms:
             TypeError: An option has the wrong type.
             ValueError: An option has a value that it cannot have.
         """
+        for name in sorted(INTEGERS):
+            value = getattr(self, name)
+            # One that is none would be waited for: no worker ever has the place 0.5.
+            if not isinstance(value, int) and not (value is None and name == "worker"):
+                raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
         if self.timeout is not None and not (0 < self.timeout < math.inf):
             raise ValueError(f"timeout must be more than 0 seconds, not {self.timeout!r}")
         if self.retries < 0:
@@ -85,8 +94,6 @@ class Terms:
             raise TypeError("onmessage must be callable; it is called with one MessageEvent")
         if self.window < 1:
             raise ValueError(f"window must be at least 1 item, not {self.window!r}")
-        if not isinstance(self.priority, int):
-            raise TypeError(f"priority must be an integer, not {type(self.priority).__name__}")
 
 
 class SpecialCall(Call):
@@ -250,7 +257,11 @@ class ExecutorView(Executor):
 
 
 def as_terms(changes: dict[str, Any]) -> dict[str, Any]:
-    """Make tuples of the options that may be given as any iterable, or as one type."""
+    """Make tuples of what may be given as any iterable or as one type, and plain integers."""
+    for name in INTEGERS & changes.keys():
+        if hasattr(changes[name], "__index__"):
+            # Those of numpy cannot be negated as they are.
+            changes[name] = operator.index(changes[name])
     if "transfer" in changes:
         changes["transfer"] = tuple(changes["transfer"] or ())
     if "retry_on" in changes:
