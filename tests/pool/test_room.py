@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from tests.dropin.gate import Gate, pass_gate
 from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, PoolFullError, WebWorkerExecutor
+from webworker_executor.pool.call import Call
+from webworker_executor.pool.room import Bounded, Room
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -161,6 +164,29 @@ def test_a_handler_that_raises_ends_the_wait(gate: Gate) -> None:
             assert 2 == pool.submit(double, 1).result(10.0)
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_handler_that_raises_on_the_way_in_takes_no_room() -> None:
+    """
+    Not even just after the place was taken, before anybody was told.
+    """
+    room = Room(Bounded(), 1, "raise", lambda call: None, lambda: True)
+    before = sys.gettrace()
+
+    def strike(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code is not Room._enter.__code__:
+            return None
+        if event == "return":
+            raise KeyboardInterrupt
+        return strike
+
+    sys.settrace(strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            room.submit(Call(1, double, (1,), {}))
+    finally:
+        sys.settrace(before)
+    room.submit(Call(2, double, (1,), {}))
 
 
 def test_a_callback_may_submit_to_a_full_pool() -> None:

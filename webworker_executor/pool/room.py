@@ -97,8 +97,10 @@ class Room:
             self._patience = 0.0 if when_full == "raise" else float(when_full)
         self._submit = submit
         self._may_wait = may_wait
-        self._lock = _thread.RLock()  # guards the count of those that are on their way in
-        self._n_entering = 0
+        self._lock = _thread.RLock()  # makes one step of the look for room and the entry
+        # On their way in. By themselves, not counted: whoever was thrown out by a signal handler
+        # need not know how far it had come.
+        self._entering: set[Call] = set()
 
     def submit(self, call: Call) -> None:
         """
@@ -109,27 +111,26 @@ class Room:
             BrokenWorkerPool: The pool is broken.
             RuntimeError: It was shut down.
         """
-        is_counted = self._enter()
-        if not is_counted and self._may_wait():
-            self._wait()
-            is_counted = True
         try:
+            if not self._enter(call) and self._may_wait():
+                self._wait(call)
             self._submit(call)
         finally:
-            if is_counted:
-                with self._lock:
-                    self._n_entering -= 1
-                # For a moment the call counted twice, or it was refused.
-                self._calls.wake()
+            if call in self._entering:
+                try:
+                    self._entering.discard(call)
+                finally:
+                    # For a moment the call counted twice, or it was refused.
+                    self._calls.wake()
 
-    def _enter(self) -> bool:
+    def _enter(self, call: Call) -> bool:
         with self._lock:
-            if len(self._calls) + self._n_entering >= self._max_pending:
+            if len(self._calls) + len(self._entering) >= self._max_pending:
                 return False
-            self._n_entering += 1
+            self._entering.add(call)
             return True
 
-    def _wait(self) -> None:
+    def _wait(self, call: Call) -> None:
         patience, sleepers = self._patience, self._calls.sleepers
         deadline = None if patience is None else time.monotonic() + patience
         while True:
@@ -138,7 +139,7 @@ class Room:
             sleepers.append(sleeper)
             is_woken = False
             try:
-                if self._enter():
+                if self._enter(call):
                     return
                 left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
                 is_woken = sleeper.acquire(timeout=left)
