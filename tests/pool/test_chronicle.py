@@ -171,6 +171,21 @@ def test_an_observer_may_submit_and_may_leave(forked: WebWorkerExecutor) -> None
     stop()
 
 
+def test_an_observer_that_came_twice_leaves_once() -> None:
+    """
+    Each ``observe`` is one, and what it returned ends that one.
+    """
+    seen: list[PoolEvent] = []
+    note = seen.append
+    chronicle = Chronicle("", lambda call: call())
+    stop = chronicle.observe(note)
+    chronicle.observe(note)
+    stop()
+    stop()
+    chronicle.pool_broken("as asked")
+    assert ["pool_broken"] == [event.kind for event in seen]
+
+
 def test_only_what_can_be_called_observes(forked: WebWorkerExecutor) -> None:
     """
     The mistake is told at the call.

@@ -52,8 +52,9 @@ class Chronicle:
     def __init__(self, name: str, call_back: Callable[[Callable[[], object]], object]) -> None:
         self._prefix = f"{name}: " if name else ""
         self._call_back = call_back
-        # Replaced, never changed: it is read without a lock.
-        self._observers: tuple[Observer, ...] = ()
+        # Each under an object of its own, so that one may be there twice. Without a lock: threads
+        # may come at once, and handlers between, but each change is a single step of a dict.
+        self._observers: dict[object, Observer] = {}
         self._last_pids: dict[int, int | None] = {}
         self.n_started = 0
         self.n_died = 0
@@ -61,10 +62,11 @@ class Chronicle:
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Give every fact from now on to an observer; returns what ends that."""
-        self._observers = (*self._observers, observer)
+        key = object()
+        self._observers[key] = observer
 
         def stop() -> None:
-            self._observers = tuple(each for each in self._observers if each is not observer)
+            self._observers.pop(key, None)
 
         return stop
 
@@ -174,7 +176,7 @@ class Chronicle:
         self._tell(_tasks, level, kind, text, worker=slot, pid=pid, task=call.fn_name)
 
     def _tell(self, log: logging.Logger, level: int, kind: str, text: str, **fields: Any) -> None:
-        observers = self._observers
+        observers = tuple(self._observers.values())
         is_logged = log.isEnabledFor(level)
         if not observers and not is_logged:
             return
