@@ -4,11 +4,14 @@ The stacks of workers are seen whatever the workers do, and nobody is waited for
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.pool.work import double, spin
@@ -174,6 +177,47 @@ def test_there_is_nothing_to_see_where_no_worker_is() -> None:
     pool.submit(double, 1).result(10.0)
     pool.shutdown()
     assert {} == pool.dump_stacks()
+
+
+@pytest.mark.parametrize("timeout", [-1.0, math.inf, math.nan])
+def test_a_time_that_cannot_be(timeout: float) -> None:
+    """
+    It is refused when it is named.
+    """
+    with (
+        WebWorkerExecutor(1) as pool,
+        pytest.raises(ValueError, match="timeout must be 0 seconds or more"),
+    ):
+        pool.dump_stacks(timeout)
+
+
+def test_a_handler_that_raises_leaves_no_worker_asked(
+    forked: WebWorkerExecutor, gate: Gate
+) -> None:
+    """
+    Whoever is thrown out of the wait does not leave behind what asks for ever.
+    """
+
+    def strike(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    future = forked.submit(forget_handlers, gate.path)
+    gate.wait_for_begun(1)
+    (process,) = forked._pool.crew.processes.values()
+    assert process.witness is not None
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            forked.dump_stacks(60.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    deadline = time.monotonic() + 10.0
+    while process.witness._askers:
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    gate.open()
+    assert future.result(10.0) is None
 
 
 def test_workers_that_die_meanwhile_are_not_waited_for(pool: WebWorkerExecutor) -> None:

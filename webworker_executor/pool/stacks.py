@@ -7,6 +7,7 @@ How one process is asked is told in ``witness``; here, what is said of one that 
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 
@@ -68,8 +69,11 @@ class _Roll:
         self._is_over.set()
 
     def wait(self, timeout: float, call_soon: Callable[[Callable[[], None]], None]) -> None:
-        self._is_done.wait(timeout)
-        call_soon(self.finish)
+        try:
+            self._is_done.wait(timeout)
+        finally:
+            # Also when a signal handler raises: whoever is still asked would be asked for ever.
+            call_soon(self.finish)
         self._is_over.wait(HAND_BACK_SECONDS)
 
 
@@ -80,7 +84,12 @@ def dump(pool: Pool, timeout: float) -> dict[PoolWorker, str]:
     Args:
         pool: Whose workers.
         timeout: Seconds to wait at most.
+
+    Raises:
+        ValueError: ``timeout`` is negative or no number.
     """
+    if not 0 <= timeout < math.inf:
+        raise ValueError(f"timeout must be 0 seconds or more, not {timeout!r}")
     if pool.stopped.is_set():
         # Or this is a forked copy of the program, whose workers are not its own.
         return {}
