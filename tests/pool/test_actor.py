@@ -8,12 +8,22 @@ import asyncio
 import gc
 import pickle
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.dropin.gate import pass_gate
 from tests.pool import talking
 from tests.pool.work import double
-from webworker_executor import ActorLostError, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import (
+    ActorLostError,
+    PoolFullError,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+)
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
 
 
 def test_an_actor_keeps_its_state(pool: WebWorkerExecutor) -> None:
@@ -103,6 +113,19 @@ def test_a_forgotten_actor_is_dropped_there(forked: WebWorkerExecutor) -> None:
     while forked.submit(talking.n_actors).result(10.0):
         assert time.monotonic() < deadline
     assert [0] == forked._n_actors
+
+
+def test_an_actor_that_finds_no_room_takes_no_place(gate: Gate) -> None:
+    """
+    A worker is not kept for an object that it was never asked to make.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1, when_full="raise") as pool:
+        future = pool.submit(pass_gate, gate.path, "through")
+        with pytest.raises(PoolFullError):
+            pool.actor(talking.Counter)
+        gate.open()
+        assert "through" == future.result(10.0)
+        assert [0] == pool._n_actors
 
 
 def test_other_tasks_get_their_turns(forked: WebWorkerExecutor) -> None:

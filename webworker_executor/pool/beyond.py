@@ -106,6 +106,7 @@ class BeyondExecutor(Executor):
             An ``Actor``. If the making fails, each call raises what it raised.
 
         Raises:
+            PoolFullError: As ``submit``.
             RuntimeError: As ``submit``.
         """
         from webworker_executor.pool.actor import Actor
@@ -120,7 +121,12 @@ class BeyondExecutor(Executor):
             counts[index] -= 1
             self._pool.keep(index, -1)
 
-        return Actor(self.options(worker=index), factory, args, kwargs, released)
+        try:
+            return Actor(self.options(worker=index), factory, args, kwargs, released)
+        except BaseException:
+            # Its first task was not taken: there is none whose end could tell.
+            released()
+            raise
 
     def statistics(self) -> ExecutorStatistics:
         """
@@ -150,6 +156,9 @@ class BeyondExecutor(Executor):
         Returns:
             A text for each worker that is there: a line that says what it is running, and the
             stacks, the innermost call first. ``print(*executor.dump_stacks().values())``.
+
+        Raises:
+            ValueError: ``timeout`` is negative or no number.
 
         Source: faulthandler, "Dumping the tracebacks on a user signal".
         """
