@@ -7,7 +7,7 @@ import os
 from webworker_executor import WebWorkerExecutor
 
 MIB = 1 << 20
-CACHE = []
+CACHE: list[bytes] = []
 
 
 def allocate(nbytes: int) -> str:

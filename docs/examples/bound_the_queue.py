@@ -3,8 +3,9 @@ Submit from a source that has no end, and never hold more than a few tasks.
 """
 
 import itertools
+from concurrent.futures import Future
 
-from webworker_executor import PoolFullError, WebWorkerExecutor, WorkerFuture
+from webworker_executor import PoolFullError, WebWorkerExecutor
 
 
 def square(number: int) -> int:
@@ -16,7 +17,7 @@ with WebWorkerExecutor(2, max_pending=8) as executor:
     total = 0
     most = 0
 
-    def add(future: WorkerFuture) -> None:
+    def add(future: Future[int]) -> None:
         global total
         total += future.result()
 

@@ -7,7 +7,7 @@ import time
 from webworker_executor import WebWorkerExecutor, scope
 
 
-def work(seconds: float) -> int:
+def work(seconds: float) -> int | None:
     """Work for a while, and return the place of the worker."""
     time.sleep(seconds)
     return scope.index

@@ -14,7 +14,7 @@ def begin() -> None:
 
 def note(name: str) -> list[str]:
     """Write down what has run in this worker."""
-    done = scope.worker_state.setdefault("done", [])
+    done: list[str] = scope.worker_state.setdefault("done", [])
     done.append(name)
     return done
 
