@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
-from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -130,3 +130,28 @@ def test_a_process_shows_itself(pool: WebWorkerExecutor, gate: Gate) -> None:
     assert pid in (pool._processes or {})
     texts = [repr(process) for process in pool._pool.crew.processes.values()]
     assert any(str(pid) in text for text in texts)
+
+
+def count_sockets() -> int:
+    """Count the sockets that this process has open."""
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            # That of the listing itself.
+            continue
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_a_worker_that_cannot_be_launched_leaves_no_socket() -> None:
+    """
+    Not even while the error is kept, whose traceback holds all that was under way.
+    """
+    before = count_sockets()
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        pool._pool.crew.birth.initializer_fds = [1 << 20]
+        error = pool.submit(abs, 1).exception(10.0)
+        assert isinstance(error, BrokenWorkerPool)
+        assert isinstance(error.__cause__, OSError)
+        assert before == count_sockets()

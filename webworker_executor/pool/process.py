@@ -150,15 +150,16 @@ class WorkerProcess:
             self._link.expect(self._is_awaited)
             control, control_far = socket_pair()
             far_ends.callback(control_far.close)
+            # A link before anything can fail: its socket is closed with it.
+            self._control = Link(
+                control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
+            )
             self.witness = self._find_witness()
             writers = [] if self.witness is None else [self.witness.writer]
             self._send_fds(control, [*birth.initializer_fds, *writers])
             if self.witness is not None:
                 # A process that is forked from this one shall not keep the pipe open.
                 self.witness.handed_over()
-            self._control = Link(
-                control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
-            )
             ledger_fd = None
             if ledger is not None:
                 self._ledger, self._entry = ledger, ledger.claim()
