@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from webworker_executor import WebWorkerExecutor
 
 
-def test_the_future_has_failed_with_the_text_of_the_traceback() -> None:
+def test_the_future_has_failed_with_the_text_of_the_traceback(forked: WebWorkerExecutor) -> None:
     """
-    The cause shows where packing failed.
+    The cause shows where packing failed; the pool has counted it.
     """
     try:
         raise ValueError("why")
     except ValueError as error:
-        future = fail_packing(error)
+        future = fail_packing(forked._pool, error)
     exc = future.exception(0)
     assert isinstance(exc, ValueError)
     assert "in test_the_future_has_failed_with_the_text" in str(exc.__cause__)
+    assert (1, 1) == (forked.statistics().n_submitted, forked.statistics().n_failed)
 
 
 def test_one_bad_argument_fails_one_task(pool: WebWorkerExecutor) -> None:

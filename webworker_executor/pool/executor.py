@@ -192,9 +192,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         except BaseException as error:
             from webworker_executor.pool.failing import fail_packing
 
-            pool.want_worker()
-            pool.promises.tally.n_unpackable += 1
-            return fail_packing(error)
+            return fail_packing(pool, error)
         future = call.future
         pool.take(call)
         return future

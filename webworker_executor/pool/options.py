@@ -167,9 +167,7 @@ class ExecutorView(Executor):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            pool.want_worker()
-            pool.promises.tally.n_unpackable += 1
-            return fail_packing(error)
+            return fail_packing(pool, error)
         future = call.future
         if terms.cancel_running:
             future._cancels_running = True
