@@ -76,8 +76,10 @@ class ServiceThread:
         is_done.acquire()
 
         def start() -> None:
-            self._start()
-            is_done.release()
+            try:
+                self._start()
+            finally:
+                is_done.release()
 
         try:
             # Stored in one breath with the call.
