@@ -59,7 +59,7 @@ class ExecutorStatistics:
         n_running: Those that run.
         n_done: Those that have a result.
         n_failed: Those that raised, did not pack or unpack, or were failed by a broken pool.
-        n_cancelled: Those that were cancelled before they began.
+        n_cancelled: Those that were cancelled, before they began or with ``cancel_running``.
         n_crashed: Those that failed with the death of their worker.
         n_timed_out: Those that were stopped because their time was over.
         n_aborted: Those that were aborted.
@@ -91,9 +91,10 @@ def take(pool: Pool) -> ExecutorStatistics:
     """Take the picture of a pool; any thread."""
     promises, chronicle, tally = pool.promises, pool.chronicle, pool.promises.tally
     with pool.lock:
-        workers = tuple(map(_worker, pool.crew.processes.values()))
+        # Copies: a signal handler may submit or end something at any line, lock or not.
+        workers = tuple(map(_worker, list(pool.crew.processes.values())))
         # What was aborted stays in the table until its worker has answered.
-        n_unresolved = sum(not call.future.done() for call in promises.calls.values())
+        n_unresolved = sum(not call.future.done() for call in list(promises.calls.values()))
         n_taken, n_bad = promises.n_taken, tally.n_ended_badly
         n_running = min(n_unresolved, sum(worker.task is not None for worker in workers))
         return ExecutorStatistics(

@@ -15,7 +15,7 @@ class Tally:
     Attributes:
         n_unpackable: Calls that could not be packed, and so were never tasks.
         n_failed: Tasks that raised, whose answer could not be made, or that a broken pool failed.
-        n_cancelled: Tasks that were cancelled before they began.
+        n_cancelled: Tasks that were cancelled, before they began or by `cancel_running`.
         n_crashed: Tasks that failed with the death of their worker.
         n_timed_out: Tasks that were stopped because their time was over.
         n_aborted: Tasks that were aborted.
