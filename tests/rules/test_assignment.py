@@ -9,7 +9,7 @@ import pytest
 from tests.rules.crew import SHORT, make_crew, make_tasks
 from webworker_executor.rules.action import Recall, Retire, Send, Start
 from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
-from webworker_executor.rules.worker import DRAINING
+from webworker_executor.rules.worker import ASKED, DRAINING
 
 
 def test_workers_are_started_on_demand() -> None:
@@ -126,7 +126,7 @@ def test_an_idle_worker_asks_the_richest() -> None:
     )
     scheduler.task_finished(first, tasks[1], SHORT)
     assert [Recall(second, 1)] == list(scheduler.task_finished(first, tasks[2], SHORT))
-    assert second.recalling
+    assert second.recall is ASKED
     assert [Send(first, [tasks[3]])] == list(scheduler.tasks_returned(second, [3]))
 
 

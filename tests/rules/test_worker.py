@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from webworker_executor.rules.worker import ASKED, EXITED, FREE, WORKER_TABLE, Worker
+from webworker_executor.rules.worker import EXITED, WORKER_TABLE, Worker
 
 
 @pytest.mark.parametrize("state", [state for state in WORKER_TABLE if state != EXITED])
@@ -21,16 +21,6 @@ def test_a_worker_may_become_ready_after_it_was_asked_to_leave() -> None:
     worker.step("close")
     worker.step("ready")
     assert worker.state == "closing"
-
-
-def test_a_worker_knows_whether_it_was_asked() -> None:
-    """Only an outstanding Recall counts as recalling."""
-    worker = Worker(0, 0)
-    seen = []
-    for recall in (FREE, ASKED):
-        worker.recall = recall
-        seen.append(worker.recalling)
-    assert [False, True] == seen
 
 
 def test_a_worker_tells_its_state() -> None:

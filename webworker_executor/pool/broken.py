@@ -26,7 +26,6 @@ PENDING_IN_BROKEN = (
     "A process in the process pool was terminated abruptly while the future was running or pending."
 )
 AFTER_SHUTDOWN = "cannot schedule new futures after shutdown"
-AFTER_EXIT = "cannot schedule new futures after interpreter shutdown"
 IN_FORKED_CHILD = (
     "this executor belongs to the parent process: its workers answer there, not in a forked "
     "child. Make a new WebWorkerExecutor in the child."

@@ -93,8 +93,9 @@ class Backlog:
 
     def is_due(self, slot: int) -> bool:
         """
-        Tell whether the next task for a place is one that is pinned to it: of two with the same
-        priority the older one comes first.
+        Tell whether the next task for a place is one that is pinned to it.
+
+        Of two with the same priority the older one comes first.
 
         Args:
             slot: The place.
@@ -112,7 +113,7 @@ class Backlog:
 
     def take_pinned(self, slot: int) -> Task:
         """
-        Take the oldest task that is pinned to a place.
+        Take the task that shall run first of those that are pinned to a place.
 
         Args:
             slot: A place that has one.
@@ -130,12 +131,11 @@ class Backlog:
 
     def take(self, count: int, slot: int | None = None) -> list[Task]:
         """
-        Take tasks from the front.
+        Take tasks that may run anywhere, from the front.
 
         Args:
             count: How many at most.
-            slot: For which place: of those that may run anywhere it gets none that comes after a
-                task pinned there.
+            slot: For which place: it gets none that comes after a task that is pinned there.
 
         Returns:
             The tasks, still `QUEUED`, in order.

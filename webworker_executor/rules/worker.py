@@ -108,18 +108,6 @@ class Worker(Machine):
         self.pace: float | None = None
         self.recall: str = FREE
 
-    @property
-    def recalling(self) -> bool:
-        """
-        Tell whether an answer to a Recall is awaited.
-
-        Returns:
-            True between the Recall and the tasks that come back.
-
-        Source: speed.md, "Give-back".
-        """
-        return self.recall is ASKED
-
     def is_late(self, now: float) -> bool:
         """
         Tell whether its first task takes longer than its tasks have taken.

@@ -22,9 +22,7 @@ _log = logging.getLogger("webworker_executor.web")
 
 
 class Delivery:
-    """
-    One call on its way to the events thread, which lives as long as the host has users.
-    """
+    """One call on its way to the events thread, which lives as long as the host has users."""
 
     def __init__(self) -> None:
         self._is_over = threading.Event()
