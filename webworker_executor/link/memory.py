@@ -91,13 +91,13 @@ class Store:
         max_segments: How many there may be; ``None`` for as many as is good.
 
     Attributes:
-        exchanges: The accounts of what is lent. While there is none, no segment is kept.
+        accounts: Who keeps account of what is lent. While there is none, no segment is kept.
     """
 
     def __init__(self, max_nbytes: int | None = None, max_segments: int | None = None) -> None:
         self.max_nbytes = _share_of_memory() if max_nbytes is None else max_nbytes
         self.max_segments = _share_of_fds() if max_segments is None else max_segments
-        self.exchanges: weakref.WeakSet[Account] = weakref.WeakSet()
+        self.accounts: weakref.WeakSet[Account] = weakref.WeakSet()
         self._is_used = False
         # By size. A list's own methods are steps that nothing can come between.
         self._buckets: dict[int, list[Segment]] = {}
@@ -185,27 +185,27 @@ class Store:
     def _drop(self, lease: Lease) -> None:
         segment = lease.held.pop()
         self._segments.discard(segment)
-        for exchange in list(self.exchanges):
-            exchange.forget(segment.ident)
+        for account in list(self.accounts):
+            account.forget(segment.ident)
 
     def keeps(self, segment: Segment) -> bool:
         """Whether a segment that nobody uses any more stays; asked by its lease."""
         if self._is_used and not segment.is_unwanted:
             return True
         self._segments.discard(segment)
-        for exchange in list(self.exchanges):
-            exchange.forget(segment.ident)
+        for account in list(self.accounts):
+            account.forget(segment.ident)
         return False
 
-    def join(self, exchange: Account) -> None:
+    def join(self, account: Account) -> None:
         """Begin to lend to somebody."""
         self._is_used = True
-        self.exchanges.add(exchange)
+        self.accounts.add(account)
 
-    def leave(self, exchange: Account) -> None:
+    def leave(self, account: Account) -> None:
         """End lending to somebody; with the last one, unused segments go."""
-        self.exchanges.discard(exchange)
-        if not self.exchanges:
+        self.accounts.discard(account)
+        if not self.accounts:
             self._is_used = False
             self.trim(0.0)
 
@@ -237,7 +237,7 @@ class Store:
     def abandon(self) -> None:
         """In a forked copy of the process: what the parent lends is the parent's."""
         self._is_used = False
-        self.exchanges = weakref.WeakSet()
+        self.accounts = weakref.WeakSet()
         self._buckets = {}
         self._segments = set()
 
