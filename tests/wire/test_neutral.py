@@ -67,8 +67,9 @@ CYCLE[0]["a"] = CYCLE
         (b"bytes", r"^message cannot be sent as JSON: bytes is not known there"),
         ({"set": {1}}, r'^message\["set"\] cannot be sent as JSON: set is not known'),
         (Color.RED, r"^message cannot be sent as JSON: Color is not known"),
+        ([1 << 20_000], r"^message cannot be sent as JSON: Exceeds the limit"),
     ],
-    ids=["callable", "nan", "infinity", "key", "cycle", "bytes", "set", "enum"],
+    ids=["callable", "nan", "infinity", "key", "cycle", "bytes", "set", "enum", "digits"],
 )
 def test_what_json_has_not_is_named(value: Any, text: str) -> None:
     """

@@ -42,6 +42,9 @@ def dump_json(value: object) -> bytes:
     except RecursionError:
         # Without the cause, whose traceback is as long as the value is deep.
         raise DataCloneError("message cannot be sent as JSON: it is nested too deeply") from None
+    except ValueError as error:
+        # Of a number with more digits than Python writes out.
+        raise DataCloneError(f"message cannot be sent as JSON: {error}") from None
     return text.encode("ascii")
 
 
