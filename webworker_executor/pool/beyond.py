@@ -158,7 +158,8 @@ class BeyondExecutor(Executor):
             stacks, the innermost call first. ``print(*executor.dump_stacks().values())``.
 
         Raises:
-            ValueError: ``timeout`` is negative or no number.
+            ValueError: ``timeout`` is negative or infinite.
+            TypeError: It is no number.
 
         Source: faulthandler, "Dumping the tracebacks on a user signal".
         """

@@ -6,11 +6,11 @@ Not for single tasks (``stopping``) nor for what the pool does then (``pool``).
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import Executor
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.interrupt import is_interrupt
+from webworker_executor.pool.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,12 +56,13 @@ class EndingExecutor(Executor):
                 later. Also without ``wait``. By default there is no limit.
 
         Raises:
-            ValueError: ``timeout`` is negative or no number.
+            ValueError: ``timeout`` is negative or infinite.
+            TypeError: It is no number.
 
         Source: concurrent.futures, ``Executor.shutdown``; ``timeout`` is ours.
         """
-        if timeout is not None and not 0 <= timeout < math.inf:
-            raise ValueError(f"timeout must be 0 seconds or more, not {timeout!r}")
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self._pool.shutdown(cancel=cancel_futures)
         if timeout is not None:
             self._pool.end_within(timeout)

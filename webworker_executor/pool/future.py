@@ -7,11 +7,11 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
-import math
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
 from webworker_executor.pool.lazy import ENDED
+from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
 
@@ -106,12 +106,12 @@ class WorkerFuture(TrackedFuture):
             True if the task was stopped, False if it was done or cancelled already.
 
         Raises:
-            ValueError: ``grace`` is negative or no number.
+            ValueError: ``grace`` is negative or infinite.
+            TypeError: It is no number.
 
         Source: DOM, ``AbortController.abort``.
         """
-        if not 0 <= grace < math.inf:
-            raise ValueError(f"grace must be 0 seconds or more, not {grace!r}")
+        check_seconds("grace", grace)
         owner, task = self._owner, self._task
         if owner is None or task is None or self.done():
             return False

@@ -7,7 +7,6 @@ task is said here.
 
 from __future__ import annotations
 
-import math
 import operator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from webworker_executor.pool.call import Call, name_of
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_moved
+from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 
@@ -74,8 +74,8 @@ class Terms:
             # One that is none would be waited for: no worker ever has the place 0.5.
             if not isinstance(value, int) and not (value is None and name == "worker"):
                 raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-        if self.timeout is not None and not (0 < self.timeout < math.inf):
-            raise ValueError(f"timeout must be more than 0 seconds, not {self.timeout!r}")
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout, may_be_zero=False)
         if self.retries < 0:
             raise ValueError(f"retries must be 0 or more, not {self.retries!r}")
         for kind in self.retry_on:

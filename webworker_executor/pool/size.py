@@ -6,8 +6,9 @@ Not for what follows from that: ``rules`` decides, and workers weigh themselves.
 
 from __future__ import annotations
 
-import math
 import operator
+
+from webworker_executor.pool.seconds import check_seconds
 
 __all__ = ["Size", "check_count"]
 
@@ -76,8 +77,8 @@ class Size:
                 f"min_workers must be 0 or more and at most max_workers ({max_workers}), not "
                 f"{min_workers!r}"
             )
-        if idle_timeout is not None and not 0 < idle_timeout < math.inf:
-            raise ValueError(f"idle_timeout must be more than 0 seconds, not {idle_timeout!r}")
+        if idle_timeout is not None:
+            check_seconds("idle_timeout", idle_timeout, may_be_zero=False)
         if min_workers and idle_timeout is None:
             raise ValueError("min_workers means something only together with idle_timeout")
         self.max_workers = max_workers

@@ -7,11 +7,11 @@ How one process is asked is told in ``witness``; here, what is said of one that 
 from __future__ import annotations
 
 import functools
-import math
 import threading
 import time
 
 from webworker_executor.launch import procfs
+from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.rules.worker import STARTING
 
 TYPE_CHECKING = False
@@ -86,10 +86,10 @@ def dump(pool: Pool, timeout: float) -> dict[PoolWorker, str]:
         timeout: Seconds to wait at most.
 
     Raises:
-        ValueError: ``timeout`` is negative or no number.
+        ValueError: ``timeout`` is negative or infinite.
+        TypeError: It is no number.
     """
-    if not 0 <= timeout < math.inf:
-        raise ValueError(f"timeout must be 0 seconds or more, not {timeout!r}")
+    check_seconds("timeout", timeout)
     if pool.stopped.is_set():
         # Or this is a forked copy of the program, whose workers are not its own.
         return {}
