@@ -63,10 +63,11 @@ def freeze(port: MessagePort, parcel: Parcel) -> tuple[Any, ...]:
         )
     check_movable(port, repr(port))
     port._state = FROZEN
-    if "reader" in port._claims:
-        # A thread has begun to wait meanwhile.
+    while "reader" in port._claims:
+        # A thread has begun to wait meanwhile; it may have given up again by the second look.
         port._state = OPEN
         check_movable(port, repr(port))
+        port._state = FROZEN
     frames: list[Frame] = []
     parcel.rollbacks.append(lambda: _thaw(port, frames))
     parcel.commits.append(port._detach)
