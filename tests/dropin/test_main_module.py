@@ -44,6 +44,14 @@ SCALE = 20
 TABLE["a"] = 2
 print((first, executor.submit(use).result()) == (11, 22))
 """,
+    "globals that change before they are first needed": """
+TABLE = {"a": 1}
+def use():
+    return TABLE["a"]
+executor.submit(abs, -1).result()
+TABLE["a"] = 2
+print(executor.submit(use).result() == 2)
+""",
     "a recursive function": """
 def factorial(number):
     return 1 if number == 0 else number * factorial(number - 1)

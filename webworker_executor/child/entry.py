@@ -183,6 +183,7 @@ def _initialize(
         inherited = unpack_inheritable(hello["initializer"], fds)  # type: ignore[assignment]  # the host packed a pair
     if inherited is not None:
         initializer, initargs = inherited
+        codec.is_initialized = True
         initializer(*initargs)
 
 

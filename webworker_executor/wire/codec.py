@@ -48,6 +48,9 @@ body that is waiting for our answer."""
 is_fork = False
 """Whether this process was forked from its host, and so has the host's `__main__`."""
 
+is_initialized = False
+"""Whether an initializer has run here, which may have changed what globals of `__main__` hold."""
+
 
 def after_fork() -> None:
     """

@@ -302,9 +302,11 @@ def _is_inherited_still(inherited: object, token: object) -> bool:
     """
     Tell whether the host has what it had when it was forked, so that the worker's own counts.
 
-    The worker's initializer may have changed the object itself. Then nothing tells which of the two
-    did, and the one that was asked to is more likely: the initializer.
+    The worker's initializer, if there is one, may have changed the object itself. Then nothing
+    tells which of the two did, and the one that was asked to is more likely: the initializer.
     """
     from webworker_executor.wire.version import version
 
-    return token == version(inherited) or not isinstance(inherited, _UNCHANGING)
+    if token == version(inherited):
+        return True
+    return codec.is_initialized and not isinstance(inherited, _UNCHANGING)
