@@ -29,9 +29,15 @@ This module is not imported by a worker until something goes wrong there:
 
 from __future__ import annotations
 
-from concurrent.futures.process import BrokenProcessPool
 from pickle import PicklingError
 from queue import Full
+
+try:
+    from concurrent.futures.process import BrokenProcessPool
+except RuntimeError:
+    # The program is ending and has never imported that module, which registers something to be
+    # done at the end: too late. Then nobody has a `BrokenProcessPool` in hand to compare with.
+    from concurrent.futures import BrokenExecutor as BrokenProcessPool  # type: ignore[assignment]
 
 
 class WebWorkerError(Exception):

@@ -5,7 +5,6 @@ Workers that die, stop, or attack their own links: one task pays, nobody else no
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import time
@@ -139,7 +138,8 @@ def test_a_storm_of_kills(launcher: str) -> None:
         for number in range(0, 400, 40):
             # Only with progress in between is it a storm, and not a siege.
             wait([futures[number]], 20.0)
-            for pid in random.sample(list(pool._processes or {}), 1):
+            # There may be none at this moment: one was killed, and the other's place is not filled.
+            for pid in list(pool._processes or {})[:1]:
                 kill(pid)
                 n_kills += 1
         failures = [future for future in futures if future.exception(20.0) is not None]

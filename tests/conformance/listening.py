@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.web.delivery import deliver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor import Worker
 
 EVENTS = ("message", "messageerror", "error", "close", "exit")
@@ -22,13 +24,17 @@ class Ear:
     Keeps what a worker's listeners were called with.
 
     Args:
-        worker: Where to listen.
+        worker: Where to listen; or what makes the worker, to hear of one that ends at once, too.
         types: The types of events.
         prevents: Whether to prevent the default of each.
     """
 
     def __init__(
-        self, worker: Worker, types: tuple[str, ...] = EVENTS, *, prevents: bool = False
+        self,
+        worker: Worker | Callable[[], Worker],
+        types: tuple[str, ...] = EVENTS,
+        *,
+        prevents: bool = False,
     ) -> None:
         self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._prevents = prevents
@@ -36,8 +42,9 @@ class Ear:
         is_listening = threading.Event()
 
         def listen() -> None:
+            self.worker = worker() if callable(worker) else worker
             for name in types:
-                worker.add_event_listener(name, self._hear)
+                self.worker.add_event_listener(name, self._hear)
             is_listening.set()
 
         deliver(listen)

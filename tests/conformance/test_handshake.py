@@ -70,8 +70,8 @@ def failure_of(*, handshake_timeout: float = SECONDS, command: list[str]) -> Bas
     Start a program that is no worker, and return why it failed when its process is gone.
     """
     started = time.monotonic()
-    worker = Worker(command=command, handshake_timeout=handshake_timeout)
-    ear = Ear(worker)
+    ear = Ear(lambda: Worker(command=command, handshake_timeout=handshake_timeout))
+    worker = ear.worker
     error = worker.ready.exception(SECONDS)
     assert error is not None
     assert error is worker.lifetime.exception(SECONDS)

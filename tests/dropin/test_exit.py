@@ -72,19 +72,55 @@ def test_pending_work_completes_without_noise(
 
 
 def test_a_submit_while_the_program_ends(run_script: ScriptRunner, launcher: str) -> None:
-    """From another thread it is done or refused, but never taken and forgotten."""
+    """
+    From another thread it is done or refused, but never taken and forgotten.
+
+    From Python 3.12 a program that ends cannot fork any more: then the future says so.
+    """
     program = """
 def late():
     try:
-        executor.submit(say, "done")
+        future = executor.submit(say, "done")
     except RuntimeError as exc:
         print("refused" if "cannot schedule new futures after" in str(exc) else exc)
+    else:
+        error = future.exception()
+        if error is not None:
+            print(type(error).__name__, "fork at interpreter shutdown" in str(error.__cause__))
 
 threading.Thread(target=late).start()
 """
     completed = run_script(BEGIN + program, launcher)
-    assert completed.stdout in {"done\n", "refused\n"}
+    expected = {"done\n", "refused\n"}
+    if launcher == "fork" and sys.version_info >= (3, 12):
+        expected.add("BrokenWorkerPool True\n")
+    assert completed.stdout in expected
     assert ("", 0) == (completed.stderr, completed.returncode)
+
+
+def test_a_worker_that_is_born_while_the_program_ends(
+    run_script: ScriptRunner, launcher: str
+) -> None:
+    """It is a process like any other, and may have something done at its own exit."""
+    if launcher == "fork" and sys.version_info >= (3, 12):
+        pytest.skip("a program that ends cannot fork any more")
+    program = """
+host = os.getpid()
+
+def prepare():
+    threading._register_atexit(lambda: say("left"))
+    return "done"
+
+def late():
+    if os.getpid() == host:
+        print(executor.submit(prepare).result(), flush=True)
+
+# From Python 3.12 no thread can be started then; these are there.
+WebWorkerExecutor(1, launcher=sys.argv[1]).submit(abs, 1).result()
+threading._register_atexit(late)
+"""
+    completed = run_script(BEGIN + program, launcher)
+    assert ("done\nleft\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)
 
 
 def test_an_exception_in_the_with_block(run_script: ScriptRunner, launcher: str) -> None:

@@ -58,6 +58,8 @@ def become_worker(
         # What was the host's I/O thread is a daemon, and every thread that a task starts would be
         # one. `daemon` cannot be set on a running thread.
         main._daemonic = False
+        # The program may be about to end when it forks; this process is not.
+        threading._SHUTTING_DOWN = False  # type: ignore[attr-defined]  # private, but nobody else's
     # A loop of the program (asyncio's, say) must not be woken by this process's signals.
     _signal.set_wakeup_fd(-1)
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
