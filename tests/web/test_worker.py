@@ -290,10 +290,11 @@ def test_another_user(tmp_path: Path) -> None:
     assert isinstance(worker.ready.exception(SECONDS), WorkerStartError)
 
 
-def test_standard_streams(tmp_path: Path) -> None:
+def test_standard_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Pipes have their other ends here, and a file is a file.
+    Pipes have their other ends here, a file is a file, and a line leaves when it is written.
     """
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     source = "import sys; print(sys.stdin.read()[::-1]); print('error', file=sys.stderr)"
     with (tmp_path / "log").open("w+b") as log:
         with Worker(source=source, stdin="pipe", stdout="pipe", stderr=log) as worker:

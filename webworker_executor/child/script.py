@@ -55,6 +55,7 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
         _name_process(scope.name)
     dispatch.install(turns.call)
     uncaught.install(turns.pass_on, turns.report)
+    _print_whole_lines()
     program = _load(loop, hello, host)
     loop.post(encode(READY, 0), ())
     program.take_main()
@@ -64,6 +65,22 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
     loop.post(encode(LOADED, 0), ())
     turns.run()
     loop.post(encode(CLOSING, 0), ())
+
+
+def _print_whole_lines() -> None:
+    """
+    Let a line leave when it is written, wherever standard output leads.
+
+    A worker lives on when its script is through: what is kept back for the end of the process, as
+    Python does where there is no terminal, could be waited for for ever.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        try:
+            reconfigure(line_buffering=True)
+        except ValueError:
+            # Closed by the program that was forked.
+            return
 
 
 def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:

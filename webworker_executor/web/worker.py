@@ -57,7 +57,8 @@ class Worker(WorkerTarget):
         executable: The interpreter for a script; ``None`` is this program's own.
         interpreter_args: Options of the interpreter, such as ``["-X", "dev"]``.
         stdin: ``"devnull"``, ``"inherit"``, ``"pipe"``, a descriptor or a file.
-        stdout: ``"inherit"``, ``"pipe"``, ``"devnull"``, a descriptor or a file.
+        stdout: ``"inherit"``, ``"pipe"``, ``"devnull"``, a descriptor or a file. What the worker
+            prints leaves it line by line.
         stderr: The same, or ``"stdout"``.
         limits: What the kernel holds the process to.
         user: Whose process it is, by name or number, from before the script is read. Needs root.
