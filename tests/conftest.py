@@ -23,8 +23,11 @@ import pytest
 from tests.leaks import Snapshot, wait_until_settled
 from tests.script import ScriptRunner
 
-# Under nohup it is ignored, by programs of tests as well, which are to die of it.
+# Under nohup, or in the background of a script, these are ignored: by programs of tests as well,
+# which are to die of them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
