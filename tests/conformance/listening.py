@@ -8,7 +8,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.web.delivery import deliver
+from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
 EVENTS = ("message", "messageerror", "error", "close", "exit")
 SECONDS = 20.0
+
+
+class Stay:
+    """
+    Keeps the events thread from ending, and another from taking its place, for as long as needed.
+    """
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """
+        Nothing is under way when the interpreter ends.
+        """
+
+    def disown_after_fork(self) -> None:
+        """
+        Nothing is kept.
+        """
 
 
 class Ear:
@@ -47,8 +63,13 @@ class Ear:
                 self.worker.add_event_listener(name, self._hear)
             is_listening.set()
 
-        deliver(listen)
-        assert is_listening.wait(10.0)
+        stay = Stay()
+        _, events = host.acquire(stay)
+        try:
+            events.call(listen)
+            assert is_listening.wait(10.0)
+        finally:
+            host.release(stay)
 
     def _hear(self, event: Any) -> None:
         if self._prevents:
