@@ -156,21 +156,37 @@ def test_run_on_all_reaches_each_worker(launcher: str) -> None:
 # -- signals
 
 
-def test_a_signal_aborts_what_runs_and_what_waits(forked: WebWorkerExecutor) -> None:
+def test_a_signal_aborts_what_runs(forked: WebWorkerExecutor) -> None:
     """
-    All fail with the reason, and what waited never ran.
+    It fails with the reason, and its worker goes on.
+    """
+    controller = AbortController()
+    future = forked.options(signal=controller.signal).submit(talking.heed)
+    pid = future.messages().receive(10.0).data
+    controller.abort("enough")
+    error = future.exception(10.0)
+    assert isinstance(error, TaskAborted)
+    assert "enough" == error.reason
+    assert pid == forked.submit(talking.pid).result(10.0)
+    assert "enough" == forked.submit(talking.reason_left_behind).result(10.0)
+
+
+def test_a_signal_aborts_what_waits(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    All fail with the reason, and never ran.
     """
     controller = AbortController()
     view = forked.options(signal=controller.signal)
-    futures = [view.submit(talking.heed), *(view.submit(talking.state, "x") for _ in range(5))]
-    pid = futures[0].messages().receive(10.0).data
+    before = forked.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    futures = [view.submit(talking.state, "x") for _ in range(5)]
     controller.abort("enough")
     for future in futures:
         error = future.exception(10.0)
         assert isinstance(error, TaskAborted)
         assert "enough" == error.reason
-    assert pid == forked.submit(talking.pid).result(10.0)
-    assert "enough" == forked.submit(talking.reason_left_behind).result(10.0)
+    gate.open()
+    assert 1 == before.result(10.0)
 
 
 def test_a_signal_that_has_aborted_lets_nothing_begin(forked: WebWorkerExecutor) -> None:

@@ -180,8 +180,9 @@ def test_a_task_that_holds_the_interpreter_is_ended(launcher: str) -> None:
     with WebWorkerExecutor(1, launcher=launcher) as pool:
         future = pool.submit(talking.hold_the_interpreter)
         first_message(future)
-        future.abort(grace=20.0)
-        assert 3 == pool.submit(abs, -3).result(10.0)
+        # It may have heard of it between its message and what it does then.
+        future.abort(grace=5.0)
+        assert 3 == pool.submit(abs, -3).result(30.0)
 
 
 def test_a_stopped_worker_is_ended(launcher: str) -> None:
