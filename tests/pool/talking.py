@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import os
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +18,7 @@ from webworker_executor import current_task, scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from webworker_executor import AbortSignal
+    from webworker_executor import AbortSignal, SharedBuffer
 
 
 def post(*messages: object) -> int:
@@ -86,9 +87,13 @@ def heed_and_ignore() -> None:
     time.sleep(60.0)
 
 
-def hold_the_interpreter() -> None:
-    """Say so, and keep every other thread from running."""
-    current_task().post_message(os.getpid())
+def hold_the_interpreter(shared: SharedBuffer) -> None:
+    """
+    Keep every other thread from running, and have said so where that lets none in between.
+    """
+    begun = memoryview(shared)
+    sys.setswitchinterval(1000.0)
+    begun[0] = 1
     sum(range(10**12))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.pool import talking
-from tests.pool.work import add, double
+from tests.pool.work import add, double, note
 from webworker_executor import (
     AbortController,
     AbortSignal,
@@ -179,7 +179,7 @@ def test_a_signal_aborts_what_waits(forked: WebWorkerExecutor, gate: Gate) -> No
     view = forked.options(signal=controller.signal)
     before = forked.submit(pass_gate, gate.path, 1)
     gate.wait_for_begun(1)
-    futures = [view.submit(talking.state, "x") for _ in range(5)]
+    futures = [view.submit(note, number) for number in range(5)]
     controller.abort("enough")
     for future in futures:
         error = future.exception(10.0)
@@ -187,6 +187,7 @@ def test_a_signal_aborts_what_waits(forked: WebWorkerExecutor, gate: Gate) -> No
         assert "enough" == error.reason
     gate.open()
     assert 1 == before.result(10.0)
+    assert ["end"] == forked.submit(note, "end").result(10.0)
 
 
 def test_a_signal_that_has_aborted_lets_nothing_begin(forked: WebWorkerExecutor) -> None:

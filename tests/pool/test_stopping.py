@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool import talking
-from webworker_executor import TaskAborted, TaskTimeout, WebWorkerExecutor, WorkerFuture
+from webworker_executor import (
+    SharedBuffer,
+    TaskAborted,
+    TaskTimeout,
+    WebWorkerExecutor,
+    WorkerFuture,
+)
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -178,11 +185,12 @@ def test_a_task_that_holds_the_interpreter_is_ended(launcher: str) -> None:
     Though its worker cannot even hear that it shall end.
     """
     with WebWorkerExecutor(1, launcher=launcher) as pool:
-        future = pool.submit(talking.hold_the_interpreter)
-        first_message(future)
-        # It may have heard of it between its message and what it does then.
-        future.abort(grace=5.0)
-        assert 3 == pool.submit(abs, -3).result(30.0)
+        shared = SharedBuffer(1)
+        future = pool.submit(talking.hold_the_interpreter, shared)
+        wait_until(lambda: memoryview(shared)[0])
+        # So long a grace is for those who have heard.
+        future.abort(grace=1000.0)
+        assert 3 == pool.submit(abs, -3).result(20.0)
 
 
 def test_a_stopped_worker_is_ended(launcher: str) -> None:
