@@ -95,7 +95,7 @@ class BroadcastChannel(MessageTarget):
         self._is_closed = True
         self._has_ended = self._has_told_end = True
         self._inbox.clear()
-        self._wake()
+        self._waiters.wake()
         station, self._station = self._station, None
         if station is not None:
             station.leave(id(self))

@@ -21,10 +21,10 @@ from webworker_executor.web.dispatch import dispatcher_here
 from webworker_executor.web.event import CloseEvent, MessageEvent
 from webworker_executor.web.message import event_of
 from webworker_executor.web.target import EventHandler, EventTarget
+from webworker_executor.web.waiters import Waiters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from webworker_executor.web.dispatch import Dispatcher
@@ -47,7 +47,7 @@ class Inbox(EventTarget):
         super().__init__()
         self._inbox: deque[Frame] = deque()
         # Called, each at most once, when something came: whoever takes one out calls it.
-        self._waiters: dict[object, Callable[[], object]] = {}
+        self._waiters = Waiters()
         self._dispatcher: Dispatcher | None = None
         self._claims: dict[str, object] = {}
         self._is_scheduled = False
@@ -82,18 +82,9 @@ class Inbox(EventTarget):
 
     def _stir(self) -> None:
         if self._waiters:
-            self._wake()
+            self._waiters.wake()
         if not self._is_scheduled and self._has_work():
             self._schedule()
-
-    def _wake(self) -> None:
-        """Let all who wait look again."""
-        while True:
-            try:
-                _, wake = self._waiters.popitem()
-            except KeyError:
-                return
-            wake()
 
     # -- events that are pushed
 

@@ -176,7 +176,7 @@ class MessagePort(MessageTarget):
         if self._has_lent:
             self._stop_lending()
         _started.discard(self)
-        self._wake()
+        self._waiters.wake()
 
     def __enter__(self) -> Self:
         return self
@@ -264,7 +264,7 @@ class MessagePort(MessageTarget):
             if claims.get("reader") is claimant:
                 del claims["reader"]
                 if self._waiters:
-                    self._wake()
+                    self._waiters.wake()
                 if self._is_started and self._state is OPEN:
                     self._listen()
                     self._stir()

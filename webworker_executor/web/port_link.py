@@ -223,7 +223,7 @@ class PortLink(Posting):
             self.attention.forget()
             self._socket.close()
         self.kept = None
-        self._wake()
+        self._waiters.wake()
         self.attention.release()
 
     def disown(self) -> None:

@@ -18,10 +18,11 @@ from webworker_executor.link.end import End
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.attention import Attention
+from webworker_executor.web.waiters import Waiters
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _log = logging.getLogger("webworker_executor.web")
 
@@ -51,7 +52,7 @@ class Posting:
         self._closes_when_written = False
         self._cannot_write = False
         self.is_closed = False
-        self._waiters: dict[object, Callable[[], object]] = {}
+        self._waiters = Waiters()
 
     def ready(self, events: int) -> None:
         """Write and read what is possible; for subclasses."""
@@ -149,17 +150,9 @@ class Posting:
             self.attention.want_write(False)
 
     def _written(self) -> None:
-        self._wake()
+        self._waiters.wake()
         if self._closes_when_written:
             self.close()
-
-    def _wake(self) -> None:
-        while True:
-            try:
-                _, wake = self._waiters.popitem()
-            except KeyError:
-                return
-            wake()
 
     def wait_until_written(self, timeout: float | None) -> bool:
         """Wait until the kernel has everything, or nobody is left to read it."""
