@@ -118,6 +118,37 @@ def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
 
 
+def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
+    """
+    Frames that the reactor has read and not yet handed over are older than those to be read.
+    """
+    leading = led.link.leading
+    is_in_hand, may_go_on = threading.Event(), threading.Event()
+    read_by_reactor = led.read_by_reactor
+
+    def hand_over(frames: list[Frame]) -> None:
+        is_in_hand.set()
+        may_go_on.wait(10.0)
+        for frame in frames:
+            read_by_reactor(frame)
+
+    led.link._on_frames = hand_over
+    led.send(1)
+    assert is_in_hand.wait(10.0)
+    led.send(2)
+    assert leading.begin() is None
+    # Whoever began in the moment before is refused when it reads.
+    leading.is_handing = False
+    lead = leading.begin()
+    leading.is_handing = True
+    assert lead is not None
+    lead.wait(10.0)
+    assert not leading.read(lead, refuse)
+    leading.end(lead)
+    may_go_on.set()
+    assert [1, 2] == [read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
 def test_only_one_leads(led: Led) -> None:
     """
     A second thread is refused while one leads.

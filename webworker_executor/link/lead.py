@@ -102,6 +102,8 @@ class Leading:
 
     Attributes:
         is_armed: Whether the reactor waits for room to write, too.
+        is_handing: Whether the reactor hands over what it has read, which a leader that reads on
+            would overtake. Set by who reads, while it may.
         is_fit: Whether what comes is for a leader: one whole frame that has nothing to do with
             shared memory. If not, to lead would be one change of threads more than not to.
         is_leased: Whether the reactor does not look.
@@ -129,6 +131,7 @@ class Leading:
         self._n_leads = 0
         self._is_closed = False
         self.is_armed = False
+        self.is_handing = False
         self.is_fit = True
         self.is_leased = False
         self.left: deque[Any] = deque()
@@ -139,11 +142,12 @@ class Leading:
         Let the calling thread read in the reactor's place, until ``end``.
 
         Returns:
-            What it waits with, or ``None`` where somebody leads already or a frame is under way.
+            What it waits with, or ``None`` where somebody leads already or a frame is under way, to
+            here or from here to who it is for.
         """
         if self._leader is not None or self._is_closed or not self.is_fit:
             return None
-        if not self._decoder.is_between_frames:
+        if self.is_handing or not self._decoder.is_between_frames:
             return None
         if not self.is_leased:
             with self._lock:
@@ -204,6 +208,9 @@ class Leading:
         with self.reading:
             left = self.left
             if self._leader is not lead or self._is_closed or left:
+                return False
+            if self.is_handing:
+                self.end_lease()
                 return False
             try:
                 # One call of C: what was read stands here, whatever a signal handler does.

@@ -223,6 +223,8 @@ class Link:
             try:
                 with self.leading.reading:
                     frames = self._receive()
+                    # From here on no leader reads what came after them.
+                    self.leading.is_handing = bool(frames)
             except (BlockingIOError, InterruptedError):
                 return
             except EOFError:
@@ -232,7 +234,10 @@ class Link:
                 self._end(error)
                 return
             if frames:
-                self._on_frames(frames)
+                try:
+                    self._on_frames(frames)
+                finally:
+                    self.leading.is_handing = False
                 if self._is_closed:
                     return
             if self._decoder.error is not None:
