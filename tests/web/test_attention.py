@@ -79,3 +79,22 @@ def test_what_is_waited_for_is_kept(pair: tuple[socket.socket, socket.socket]) -
     # The reactor may still have it in its hands.
     assert is_gone.wait(10.0)
     attention.release()
+
+
+def test_what_was_waited_for_a_moment_is_not_kept(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """A wish that is taken back before the reactor heard of it keeps nobody."""
+    watched = Watched(pair[0])
+    is_gone, may_hear = threading.Event(), threading.Event()
+    reference = weakref.ref(watched, lambda _: is_gone.set())
+    attention = watched.attention
+    attention.call_soon(may_hear.wait)
+    attention.want_read(True)
+    attention.want_read(False)
+    may_hear.set()
+    del watched
+    gc.collect()
+    assert is_gone.wait(10.0)
+    assert reference() is None
+    attention.release()

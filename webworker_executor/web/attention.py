@@ -102,8 +102,12 @@ class Attention:
             self._apply()
 
     def _apply(self) -> None:
+        if self._reactor is None:
+            return
         events = 0 if self._is_paused else self._wanted
-        if events == self._registered or self._reactor is None:
+        # Also where nothing changes: what was wanted may be so no more before it was applied.
+        self._kept = self._watched() if events else None
+        if events == self._registered:
             return
         # The epoll set tells of a hang-up whatever was asked for, so that a descriptor nobody waits
         # for must not be in it.
@@ -114,7 +118,6 @@ class Attention:
         else:
             self._reactor.register(self._fd, events, self._ready)
         self._registered = events
-        self._kept = self._watched() if events else None
 
     def _ready(self, events: int) -> None:
         watched = self._watched()
