@@ -151,7 +151,7 @@ class RunningTask(MessageTarget):
         self._has_told_end = True
         if _inherited.get() is self:
             _inherited.set(None)
-        self._wake()
+        self._waiters.wake()
 
     # -- what a message target asks for
 
