@@ -10,7 +10,7 @@ from webworker_executor import PoolEvent, WebWorkerExecutor
 
 def wait_for_ever() -> None:
     """Be stuck."""
-    time.sleep(3600)
+    time.sleep(3600)  # stands for a task that hangs
 
 
 def crash() -> None:
@@ -26,7 +26,7 @@ with WebWorkerExecutor(max_workers=1) as executor:
 
     stuck = executor.submit(wait_for_ever)
     while stuck.started_at is None:
-        time.sleep(0.01)
+        time.sleep(0.01)  # nothing tells when a task begins
     for worker, stacks in executor.dump_stacks().items():
         for line in stacks.splitlines():
             if line.endswith(" in wait_for_ever"):

@@ -9,7 +9,7 @@ from webworker_executor import WebWorkerExecutor, scope
 
 def work(seconds: float) -> int | None:
     """Work for a while, and return the place of the worker."""
-    time.sleep(seconds)
+    time.sleep(seconds)  # stands for work
     return scope.index
 
 
@@ -29,6 +29,6 @@ with WebWorkerExecutor(max_workers=2, idle_timeout=0.5, min_workers=1) as execut
 
     deadline = time.monotonic() + 30.0
     while n_workers(executor) > 1 and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.1)  # it is about time that passes
     print("after a rest:", n_workers(executor), "worker")
     print("a task all the same:", executor.submit(abs, -7).result())

@@ -9,7 +9,7 @@ from webworker_executor import WebWorkerExecutor, scope
 
 def begin() -> None:
     """Keep the only worker busy for a moment."""
-    time.sleep(0.5)
+    time.sleep(0.5)  # stands for work
 
 
 def note(name: str) -> list[str]:

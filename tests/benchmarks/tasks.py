@@ -33,7 +33,7 @@ def nap(seconds: float) -> None:
     """Occupy the worker, but no processor."""
     import time
 
-    time.sleep(seconds)
+    time.sleep(seconds)  # a task of known length is what is measured
 
 
 def spin(seconds: float) -> None:

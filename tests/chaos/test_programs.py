@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import wait_until
 from tests.script import PACKAGE_ROOT
 
 if TYPE_CHECKING:
@@ -199,16 +200,6 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_until(condition: object, seconds: float) -> bool:
-    # The kernel has no event for what happens to another program's descendants.
-    deadline = monotonic() + seconds
-    while not condition():  # type: ignore[operator]  # a callable
-        if monotonic() > deadline:
-            return False
-        threading.Event().wait(0.01)
-    return True
-
-
 KILLED = {
     "idle": "print(*set(pool.map(f, range(20))), flush=True)",
     "pending": """
@@ -252,11 +243,12 @@ def test_workers_die_with_the_program(tmp_path: Path, launcher: str, state: str)
         process.wait(10.0)
         alive = [*pids, *map(int, children)]
         assert pids
-        ended = wait_until(lambda: not any(map(is_alive, alive)), 3.0)
-        left = [pid for pid in alive if is_alive(pid)]
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        assert ended, f"left: {left}"
+        try:
+            # The kernel has no event for what happens to another program's descendants.
+            wait_until(lambda: not any(map(is_alive, alive)), 3.0)
+        finally:
+            for pid in filter(is_alive, alive):
+                os.kill(pid, signal.SIGKILL)
 
 
 IN_ASYNCIO = "asyncio"
@@ -302,7 +294,7 @@ def test_ctrl_c_ends_the_program_at_once(tmp_path: Path, launcher: str, stage: s
     with start(program, launcher, tmp_path) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert wait_until(lambda: is_waiting(process.pid), 20.0)
+        wait_until(lambda: is_waiting(process.pid), 20.0)
         began = monotonic()
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=20.0)
@@ -333,7 +325,7 @@ def test_ctrl_c_at_a_terminal(tmp_path: Path, launcher: str) -> None:
     try:
         while b"go" not in written:
             written += os.read(terminal, 1000)
-        assert wait_until(lambda: is_waiting(pid), 20.0)
+        wait_until(lambda: is_waiting(pid), 20.0)
         os.write(terminal, b"\x03")
         while select.select([terminal], [], [], 20.0)[0]:
             written += os.read(terminal, 1000)

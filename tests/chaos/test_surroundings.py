@@ -111,7 +111,7 @@ with lock:
             pool.submit(abs, 1)
         except BrokenWorkerPool:
             break
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     assert isinstance(future.exception(10), BrokenWorkerPool)
 os.posix_spawn, os.fork = real, fork
 pool.shutdown()

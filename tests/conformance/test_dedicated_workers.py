@@ -608,7 +608,7 @@ def test_a_program_that_ends_takes_its_workers_along(run_script: ScriptRunner) -
     done = run_script(
         "from webworker_executor import Worker\n"
         "idle = Worker(source='post_message(1)')\n"
-        "busy = Worker(source='import time; time.sleep(0.3)')\n"
+        "busy = Worker(source='for n in range(10**7): n * n')\n"
         "print(idle.receive(20).data)\n"
     )
     assert (0, "1\n", "") == (done.returncode, done.stdout, done.stderr)

@@ -10,13 +10,13 @@ import re
 import signal
 import threading
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conformance import holders
 from tests.link.inbox import Inbox
+from tests.patience import wait_until
 from webworker_executor import (
     InvalidStateError,
     MessageChannel,
@@ -292,20 +292,21 @@ def test_a_slow_handler_costs_the_writer_what_it_can_see(channel: MessageChannel
         channel.port1.post_message((number, bytes(10_000)))
     link = channel.port2._link
     assert link is not None
-    deadline = monotonic() + LIMIT
-    while not link.is_full and monotonic() < deadline:
-        # The reactor's thread has it in hand.
-        threading.Event().wait(0.001)
-    assert link.is_full
+    # The reactor's thread has it in hand.
+    wait_until(lambda: link.is_full)
     held = sum(len(frame.payload) for frame in tuple(channel.port2._inbox))
     assert held < 2 * HELD_NBYTES
     # What is on its way through the kernel when the port is full comes to rest there.
-    amounts = [-1, channel.port1.buffered_amount]
-    while amounts[-1] != amounts[-2] and monotonic() < deadline:
+    amounts = [-1]
+
+    def has_come_to_rest() -> bool:
         with pytest.raises(TimeoutError):
             channel.port1.drain(0.05)
         amounts.append(channel.port1.buffered_amount)
-    assert amounts[-2] == amounts[-1] > 20_000_000
+        return amounts[-2] == amounts[-1]
+
+    wait_until(has_come_to_rest)
+    assert amounts[-1] > 20_000_000
     may_go_on.set()
     channel.port1.drain(LIMIT)
     assert list(range(3000)) == heard.take(3000)
