@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webworker_executor.link import segment as segments
 from webworker_executor.link.segment import MemoryDescriptor, Segment, larger_sizes, size_of
 
 
@@ -32,10 +33,12 @@ def test_sizes_come_in_quarters(nbytes: int) -> None:
     assert len(larger) <= 8
 
 
-def test_it_holds_what_was_written() -> None:
+@pytest.mark.parametrize("advice", [segments.POPULATE_WRITE, 99], ids=["known", "unknown"])
+def test_it_holds_what_was_written(monkeypatch: pytest.MonkeyPatch, advice: int) -> None:
     """
-    Cold, warm, and beyond what was warm.
+    Cold, warm, and beyond what was warm; also where the kernel does not know how to warm it.
     """
+    monkeypatch.setattr(segments, "POPULATE_WRITE", advice)
     segment = Segment(1 << 16)
     for filling, nbytes in ((1, 5000), (2, 300), (3, 1 << 16), (4, 10_000)):
         segment.write(0, memoryview(bytes([filling]) * nbytes))
