@@ -80,14 +80,6 @@ def test_chunks_cut_everything_and_no_more() -> None:
     assert [] == list(mapping.chunks([], 2))
 
 
-def test_a_chunk_is_run_in_order() -> None:
-    """
-    A worker calls the function with each tuple.
-    """
-    assert [3, 7] == mapping.run_chunk(add, [(1, 2), (3, 4)])
-    assert [1, 2] == mapping.run_chunk(abs, (-1, -2))
-
-
 def test_flattened_lets_go_of_what_it_yielded() -> None:
     """
     Lists are emptied as their elements are taken, in order.

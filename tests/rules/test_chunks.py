@@ -27,7 +27,7 @@ def test_every_size_is_possible_and_grows_slowly(
     n_workers: int, n_left: int, seconds: list[tuple[float, float]]
 ) -> None:
     """
-    At least one item, at most eight times what was measured, at most a third of a share.
+    At least one item, at most eight times what was measured; if it is work, a third of a share.
     """
     chunks = Chunks(n_workers)
     size = chunks.size(n_left)
@@ -35,7 +35,8 @@ def test_every_size_is_possible_and_grows_slowly(
         chunks.measured(size, work, whole)
         larger = chunks.size(n_left)
         assert 1 <= larger <= min(n_left, 8 * size)
-        assert larger <= -(-n_left // (3 * n_workers))
+        share = -(-n_left // (3 * n_workers))
+        assert larger <= max(share, 0.0002 * size / max(work, 1e-9))
         size = larger
 
 
@@ -51,7 +52,7 @@ def test_chunks_come_to_two_milliseconds(seconds_each: float, expected: int) -> 
         size = chunks.size(10**9)
         chunks.measured(size, size * seconds_each, size * seconds_each)
     assert pytest.approx(expected, abs=1) == chunks.size(10**9)
-    assert chunks.is_settled
+    assert not chunks.is_measuring(10**9)
 
 
 def test_a_costly_transfer_counts() -> None:
@@ -59,7 +60,7 @@ def test_a_costly_transfer_counts() -> None:
     Items that take long to send are not heaped up because they are quickly worked on.
     """
     chunks = Chunks(1)
-    while not chunks.is_settled:
+    while chunks.is_measuring(10**9):
         size = chunks.size(10**9)
         chunks.measured(size, size * 1e-6, size * 0.01)
     assert 2 == chunks.size(10**9)
@@ -84,7 +85,7 @@ def test_two_late_answers_do() -> None:
     chunks = Chunks(1)
     for _ in range(2):
         chunks.measured(chunks.size(10**9), 0.001, 0.001)
-    assert chunks.is_settled
+    assert not chunks.is_measuring(10**9)
     assert 2 == chunks.size(10**9)
 
 
@@ -94,14 +95,37 @@ def test_sizes_stay_when_nothing_comes() -> None:
     """
     chunks = Chunks(2)
     chunks.unmeasured()
-    assert chunks.is_settled
+    assert not chunks.is_measuring(10**6)
     assert 1 == chunks.size(10**6)
 
 
-def test_the_end_is_cut_small() -> None:
+def test_the_end_of_long_work_is_cut_small() -> None:
     """
-    However quick the items are, the last chunks are single ones.
+    The last chunks of items that take long are single ones.
     """
     chunks = Chunks(2)
-    chunks.measured(1, 0, 0)
-    assert [1, 1, 1] == [chunks.size(left) for left in (3, 2, 1)]
+    chunks.measured(1, 0.0005, 0.0005)
+    chunks.measured(1, 0.0005, 0.0005)
+    assert [4, 1, 1, 1] == [chunks.size(left) for left in (24, 3, 2, 1)]
+
+
+def test_the_end_of_quick_work_is_not_cut() -> None:
+    """
+    Where an even end would save less time than one more task takes, no more are made.
+    """
+    chunks = Chunks(2)
+    chunks.measured(1, 1e-6, 1e-6)
+    chunks.measured(8, 8e-6, 8e-6)
+    chunks.measured(64, 64e-6, 64e-6)
+    assert [200, 200, 150] == [chunks.size(left) for left in (600, 400, 150)]
+
+
+def test_sizes_that_cannot_grow_are_not_measured() -> None:
+    """
+    Where shares of what is left are the limit, all the rest can be submitted at once.
+    """
+    chunks = Chunks(2)
+    for n_items in (1, 8, 64):
+        chunks.measured(n_items, n_items * 1e-6, n_items * 1e-6)
+    assert chunks.is_measuring(6 * 600)
+    assert not chunks.is_measuring(6 * 500)

@@ -16,6 +16,7 @@ from webworker_executor.link.memory import store
 from webworker_executor.pool import mapping, starting
 from webworker_executor.pool.beyond import BeyondExecutor
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
 from webworker_executor.pool.familiar import FamiliarExecutor
 from webworker_executor.pool.logs import logs_for
@@ -278,13 +279,13 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             fixed = fix(fn, fn, store.shelve) if is_ours else None
             return mapping.ordered(self, fixed or fn, argument_tuples, timeout, buffersize)
         parts = mapping.chunks(argument_tuples, chunksize)
-        whole = functools.partial(mapping.run_chunk, fn)
+        whole = functools.partial(run_chunk, fn)
         fixed = fix(fn, whole, store.shelve) if is_ours else None
         if fixed is not None:
             lists = mapping.ordered(self, fixed, zip(parts), timeout, buffersize)
         else:
             pairs = ((fn, part) for part in parts)
-            lists = mapping.ordered(self, mapping.run_chunk, pairs, timeout, buffersize)
+            lists = mapping.ordered(self, run_chunk, pairs, timeout, buffersize)
         return mapping.flattened(lists)
 
     # -- workers

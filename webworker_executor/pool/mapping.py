@@ -13,8 +13,8 @@ import weakref
 from collections import deque
 
 from webworker_executor.link.memory import store
+from webworker_executor.pool.chunk import Failed, lay_out, run_all
 from webworker_executor.rules.chunks import Chunks
-from webworker_executor.wire import codec
 from webworker_executor.wire.definition import fix
 
 TYPE_CHECKING = False
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any, Protocol
 
-    # Calls on their way to a worker, see `_chunk_of`.
-    Chunk = list[tuple[Any, ...]] | tuple[Any, ...]
+    from webworker_executor.pool.chunk import Chunk
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
@@ -34,7 +33,6 @@ else:
 FEWEST = 64
 # How long `map` itself may wait for what its first items take; workers may have to start.
 PATIENCE = 0.1
-_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 class Submitter(Protocol):
@@ -61,31 +59,11 @@ def check(chunksize: int | None, buffersize: int | None) -> None:
             raise ValueError("buffersize must be None or > 0")
 
 
-def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
-    """Call ``fn`` for each call of a chunk; in the worker."""
-    return [fn(*args) for args in _calls_of(chunk)]
-
-
 def chunks(argument_tuples: Iterable[tuple[Any, ...]], size: int) -> Iterator[Chunk]:
     """Cut an iterable into chunks of ``size``, the last one shorter."""
     iterator = iter(argument_tuples)
     while calls := list(itertools.islice(iterator, size)):
-        yield _chunk_of(calls)
-
-
-def _chunk_of(calls: list[tuple[Any, ...]]) -> Chunk:
-    """
-    Lay out calls for the way: a list of tuples, or, where each has one argument, a tuple of those.
-
-    A tuple for each number takes ten times as long to pickle, and to unpickle, as the number.
-    """
-    if set(map(len, calls)) == {1}:
-        return tuple([argument for (argument,) in calls])
-    return calls
-
-
-def _calls_of(chunk: Chunk) -> Iterable[tuple[Any, ...]]:
-    return zip(chunk) if type(chunk) is tuple else chunk  # there is but one
+        yield lay_out(calls)
 
 
 def ordered(
@@ -151,68 +129,6 @@ def _take(future: Future[Any], deadline: float | None) -> Any:
         del future
 
 
-class Failed:
-    """
-    What one call of a chunk raised, in the place of its result.
-
-    Args:
-        packed: As ``pack_failure`` has it.
-    """
-
-    __slots__ = ("packed",)
-
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
-
-    def __reduce__(self) -> tuple[type[Failed], tuple[bytes]]:
-        return Failed, (self.packed,)
-
-
-def run_all(fn: Callable[..., Any], chunk: Chunk) -> tuple[float, bool, list[Any]]:
-    """
-    Call ``fn`` for each call of a chunk, whatever the others raise; in the worker.
-
-    Returns:
-        How many seconds it took, whether all went well, and the results, last first, with
-        ``Failed`` in the places of those that have none.
-    """
-    started = time.perf_counter()
-    outcomes: list[Any] = []
-    append = outcomes.append
-    waiting = iter(_calls_of(chunk))
-    while True:
-        try:
-            for args in waiting:
-                append(fn(*args))
-            break
-        except BaseException as error:
-            append(_failed(error))
-    seconds = time.perf_counter() - started
-    kinds = set(map(type, outcomes))
-    if len(outcomes) > 1 and not kinds <= _PLAIN:
-        # One result that does not pickle must not take the others with it.
-        outcomes = [_packable(outcome) for outcome in outcomes]
-        kinds = set(map(type, outcomes))
-    outcomes.reverse()
-    return seconds, Failed not in kinds, outcomes
-
-
-def _packable(outcome: Any) -> Any:
-    if outcome.__class__ in _PLAIN:
-        return outcome
-    try:
-        codec.pack(outcome, to_host=True)
-    except BaseException as error:
-        return _failed(error)
-    return outcome
-
-
-def _failed(error: BaseException) -> Failed:
-    from webworker_executor.wire.failure import pack_failure
-
-    return Failed(pack_failure(error, skip=1))
-
-
 def adaptive(
     executor: Submitter,
     fn: Callable[..., Any],
@@ -245,8 +161,8 @@ def adaptive(
         return ordered(executor, fn, zip(items) if is_single else items, timeout, None)
     futures: deque[Future[Any]] = deque()
     try:
-        lay_out = tuple if is_single else _chunk_of
-        _submit_chunks(executor, fn, items, lay_out, n_workers, futures)
+        as_chunk = tuple if is_single else lay_out
+        _submit_chunks(executor, fn, items, as_chunk, n_workers, futures)
     except BaseException:
         for future in futures:
             future.cancel()
@@ -258,7 +174,7 @@ def _submit_chunks(
     executor: Submitter,
     fn: Callable[..., Any],
     items: list[Any],
-    lay_out: Callable[[list[Any]], Chunk],
+    as_chunk: Callable[[list[Any]], Chunk],
     n_workers: int,
     futures: deque[Future[Any]],
 ) -> None:
@@ -268,21 +184,21 @@ def _submit_chunks(
     patience = time.monotonic() + PATIENCE
     start, n_items = 0, len(items)
     while start < n_items:
-        size = sizes.size(n_items - start)
+        size, is_measuring = sizes.size(n_items - start), sizes.is_measuring(n_items - start)
         submitted = time.monotonic()
         # One for each worker, so that none idles while the first is waited for.
-        n_chunks = 1 if sizes.is_settled else n_workers
+        n_chunks = n_workers if is_measuring else 1
         first = len(futures)
         for _ in range(n_chunks):
             if start < n_items:
-                chunk = lay_out(items[start : start + size])
+                chunk = as_chunk(items[start : start + size])
                 futures.append(
                     executor.submit(run_all, fn, chunk)
                     if fixed is None
                     else executor.submit(fixed, chunk)
                 )
                 start += size
-        if sizes.is_settled:
+        if not is_measuring:
             continue
         try:
             work_seconds, _, _ = futures[first].result(max(0.0, patience - submitted))

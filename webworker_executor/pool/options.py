@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.errors import WorkerCrashedError
 from webworker_executor.pool import broken, mapping
 from webworker_executor.pool.call import Call, name_of
+from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_moved
@@ -240,7 +241,7 @@ class ExecutorView(Executor):
         if chunksize is None or chunksize == 1:
             return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
         parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
-        lists = mapping.ordered(self, mapping.run_chunk, parts, timeout, buffersize)
+        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
         return _kept(self, mapping.flattened(lists))
 
     def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:

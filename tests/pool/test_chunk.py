@@ -1,0 +1,80 @@
+"""
+Tests of `webworker_executor.pool.chunk`: calls that are one task, each with its own outcome.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.pool.work import add
+from webworker_executor import WebWorkerExecutor
+from webworker_executor.pool.chunk import Failed, lay_out, run_all, run_chunk
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@given(st.lists(st.lists(st.integers(), max_size=3).map(tuple), min_size=1))
+def test_a_chunk_is_run_in_order(calls: list[tuple[int, ...]]) -> None:
+    """
+    However its calls are laid out, the function is called with each tuple.
+    """
+
+    def collect(*args: int) -> tuple[int, ...]:
+        return args
+
+    assert calls == run_chunk(collect, lay_out(calls))
+    _, all_went_well, outcomes = run_all(collect, lay_out(calls))
+    assert all_went_well
+    assert calls[::-1] == outcomes
+
+
+def test_single_arguments_go_without_tuples() -> None:
+    """
+    Ten times as quick to pickle; calls of any other kind go as they are.
+    """
+    assert (1, 2) == lay_out([(1,), (2,)])
+    assert [(1, 2), (3,)] == lay_out([(1, 2), (3,)])
+    assert [3, 7] == run_chunk(add, [(1, 2), (3, 4)])
+
+
+def test_what_one_call_raises_stands_in_its_place() -> None:
+    """
+    The others are run all the same; a result that does not pickle fails alone, too.
+    """
+
+    def divide(number: int) -> Any:
+        return threading.Lock() if number == 2 else 1 / number
+
+    seconds, all_went_well, outcomes = run_all(divide, (4, 0, 2, 1))
+    assert 0.0 <= seconds < 10.0
+    assert not all_went_well
+    one, lock, zero, four = outcomes
+    assert (1.0, 0.25) == (one, four)
+    assert b"ZeroDivisionError" in zero.packed
+    assert b"cannot pickle" in lock.packed
+    assert pickle.loads(pickle.dumps(zero)).packed == zero.packed
+    assert isinstance(zero, Failed)
+
+
+def imported() -> list[str]:
+    import sys
+
+    before = set(sys.modules)
+    import webworker_executor.pool.chunk  # noqa: F401  # what a worker does for its first chunk
+
+    return sorted(set(sys.modules) - before)
+
+
+def test_a_worker_imports_next_to_nothing_for_it() -> None:
+    """
+    The first chunk of a map must not wait for the rest of the pool.
+    """
+    with WebWorkerExecutor(1, launcher="spawn") as executor:
+        added = executor.submit(imported).result()
+    assert {"webworker_executor.pool", "webworker_executor.pool.chunk"} >= set(added)
