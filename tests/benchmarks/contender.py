@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.benchmarks import face
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from tests.benchmarks.face import Face
+    from webworker_executor import ZygoteLauncher
 
 OURS = "ours"
 BASELINE = "ppe-fork"
@@ -69,6 +70,20 @@ def _make_ours(launcher: str, n_workers: int) -> Executor:
     return WebWorkerExecutor(n_workers, launcher=launcher)
 
 
+@cache
+def _zygote() -> ZygoteLauncher:
+    from webworker_executor import ZygoteLauncher
+
+    # Kept for as long as the program runs, as whoever has many executors in turn would keep it.
+    return ZygoteLauncher().__enter__()
+
+
+def _make_ours_by_zygote(n_workers: int) -> Executor:
+    from webworker_executor import WebWorkerExecutor
+
+    return WebWorkerExecutor(n_workers, launcher=_zygote())
+
+
 def _make_stdlib(method: str, n_workers: int) -> Executor:
     from concurrent.futures import ProcessPoolExecutor
 
@@ -82,7 +97,7 @@ def _make_loky(n_workers: int) -> Executor:
 
 EXECUTORS: dict[str, Callable[[int], Executor]] = {
     OURS: partial(_make_ours, "spawn"),
-    "ours-zygote": partial(_make_ours, "zygote"),
+    "ours-zygote": _make_ours_by_zygote,
     "ours-fork": partial(_make_ours, "fork"),
     BASELINE: partial(_make_stdlib, "fork"),
     "ppe-spawn": partial(_make_stdlib, "spawn"),
