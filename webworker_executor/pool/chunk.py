@@ -13,7 +13,7 @@ from webworker_executor.wire import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     # See `lay_out`.
@@ -33,13 +33,11 @@ def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
     return calls
 
 
-def _calls_of(chunk: Chunk) -> Iterable[tuple[Any, ...]]:
-    return zip(chunk) if type(chunk) is tuple else chunk  # there is but one
-
-
 def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
     """Call ``fn`` for each call of a chunk; in the worker."""
-    return [fn(*args) for args in _calls_of(chunk)]
+    if type(chunk) is tuple:
+        return [fn(only) for only in chunk]
+    return [fn(*args) for args in chunk]
 
 
 class Failed:
@@ -70,11 +68,16 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> tuple[float, bool, list[Any
     started = time.perf_counter()
     outcomes: list[Any] = []
     append = outcomes.append
-    waiting = iter(_calls_of(chunk))
+    waiting: Iterator[Any] = iter(chunk)
     while True:
         try:
-            for args in waiting:
-                append(fn(*args))
+            if type(chunk) is tuple:
+                # A call with a star takes half as long again as one without.
+                for only in waiting:
+                    append(fn(only))
+            else:
+                for args in waiting:
+                    append(fn(*args))
             break
         except BaseException as error:
             append(_failed(error))

@@ -237,8 +237,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         """
         mapping.check(chunksize, buffersize)
         calls = zip(*iterables, strict=False)
-        is_single = len(iterables) == 1
-        return self._map(fn, calls, timeout, chunksize, buffersize, is_single=is_single)
+        singles = iterables[0] if len(iterables) == 1 else None
+        return self._map(fn, calls, timeout, chunksize, buffersize, singles)
 
     def starmap(
         self,
@@ -263,17 +263,14 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         timeout: float | None,
         chunksize: int | None,
         buffersize: int | None,
-        *,
-        is_single: bool = False,
+        singles: Iterable[Any] | None = None,
     ) -> Iterator[Any]:
         self._open()
         # A program that has put its own `submit` in the place of ours wants to see every call, and
         # one that limits the tasks of a worker counts calls.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
-            return mapping.adaptive(
-                self, fn, argument_tuples, timeout, self._max_workers, is_single=is_single
-            )
+            return mapping.adaptive(self, fn, argument_tuples, timeout, self._max_workers, singles)
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it has large buffers.
             fixed = fix(fn, fn, store.shelve) if is_ours else None

@@ -135,8 +135,7 @@ def adaptive(
     argument_tuples: Iterable[tuple[Any, ...]],
     timeout: float | None,
     n_workers: int,
-    *,
-    is_single: bool = False,
+    singles: Iterable[Any] | None = None,
 ) -> Iterator[Any]:
     """
     Submit calls in chunks of about 2 ms, sized by what the first of them took.
@@ -149,19 +148,19 @@ def adaptive(
         argument_tuples: Taken at once.
         timeout: As for ``ordered``.
         n_workers: How many workers there may be.
-        is_single: Whether each call has one argument.
+        singles: Where each call has one argument, these, to be taken in the place of the tuples:
+            those take longer to make than to map.
 
     Returns:
         As ``ordered``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    # One argument alone, without a tuple for each: those take longer to make than to map.
-    items = [only for (only,) in argument_tuples] if is_single else list(argument_tuples)
+    items = list(argument_tuples if singles is None else singles)
     if len(items) < FEWEST:
-        return ordered(executor, fn, zip(items) if is_single else items, timeout, None)
+        return ordered(executor, fn, items if singles is None else zip(items), timeout, None)
     futures: deque[Future[Any]] = deque()
     try:
-        as_chunk = tuple if is_single else lay_out
+        as_chunk = lay_out if singles is None else tuple
         _submit_chunks(executor, fn, items, as_chunk, n_workers, futures)
     except BaseException:
         for future in futures:
