@@ -41,11 +41,11 @@ def test_every_size_is_possible_and_grows_slowly(
 
 
 @pytest.mark.parametrize(
-    ("seconds_each", "expected"), [(1.0, 1), (0.001, 2), (0.0001, 20), (0.000001, 2000)]
+    ("seconds_each", "expected"), [(1.0, 1), (0.001, 5), (0.0001, 50), (0.000001, 5000)]
 )
-def test_chunks_come_to_two_milliseconds(seconds_each: float, expected: int) -> None:
+def test_chunks_come_to_five_milliseconds(seconds_each: float, expected: int) -> None:
     """
-    Sizes settle where a chunk is about 2 ms of work.
+    Sizes settle where a chunk is about 5 ms of work.
     """
     chunks = Chunks(1)
     for _ in range(20):
@@ -74,8 +74,8 @@ def test_one_late_answer_does_not_end_the_growth() -> None:
     for number in range(10):
         size = chunks.size(10**9)
         is_late = number % 2 == 0
-        chunks.measured(size, size * 1e-6 + 0.005 * is_late, size * 1e-6 + 0.050 * is_late)
-    assert 2000 == chunks.size(10**9)
+        chunks.measured(size, size * 1e-6 + 0.012 * is_late, size * 1e-6 + 0.050 * is_late)
+    assert 5000 == chunks.size(10**9)
 
 
 def test_two_late_answers_do() -> None:
@@ -86,7 +86,7 @@ def test_two_late_answers_do() -> None:
     for _ in range(2):
         chunks.measured(chunks.size(10**9), 0.001, 0.001)
     assert not chunks.is_measuring(10**9)
-    assert 2 == chunks.size(10**9)
+    assert 5 == chunks.size(10**9)
 
 
 def test_sizes_stay_when_nothing_comes() -> None:
@@ -104,8 +104,8 @@ def test_the_end_of_long_work_is_cut_small() -> None:
     The last chunks of items that take long are single ones.
     """
     chunks = Chunks(2)
-    chunks.measured(1, 0.0005, 0.0005)
-    chunks.measured(1, 0.0005, 0.0005)
+    chunks.measured(1, 0.00125, 0.00125)
+    chunks.measured(1, 0.00125, 0.00125)
     assert [4, 1, 1, 1] == [chunks.size(left) for left in (24, 3, 2, 1)]
 
 

@@ -219,7 +219,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             fn: Called with one element of each iterable.
             *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
             timeout: Seconds from now within which a result must come when it is asked for.
-            chunksize: How many calls make a task. By default as many as take about 2 ms, measured
+            chunksize: How many calls make a task. By default as many as take about 5 ms, measured
                 on the first ones; each call still has its own result or exception, but the death of
                 a worker fails the whole task.
             buffersize: How many tasks may be under way and not yielded; by default all.

@@ -138,7 +138,7 @@ def adaptive(
     singles: Iterable[Any] | None = None,
 ) -> Iterator[Any]:
     """
-    Submit calls in chunks of about 2 ms, sized by what the first of them took.
+    Submit calls in chunks of about 5 ms, sized by what the first of them took.
 
     To the user it is as if each call were a task; only that a worker's death takes a chunk.
 
