@@ -59,6 +59,20 @@ def heed() -> tuple[int, object]:
     return os.getpid(), own.reason
 
 
+def note_and_heed(number: int) -> None:
+    """Leave a number in the worker, say so, and wait for the abort of this task."""
+    own = current_task().signal
+    scope.worker_state.setdefault("numbers", []).append(number)
+    current_task().post_message(number)
+    own.wait(10.0)
+
+
+def numbers_left_behind() -> list[int]:
+    """Return the numbers that tasks before this one have left in its worker."""
+    numbers: list[int] = scope.worker_state.pop("numbers", [])
+    return numbers
+
+
 def reason_left_behind() -> object:
     """Return the reason that a task before this one has left in its worker."""
     return scope.worker_state.pop("reason", None)

@@ -190,6 +190,22 @@ def test_a_signal_aborts_what_waits(forked: WebWorkerExecutor, gate: Gate) -> No
     assert ["end"] == forked.submit(note, "end").result(10.0)
 
 
+@pytest.mark.parametrize("round_", range(10))
+def test_what_waits_does_not_begin_in_the_place_of_what_runs(
+    forked: WebWorkerExecutor, round_: int
+) -> None:
+    """
+    A task that ends at once, because it is aborted, does not let the next of the same signal begin.
+    """
+    controller = AbortController()
+    view = forked.options(signal=controller.signal)
+    futures = [view.submit(talking.note_and_heed, number) for number in range(400)]
+    assert 0 == futures[0].messages().receive(10.0).data
+    controller.abort()
+    assert all(isinstance(future.exception(10.0), TaskAborted) for future in futures)
+    assert [0] == forked.submit(talking.numbers_left_behind).result(10.0)
+
+
 def test_a_signal_that_has_aborted_lets_nothing_begin(forked: WebWorkerExecutor) -> None:
     """
     The future has failed when ``submit`` returns.

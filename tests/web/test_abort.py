@@ -9,6 +9,7 @@ import pickle
 import signal
 import threading
 import traceback
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -339,7 +340,7 @@ def test_wait_is_interrupted(controller: AbortController) -> None:
 
 def test_algorithms_run_before_the_event(controller: AbortController) -> None:
     """
-    What carries an abort further comes before what listens to it, in the order of addition.
+    What carries an abort further comes before what listens to it, the youngest first.
     """
     seen: list[object] = []
     controller.signal.onabort = lambda event: seen.append("event")
@@ -348,24 +349,23 @@ def test_algorithms_run_before_the_event(controller: AbortController) -> None:
         controller.signal._add_algorithm(lambda: seen.append("second")),
     ]
     controller.abort()
-    assert ([True, True], ["first", "second", "event"]) == (added, seen)
+    assert ([True, True], ["second", "first", "event"]) == (added, seen)
 
 
 def test_algorithms_are_a_set(controller: AbortController) -> None:
     """
     The same one runs once, and can be removed, a method included.
     """
-    seen: list[None] = []
+    seen: deque[int] = deque([1, 2, 3])
     other: list[None] = []
-    controller.signal._add_algorithm(seen.clear)
-    controller.signal._add_algorithm(lambda: seen.append(None))
-    controller.signal._add_algorithm(seen.clear)
+    controller.signal._add_algorithm(seen.popleft)
+    controller.signal._add_algorithm(seen.popleft)
     controller.signal._add_algorithm(other.clear)
     controller.signal._remove_algorithm(other.clear)
     controller.signal._remove_algorithm(other.clear)
     other.append(None)
     controller.abort()
-    assert ([None], [None]) == (seen, other)
+    assert ([2, 3], [None]) == (list(seen), other)
 
 
 def test_no_algorithm_afterwards(controller: AbortController) -> None:

@@ -228,7 +228,9 @@ class AbortSignal(EventTarget):
         call_each(self._take_algorithms(), lambda algorithm: algorithm(), self._report)
 
     def _take_algorithms(self) -> Iterator[Callable[[], object]]:
-        for key in tuple(self._algorithms):
+        # The youngest first: of tasks that end by it, those that wait are withdrawn before those
+        # that run, so that none begins in the place of another.
+        for key in reversed(tuple(self._algorithms)):
             # Whoever takes it out runs it: so it runs once.
             algorithm = self._algorithms.pop(key, None)
             if algorithm is not None:
