@@ -33,7 +33,9 @@ def test_round_trip_through_any_cut(messages: list[bytes], data: st.DataObject) 
     for start, stop in pairwise([0, *cuts, len(stream)]):
         came += decoder.feed(stream[start:stop])
     assert messages == came
-    assert (True, True) == (decoder.is_greeted, decoder.is_between_messages)
+    assert decoder.is_greeted
+    # Nothing is left over of them.
+    assert [b"next"] == decoder.feed(encode_plain(b"next"))
 
 
 def test_041_no_bytes_at_all() -> None:

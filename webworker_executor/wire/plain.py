@@ -47,11 +47,6 @@ class PlainDecoder:
         self._needed = LENGTH.size
         self.is_greeted = False
 
-    @property
-    def is_between_messages(self) -> bool:
-        """Whether every byte that came belongs to a message that was handed out."""
-        return not self._data
-
     def feed(self, data: bytes) -> list[bytes]:
         """
         Take the next bytes of the stream.
