@@ -30,7 +30,7 @@ from webworker_executor import (
 pytestmark = pytest.mark.conformance
 
 
-def test_149_an_abort_happens_once() -> None:
+def test_case_149_an_abort_happens_once() -> None:
     """
     ``abort`` fires synchronously and once; the first reason stays; late listeners never run.
     """
@@ -50,7 +50,7 @@ def test_149_an_abort_happens_once() -> None:
     assert isinstance(timed.reason, TimeoutError)
 
 
-def test_150_a_signal_reaches_queued_and_running_tasks(launcher: str) -> None:
+def test_case_150_a_signal_reaches_queued_and_running_tasks(launcher: str) -> None:
     """
     A queued task never runs; a running one sees the abort, and its worker is used again.
     """
@@ -68,7 +68,7 @@ def test_150_a_signal_reaches_queued_and_running_tasks(launcher: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["kill", "release"])
-def test_151_outstanding_calls_fail_within_a_second(launcher: str, end: str) -> None:
+def test_case_151_outstanding_calls_fail_within_a_second(launcher: str, end: str) -> None:
     """
     Whether the worker dies or the proxy is released.
     """
@@ -93,7 +93,7 @@ def test_151_outstanding_calls_fail_within_a_second(launcher: str, end: str) -> 
         never.set()
 
 
-def test_152_a_proxy_does_what_the_object_does(launcher: str) -> None:
+def test_case_152_a_proxy_does_what_the_object_does(launcher: str) -> None:
     """
     Get, set, call, construct, callbacks both ways; what cannot be sent is a TypeError.
     """

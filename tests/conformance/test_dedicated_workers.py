@@ -42,7 +42,7 @@ def types_of(events: list[Event]) -> list[str]:
     return [event.type for event in events]
 
 
-def test_055_nothing_to_run() -> None:
+def test_case_55_nothing_to_run() -> None:
     """
     A worker without a script is a mistake at the call.
     """
@@ -50,7 +50,7 @@ def test_055_nothing_to_run() -> None:
         Worker()
 
 
-def test_055_missing_script(tmp_path: Path) -> None:
+def test_case_55_missing_script(tmp_path: Path) -> None:
     """
     A path that leads nowhere raises nothing at construction: a plain event, and ``ready`` fails.
     """
@@ -63,7 +63,7 @@ def test_055_missing_script(tmp_path: Path) -> None:
     assert isinstance(failure.value.__cause__, FileNotFoundError)
 
 
-def test_056_syntax_error(tmp_path: Path) -> None:
+def test_case_56_syntax_error(tmp_path: Path) -> None:
     """
     What is no Python is a load error: a plain event, no message handled, a status other than 0.
     """
@@ -81,7 +81,7 @@ def test_056_syntax_error(tmp_path: Path) -> None:
     assert isinstance(failure.value.__cause__, SyntaxError)
 
 
-def test_058_a_failing_first_run_does_not_end_the_worker() -> None:
+def test_case_58_a_failing_first_run_does_not_end_the_worker() -> None:
     """
     The handler that was set before the script raised still answers.
     """
@@ -92,7 +92,7 @@ def test_058_a_failing_first_run_does_not_end_the_worker() -> None:
         assert "still there" == ear.next().data
 
 
-def test_059_what_an_error_event_tells(tmp_path: Path) -> None:
+def test_case_59_what_an_error_event_tells(tmp_path: Path) -> None:
     """
     Type, text, file, line and column of the raise, and the exception with its traceback.
     """
@@ -121,7 +121,7 @@ def test_059_what_an_error_event_tells(tmp_path: Path) -> None:
         ("onerror = None", True),
     ],
 )
-def test_061_the_worker_hears_first(handler: str, is_reported: bool) -> None:
+def test_case_61_the_worker_hears_first(handler: str, is_reported: bool) -> None:
     """
     What the worker's own ``onerror`` has handled does not reach whoever made it.
     """
@@ -132,7 +132,7 @@ def test_061_the_worker_hears_first(handler: str, is_reported: bool) -> None:
         assert expected == types_of([ear.next() for _ in expected])
 
 
-def test_062_an_onerror_that_fails() -> None:
+def test_case_62_an_onerror_that_fails() -> None:
     """
     Both errors reach whoever made the worker, once each.
     """
@@ -159,7 +159,7 @@ inner.onerror = relay
 """
 
 
-def test_064_errors_rise_to_the_grandparent() -> None:
+def test_case_64_errors_rise_to_the_grandparent() -> None:
     """
     What a worker's maker does not handle goes on to the maker's maker, with the first's place.
     """
@@ -172,7 +172,7 @@ def test_064_errors_rise_to_the_grandparent() -> None:
         assert event.filename.startswith("<worker:")
 
 
-def test_064_handled_errors_stop() -> None:
+def test_case_64_handled_errors_stop() -> None:
     """
     What a worker's maker handles goes no further.
     """
@@ -184,7 +184,7 @@ def test_064_handled_errors_stop() -> None:
         assert "end" == ear.next().data
 
 
-def test_065_workers_survive_each_error() -> None:
+def test_case_65_workers_survive_each_error() -> None:
     """
     Two failing handlers in each of four workers: every message is still handled.
     """
@@ -206,7 +206,7 @@ add_event_listener("message", lambda event: post_message(event.data))
         assert 0 == worker.terminate().result(SECONDS)
 
 
-def test_067_close_at_the_top() -> None:
+def test_case_67_close_at_the_top() -> None:
     """
     A worker that closes itself in its first run handles no message, and fails not.
     """
@@ -218,7 +218,7 @@ def test_067_close_at_the_top() -> None:
     assert 0 == events[-1].code
 
 
-def test_068_close_and_raise() -> None:
+def test_case_68_close_and_raise() -> None:
     """
     An error in the task that closed the worker is still told.
     """
@@ -231,7 +231,7 @@ def test_068_close_and_raise() -> None:
     assert None is worker.lifetime.result(SECONDS)
 
 
-def test_068_what_was_posted_after_close_arrives() -> None:
+def test_case_68_what_was_posted_after_close_arrives() -> None:
     """
     Messages that are posted in the task that closed the worker are still sent.
     """
@@ -241,7 +241,7 @@ def test_068_what_was_posted_after_close_arrives() -> None:
     assert "after" == events[0].data
 
 
-def test_070_posting_to_a_closed_worker() -> None:
+def test_case_70_posting_to_a_closed_worker() -> None:
     """
     It is silent, and the worker's exit is told once.
     """
@@ -252,7 +252,7 @@ def test_070_posting_to_a_closed_worker() -> None:
     assert [] == ear.now()
 
 
-def test_071_a_channel_made_after_close() -> None:
+def test_case_71_a_channel_made_after_close() -> None:
     """
     Posting on it does not raise, and its messages are never dispatched.
     """
@@ -270,7 +270,7 @@ post_message("done")
     assert "done" == events[0].data
 
 
-def test_073_nothing_comes_after_terminate() -> None:
+def test_case_73_nothing_comes_after_terminate() -> None:
     """
     Of a worker that floods, no message is dispatched once ``terminate`` has returned.
     """
@@ -297,7 +297,7 @@ while True: pass
 
 
 @pytest.mark.parametrize("source", BUSY.values(), ids=BUSY)
-def test_074_terminate_an_endless_loop(source: str) -> None:
+def test_case_74_terminate_an_endless_loop(source: str) -> None:
     """
     A worker that never comes back is gone within the time and the grace, without an error event.
     """
@@ -311,7 +311,7 @@ def test_074_terminate_an_endless_loop(source: str) -> None:
     assert ["exit"] == types_of(ear.to_the_end())
 
 
-def test_074_terminate_during_import_scripts(tmp_path: Path) -> None:
+def test_case_74_terminate_during_import_scripts(tmp_path: Path) -> None:
     """
     Also while it runs a file that it imports.
     """
@@ -325,7 +325,7 @@ def test_074_terminate_during_import_scripts(tmp_path: Path) -> None:
     assert ["exit"] == types_of(ear.to_the_end())
 
 
-def test_076_terminate_with_much_under_way() -> None:
+def test_case_76_terminate_with_much_under_way() -> None:
     """
     A thousand messages under way in both directions do not hold it up.
     """
@@ -339,7 +339,7 @@ def test_076_terminate_with_much_under_way() -> None:
     assert time.monotonic() - started < 5.0
 
 
-def test_077_onclose_runs_when_asked_to_leave() -> None:
+def test_case_77_onclose_runs_when_asked_to_leave() -> None:
     """
     Its last post is not dispatched on the worker, but a port that it writes to delivers.
     """
@@ -366,7 +366,7 @@ def onclose(event):
 
 
 @pytest.mark.parametrize("where", ["", "def onmessage(event):\n    "], ids=["top", "handler"])
-def test_079_sys_exit(where: str) -> None:
+def test_case_79_sys_exit(where: str) -> None:
     """
     ``sys.exit(3)`` ends the worker with 3, and its lifetime fails.
     """
@@ -380,7 +380,7 @@ def test_079_sys_exit(where: str) -> None:
     assert 3 == failure.value.exitcode
 
 
-def test_079_sys_exit_without_a_status() -> None:
+def test_case_79_sys_exit_without_a_status() -> None:
     """
     A script that exits with 0 has lived as it should.
     """
@@ -389,7 +389,7 @@ def test_079_sys_exit_without_a_status() -> None:
     assert 0 == worker.exited.result(SECONDS)
 
 
-def test_080_a_crash() -> None:
+def test_case_80_a_crash() -> None:
     """
     What was sent before is delivered first, the exit is told last, and the lifetime says why.
     """
@@ -409,7 +409,7 @@ os.kill(os.getpid(), signal.SIGSEGV)
     assert ("SIGSEGV", -11) == (failure.value.signal_name, failure.value.exitcode)
 
 
-def test_082_work_goes_on_side_by_side() -> None:
+def test_case_82_work_goes_on_side_by_side() -> None:
     """
     A message is on its way while the poster works on, and posting never waits for the worker.
     """
@@ -426,7 +426,7 @@ def test_082_work_goes_on_side_by_side() -> None:
         assert ear.next().data < end
 
 
-def test_083_workers_make_workers() -> None:
+def test_case_83_workers_make_workers() -> None:
     """
     One starts a second, which starts a third: what comes back has passed all of them.
     """
@@ -449,7 +449,7 @@ def onmessage(event): inner.post_message(event.data)
         assert "123" == ear.next().data
 
 
-def test_085_nobody_outlives_a_killed_host(tmp_path: Path) -> None:
+def test_case_85_nobody_outlives_a_killed_host(tmp_path: Path) -> None:
     """
     SIGKILL to the program takes its workers with it, busy and nested ones too.
     """
@@ -493,7 +493,7 @@ sys.stdin.read()
         os.close(pidfd)
 
 
-def test_086_the_name() -> None:
+def test_case_86_the_name() -> None:
     """
     A worker knows its name, the kernel shows it, and it is empty by default.
     """
@@ -506,7 +506,7 @@ def test_086_the_name() -> None:
         assert "" == worker.name
 
 
-def test_088_handlers_that_are_none() -> None:
+def test_case_88_handlers_that_are_none() -> None:
     """
     What cannot be called is stored as ``None``; an object with ``handle_event`` is called.
     """
@@ -525,7 +525,7 @@ scope.onmessage = Handler()
         assert None is worker.onmessage
 
 
-def test_089_events_of_ones_own() -> None:
+def test_case_89_events_of_ones_own() -> None:
     """
     In a worker as outside: order, once, removal, doubles, and a listener that raises.
     """
@@ -553,7 +553,7 @@ post_message(heard)
         assert ["first", "twice", "once", "first", "twice"] == ear.next().data
 
 
-def test_091_hardware_concurrency() -> None:
+def test_case_91_hardware_concurrency() -> None:
     """
     At least one, and no more than the process may use.
     """
@@ -564,7 +564,7 @@ def test_091_hardware_concurrency() -> None:
         assert 1 == worker.receive(SECONDS).data
 
 
-def test_092_siblings_share_nothing(tmp_path: Path) -> None:
+def test_case_92_siblings_share_nothing(tmp_path: Path) -> None:
     """
     Two workers of one script are two processes with globals of their own.
     """
@@ -583,7 +583,7 @@ def test_092_siblings_share_nothing(tmp_path: Path) -> None:
         assert [(other.pid, 1)] == counted
 
 
-def test_094_garbage_on_the_channel() -> None:
+def test_case_94_garbage_on_the_channel() -> None:
     """
     A worker that writes what is no frame is killed, alone, and that is told.
     """
@@ -634,7 +634,7 @@ def onmessage(event):
 """
 
 
-def test_101_workers_share_a_listening_socket() -> None:
+def test_case_101_workers_share_a_listening_socket() -> None:
     """
     Four workers accept on one socket and every request is answered; one runs as another user.
     """

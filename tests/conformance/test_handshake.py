@@ -87,7 +87,7 @@ def shell(text: str) -> list[str]:
     return ["sh", "-c", text]
 
 
-def test_103_the_program_does_not_exist(tmp_path: Path) -> None:
+def test_case_103_the_program_does_not_exist(tmp_path: Path) -> None:
     """
     There is no process, and the error says which program was meant.
     """
@@ -100,7 +100,7 @@ def test_103_the_program_does_not_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_103_it_exits_at_once(status: int) -> None:
+def test_case_103_it_exits_at_once(status: int) -> None:
     """
     The error has the status with which a program ended that had not said that it is a worker.
     """
@@ -110,7 +110,7 @@ def test_103_it_exits_at_once(status: int) -> None:
     assert f"exited with status {status} before it was ready" in str(error)
 
 
-def test_103_it_closes_its_channel() -> None:
+def test_case_103_it_closes_its_channel() -> None:
     """
     A program that closes descriptor 3 and runs on is stopped.
     """
@@ -119,7 +119,7 @@ def test_103_it_closes_its_channel() -> None:
     assert "closed" == error.reason
 
 
-def test_103_it_answers_something_else() -> None:
+def test_case_103_it_answers_something_else() -> None:
     """
     A program whose first byte is another one is stopped at once.
     """
@@ -129,7 +129,7 @@ def test_103_it_answers_something_else() -> None:
     assert "the first byte is b'h', not b'\\x01'" in str(error)
 
 
-def test_103_it_stays_silent() -> None:
+def test_case_103_it_stays_silent() -> None:
     """
     A program that says nothing is stopped when the time is over.
     """
@@ -144,7 +144,7 @@ def test_103_it_stays_silent() -> None:
     ("value", "error"),
     [(-1, ValueError), (math.nan, ValueError), ("1", TypeError), (True, TypeError)],
 )
-def test_104_times_are_checked_at_the_call(option: str, value: Any, error: type) -> None:
+def test_case_104_times_are_checked_at_the_call(option: str, value: Any, error: type) -> None:
     """
     A time that is negative or no number is refused before anything is started.
     """
@@ -153,7 +153,7 @@ def test_104_times_are_checked_at_the_call(option: str, value: Any, error: type)
         Worker(source="", **options)
 
 
-def test_104_no_time_limit_at_all(echo: Path) -> None:
+def test_case_104_no_time_limit_at_all(echo: Path) -> None:
     """
     0 means that there is no limit.
     """
@@ -161,7 +161,7 @@ def test_104_no_time_limit_at_all(echo: Path) -> None:
         assert None is worker.ready.result(SECONDS)
 
 
-def test_106_connect_in_a_plain_program(run_script: ScriptRunner) -> None:
+def test_case_106_connect_in_a_plain_program(run_script: ScriptRunner) -> None:
     """
     Where no parent has made the process a worker, ``connect`` says so.
     """
@@ -179,7 +179,7 @@ def test_106_connect_in_a_plain_program(run_script: ScriptRunner) -> None:
     assert [text, text] == [line[: len(text)] for line in done.stdout.splitlines()]
 
 
-def test_106_connect_twice(tmp_path: Path) -> None:
+def test_case_106_connect_twice(tmp_path: Path) -> None:
     """
     A process connects once.
     """
@@ -196,7 +196,7 @@ def test_106_connect_twice(tmp_path: Path) -> None:
         assert worker.receive(SECONDS).data.startswith(b"connect() was called before")
 
 
-def test_040_a_message_longer_than_a_frame_can_say(
+def test_case_40_a_message_longer_than_a_frame_can_say(
     echo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
@@ -211,7 +211,7 @@ def test_040_a_message_longer_than_a_frame_can_say(
         assert bytes(1000) == worker.receive(SECONDS).data
 
 
-def test_107_bytes_both_ways(echo: Path) -> None:
+def test_case_107_bytes_both_ways(echo: Path) -> None:
     """
     Messages of any length arrive whole and in order, one of no bytes without any after it.
     """
@@ -223,7 +223,7 @@ def test_107_bytes_both_ways(echo: Path) -> None:
         assert b"as any worker" == worker.receive(SECONDS).data
 
 
-def test_107_futures_resolve_in_order(echo: Path) -> None:
+def test_case_107_futures_resolve_in_order(echo: Path) -> None:
     """
     Each resolves when the kernel has taken the message, in the order of the calls.
     """
@@ -238,7 +238,7 @@ def test_107_futures_resolve_in_order(echo: Path) -> None:
     assert sorted(order) == order
 
 
-def test_107_bytes_only(echo: Path) -> None:
+def test_case_107_bytes_only(echo: Path) -> None:
     """
     Text is refused at the call, and so is everything once the worker has ended.
     """
@@ -251,7 +251,7 @@ def test_107_bytes_only(echo: Path) -> None:
         worker.send_bytes(b"too late")
 
 
-def test_107_bytes_to_a_worker_that_takes_values() -> None:
+def test_case_107_bytes_to_a_worker_that_takes_values() -> None:
     """
     There is one way to talk to each kind of worker.
     """
@@ -281,7 +281,7 @@ def json_worker(tmp_path: Path) -> Iterator[Worker]:
         yield worker
 
 
-def test_049_json_carries_what_json_has(json_worker: Worker) -> None:
+def test_case_49_json_carries_what_json_has(json_worker: Worker) -> None:
     """
     Values of every kind that JSON knows come back as they were, in order.
     """
@@ -304,7 +304,7 @@ def test_049_json_carries_what_json_has(json_worker: Worker) -> None:
     assert [1, 2] == json_worker.receive(SECONDS).data
 
 
-def test_049_json_refuses_what_it_would_change(json_worker: Worker) -> None:
+def test_case_49_json_refuses_what_it_would_change(json_worker: Worker) -> None:
     """
     A cycle, a callable, NaN, a key that is no text: an error in the sender, and nothing is sent.
     """
@@ -324,7 +324,7 @@ def test_049_json_refuses_what_it_would_change(json_worker: Worker) -> None:
     assert "the only one" == json_worker.receive(SECONDS).data
 
 
-def test_049_what_a_foreign_program_says_is_only_read() -> None:
+def test_case_49_what_a_foreign_program_says_is_only_read() -> None:
     """
     What is no JSON is a messageerror, and a pickle is no more than that: no code of it runs.
     """
@@ -349,7 +349,7 @@ class Unpickled:
         return os._exit, (9,)
 
 
-def test_109_a_parent_that_vanishes(echo: Path) -> None:
+def test_case_109_a_parent_that_vanishes(echo: Path) -> None:
     """
     A worker whose parent is gone without a word exits with 1, though its main thread is busy.
     """
@@ -371,7 +371,7 @@ def test_109_a_parent_that_vanishes(echo: Path) -> None:
         assert time.monotonic() - started < 1.0
 
 
-def test_110_max_duration() -> None:
+def test_case_110_max_duration() -> None:
     """
     When the time is over the worker is stopped, and its lifetime says why.
     """

@@ -38,7 +38,7 @@ def test_round_trip_through_any_cut(messages: list[bytes], data: st.DataObject) 
     assert [b"next"] == decoder.feed(encode_plain(b"next"))
 
 
-def test_041_no_bytes_at_all() -> None:
+def test_case_41_no_bytes_at_all() -> None:
     """
     A message of no bytes is handed out at once, without any byte after it.
     """
