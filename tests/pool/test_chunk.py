@@ -8,6 +8,7 @@ import pickle
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ def test_a_chunk_is_run_in_order(calls: list[tuple[int, ...]]) -> None:
         return args
 
     assert calls == run_chunk(collect, lay_out(calls))
-    _, all_went_well, outcomes = run_all(collect, lay_out(calls))
+    _, all_went_well, outcomes = run_all(collect, lay_out(calls)).told()
     assert all_went_well
     assert calls[::-1] == outcomes
 
@@ -51,7 +52,10 @@ def test_what_one_call_raises_stands_in_its_place() -> None:
     def divide(number: int) -> Any:
         return threading.Lock() if number == 2 else 1 / number
 
-    seconds, all_went_well, outcomes = run_all(divide, (4, 0, 2, 1))
+    whole = run_all(divide, (4, 0, 2, 1))
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(whole)
+    seconds, all_went_well, outcomes = whole.salvaged()
     assert 0.0 <= seconds < 10.0
     assert not all_went_well
     one, lock, zero, four = outcomes
@@ -62,13 +66,12 @@ def test_what_one_call_raises_stands_in_its_place() -> None:
     assert isinstance(zero, Failed)
 
 
-def imported() -> list[str]:
-    import sys
-
-    before = set(sys.modules)
-    import webworker_executor.pool.chunk  # noqa: F401  # what a worker does for its first chunk
-
-    return sorted(set(sys.modules) - before)
+# Text, because the module of a function would be imported first, and import it.
+IMPORT = """(
+    before := set(__import__("sys").modules),
+    __import__("webworker_executor.pool.chunk"),
+    sorted(set(__import__("sys").modules) - before),
+)[-1]"""
 
 
 def test_a_worker_imports_next_to_nothing_for_it() -> None:
@@ -76,5 +79,6 @@ def test_a_worker_imports_next_to_nothing_for_it() -> None:
     The first chunk of a map must not wait for the rest of the pool.
     """
     with WebWorkerExecutor(1, launcher="spawn") as executor:
-        added = executor.submit(imported).result()
-    assert {"webworker_executor.pool", "webworker_executor.pool.chunk"} >= set(added)
+        added = executor.submit(eval, IMPORT).result()
+    expected = ["pool", "pool.chunk", "wire.salvage"]
+    assert [f"webworker_executor.{name}" for name in expected] == added

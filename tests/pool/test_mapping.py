@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import traceback
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from tests.pool.work import (
     fail_at_multiples,
     lock_at_multiples,
     pid_of,
+    pipe_or_lock,
 )
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.pool import mapping
@@ -248,6 +250,18 @@ def test_one_result_that_does_not_pickle_fails_alone(pool: WebWorkerExecutor) ->
     """
     results = pool.map(lock_at_multiples, range(1, 300))
     assert list(range(1, 100)) == [next(results) for _ in range(99)]
+    with pytest.raises(TypeError, match="cannot pickle"):
+        next(results)
+
+
+def test_what_no_pickle_holds_comes_back_in_chunks(pool: WebWorkerExecutor) -> None:
+    """
+    Descriptors arrive in the places of their calls, also beside a result that does not pickle.
+    """
+    results = pool.map(pipe_or_lock, range(100))
+    for number in range(70):
+        with next(results) as end:
+            assert str(number).encode() == os.read(end.fileno(), 10)
     with pytest.raises(TypeError, match="cannot pickle"):
         next(results)
 

@@ -9,7 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from webworker_executor import scope
+from webworker_executor import FileDescriptor, scope
 
 if TYPE_CHECKING:
     from webworker_executor import MessageEvent
@@ -112,6 +112,16 @@ def lock_at_multiples(number: int) -> object:
     Return the number, or at a multiple of a hundred what does not pickle.
     """
     return threading.Lock() if number % 100 == 0 else number
+
+
+def pipe_or_lock(number: int) -> object:
+    """Return the end of a pipe from which a number can be read; of 70, a lock."""
+    if number == 70:
+        return threading.Lock()
+    reading, writing = os.pipe()
+    os.write(writing, str(number).encode())
+    os.close(writing)
+    return FileDescriptor(reading)
 
 
 def pid_of(_: object) -> int:

@@ -15,6 +15,7 @@ from webworker_executor.wire.transfer import (
     Parcel,
     current_parcel,
     for_task,
+    on_trial,
     reducers,
     taken,
 )
@@ -64,6 +65,15 @@ def test_what_is_moved_arrives_in_its_place() -> None:
     assert [True, True] == [thing.is_gone for thing in things]
     value: Any = codec.unpack(packed.payload, packed.buffers, packed.fds)
     assert ("b", "a") == (value["x"].fd, value["y"].fd)
+
+
+def test_a_trial_gives_nothing_up() -> None:
+    """
+    A value that could be moved packs, and stays with its sender.
+    """
+    thing = Movable("a")
+    packed = codec.pack([thing], parcel=on_trial)
+    assert (False, []) == (thing.is_gone, list(packed.fds))
 
 
 def test_arguments_of_tasks_move_unlisted() -> None:

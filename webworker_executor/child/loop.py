@@ -284,7 +284,16 @@ class Loop(DataEnd):
                 else:
                     value = run_in_context(context, fn, args, kwargs)
                 del fn, args, kwargs
-                packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
+                packed = None
+                try:
+                    packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
+                except BaseException:
+                    if not _can_be_salvaged(value):
+                        raise
+                if packed is None:
+                    # Out here: the error of the whole is no part of the story of any part.
+                    value = value.salvaged()
+                    packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
                 del value
             finally:
                 self.running = 0
@@ -310,3 +319,9 @@ class Loop(DataEnd):
         from webworker_executor.wire.failure import pack_failure
 
         return pack_failure(exc, skip=1)
+
+
+def _can_be_salvaged(value: object) -> bool:
+    from webworker_executor.wire.salvage import Salvageable
+
+    return isinstance(value, Salvageable)

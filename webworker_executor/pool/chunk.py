@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 
 from webworker_executor.wire import codec
+from webworker_executor.wire.salvage import Salvageable
+from webworker_executor.wire.transfer import on_trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     # See `lay_out`.
     Chunk = list[tuple[Any, ...]] | tuple[Any, ...]
-
-_PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
@@ -57,14 +57,41 @@ class Failed:
         return Failed, (self.packed,)
 
 
-def run_all(fn: Callable[..., Any], chunk: Chunk) -> tuple[float, bool, list[Any]]:
+class Outcomes(Salvageable):
     """
-    Call ``fn`` for each call of a chunk, whatever the others raise; in the worker.
+    What came of a chunk. It arrives as a tuple.
 
-    Returns:
-        How many seconds it took, whether all went well, and the results, last first, with
-        ``Failed`` in the places of those that have none.
+    Args:
+        seconds: How many it took.
+        outcomes: The results, last first, with ``Failed`` in the places of those that have none.
     """
+
+    __slots__ = ("_outcomes", "_seconds")
+
+    def __init__(self, seconds: float, outcomes: list[Any]) -> None:
+        self._seconds = seconds
+        self._outcomes = outcomes
+
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[float, bool, list[Any]]]]:
+        return tuple, (self.told(),)
+
+    def told(self) -> tuple[float, bool, list[Any]]:
+        """Return the seconds, whether all went well, and the outcomes."""
+        return self._seconds, Failed not in set(map(type, self._outcomes)), self._outcomes
+
+    def salvaged(self) -> tuple[float, bool, list[Any]]:
+        """
+        Return the same with ``Failed`` in the places of results that do not pickle, too.
+
+        They are looked at one by one only when that is known: to pickle each twice took as long
+        again as all the rest.
+        """
+        self._outcomes = [_packable(outcome) for outcome in self._outcomes]
+        return self.told()
+
+
+def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
+    """Call ``fn`` for each call of a chunk, whatever the others raise; in the worker."""
     started = time.perf_counter()
     outcomes: list[Any] = []
     append = outcomes.append
@@ -81,21 +108,13 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> tuple[float, bool, list[Any
             break
         except BaseException as error:
             append(_failed(error))
-    seconds = time.perf_counter() - started
-    kinds = set(map(type, outcomes))
-    if len(outcomes) > 1 and not kinds <= _PLAIN:
-        # One result that does not pickle must not take the others with it.
-        outcomes = [_packable(outcome) for outcome in outcomes]
-        kinds = set(map(type, outcomes))
     outcomes.reverse()
-    return seconds, Failed not in kinds, outcomes
+    return Outcomes(time.perf_counter() - started, outcomes)
 
 
 def _packable(outcome: Any) -> Any:
-    if outcome.__class__ in _PLAIN:
-        return outcome
     try:
-        codec.pack(outcome, to_host=True)
+        codec.pack(outcome, to_host=True, parcel=on_trial)
     except BaseException as error:
         return _failed(error)
     return outcome

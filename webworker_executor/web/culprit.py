@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.wire import codec
-from webworker_executor.wire.transfer import Parcel
+from webworker_executor.wire.transfer import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +27,6 @@ ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None)})
 # An error that was raised in one of these is the pickler's; any other is of a user's own hook.
 _PICKLERS = {"pickle.py", "copyreg.py", "cloudpickle.py", "cloudpickle_fast.py", "reduction.py"}
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-class _Trial(Parcel):
-    """A parcel that moves nothing, though everything may be moved."""
-
-    def is_moved(self, item: object) -> bool:
-        return True
-
-    def commit(self) -> None:
-        self.roll_back()
 
 
 def clone_error(message: object, exc: Exception) -> Exception:
@@ -110,7 +100,7 @@ class _Search:
         self._seen.add(id(part))
         self._n_attempts += 1
         try:
-            codec.pack_by_value(part, parcel=_Trial)
+            codec.pack_by_value(part, parcel=Trial)
         except Exception:
             return True
         return False

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Parcel",
+    "Trial",
     "current_parcel",
     "for_task",
     "learn_later",
+    "on_trial",
     "packing_with",
     "reducers",
     "taken",
@@ -112,6 +114,20 @@ class Parcel:
         self.fds.clear()
 
 
+class Trial(Parcel):
+    """A parcel that goes nowhere: everything may be moved into it, and nothing is given up."""
+
+    __slots__ = ()
+
+    def is_moved(self, item: object) -> bool:
+        """Say yes: whatever could be moved is tried."""
+        return True
+
+    def commit(self) -> None:
+        """Give up nothing."""
+        self.roll_back()
+
+
 _lessons: list[Callable[[], object]] = []
 
 
@@ -122,9 +138,19 @@ def learn_later(lesson: Callable[[], object]) -> None:
 
 def for_task() -> Parcel:
     """Make the parcel of a task's arguments or result."""
+    _learn()
+    return Parcel(moves_ports=True)
+
+
+def on_trial() -> Parcel:
+    """Make a parcel to find out whether a value can be packed at all."""
+    _learn()
+    return Trial()
+
+
+def _learn() -> None:
     for lesson in _lessons:
         lesson()
-    return Parcel(moves_ports=True)
 
 
 def current_parcel() -> Parcel | None:
