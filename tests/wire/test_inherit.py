@@ -37,9 +37,14 @@ ARENA = multiprocessing.get_context("spawn").RawArray("i", 1)
 @pytest.fixture(autouse=True)
 def no_tracker_is_left() -> Iterator[None]:
     """
-    End the resource tracker that a test has started; another test is to find none.
+    End the resource tracker that whoever came before, or the test itself, has started.
     """
+    end_tracker()
     yield
+    end_tracker()
+
+
+def end_tracker() -> None:
     tracker: Any = resource_tracker._resource_tracker
     # A semaphore unlinks its name when it goes, and then tells the tracker so.
     gc.collect()
