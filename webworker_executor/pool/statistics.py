@@ -90,9 +90,13 @@ class ExecutorStatistics:
 def take(pool: Pool) -> ExecutorStatistics:
     """Take the picture of a pool; any thread."""
     promises, chronicle, tally = pool.promises, pool.chronicle, pool.promises.tally
+    # Before the lock, which whoever submits waits for; one that is born meanwhile has none yet.
+    pids = [process.pid for process in list(pool.crew.processes.values())]
+    memory = {pid: procfs.memory_of(pid) for pid in pids}
     with pool.lock:
         # Copies: a signal handler may submit or end something at any line, lock or not.
-        workers = tuple(map(_worker, list(pool.crew.processes.values())))
+        processes = list(pool.crew.processes.values())
+        workers = tuple(_worker(process, memory.get(process.pid)) for process in processes)
         # What was aborted stays in the table until its worker has answered.
         n_unresolved = sum(not call.future.done() for call in list(promises.calls.values()))
         n_taken, n_bad = promises.n_taken, tally.n_ended_badly
@@ -115,7 +119,7 @@ def take(pool: Pool) -> ExecutorStatistics:
         )
 
 
-def _worker(process: WorkerProcess) -> WorkerStatistics:
+def _worker(process: WorkerProcess, memory_nbytes: int | None) -> WorkerStatistics:
     worker = process.worker
     head = process.running()
     if head is not None:
@@ -132,5 +136,5 @@ def _worker(process: WorkerProcess) -> WorkerStatistics:
         n_held=len(worker.inflight),
         n_done=worker.n_sent - len(worker.inflight),
         uptime=time.monotonic() - process.created_at,
-        memory_nbytes=procfs.memory_of(process.pid),
+        memory_nbytes=memory_nbytes,
     )
