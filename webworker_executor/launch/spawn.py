@@ -42,7 +42,7 @@ RESET = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
 
 
 class SpawnLauncher:
-    """Fresh interpreters: the default. Ten milliseconds each, and nothing inherited by accident."""
+    """Fresh interpreters: the default. 25 ms each, and nothing inherited by accident."""
 
     name = "spawn"
     starts_all_at_once = False
