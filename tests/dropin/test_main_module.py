@@ -67,6 +67,16 @@ def move(point):
 moved = executor.submit(move, Point(1)).result()
 print(type(moved) is Point and moved.x == 2)
 """,
+    "an instance with slots comes back with what they hold": """
+class Point:
+    __slots__ = ("x",)
+    def __init__(self, x):
+        self.x = x
+def move(point):
+    return Point(point.x + 1)
+moved = executor.submit(move, Point(1)).result()
+print(type(moved) is Point and moved.x == 2)
+""",
     "members of an enum are identical": """
 import enum
 class Colour(enum.Enum):

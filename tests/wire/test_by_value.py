@@ -123,6 +123,36 @@ def test_instances_come_home(run_script: ScriptRunner, direction: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("direction", ["host", "sideways"])
+def test_slots_are_slots_there_too(run_script: ScriptRunner, direction: str) -> None:
+    """
+    What a class's slots hold goes there and comes home, and no `__dict__` is there instead.
+    """
+    run(
+        run_script,
+        f"""
+class Slotted:
+    __slots__ = ("place", "__hidden", "unset")
+    def __init__(self): self.place, self.__hidden = 1, 2
+    def both(self): return self.place, self.__hidden, hasattr(self, "__dict__")
+class Derived(Slotted):
+    __slots__ = ["more", "__dict__", "__weakref__"]
+    def __init__(self):
+        super().__init__()
+        self.more, self.free = 3, 4
+def make_both(): return Slotted(), Derived()
+def ask(*slotted): return [one.both() for one in slotted]
+for _ in range(2):
+    slotted, derived = {direction}(make_both)
+    assert (Slotted, Derived) == (type(slotted), type(derived))
+    assert (1, 2, False) == slotted.both() and not hasattr(slotted, "unset")
+    assert (1, 2, True, 3, 4) == (*derived.both(), derived.more, derived.free)
+    assert [(1, 2, False), (1, 2, True)] == {direction}(ask, slotted, derived)
+""",
+    )
+
+
+@pytest.mark.slow
 def test_class_state_lasts_there_and_stays_away_from_here(run_script: ScriptRunner) -> None:
     """
     A class keeps what tasks have set on it; the host's class is never touched.

@@ -15,8 +15,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 from io import BytesIO
-from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cloudpickle
 from cloudpickle import cloudpickle as internals
@@ -145,6 +145,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         make, args, state, *_ = internals._dynamic_class_reduce(cls)
         if make is internals._make_skeleton_class:
             make, args = arrival.make_class, args[:4]
+            if NamedTuple not in args[2]:
+                # Which has its own, and refuses any.
+                _keep_slots(cls, args[3], state[0])
         arguments = (ident, is_kept, make, args)
         return arrival.receive_class, arguments, state, None, None, arrival.adopt_class_state
 
@@ -154,6 +157,27 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         if goes_by_name(fn) and internals._should_pickle_by_reference(fn):
             return NotImplemented
         return reduce_function(fn, self._bases, self.suspects)
+
+
+def _keep_slots(cls: type, namespace: dict[str, object], attributes: dict[str, object]) -> None:
+    """
+    Have a class made with the slots that it has here.
+
+    cloudpickle leaves `__slots__` out of what a class is made with. Instances have a `__dict__` in
+    the worker then, and what is in it finds no place when they come home. The names are those of
+    the members, which have the class in front where they are private.
+    """
+    if "__slots__" not in vars(cls):
+        return
+    members = [name for name, value in vars(cls).items() if type(value) is MemberDescriptorType]
+    both = [
+        name
+        for name in ("__dict__", "__weakref__")
+        if type(vars(cls).get(name)) is GetSetDescriptorType
+    ]
+    namespace["__slots__"] = (*members, *both)
+    for name in members:
+        attributes.pop(name, None)
 
 
 def _reduce_cached(wrapper: Any) -> Any:
