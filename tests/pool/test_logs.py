@@ -13,12 +13,13 @@ import pytest
 
 from tests.pool.work import double, refuse
 from webworker_executor import WebWorkerExecutor
+from webworker_executor.pool import logs as pool_logs
 from webworker_executor.pool.logs import Logs, logs_for
 from webworker_executor.wire.frame import LOG, Frame
 from webworker_executor.wire.record import pack_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.script import ScriptRunner
 
@@ -217,3 +218,33 @@ def test_a_handler_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.INFO, "images")
     calls[0]()  # type: ignore[operator]  # it is a call
     assert ["said"] == [each.message for each in caplog.records]
+
+
+def test_more_than_can_wait_is_counted(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of records that come faster than they are handled, so many wait; the rest is told of, once.
+    """
+    records = [
+        logging.LogRecord("images", logging.INFO, "a.py", 7, str(number), (), None)
+        for number in range(10)
+    ]
+    payloads = [memoryview(pack_record(record, "").payload) for record in records]
+    monkeypatch.setattr(pool_logs, "MOST_NBYTES", 3 * len(payloads[0]))
+    logs = Logs("INFO")
+    calls: list[Callable[[], object]] = []
+    for payload in payloads:
+        logs.arrived(Frame(LOG, 0, payload), calls.append)
+    caplog.set_level(logging.INFO, "images")
+    for call in calls:
+        call()
+    told = (
+        "6 log records of workers were dropped, because they came faster than the program's "
+        "handlers took them"
+    )
+    assert ["0", "1", "2", "3", told] == [each.getMessage() for each in caplog.records]
+    # There is room again.
+    logs.arrived(Frame(LOG, 0, payloads[9]), calls.append)
+    calls[-1]()
+    assert "9" == caplog.records[-1].getMessage()

@@ -8,6 +8,7 @@ thread, because all of that runs code of the user.
 from __future__ import annotations
 
 import logging
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.wire.frame import Frame
+
+# What may wait to be handled. Beyond that, records are counted instead of kept: workers that log in
+# a loop make them faster than any handler takes them, and nothing makes them wait that does not
+# also hold up results.
+MOST_NBYTES = 1 << 26
 
 _log = logging.getLogger("webworker_executor.pool")
 
@@ -34,6 +40,9 @@ class Logs:
 
     def __init__(self, wish: bool | int | str) -> None:
         self._level: int | None = None
+        self._lock = threading.Lock()  # guards the two below; held by the package's own threads
+        self._waiting_nbytes = 0
+        self._n_dropped = 0
         if wish is True:
             return
         names = logging.getLevelNamesMapping()
@@ -65,7 +74,7 @@ class Logs:
 
     def arrived(self, frame: Frame, call_back: Callable[[Callable[[], object]], object]) -> None:
         """
-        Take a record of a worker.
+        Take a record of a worker, if not too many wait; what is dropped is told by a warning.
 
         Args:
             frame: The record.
@@ -73,9 +82,31 @@ class Logs:
         """
         # A copy, so that a record that waits does not keep all that came in the same read.
         payload, buffers = bytes(frame.payload), frame.buffers
-        call_back(lambda: self._handle(payload, buffers))
+        nbytes = len(payload) + sum(buffer.nbytes for buffer in buffers)
+        with self._lock:
+            if self._waiting_nbytes > MOST_NBYTES:
+                self._n_dropped += 1
+                return
+            self._waiting_nbytes += nbytes
+        call_back(lambda: self._handle(payload, buffers, nbytes))
 
-    def _handle(self, payload: bytes, buffers: Sequence[Any]) -> None:
+    def _handle(self, payload: bytes, buffers: Sequence[Any], nbytes: int) -> None:
+        with self._lock:
+            self._waiting_nbytes -= nbytes
+            n_dropped = 0
+            if not self._waiting_nbytes:
+                n_dropped, self._n_dropped = self._n_dropped, 0
+        try:
+            self._pass_on(payload, buffers)
+        finally:
+            if n_dropped:
+                _log.warning(
+                    "%d log records of workers were dropped, because they came faster than the "
+                    "program's handlers took them",
+                    n_dropped,
+                )
+
+    def _pass_on(self, payload: bytes, buffers: Sequence[Any]) -> None:
         from webworker_executor.wire.record import unpack_record
 
         record = logging.makeLogRecord(unpack_record(payload, buffers))
