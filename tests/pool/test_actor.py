@@ -92,7 +92,8 @@ def test_the_death_of_the_worker_fails_every_call(launcher: str) -> None:
         assert 1 == actor.add().result(10.0)
         calls = [actor.die(), actor.add(), actor.add()]
         other = pool.submit(double, 2)
-        assert isinstance(calls[0].exception(5.0), WorkerCrashedError)
+        with pytest.raises(WorkerCrashedError, match=r"while running Counter\.die\."):
+            calls[0].result(5.0)
         for call in calls[1:]:
             with pytest.raises(ActorLostError, match="Make a new one"):
                 call.result(5.0)

@@ -104,7 +104,7 @@ def test_a_worker_killed_while_it_rests_is_an_error(forked: WebWorkerExecutor) -
     stream = forked.options(window=1).stream(talking.count, 10**9)
     assert 0 == next(stream)
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerCrashedError):
+    with pytest.raises(WorkerCrashedError, match=r"while running tests\.pool\.talking\.count\."):
         list(stream)
 
 

@@ -12,6 +12,7 @@ import itertools
 import os
 import weakref
 
+from webworker_executor.pool.call import name_of, rename_task
 from webworker_executor.pool.inside import call_actor, make_actor, release_actor
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ class Actor:
         self._view = view
         self._name = getattr(factory, "__qualname__", type(factory).__name__)
         self._ready = view.submit(make_actor, self._key, factory, args, kwargs)
+        rename_task(self._ready, name_of(factory))
         finalizer = weakref.finalize(self, _give_up, view, self._key, on_release)
         finalizer.atexit = False
 
@@ -72,7 +74,9 @@ class Actor:
             raise AttributeError(name)
 
         def call(*args: Any, **kwargs: Any) -> WorkerFuture:
-            return self._view.submit(call_actor, self._key, name, args, kwargs)
+            future = self._view.submit(call_actor, self._key, name, args, kwargs)
+            rename_task(future, call.__qualname__)
+            return future
 
         call.__name__ = call.__qualname__ = f"{self._name}.{name}"
         return call

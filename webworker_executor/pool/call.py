@@ -98,3 +98,14 @@ def name_of(fn: Any) -> str:
         return f"{fn.__module__}.{fn.__qualname__}"
     except Exception:  # a callable may have neither, or answer with an error of its own
         return type(fn).__name__
+
+
+def rename_task(future: WorkerFuture, name: str) -> None:
+    """
+    Have errors call the task of a future so; no effect if it is over.
+
+    Just after it was submitted: nothing is said of a task before it can have begun.
+    """
+    call: Any = future._task
+    if call is not None:
+        call.rename(name)
