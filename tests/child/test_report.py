@@ -5,14 +5,21 @@ Tests of `webworker_executor.child.report`: exceptions that a script did not cat
 from __future__ import annotations
 
 import sys
+import threading
 from _pickle import loads
-from typing import Any
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from webworker_executor.child.report import Reporter, own_frames
 from webworker_executor.child.scope import Scope
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import FROM_SCRIPT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.web.event import Event
 
 
 class Post:
@@ -28,6 +35,10 @@ class Post:
         self.told.append(loads(frame.payload))
 
 
+def call_soon(call: Callable[[], object]) -> None:
+    raise AssertionError(f"nothing is for later, and {call} is")
+
+
 def failure(text: str) -> ValueError:
     try:
         raise ValueError(text)
@@ -41,7 +52,7 @@ def test_what_the_host_is_told() -> None:
     """
     post = Post()
     error = failure("x")
-    Reporter(Scope(), post).report(error)
+    Reporter(Scope(), post, call_soon).report(error)
     ((message, filename, lineno, colno, text, packed),) = post.told
     assert ("ValueError: x", __file__) == (message, filename)
     assert error.__traceback__ is not None
@@ -56,7 +67,7 @@ def test_handled_here() -> None:
     """
     post, scope = Post(), Scope()
     scope.onerror = lambda event: True
-    Reporter(scope, post).report(failure("x"))
+    Reporter(scope, post, call_soon).report(failure("x"))
     assert [] == post.told
 
 
@@ -65,7 +76,7 @@ def test_a_listener_that_fails() -> None:
     What it raises is told after the error itself, even if another has handled that.
     """
     post, scope = Post(), Scope()
-    reporter = Reporter(scope, post)
+    reporter = Reporter(scope, post, call_soon)
     scope._report_error = reporter.report  # type: ignore[method-assign,assignment]  # as in a script
 
     def fail(event: object) -> None:
@@ -78,6 +89,45 @@ def test_a_listener_that_fails() -> None:
     scope.add_event_listener("error", lambda event: event.prevent_default())
     reporter.report(failure("first"))
     assert ["ValueError: second"] == [told[0] for told in post.told]
+
+
+def in_thread(call: Callable[[], object]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(10.0)
+
+
+def test_another_thread_where_nobody_listens() -> None:
+    """
+    The host is told at once: the main thread may be waiting for ever.
+    """
+    post = Post()
+    reporter = Reporter(Scope(), post, call_soon)
+    in_thread(lambda: reporter.report(failure("x")))
+    assert ["ValueError: x"] == [told[0] for told in post.told]
+
+
+def test_another_thread_where_somebody_listens() -> None:
+    """
+    The listener runs on the main thread, when that has its turn or at the end.
+    """
+    calls: deque[Callable[[], object]] = deque()
+    threads: list[threading.Thread] = []
+    post, scope = Post(), Scope()
+    reporter = Reporter(scope, post, calls.append)
+
+    def note(event: Event) -> bool:
+        threads.append(threading.current_thread())
+        return True
+
+    scope.onerror = note
+    for report in (calls.popleft, lambda: reporter.report_late):
+        in_thread(lambda: reporter.report(failure("x")))
+        assert [] == threads
+        report()()
+        assert [threading.main_thread()] == threads
+        threads.clear()
+    assert [] == post.told
 
 
 def test_frames_of_our_own() -> None:

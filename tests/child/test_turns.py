@@ -95,6 +95,58 @@ threading.Thread(target=lambda: report_error(ValueError())).start()
     assert [True] == told(source)
 
 
+@pytest.mark.parametrize(
+    "rest", ["set_timeout(post_message, 0.05, 'on')", "thread.join(); close()", "scope.receive()"]
+)
+def test_what_a_thread_does_not_catch(rest: str) -> None:
+    """
+    It is told like any other, whatever the main thread does meanwhile.
+    """
+    source = f"""
+import threading
+def fail(): raise ValueError('x')
+thread = threading.Thread(target=fail)
+thread.start()
+{rest}
+"""
+    with Worker(source=source) as worker:
+        event = Ear(worker).next()
+        assert ("ValueError: x", 3) == (event.message, event.lineno)
+
+
+@pytest.mark.parametrize("rest", ["", "sys.exit(0)"])
+def test_a_thread_that_fails_at_the_end(rest: str) -> None:
+    """
+    The script's ``onerror`` hears of it, though nothing else is begun any more.
+    """
+    source = f"""
+import sys, threading
+def onerror(event):
+    post_message((threading.current_thread() is threading.main_thread(), event.message))
+    return True
+def fail(): raise ValueError('x')
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+close()
+{rest}
+"""
+    assert [(True, "ValueError: x")] == told(source)
+
+
+def test_a_thread_that_ends_as_it_wants() -> None:
+    """
+    By ``sys.exit``, or with a hook of the script's own: nothing is told.
+    """
+    source = """
+import sys, threading
+threading.Thread(target=sys.exit).start()
+threading.excepthook = lambda args: post_message(str(args.exc_value))
+threading.Thread(target=lambda: [].remove(1)).start()
+"""
+    assert ["list.remove(x): x not in list"] == told(source)
+
+
 def test_handlers_that_are_bound_later() -> None:
     """
     A name that the script binds anew is the handler from then on; ``None`` is none.

@@ -6,7 +6,10 @@ The worker lives on. The scope hears of it first; what is not handled there goes
 
 from __future__ import annotations
 
+import _thread
+import sys
 from _pickle import dumps
+from collections import deque
 
 from webworker_executor.web.uncaught import error_event
 from webworker_executor.wire.failure import pack_failure
@@ -27,28 +30,51 @@ _OWN = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
 
 class Reporter:
     """
-    Tells the scope, then the host.
+    Tells the scope, then the host; made on the main thread.
 
     Args:
         scope: Whose listeners for ``error`` come first.
         post: Sends a frame.
+        call_soon: Has the main thread call something.
 
     Source: HTML, "report an exception".
     """
 
-    def __init__(self, scope: Scope, post: Callable[[Parts, Sequence[Any]], object]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        post: Callable[[Parts, Sequence[Any]], object],
+        call_soon: Callable[[Callable[[], object]], object],
+    ) -> None:
         self._scope = scope
         self._post = post
+        self._call_soon = call_soon
+        self._thread = _thread.get_ident()
+        # Of other threads, for the listeners here.
+        self._late: deque[BaseException] = deque()
         # What listeners for an error have raised themselves, while they are called.
         self._more: list[BaseException] | None = None
 
     def report(self, error: BaseException) -> None:
-        """Tell of an exception; on the main thread."""
+        """Tell of an exception; from any thread. Listeners hear of it on the main one."""
+        if self._thread != _thread.get_ident():
+            if self._scope._has_listeners("error"):
+                self._late.append(error)
+                self._call_soon(self.report_late)
+            else:
+                # Now: a script that waits in a loop of its own makes no calls.
+                self._send(error_event(error, own_frames(error.__traceback__)))
+            return
         if self._more is not None:
             # Of a listener for an error: asking the listeners again might never end.
             self._more.append(error)
             return
         self.pass_on(error_event(error, own_frames(error.__traceback__)))
+
+    def report_late(self) -> None:
+        """Tell of what other threads have left; on the main thread."""
+        while self._late:
+            self.report(self._late.popleft())
 
     def pass_on(self, event: ErrorEvent, origin: str = "") -> None:
         """
@@ -93,3 +119,29 @@ def own_frames(trace: TracebackType | None) -> int:
         count += 1
         trace = trace.tb_next
     return count
+
+
+def hear_threads(report: Callable[[BaseException], object]) -> None:
+    """
+    Report what a thread did not catch, which would be written to standard error otherwise.
+
+    A program that sets a ``threading.excepthook`` of its own has that.
+
+    Source: HTML, which has one "report an exception" for whatever a worker runs.
+    """
+
+    def excepthook(args: Any) -> None:
+        if args.exc_type is SystemExit:
+            return
+        try:
+            report(args.exc_type() if args.exc_value is None else args.exc_value)
+        except Exception:
+            # Of a process that the script has forked, for one.
+            native(args)
+
+    native: Callable[[Any], object] = _thread._excepthook
+    # A worker at its start has no need of threading, which takes its hook from here.
+    _thread._excepthook = excepthook
+    threading: Any = sys.modules.get("threading")
+    if threading is not None and threading.excepthook is threading.__excepthook__:
+        threading.excepthook = excepthook

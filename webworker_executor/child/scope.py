@@ -47,7 +47,7 @@ class Scope(MessageTarget):
             long as the process.
         onmessage: Called with each message, on the main thread.
         onmessageerror: Called with each message that could not be unpacked.
-        onerror: Called with an ``ErrorEvent`` for each exception that nobody caught.
+        onerror: Called with an ``ErrorEvent`` for each exception that nobody caught, in any thread.
         onclose: Called when the other side asks the worker to end; it can still post.
 
     Source: HTML, ``DedicatedWorkerGlobalScope``.

@@ -13,6 +13,7 @@ import sys
 
 from webworker_executor.child import lifeline, surroundings
 from webworker_executor.child.program import Program
+from webworker_executor.child.report import hear_threads
 from webworker_executor.child.scope import scope
 from webworker_executor.child.turns import Turns
 from webworker_executor.web import dispatch, uncaught
@@ -55,15 +56,19 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
         _name_process(scope.name)
     dispatch.install(turns.call)
     uncaught.install(turns.pass_on, turns.report)
+    hear_threads(turns.report)
     _print_whole_lines()
     program = _load(loop, hello, host)
     loop.post(encode(READY, 0), ())
     program.take_main()
     turns.program = program if script["kind"] != "callable" else None
-    turns.perform(program.run)
-    turns.adopt_handlers()
-    loop.post(encode(LOADED, 0), ())
-    turns.run()
+    try:
+        turns.perform(program.run)
+        turns.adopt_handlers()
+        loop.post(encode(LOADED, 0), ())
+        turns.run()
+    finally:
+        turns.report_late()
     loop.post(encode(CLOSING, 0), ())
 
 

@@ -58,7 +58,7 @@ class Turns:
         self._both.register(loop._data.fileno(), select.POLLIN)
         self._both.register(loop._alarm, select.POLLIN)
         self._scope = scope
-        self._reporter = Reporter(scope, loop.post)
+        self._reporter = Reporter(scope, loop.post, loop.call_soon)
         self._timers = Timers()
         self._microtasks: deque[Callable[[], object]] = deque()
         self._thread = _thread.get_ident()
@@ -90,10 +90,12 @@ class Turns:
 
     def report(self, error: BaseException) -> None:
         """Tell of an exception that nobody caught; from any thread."""
-        if self._thread == _thread.get_ident():
-            self._reporter.report(error)
-        else:
-            self._loop.call_soon(lambda: self._reporter.report(error))
+        self.adopt_handlers(("onerror",))
+        self._reporter.report(error)
+
+    def report_late(self) -> None:
+        """Tell of what other threads have left, at the end."""
+        self._reporter.report_late()
 
     def pass_on(self, event: Any, origin: str) -> None:
         """Tell of what a worker of this worker did not handle."""
@@ -130,14 +132,14 @@ class Turns:
         if self.program is not None:
             self.program.import_scripts(paths)
 
-    def adopt_handlers(self) -> None:
+    def adopt_handlers(self, names: tuple[str, ...] = HANDLERS) -> None:
         """Assign what the script has newly bound to the names of handlers, as a browser would."""
         if self.program is None:
             return
         namespace = self.program.namespace
-        for name, known in self._handlers.items():
+        for name in names:
             value = namespace.get(name)
-            if value is not known:
+            if value is not self._handlers[name]:
                 self._handlers[name] = value
                 setattr(self._scope, name, value)
 

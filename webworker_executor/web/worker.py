@@ -35,9 +35,9 @@ class Worker(WorkerTarget):
     refers to and nobody listens to is asked to leave when it has nothing left to do: no message and
     no timer. Its futures do not count as referring to it; a listener for any event does.
 
-    An exception that the script does not catch does not end it. It is an ``ErrorEvent`` here. If
-    nobody listens for ``error``, it is written to standard error; where this process is a worker
-    itself, what is not handled goes on to whoever made it.
+    An exception that the script does not catch, in any of its threads, does not end it. It is an
+    ``ErrorEvent`` here. If nobody listens for ``error``, it is written to standard error; where
+    this process is a worker itself, what is not handled goes on to whoever made it.
 
     Args:
         script: A path, a ``file:`` URL (with ``?query`` and ``#fragment``, if you like), or a
