@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import venv
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -530,3 +531,21 @@ def test_the_interpreter_is_the_one_asked_for() -> None:
     source = "import os; post_message(os.readlink('/proc/self/exe'))"
     with Worker(source=source, executable=link, env={"PYTHONPATH": os.pathsep.join(sys.path)}) as w:
         assert link == w.receive(SECONDS).data
+
+
+@pytest.mark.slow
+def test_another_interpreter_has_its_own_modules(tmp_path: Path) -> None:
+    """
+    Before those of the program, whose standard library it never meets.
+    """
+    venv.create(tmp_path / "env", symlinks=True)
+    (installed,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    (installed / "tblib.py").write_text("here = True\n")
+    source = "import sys, cloudpickle, tblib; post_message((tblib.here, sys.path)); close()"
+    with Worker(source=source, executable=tmp_path / "env" / "bin" / "python") as worker:
+        is_found, path = worker.receive(SECONDS).data
+    assert is_found
+    stdlib = os.path.dirname(os.__file__)
+    assert path.index(stdlib) < path.index(str(installed))
+    assert 1 == path.count(stdlib)
+    assert set(sys.path) <= set(path)

@@ -117,7 +117,12 @@ def _baggage(loop: Loop) -> Any:
 
 def _adopt(hello: dict[str, Any]) -> None:
     """Look like the host, but for the script in its arguments; nothing of `-c` is left."""
-    sys.path[:] = hello["sys_path"]
+    path = hello["sys_path"]
+    if hello["keeps_path"]:
+        # An interpreter of the user's choice: what is installed there goes first, also before the
+        # folder that this package was found in, which may hold what another version compiled.
+        path = sys.path[1:] + [entry for entry in path if entry not in sys.path[1:]]
+    sys.path[:] = path
     sys.argv[:] = hello["argv"]
     if hello["environ"] is not None:
         import os

@@ -147,7 +147,8 @@ class NativeLife(Life):
         hello: dict[str, Any] = {
             "index": None,
             "name": plan.name,
-            "sys_path": list(sys.path),
+            "sys_path": list(sys.path) if plan.executable is None else _path_for_another(),
+            "keeps_path": plan.executable is not None,
             "argv": list(plan.script.argv),
             "environ": None,
             "cwd": None,
@@ -241,6 +242,13 @@ class NativeLife(Life):
             end.close()
         self._link.disown()
         self._control.disown()
+
+
+def _path_for_another() -> list[str]:
+    """Return what another interpreter can use of this one's path: not the standard library."""
+    stdlib = os.path.dirname(os.__file__)
+    own = {stdlib, os.path.join(stdlib, "lib-dynload")}
+    return [entry for entry in sys.path if entry not in own]
 
 
 def _second_frame(baggage: Packed) -> Parts:

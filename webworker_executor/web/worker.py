@@ -54,7 +54,8 @@ class Worker(WorkerTarget):
         worker_data: A value whose copy is ``scope.worker_data``; ports in it move.
         env: Variables laid over this program's own.
         cwd: The directory that the worker runs in. Paths of scripts do not depend on it.
-        executable: The interpreter for a script; ``None`` is this program's own.
+        executable: The interpreter for a script; ``None`` is this program's own. Another one
+            imports what is installed for it, and then what this program can import.
         interpreter_args: Options of the interpreter, such as ``["-X", "dev"]``.
         stdin: ``"devnull"``, ``"inherit"``, ``"pipe"``, a descriptor or a file.
         stdout: ``"inherit"``, ``"pipe"``, ``"devnull"``, a descriptor or a file. What the worker
