@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from webworker_executor.web.broadcast import BroadcastChannel as BroadcastChannel
     from webworker_executor.web.channel import MessageChannel as MessageChannel
     from webworker_executor.web.descriptor import FileDescriptor as FileDescriptor
+    from webworker_executor.web.environment import get_environment_data as get_environment_data
+    from webworker_executor.web.environment import set_environment_data as set_environment_data
     from webworker_executor.web.event import CloseEvent as CloseEvent
     from webworker_executor.web.event import ErrorEvent as ErrorEvent
     from webworker_executor.web.event import Event as Event
@@ -128,11 +130,13 @@ _HOMES = {
     "current_task": "child.task",
     "expose": "web.proxy",
     "fetch": "web.proxy",
+    "get_environment_data": "web.environment",
     "progress": "pool.progress",
     "proxy": "web.proxy",
     "release": "web.proxy",
     "wrap": "web.proxy",
     "scope": "child.scope",
+    "set_environment_data": "web.environment",
 }
 
 __all__ = [  # the table above is the list

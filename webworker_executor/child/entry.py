@@ -161,6 +161,10 @@ def _adopt(hello: dict[str, Any]) -> None:
         os.environ.update(hello["environ"])
     if hello["cwd"] is not None:
         posix.chdir(hello["cwd"])
+    if hello.get("environment") is not None:
+        from webworker_executor.web import environment
+
+        environment.adopt(hello["environment"])
     if hello["main"] is not None:
         module = type(sys)("__main__")
         module.__dict__.update(hello["main"])

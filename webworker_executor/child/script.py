@@ -132,6 +132,10 @@ def _adopt(hello: dict[str, Any]) -> None:
         os.environ.update(hello["environ"])
     if hello["cwd"] is not None:
         posix.chdir(hello["cwd"])
+    if hello.get("environment") is not None:
+        from webworker_executor.web import environment
+
+        environment.adopt(hello["environment"])
     module = type(sys)("__main__")
     sys.modules["__main__"] = module
     from webworker_executor.child.identity import IdentityFinder

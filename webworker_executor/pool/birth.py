@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 
+from webworker_executor.web import environment
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import HELLO, encode
 
@@ -86,6 +87,7 @@ class Birth:
             "logs": None if self.logs is None else self.logs.told(),
             "initializer": self.initializer,
             "worker_data": self.worker_data,
+            "environment": environment.told(),
             "memory": self.memory,
         }
         if not self.launcher.shares_memory:

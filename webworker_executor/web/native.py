@@ -14,6 +14,7 @@ from webworker_executor.errors import ProtocolError, WorkerLoadError, WorkerStar
 from webworker_executor.launch.launcher import WorkerSpec
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
+from webworker_executor.web import environment
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
 from webworker_executor.wire import codec
@@ -150,6 +151,7 @@ class NativeLife(Life):
             "sys_path": list(sys.path) if plan.executable is None else _path_for_another(),
             "keeps_path": plan.executable is not None,
             "argv": list(plan.script.argv),
+            "environment": environment.told(),
             "environ": None,
             "cwd": None,
             "authkey": None if process is None else bytes(process.current_process().authkey),
