@@ -44,7 +44,7 @@ def set_environment_data(key: str, value: Any) -> None:
         _values.pop(key, None)
         return
     packed = codec.pack(value)
-    _values[key] = packed.payload, [bytes(buffer) for buffer in packed.buffers]
+    _values[key] = packed.payload, packed.buffers
 
 
 def get_environment_data(key: str) -> Any:
