@@ -4,9 +4,12 @@ Tests of `webworker_executor.child.identity`: multiprocessing is told when, and 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tests.child import tasks
+from webworker_executor.link.fds import send_fds
+from webworker_executor.wire.frame import TRACKER, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "__import__('multiprocessing').current_process().name"
 KEY = "bytes(__import__('multiprocessing').current_process().authkey)"
+TRACKER_MODULE = "__import__('multiprocessing.resource_tracker').resource_tracker"
 FINDERS = "[type(finder).__name__ for finder in sys.meta_path].count('IdentityFinder')"
 
 
@@ -55,3 +59,34 @@ def test_module_is_the_usual_one(peer: Peer) -> None:
     from multiprocessing import process
 
     assert process.__file__ == peer.run(tasks.evaluate, origin)
+
+
+def test_tracker_is_the_hosts(peer: Peer) -> None:
+    """
+    Whoever needs a resource tracker gets the one that the host sends, which is asked once.
+    """
+    assert peer.run(tasks.evaluate, f"{TRACKER_MODULE}._resource_tracker._fd") is None
+    reader, writer = os.pipe()
+    try:
+        peer.call(1, tasks.evaluate, f"{TRACKER_MODULE}.register('/it', 'noop')")
+        assert TRACKER == peer.next_frame().kind
+        (frame,) = encode(TRACKER, 0, n_fds=1)
+        send_fds(peer.control, bytes(frame), [writer])
+        assert peer.answer(1) is None
+        assert b"REGISTER:/it:noop\n" in os.read(reader, 1000)
+        assert type(peer.run(tasks.evaluate, f"{TRACKER_MODULE}.getfd()")) is int
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_tracker_of_its_own(peer: Peer) -> None:
+    """
+    Where the host has none to give, the worker starts one as any process would.
+    """
+    peer.call(1, tasks.evaluate, f"{TRACKER_MODULE}.ensure_running()")
+    assert TRACKER == peer.next_frame().kind
+    (frame,) = encode(TRACKER, 0)
+    peer.control.sendall(frame)
+    assert peer.answer(1) is None
+    assert type(peer.run(tasks.evaluate, f"{TRACKER_MODULE}._resource_tracker._pid")) is int

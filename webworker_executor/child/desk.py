@@ -60,6 +60,7 @@ class Desk:
         credits: By task, how many items of a stream may leave.
         cancels: The frame of a cancel by task.
         tasks: The task that runs, by its number, once somebody has asked for it.
+        answers: Who is to hear of what is for no task, by kind; on the control thread.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -71,6 +72,7 @@ class Desk:
         self.credits: dict[int, deque[Frame]] = {}
         self.cancels: dict[int, Frame] = {}
         self.tasks: dict[int, RunningTask] = {}
+        self.answers: dict[int, Callable[[Frame], object]] = {}
 
     # -- on the control thread
 
@@ -90,6 +92,8 @@ class Desk:
             task = self.tasks.get(ident)
             if task is not None:
                 task._stir()
+        elif frame.kind in self.answers:
+            self.answers[frame.kind](frame)
 
     def _cancel(self, frame: Frame) -> None:
         ident = frame.ident

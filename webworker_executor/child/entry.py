@@ -66,7 +66,7 @@ def main(
     transfer.learn_later(_learn_to_send_files)
     lifeline.start(control, loop.give_back, take=loop.desk.take, lost=lambda: loop.call_soon(_end))
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
-    _adopt(hello)
+    _adopt(loop, hello)
     if hello.get("logs") is not None:
         from webworker_executor.child import logs
 
@@ -148,7 +148,7 @@ def _receive_fds(control: _socket.socket, count: int) -> list[int]:
     return fds
 
 
-def _adopt(hello: dict[str, Any]) -> None:
+def _adopt(loop: Loop, hello: dict[str, Any]) -> None:
     """Look like the host: the same path, arguments and main file; nothing of `-c` is left."""
     sys.path[:] = hello["sys_path"]
     # A forked copy of an embedded interpreter may have none.
@@ -169,9 +169,10 @@ def _adopt(hello: dict[str, Any]) -> None:
         module = type(sys)("__main__")
         module.__dict__.update(hello["main"])
         sys.modules["__main__"] = module
-    from webworker_executor.child.identity import IdentityFinder
+    from webworker_executor.child.identity import IdentityFinder, TrackerFinder
 
     IdentityFinder(f"WebWorker-{hello['index']}", hello["authkey"]).install()
+    TrackerFinder(loop).install()
 
 
 def _initialize(

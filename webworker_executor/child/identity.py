@@ -2,33 +2,39 @@
 What ``multiprocessing`` is to believe about a worker, told when, and only if, it is imported.
 
 Objects of ``multiprocessing`` that come with a task (manager proxies above all) need the host's
-authentication key. Importing the package at every start for that would double the time a worker
-takes to come up, so a finder waits for the import.
+authentication key, and shared memory its resource tracker. Importing the package at every start for
+that would double the time a worker takes to come up, so finders wait for the imports.
 """
 
 from __future__ import annotations
 
+import _thread
 import sys
+
+from webworker_executor.wire.frame import TRACKER, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
-_MODULE = "multiprocessing.process"
+    from webworker_executor.child.loop import Loop
+    from webworker_executor.wire.frame import Frame
+
+# A host that holds the interpreter for longer than that is not waited for.
+ASK_SECONDS = 10.0
 
 
-class IdentityFinder:
-    """A finder on ``sys.meta_path`` that steps in once, after ``multiprocessing.process``."""
+class ImportFinder:
+    """A finder on ``sys.meta_path`` that steps in once, after one module has been imported."""
 
-    def __init__(self, name: str, authkey: bytes | None) -> None:
-        self._name = name
-        self._authkey = authkey
+    MODULE = ""
 
     def install(self) -> None:
         """Wait for the import, or act at once in a process that has it (a forked one)."""
-        module = sys.modules.get(_MODULE)
+        module = sys.modules.get(self.MODULE)
         if module is not None:
             self._tell(module)
         else:
@@ -37,8 +43,8 @@ class IdentityFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find ``multiprocessing.process`` as anybody else would, and step in when it is run."""
-        if fullname != _MODULE:
+        """Find the module as anybody else would, and step in when it is run."""
+        if fullname != self.MODULE:
             return None
         sys.meta_path.remove(self)
         from importlib.util import find_spec
@@ -56,7 +62,77 @@ class IdentityFinder:
         return spec
 
     def _tell(self, module: ModuleType) -> None:
+        raise NotImplementedError
+
+
+class IdentityFinder(ImportFinder):
+    """Tells ``multiprocessing`` the name of this process and the key of the host."""
+
+    MODULE = "multiprocessing.process"
+
+    def __init__(self, name: str, authkey: bytes | None) -> None:
+        self._name = name
+        self._authkey = authkey
+
+    def _tell(self, module: ModuleType) -> None:
         process = module.current_process()
         process._name = self._name
         if self._authkey is not None:
             process.authkey = self._authkey
+
+
+class TrackerFinder(ImportFinder):
+    """
+    Has the host asked for its resource tracker, which the stdlib's workers share from their start.
+
+    With a tracker of its own, the end of a worker would be the end of all shared memory that it had
+    made, or (until Python 3.13 can be told otherwise) had only attached to, though others use it.
+    It is asked when a tracker is needed first, because the host starts one then: it is a process,
+    and most programs need none.
+    """
+
+    MODULE = "multiprocessing.resource_tracker"
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._asking = _thread.RLock()
+        self._has_asked = False
+        self._fds: Sequence[Any] = ()
+        self._has_answer = _thread.allocate_lock()
+        self._has_answer.acquire()
+        loop.desk.answers[TRACKER] = self._answered
+
+    def _answered(self, frame: Frame) -> None:
+        # On the control thread.
+        self._fds = frame.fds
+        if self._has_answer.locked():
+            self._has_answer.release()
+
+    def _tell(self, module: ModuleType) -> None:
+        tracker = module._resource_tracker
+        # The second one is of later Pythons. All that starts a tracker comes through these.
+        for name in ("ensure_running", "_ensure_running_and_write"):
+            if hasattr(tracker, name):
+                vars(tracker)[name] = self._asking_first(tracker, getattr(tracker, name))
+        vars(module)["ensure_running"] = tracker.ensure_running
+
+    def _asking_first(self, tracker: Any, start: Callable[..., Any]) -> Callable[..., Any]:
+        def ask_and_start(*args: Any) -> Any:
+            # Of a copy that a task has forked the host knows nothing.
+            if not self._loop.is_copy:
+                with self._asking:
+                    if not self._has_asked:
+                        self._has_asked = True
+                        self._ask(tracker)
+            return start(*args)
+
+        return ask_and_start
+
+    def _ask(self, tracker: Any) -> None:
+        if tracker._fd is not None:
+            # It came with the initializer, or was inherited.
+            return
+        self._loop.post(encode(TRACKER, 0), ())
+        if self._has_answer.acquire(timeout=ASK_SECONDS):
+            for descriptor in self._fds:
+                tracker._fd = descriptor.take()

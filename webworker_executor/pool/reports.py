@@ -117,6 +117,10 @@ class Reports:
             process.signaled_task = frame.ident
         elif kind == wire.GROWN:
             self._steps.apply(self._grown, process, frame)
+        elif kind == wire.TRACKER:
+            from webworker_executor.pool.tracker import share_tracker
+
+            share_tracker(process)
         elif kind == wire.LOG:
             logs = self._crew.birth.logs
             if logs is not None:

@@ -64,6 +64,18 @@ class InheritedFd:
         return _arriving[-1][self.index]
 
 
+class _SharedTracker:
+    """
+    Stands for the resource tracker, in front of all that might start one when it is unpacked.
+    """
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return _share_tracker, (self._index,)
+
+
 class _Inheritance:
     """
     Plays the part of `multiprocessing.popen_spawn_posix.Popen` while a value is packed.
@@ -127,11 +139,11 @@ def pack_inheritable(value: object, duplicate: Callable[[int], int]) -> tuple[by
 def _dumps(value: object, inheritance: _Inheritance) -> bytes:
     from multiprocessing.reduction import ForkingPickler
 
-    tracker_index = _tracker_index(inheritance)
+    tracker = _tracker(inheritance)
     n_fds = len(inheritance.fds)
     try:
         with BytesIO() as file:
-            ForkingPickler(file, 5).dump((tracker_index, value))
+            ForkingPickler(file, 5).dump((tracker, value))
             payload = file.getvalue()
         if b"_main__" not in payload:
             return payload
@@ -142,10 +154,10 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
     from webworker_executor.wire.by_value import dumps_by_value
 
     reducers = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # not public
-    return dumps_by_value((tracker_index, value), more_reducers=reducers)
+    return dumps_by_value((tracker, value), more_reducers=reducers)
 
 
-def _tracker_index(inheritance: _Inheritance) -> int | None:
+def _tracker(inheritance: _Inheritance) -> _SharedTracker | None:
     """
     Let the worker share this process's resource tracker, if there is one, as the stdlib's workers
     do.
@@ -156,7 +168,7 @@ def _tracker_index(inheritance: _Inheritance) -> int | None:
     module = sys.modules.get("multiprocessing.resource_tracker")
     if module is None or module._resource_tracker._fd is None:
         return None
-    return inheritance.duplicate_for_child(module.getfd())
+    return _SharedTracker(inheritance.duplicate_for_child(module.getfd()))
 
 
 def _forked_only(error: BaseException) -> str | None:
@@ -188,17 +200,14 @@ def unpack_inheritable(payload: bytes | bytearray | memoryview, fds: Sequence[in
     _arriving.append(fds)
     try:
         unpacked: Any = unpack(payload)
-        tracker_index, value = unpacked
-        if tracker_index is not None:
-            _share_tracker(fds[tracker_index])
-        return value
+        return unpacked[1]
     finally:
         _arriving.pop()
 
 
-def _share_tracker(fd: int) -> None:
+def _share_tracker(index: int) -> None:
     from multiprocessing import resource_tracker
 
     tracker: Any = resource_tracker._resource_tracker
     if tracker._fd is None:
-        tracker._fd = fd
+        tracker._fd = _arriving[-1][index]

@@ -1,0 +1,116 @@
+"""
+Workers share the program's resource tracker, and named memory outlives them.
+"""
+
+from __future__ import annotations
+
+from multiprocessing import shared_memory
+from typing import Any
+
+import pytest
+
+from tests.pool.work import double
+from webworker_executor import WebWorkerExecutor
+
+pytestmark = pytest.mark.slow
+
+
+def fill(name: str, index: int) -> None:
+    """Attach to a block, as Pythons before 3.13 do: the tracker hears of it."""
+    block = shared_memory.SharedMemory(name)
+    assert block.buf is not None
+    block.buf[index] = index + 1
+    block.close()
+
+
+def make(size: int) -> str:
+    """Make a block that others shall use."""
+    block = shared_memory.SharedMemory(create=True, size=size)
+    block.close()
+    return block.name
+
+
+def contents(block: Any) -> list[int]:
+    """Read what tasks have written, by the name, which must still be there."""
+    again = shared_memory.SharedMemory(block.name)
+    assert again.buf is not None
+    found = list(again.buf[:4])
+    again.close()
+    return found
+
+
+def test_memory_outlives_a_worker_that_attached_to_it(launcher: str) -> None:
+    """
+    The end of a worker removes nothing that the program still has; nor does its death.
+    """
+    with WebWorkerExecutor(1, launcher=launcher, max_tasks_per_child=1) as pool:
+        # The worker is there before the program has a tracker.
+        assert 4 == pool.submit(double, 2).result(20.0)
+        block = shared_memory.SharedMemory(create=True, size=16)
+        try:
+            for index in range(4):
+                pool.submit(fill, block.name, index).result(20.0)
+            pool.shutdown()
+            assert [1, 2, 3, 4] == contents(block)
+        finally:
+            block.close()
+            block.unlink()
+
+
+def test_memory_outlives_the_worker_that_made_it(launcher: str) -> None:
+    """
+    A task may leave a block to the program, which removes it.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        name = pool.submit(make, 16).result(20.0)
+    block = shared_memory.SharedMemory(name)
+    assert 16 <= block.size
+    block.close()
+    block.unlink()
+
+
+PLAIN = """
+import sys
+from webworker_executor import WebWorkerExecutor
+
+def task():
+    return "multiprocessing.resource_tracker" in sys.modules
+
+with WebWorkerExecutor(1) as executor:
+    print(executor.submit(task).result(20), "multiprocessing.resource_tracker" in sys.modules)
+"""
+
+
+def test_nothing_is_started_for_those_who_need_none(run_script: Any) -> None:
+    """
+    A program without shared memory has no tracker, and its workers have none.
+    """
+    done = run_script(PLAIN)
+    assert ("", "False False\n") == (done.stderr, done.stdout)
+
+
+SHARED = """
+from multiprocessing import shared_memory
+from webworker_executor import WebWorkerExecutor
+
+def fill(name):
+    block = shared_memory.SharedMemory(name)
+    block.buf[0] = 7
+    block.close()
+
+executor = WebWorkerExecutor(2, launcher={launcher!r})
+block = shared_memory.SharedMemory(create=True, size=16)
+list(executor.map(fill, [block.name] * 4, chunksize=1))
+executor.shutdown()
+print(block.buf[0])
+block.close()
+block.unlink()
+"""
+
+
+def test_nobody_is_told_of_leaks_that_are_none(run_script: Any, launcher: str) -> None:
+    """
+    A program that removes what it made ends without a warning of the tracker.
+    """
+    done = run_script(SHARED.format(launcher=launcher), options=["-X", "dev"])
+    assert ("", "7\n") == (done.stderr, done.stdout)

@@ -1,0 +1,43 @@
+"""
+The resource tracker of ``multiprocessing``, shared with workers that ask for it.
+
+It is a process that removes what its users leave behind: named shared memory and semaphores. Two of
+them would each remove what the other's users still have. So there is one, the program's own, and it
+is started here only when a task has imported what needs it; see ``child.identity``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from webworker_executor.link.rights import Descriptor
+from webworker_executor.wire.frame import TRACKER, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from webworker_executor.pool.process import WorkerProcess
+
+_log = logging.getLogger("webworker_executor.pool")
+
+
+def share_tracker(process: WorkerProcess) -> None:
+    """
+    Answer a worker that asks for the resource tracker of this program.
+
+    It gets nothing where there can be none, as at the end of the program or without descriptors;
+    then it starts its own.
+
+    Source: ``multiprocessing.popen_spawn_posix``, which passes it to every process.
+    """
+    try:
+        # A program that has it shared pays for it: 5 ms, and a process.
+        from multiprocessing import resource_tracker
+
+        fd: Any = resource_tracker.getfd()
+        fds = [Descriptor.copy_of(fd)]
+    except Exception as error:
+        _log.debug("%r gets no resource tracker: %s", process, error)
+        fds = []
+    process.post_control(encode(TRACKER, 0, n_fds=len(fds)), fds)
