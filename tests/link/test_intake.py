@@ -103,3 +103,20 @@ def test_a_reader_that_is_interrupted_goes_on(monkeypatch: pytest.MonkeyPatch) -
         assert not inbox
         intake.read(NOW)
         assert 3 == len(inbox)
+
+
+def test_what_is_forgotten_is_closed() -> None:
+    """
+    The descriptors of half a frame, though the intake is kept.
+    """
+    near, far = socket.socketpair()
+    reader, writer = os.pipe()
+    with near, far, open(reader, "rb") as pipe:
+        intake = Intake(near, KINDS, deque())
+        send_fds(far, b"".join(encode(MESSAGE, 1, b"half", n_fds=1))[:-1], [writer])
+        os.close(writer)
+        intake.read(NOW)
+        assert 1 == len(intake.residue()[1])
+        intake.forget()
+        assert (b"", []) == intake.residue()
+        assert b"" == pipe.read()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
+from webworker_executor.link.fds import send_fds
 from webworker_executor.link.local import Link
 from webworker_executor.link.outbox import GATHERED_NBYTES
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
@@ -278,6 +279,19 @@ def test_end_within_a_frame(near: End, pair: Pair) -> None:
     assert None is near.ends.get()
     assert 1 == near.frames.get().ident
     assert near.frames.is_empty
+
+
+def test_half_a_frame_leaves_no_descriptor(near: End, pair: Pair) -> None:
+    """
+    However long the link is kept that it came to.
+    """
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe:
+        send_fds(pair[1], b"".join(encode(RESULT, 2, b"half", n_fds=1))[:-1], [writer])
+        os.close(writer)
+        pair[1].close()
+        assert None is near.ends.get()
+        assert b"" == pipe.read()
 
 
 def test_reset_after_data(near: End, pair: Pair) -> None:

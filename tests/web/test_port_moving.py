@@ -236,6 +236,44 @@ def test_a_failed_transfer_leaves_a_started_port_working() -> None:
         assert list(range(200)) == got
 
 
+def written_message() -> tuple[bytes, list[int]]:
+    """
+    Return what a message with a port and a descriptor is on its socket.
+    """
+    near, far = socket_pair()
+    with far, MessageChannel() as channel, MessagePort._of(near) as port:
+        port.post_message(["x" * 20, channel.port2], [channel.port2], fds=[0])
+        frame, fds, _, _ = socket.recv_fds(far, 1 << 16, 8)
+    return frame, fds
+
+
+@pytest.mark.parametrize("fds_at", ["first byte", "last byte", "nowhere"])
+def test_a_writer_killed_at_each_byte_leaves_nothing(fds_at: str) -> None:
+    """
+    The message comes whole or not at all, close comes after it, and no descriptor stays.
+    """
+    frame, fds = written_message()
+    before = len(os.listdir("/proc/self/fd"))
+    for cut in range(len(frame) + 1):
+        near, far = socket_pair()
+        with far, MessagePort._of(near) as port:
+            start = {"first byte": 0, "last byte": max(0, cut - 1), "nowhere": cut}[fds_at]
+            far.sendall(frame[:start])
+            if start < cut:
+                socket.send_fds(far, [frame[start:cut]], fds)
+            far.close()
+            came = list(port)
+            assert port.closed
+            assert (cut == len(frame)) >= len(came)
+            for event in came:
+                assert "nowhere" != fds_at
+                event.ports[0].close()
+                os.close(event.fds[0])
+        assert before == len(os.listdir("/proc/self/fd")), cut
+    for fd in fds:
+        os.close(fd)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", range(6))
 def test_a_holder_killed_at_any_byte_leaves_nothing(delay: int) -> None:

@@ -4,6 +4,7 @@ Tests of `webworker_executor.wire.decoder`: a stream that changes its reader in 
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,16 @@ def test_a_copy_that_is_fed_leaves_the_first_as_it_was(
         assert found[0] == found[1]
         frames += outcomes[1]
     assert list(enumerate(sizes)) == [(each.ident, len(each.payload)) for each in frames]
+
+
+@pytest.mark.parametrize("nbytes", [10, 1 << 20])
+def test_what_is_forgotten_is_nowhere(nbytes: int) -> None:
+    """
+    Of a frame that will never come whole, small or large.
+    """
+    decoder = FrameDecoder(KINDS)
+    stream = b"".join(encode(MESSAGE, 1, bytes(nbytes), n_fds=1))
+    assert [] == decoder.feed(stream[:-1], ["descriptor"])
+    decoder.forget()
+    assert (b"", []) == decoder.residue()
+    assert decoder.is_between_frames

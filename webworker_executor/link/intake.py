@@ -167,3 +167,8 @@ class Intake:
         """Take over what another intake had as its ``residue``."""
         if data or fds:
             self._inbox.extend(self._decoder.feed(data, fds))
+
+    def forget(self) -> None:
+        """Let go of what was read of a frame that will never be whole; any thread."""
+        # Not of the decoder itself: another thread may be about to feed a copy of it.
+        self._chunks, self._decoder, self._chunk_fds = deque(), FrameDecoder(self._kinds), None

@@ -284,6 +284,8 @@ class Link:
     def _end(self, error: Exception | None) -> None:
         if not self._is_closed:
             self.close()
+            # Whoever keeps the link must not keep what came with half a frame.
+            self._decoder.forget()
             self._on_end(error)
 
     def close(self) -> None:

@@ -222,6 +222,8 @@ class PortLink(Posting):
             self._outbox.clear()
             self.attention.forget()
             self._socket.close()
+        # Who keeps a port that has ended must not keep the descriptors of half a message.
+        self._intake.forget()
         self.kept = None
         self._waiters.wake()
         self.attention.release()

@@ -129,6 +129,12 @@ class FrameDecoder:
             pieces.append(memoryview(self._growing)[: self._grown_nbytes])
         return b"".join([*pieces, self._partial]), list(self._fds)
 
+    def forget(self) -> None:
+        """Let go of the bytes and descriptors of a frame that will never come whole."""
+        self._fds.clear()
+        self._partial = b""
+        self._growing = self._pieces = None
+
     def vacancy(self) -> memoryview | None:
         """
         Return room for the next bytes of a large frame, to be read into straight from a socket.
