@@ -218,6 +218,31 @@ def test_worker_data_moves_ports() -> None:
         assert 9 == channel.port1.receive(SECONDS).data
 
 
+def test_sockets_without_an_executor(run_script: ScriptRunner) -> None:
+    """
+    A worker is born with them also in a program that never saw an executor.
+    """
+    done = run_script(
+        """
+import socket
+from webworker_executor import Worker
+
+def say(far):
+    far.sendall(b"hello")
+
+if __name__ == "__main__":
+    near, far = socket.socketpair()
+    with near, far:
+        near.settimeout(20)
+        with Worker(say, argv=[far]):
+            print(near.recv(5))
+        with Worker(source="worker_data.sendall(b'again')", worker_data=far):
+            print(near.recv(5))
+"""
+    )
+    assert ("", "b'hello'\nb'again'\n") == (done.stderr, done.stdout)
+
+
 def test_surroundings(tmp_path: Path) -> None:
     """
     Variables, directory, options of the interpreter, niceness, mask and limits are as asked for.

@@ -17,6 +17,7 @@ from webworker_executor.link.local import Link
 from webworker_executor.web import environment
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
+from webworker_executor.web.movable import movable
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import (
@@ -31,7 +32,7 @@ from webworker_executor.wire.frame import (
     READY,
     encode,
 )
-from webworker_executor.wire.transfer import for_task
+from webworker_executor.wire.transfer import for_task, learn_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from webworker_executor.web.script import Script
     from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.frame import Frame, Parts
+
+# Sockets in what a worker is born with, in programs that have no executor to learn it from.
+learn_later(movable)
 
 
 @dataclass(frozen=True)
