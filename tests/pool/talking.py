@@ -318,6 +318,15 @@ class Counter:
         self.number += step
         return self.number
 
+    async def add_later(self, step: int = 1) -> int:
+        """Count on, after others have had their turn."""
+        await asyncio.sleep(0)
+        return self.add(step)
+
+    async def fail_later(self) -> NoReturn:
+        """Raise ValueError."""
+        self.fail()
+
     def fail(self) -> NoReturn:
         """Raise ValueError."""
         raise ValueError("as asked")

@@ -61,6 +61,17 @@ def test_calls_can_be_awaited(forked: WebWorkerExecutor) -> None:
     assert [1, 2, 3] == asyncio.run(asyncio.wait_for(main(), 10.0))
 
 
+def test_methods_that_are_async(forked: WebWorkerExecutor) -> None:
+    """
+    They are run to their end, one after the other.
+    """
+    actor = forked.actor(talking.Counter, 1)
+    calls = [actor.add_later(), actor.add(), actor.add_later(2)]
+    assert [2, 3, 5] == [call.result(10.0) for call in calls]
+    with pytest.raises(ValueError, match="as asked"):
+        actor.fail_later().result(10.0)
+
+
 def test_what_a_method_raises_is_raised_here(forked: WebWorkerExecutor) -> None:
     """
     And the actor goes on.

@@ -58,6 +58,32 @@ def near() -> Iterator[Any]:
     release(counter)
 
 
+def test_methods_that_are_async(remote: Any) -> None:
+    """
+    They are run to their end, in order with the others.
+    """
+    calls = [remote.add_later(), remote.add(), remote.add_later(step=2)]
+    assert [11, 12, 14] == [call.result(10.0) for call in calls]
+    with pytest.raises(ValueError, match="as asked"):
+        remote.fail_later().result(10.0)
+
+
+def test_methods_that_are_async_where_a_loop_runs() -> None:
+    """
+    The loop cannot wait for them, and says so.
+    """
+
+    async def main() -> None:
+        with MessageChannel() as channel:
+            expose(Counter(), channel.port1)
+            counter = wrap(channel.port2)
+            with pytest.raises(TypeError, match=r"add_later is async def.*outside of coroutines"):
+                await counter.add_later()
+            assert 1 == await counter.add()
+
+    asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
 def test_methods_attributes_and_exceptions(remote: Any) -> None:
     """
     Called, fetched, set, and raised here with the frames of there.

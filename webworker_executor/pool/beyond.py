@@ -95,7 +95,8 @@ class BeyondExecutor(Executor):
         Make an object in one of the workers, and return an ``Actor`` that calls its methods.
 
         The worker with the fewest actors gets it. It still runs other tasks: calls of the actor are
-        tasks that wait for their turn in that worker.
+        tasks that wait for their turn in that worker. A method that is ``async def`` is run to its
+        end.
 
         Args:
             factory: A class, or whatever returns the object.

@@ -88,7 +88,12 @@ def call_actor(key: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
         )
     if isinstance(actor, _Stillborn):
         raise actor.error
-    return getattr(actor, name)(*args, **kwargs)
+    result = getattr(actor, name)(*args, **kwargs)
+    if hasattr(result, "cr_await"):
+        from webworker_executor.web.coroutine import completed
+
+        return completed(result)
+    return result
 
 
 def release_actor(key: str) -> None:

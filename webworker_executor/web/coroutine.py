@@ -1,5 +1,6 @@
 """
-Handlers that are ``async def``: they go on while other events are dispatched, as on the Web.
+What is ``async def`` though it is called by us: handlers, which go on while other events are
+dispatched, as on the Web, and methods that are called from afar.
 
 Imported with the first of them.
 """
@@ -7,11 +8,10 @@ Imported with the first of them.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any
 
     from webworker_executor.web.target import EventTarget
 
@@ -51,3 +51,29 @@ def run(coroutine: Coroutine[Any, Any, object], target: EventTarget | None) -> N
             target._report(error)
 
     task.add_done_callback(done)
+
+
+def completed(result: Any) -> Any:
+    """
+    Return what was called from afar has returned; of an ``async def``, run it and return its value.
+
+    It runs to its end before the next call, on a loop of its own, as ``asyncio.run`` does.
+
+    Raises:
+        TypeError: A loop runs in this thread, which would have to wait.
+        BaseException: What it raises.
+
+    Source: Comlink, which awaits what a method returns.
+    """
+    if not asyncio.iscoroutine(result):
+        return result
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(result)
+    result.close()
+    name = getattr(result, "__qualname__", "a method")
+    raise TypeError(
+        f"{name} is async def, and where it is called an asyncio loop runs, which "
+        "cannot wait for it; expose the object outside of coroutines"
+    )

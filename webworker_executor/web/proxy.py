@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import PortClosedError
 from webworker_executor.web.channel import MessageChannel
+from webworker_executor.web.coroutine import completed
 from webworker_executor.wire.failure import pack_failure, unpack_failure
 from webworker_executor.wire.transfer import current_parcel
 
@@ -43,7 +44,8 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     Serve an object to the other side of a port, until that is closed or its proxy is released.
 
     Requests are handled one at a time, in order, where the port's ``onmessage`` runs: see there.
-    What the object's methods return is copied, or goes by reference where it is in ``proxy()``.
+    What the object's methods return is copied, or goes by reference where it is in ``proxy()``;
+    one that is ``async def`` is run to its end there.
     Whoever has the other side may call anything but special methods (``__x__``).
 
     Args:
@@ -107,7 +109,7 @@ class _Server:
             target = getattr(target, name)
         if kind == GET:
             return target
-        result = target(*args, **kwargs)
+        result = completed(target(*args, **kwargs))
         return proxy(result) if kind == CONSTRUCT else result
 
 
