@@ -4,12 +4,13 @@ Tests of `webworker_executor.link.thread`: a thread is started once, whatever ha
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from webworker_executor.link.thread import ServiceThread
+from webworker_executor.link.thread import ServiceThread, hush, listen
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -104,3 +105,30 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     service.start()
     service.join()
     assert [1] == served
+
+
+def test_signals_are_left_to_others() -> None:
+    """
+    A thread that hushes gets no signal of the process; one that it starts does, and so does itself.
+    """
+    masks: list[set[signal.Signals | int]] = []
+
+    def note() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    def serve() -> None:
+        hush()
+        note()
+        inner = ServiceThread(note, "inner")
+        inner.start()
+        inner.join()
+        listen()
+        note()
+
+    service = ServiceThread(serve, "outer")
+    service.start()
+    service.join()
+    hushed, inner, after = masks
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD} <= hushed
+    assert not {signal.SIGSEGV, signal.SIGABRT, signal.SIGPROF} & hushed
+    assert [set(), set()] == [inner, after]

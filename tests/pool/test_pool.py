@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
 
@@ -134,6 +135,35 @@ def test_a_handler_may_submit_during_the_first_submit() -> None:
             with Striker(strike) as striker:
                 striker.submit_many(pool, 1)
             assert [4] == [future.result(10.0) for future in inner]
+
+
+def blocked_signals(_: object = None) -> set[int]:
+    """List what this thread takes no part in."""
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def takes(thread: threading.Thread, number: int) -> bool:
+    """Tell whether the kernel may choose a thread for a signal."""
+    with open(f"/proc/self/task/{thread.native_id}/status") as status:
+        (mask,) = (line.split()[1] for line in status if line.startswith("SigBlk"))
+    return not int(mask, 16) >> (number - 1) & 1
+
+
+def test_signals_go_to_the_main_thread(launcher: str) -> None:
+    """
+    None is given to a thread of ours, whose handler would have to wait for the main thread's turn;
+    handlers and tasks have the signals that they always had.
+    """
+    before = blocked_signals()
+    seen: list[set[int]] = []
+    with WebWorkerExecutor(1, launcher=launcher) as executor:
+        future = executor.submit(blocked_signals)
+        future.add_done_callback(lambda _: seen.append(blocked_signals()))
+        assert before == future.result(20.0)
+        ours = [each for each in threading.enumerate() if each.name.startswith("webworker-")]
+        assert {"webworker-reactor", "webworker-events"} == {thread.name for thread in ours}
+        wait_until(lambda: not any(takes(thread, signal.SIGINT) for thread in ours))
+    assert [before] == seen
 
 
 def test_a_handler_may_shut_down(launcher: str) -> None:

@@ -15,6 +15,7 @@ import threading
 import warnings
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.link.thread import listen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class ForkLauncher:
             return
         if pid == 0:
             try:
+                # The I/O thread, whose copy this is, takes no signals.
+                listen()
                 leave_the_terminal()
                 if spec.environ is not None:
                     os.environ.clear()

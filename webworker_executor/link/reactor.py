@@ -19,7 +19,7 @@ import time
 from collections import deque
 
 from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, lift, lifted
-from webworker_executor.link.thread import ServiceThread
+from webworker_executor.link.thread import ServiceThread, hush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ class Reactor:
             os.close(wakeup)
 
     def _run(self) -> None:
+        hush()
         try:
             while not (self.is_stopping and not self._calls):
                 self._wait()

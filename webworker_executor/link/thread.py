@@ -5,6 +5,7 @@ Threads of the package: daemons that are started once, whatever signal handlers 
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 
 TYPE_CHECKING = False
@@ -13,6 +14,39 @@ if TYPE_CHECKING:
 
 # Longer than a thread takes to come up, also on a crowded machine.
 _UP_SECONDS = 2.0
+
+# What a thread gets that the kernel chooses for a signal of the process. Those that tell of a
+# thread's own fault (or of its time) stay.
+_FOR_THE_MAIN_THREAD = signal.valid_signals() - {
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGABRT,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+    signal.SIGPROF,
+}
+_hushed: list[set[signal.Signals]] = []
+
+
+def hush() -> None:
+    """
+    Leave the signals of the process to other threads; on a thread of ours.
+
+    Python's handlers run on the main thread only, and it notices at once that there is one to run
+    only if the kernel has woken it. Where the kernel picked a thread of ours, Ctrl-C was heard when
+    the main thread's wait was over: half of all that came while workers started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_MAIN_THREAD)
+    if not _hushed:
+        _hushed.append(_FOR_THE_MAIN_THREAD - before)
+
+
+def listen() -> None:
+    """Take back ``hush``, which may be that of the thread or process that started this one."""
+    if _hushed:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _hushed[0])
 
 
 class ServiceThread:
@@ -44,6 +78,8 @@ class ServiceThread:
         return threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def _run(self) -> None:
+        # It may have been started by a thread that takes none.
+        listen()
         self._is_up.set()
         self._serve()
 

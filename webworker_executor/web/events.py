@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 
-from webworker_executor.link.thread import ServiceThread
+from webworker_executor.link.thread import ServiceThread, hush, listen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,9 +135,19 @@ class EventsThread:
             self._service = None
             _log.warning("no thread can be started for event handlers; they wait")
 
+    def _next(self) -> Callable[[], object] | None:
+        with contextlib.suppress(queue.Empty):
+            return self._queue.get_nowait()
+        # Only while it rests: what a handler starts is to have the signals that it expects.
+        hush()
+        try:
+            return self._queue.get()
+        finally:
+            listen()
+
     def _run(self, service: ServiceThread) -> None:
         while self._service is service:
-            call = self._queue.get()
+            call = self._next()
             if call is None:
                 if self._is_at_an_end():
                     return
