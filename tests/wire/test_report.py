@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.wire import broken
 from tests.wire.crossing import raised
+from webworker_executor.wire import report
 from webworker_executor.wire.report import MAX_TEXT_NCHARS, failure_text, text_of
 
 if TYPE_CHECKING:
@@ -117,6 +118,20 @@ def test_repeated_lines_are_told_once() -> None:
     for depth in (2, 3, 4, 9):
         exc: Any = linked(ValueError(depth), None, None, False, depth)
         assert expected(exc) == failure_text(exc, exc.__traceback__)
+
+
+def test_a_long_chain_of_what_was_never_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each link is told without the standard library, which looks at the rest of the chain for each.
+    """
+    exc = ValueError(0)
+    for number in range(1, 100):
+        above = ValueError(number)
+        above.__context__ = exc
+        exc = above
+    text = expected(exc)
+    monkeypatch.delattr(report, "_slowly")
+    assert text == failure_text(exc, None)
 
 
 def test_limit_of_the_user_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,8 +96,7 @@ def failure_text(exc: BaseException, trace: TracebackType | None) -> str:
 def _piece(exc: BaseException, trace: TracebackType | None) -> str:
     cls = type(exc)
     is_plain = (
-        trace is not None
-        and not issubclass(cls, _WORDY)
+        not issubclass(cls, _WORDY)
         and getattr(exc, "__notes__", None) is None
         and type(cls.__module__) is str
         and not hasattr(sys, "tracebacklimit")
@@ -110,7 +109,8 @@ def _piece(exc: BaseException, trace: TracebackType | None) -> str:
         text = "<exception str() failed>"
     name = class_name(cls)
     last = f"{name}: {text}\n" if text else f"{name}\n"
-    return _HEADER + _frames_text(known_frames(trace)) + last
+    # What was never raised has no frames. `traceback` looks at all that led to it for one line.
+    return last if trace is None else _HEADER + _frames_text(known_frames(trace)) + last
 
 
 def _slowly(exc: BaseException, trace: TracebackType | None, *, chain: bool) -> str:
