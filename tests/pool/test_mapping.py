@@ -8,6 +8,7 @@ import itertools
 import os
 import traceback
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +17,14 @@ from tests.dropin.gate import pass_gate
 from tests.pool.work import (
     add,
     double,
+    exit_at,
     fail_at,
     fail_at_multiples,
     lock_at_multiples,
     pid_of,
     pipe_or_lock,
 )
-from webworker_executor import WebWorkerExecutor
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool import mapping
 
 if TYPE_CHECKING:
@@ -252,6 +254,20 @@ def test_one_result_that_does_not_pickle_fails_alone(pool: WebWorkerExecutor) ->
     assert list(range(1, 100)) == [next(results) for _ in range(99)]
     with pytest.raises(TypeError, match="cannot pickle"):
         next(results)
+
+
+@pytest.mark.parametrize("chunksize", [None, 1, 10])
+@pytest.mark.parametrize("large", [False, True], ids=["", "with a large buffer"])
+def test_an_error_names_what_was_mapped(
+    pool: WebWorkerExecutor, chunksize: int | None, large: bool
+) -> None:
+    """
+    And not what runs it in chunks, when its worker dies.
+    """
+    fn = partial(exit_at, bytearray(1 << 20 if large else 1))
+    with pytest.raises(WorkerCrashedError) as caught:
+        list(pool.map(fn, range(100), chunksize=chunksize))
+    assert "while running partial" in str(caught.value)
 
 
 def test_what_no_pickle_holds_comes_back_in_chunks(pool: WebWorkerExecutor) -> None:

@@ -124,6 +124,13 @@ def pipe_or_lock(number: int) -> object:
     return FileDescriptor(reading)
 
 
+def exit_at(_: bytearray, number: int) -> int:
+    """End the worker at the seventh number."""
+    if number == 7:
+        os._exit(1)
+    return number
+
+
 def pid_of(_: object) -> int:
     """
     Tell which process runs this.

@@ -241,7 +241,7 @@ class ExecutorView(Executor):
         if chunksize is None or chunksize == 1:
             return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
         parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
-        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
+        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize, name_of(fn))
         return _kept(self, mapping.flattened(lists))
 
     def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:
