@@ -114,3 +114,33 @@ def test_nobody_is_told_of_leaks_that_are_none(run_script: Any, launcher: str) -
     """
     done = run_script(SHARED.format(launcher=launcher), options=["-X", "dev"])
     assert ("", "7\n") == (done.stderr, done.stdout)
+
+
+INTERRUPTS = """
+import signal, threading
+from multiprocessing import shared_memory
+from webworker_executor import WebWorkerExecutor
+
+def make():
+    block = shared_memory.SharedMemory(create=True, size=8)
+    block.close()
+    return block.name
+
+with WebWorkerExecutor(1) as executor:
+    block = shared_memory.SharedMemory(executor.submit(make).result(20))
+    block.close()
+    block.unlink()
+    [reactor] = [each for each in threading.enumerate() if each.name == "webworker-reactor"]
+    with open(f"/proc/self/task/{reactor.native_id}/status") as file:
+        [mask] = [line.split()[1] for line in file if line.startswith("SigBlk")]
+    print(bool(int(mask, 16) >> (signal.SIGINT - 1) & 1))
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_still_goes_to_the_main_thread(run_script: Any) -> None:
+    """
+    The stdlib unblocks some signals where it has started a tracker: on the thread for I/O.
+    """
+    done = run_script(INTERRUPTS)
+    assert ("True\n", "") == (done.stdout, done.stderr)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 
 from webworker_executor.link.rights import Descriptor
+from webworker_executor.link.thread import hush
 from webworker_executor.wire.frame import TRACKER, encode
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ _log = logging.getLogger("webworker_executor.pool")
 
 def share_tracker(process: WorkerProcess) -> None:
     """
-    Answer a worker that asks for the resource tracker of this program.
+    Answer a worker that asks for the resource tracker of this program; on the reactor's thread.
 
     It gets nothing where there can be none, as at the end of the program or without descriptors;
     then it starts its own.
@@ -40,4 +41,7 @@ def share_tracker(process: WorkerProcess) -> None:
     except Exception as error:
         _log.debug("%r gets no resource tracker: %s", process, error)
         fds = []
+    finally:
+        # Whoever starts a tracker unblocks the signals that this thread leaves to others.
+        hush()
     process.post_control(encode(TRACKER, 0, n_fds=len(fds)), fds)
