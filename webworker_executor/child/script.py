@@ -45,7 +45,7 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
         SystemExit: The script cannot be loaded, or wants to end.
     """
     turns = Turns(loop, scope)
-    lifeline.start(control, _give_nothing_back, turns.leave_soon)
+    lifeline.start(control, _give_nothing_back, turns.leave_soon, take=loop.desk.take)
     for end in (loop._data, control):
         # The links of this process are not for the programs it starts.
         posix.set_inheritable(end.fileno(), False)
@@ -91,7 +91,7 @@ def _print_whole_lines() -> None:
 def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
     blamed = OF_SURROUNDINGS
     try:
-        _adopt(hello)
+        _adopt(loop, hello)
         settings = hello["script"]["settings"]
         if settings["uid"] is not None:
             _import_what_may_be_needed()
@@ -115,7 +115,7 @@ def _baggage(loop: Loop) -> Any:
     return codec.unpack(frame.payload, frame.buffers, frame.fds)
 
 
-def _adopt(hello: dict[str, Any]) -> None:
+def _adopt(loop: Loop, hello: dict[str, Any]) -> None:
     """Look like the host, but for the script in its arguments; nothing of `-c` is left."""
     path = hello["sys_path"]
     if hello["keeps_path"]:
@@ -138,9 +138,10 @@ def _adopt(hello: dict[str, Any]) -> None:
         environment.adopt(hello["environment"])
     module = type(sys)("__main__")
     sys.modules["__main__"] = module
-    from webworker_executor.child.identity import IdentityFinder
+    from webworker_executor.child.identity import IdentityFinder, TrackerFinder
 
     IdentityFinder(hello["name"] or "WebWorker", hello["authkey"]).install()
+    TrackerFinder(loop).install()
 
 
 def _name_process(name: str) -> None:

@@ -118,9 +118,9 @@ class Reports:
         elif kind == wire.GROWN:
             self._steps.apply(self._grown, process, frame)
         elif kind == wire.TRACKER:
-            from webworker_executor.pool.tracker import share_tracker
+            from webworker_executor.launch.tracker import share_tracker
 
-            share_tracker(process)
+            share_tracker(process.post_control)
         elif kind == wire.LOG:
             logs = self._crew.birth.logs
             if logs is not None:

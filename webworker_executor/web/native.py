@@ -30,6 +30,7 @@ from webworker_executor.wire.frame import (
     LOAD_ERROR,
     MESSAGE,
     READY,
+    TRACKER,
     encode,
 )
 from webworker_executor.wire.transfer import for_task, learn_later
@@ -200,6 +201,10 @@ class NativeLife(Life):
             self._cannot_load(frame)
         elif kind == CLOSING:
             self._goodbye()
+        elif kind == TRACKER:
+            from webworker_executor.launch.tracker import share_tracker
+
+            share_tracker(self._post_control)
 
     def _cannot_load(self, frame: Frame) -> None:
         cause = unpack_failure(frame.payload)
@@ -222,7 +227,10 @@ class NativeLife(Life):
 
     def _ask_to_close(self) -> None:
         # Ahead of the messages that wait in the other link.
-        self._control.post(encode(CLOSE, 0))
+        self._post_control(encode(CLOSE, 0))
+
+    def _post_control(self, parts: Parts, fds: Sequence[Any] = ()) -> None:
+        self._control.post(parts, fds)
         self._control.flush()
 
     def _let_go(self) -> None:

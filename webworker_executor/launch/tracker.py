@@ -16,16 +16,20 @@ from webworker_executor.wire.frame import TRACKER, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from webworker_executor.pool.process import WorkerProcess
+    from webworker_executor.wire.frame import Parts
 
-_log = logging.getLogger("webworker_executor.pool")
+_log = logging.getLogger("webworker_executor.launch")
 
 
-def share_tracker(process: WorkerProcess) -> None:
+def share_tracker(post: Callable[[Parts, Sequence[Any]], object]) -> None:
     """
     Answer a worker that asks for the resource tracker of this program; on the reactor's thread.
+
+    Args:
+        post: Sends a frame with descriptors over the worker's control link.
 
     It gets nothing where there can be none, as at the end of the program or without descriptors;
     then it starts its own.
@@ -39,9 +43,9 @@ def share_tracker(process: WorkerProcess) -> None:
         fd: Any = resource_tracker.getfd()
         fds = [Descriptor.copy_of(fd)]
     except Exception as error:
-        _log.debug("%r gets no resource tracker: %s", process, error)
+        _log.debug("a worker gets no resource tracker: %s", error)
         fds = []
     finally:
         # Whoever starts a tracker unblocks the signals that this thread leaves to others.
         hush()
-    process.post_control(encode(TRACKER, 0, n_fds=len(fds)), fds)
+    post(encode(TRACKER, 0, n_fds=len(fds)), fds)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.pool.work import double
-from webworker_executor import WebWorkerExecutor
+from webworker_executor import WebWorkerExecutor, Worker
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +67,37 @@ def test_memory_outlives_the_worker_that_made_it(launcher: str) -> None:
     assert 16 <= block.size
     block.close()
     block.unlink()
+
+
+SCRIPT = """
+from multiprocessing import resource_tracker, shared_memory
+from webworker_executor import scope
+mine = shared_memory.SharedMemory(create=True, size=16)
+mine.buf[0] = 9
+mine.close()
+post_message((mine.name, resource_tracker._resource_tracker._pid))
+theirs = shared_memory.SharedMemory(scope.worker_data)
+theirs.buf[0] = 7
+theirs.close()
+close()
+"""
+
+
+def test_memory_outlives_a_script_that_used_it() -> None:
+    """
+    What a script has made, or attached to, is still there when its worker has ended.
+    """
+    block = shared_memory.SharedMemory(create=True, size=16)
+    with Worker(source=SCRIPT, worker_data=block.name) as worker:
+        name, tracker = worker.receive(20.0).data
+        # One of its own would remove them a moment after the worker's end.
+        assert tracker is None
+        worker.lifetime.result(20.0)
+    made = shared_memory.SharedMemory(name)
+    assert [7, 9] == [contents(each)[0] for each in (block, made)]
+    for each in (block, made):
+        each.close()
+        each.unlink()
 
 
 PLAIN = """
