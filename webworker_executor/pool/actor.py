@@ -73,12 +73,15 @@ class Actor:
         if name.startswith("__"):
             raise AttributeError(name)
 
+        title = f"{self._name}.{name}"
+
         def call(*args: Any, **kwargs: Any) -> WorkerFuture:
             future = self._view.submit(call_actor, self._key, name, args, kwargs)
-            rename_task(future, call.__qualname__)
+            # Not by the function's own name: it would keep itself, and so the actor, in a cycle.
+            rename_task(future, title)
             return future
 
-        call.__name__ = call.__qualname__ = f"{self._name}.{name}"
+        call.__name__ = call.__qualname__ = title
         return call
 
 
