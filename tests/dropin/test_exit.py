@@ -116,7 +116,8 @@ def late():
         print(executor.submit(prepare).result(), flush=True)
 
 # From Python 3.12 no thread can be started then; these are there.
-WebWorkerExecutor(1, launcher=sys.argv[1]).submit(abs, 1).result()
+kept = WebWorkerExecutor(1, launcher=sys.argv[1])
+kept.submit(abs, 1).result()
 threading._register_atexit(late)
 """
     completed = run_script(BEGIN + program, launcher)
