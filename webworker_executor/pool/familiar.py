@@ -46,7 +46,9 @@ class FamiliarExecutor(Executor):
 
     @property
     def _pending_work_items(self) -> dict[int, Future[Any]]:
-        return {ident: call.future for ident, call in self._pool.promises.calls.copy().items()}
+        # Here a call leaves the table after its future is resolved; there, before.
+        calls = self._pool.promises.calls.copy()
+        return {ident: call.future for ident, call in calls.items() if not call.future.done()}
 
     @property
     def _executor_manager_thread(self) -> starting.ManagerView | None:
