@@ -11,6 +11,7 @@ import pytest
 from tests.pool.work import Unpackable, add, double
 from webworker_executor import WorkerFuture
 from webworker_executor.pool.call import Call, name_of
+from webworker_executor.pool.chunk import run_all, run_chunk
 
 
 class Nameless:
@@ -67,3 +68,11 @@ def test_errors_name_the_callable(name: str, fn: object) -> None:
     As module and qualified name, or by its class.
     """
     assert name == name_of(fn)
+
+
+def test_a_chunk_is_called_by_what_is_mapped() -> None:
+    """
+    From the very beginning: its worker may die before anybody could rename it.
+    """
+    for run in (run_chunk, run_all):
+        assert "tests.pool.work.double" == Call(1, run, (double, (1, 2)), {}).fn_name

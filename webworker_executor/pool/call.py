@@ -5,6 +5,7 @@ A submitted call: a task of the scheduler, with its bytes and its future.
 from __future__ import annotations
 
 from webworker_executor.link.memory import store
+from webworker_executor.pool.chunk import run_all, run_chunk
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.rules.task import Task
 from webworker_executor.wire.definition import Definition, pack_call
@@ -68,6 +69,9 @@ class Call(Task):
         self.answer: Frame | None = None
         # A callable that is sent once is kept there anyway; any other is not to be kept alive.
         self._fn_name = None if definition is not None else name_of(fn)
+        if fn is run_all or fn is run_chunk:
+            # Known before it is submitted: its worker may die before `submit` has returned.
+            self._fn_name = name_of(args[0])
         self.future = WorkerFuture()
 
     def rename(self, name: str) -> None:
