@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tests.chaos.storm import squall
+from tests.patience import wait_until
 from webworker_executor import WebWorkerExecutor, WorkerFuture
 
 if TYPE_CHECKING:
@@ -118,12 +119,8 @@ def soak(seconds: float, seed: int) -> None:
 
 def settled() -> Holding:
     """Look when what ends by itself has had its time: a thread that was just told to, say."""
-    deadline = time.monotonic() + 5
-    now = Holding.now()
-    while now.n_children and time.monotonic() < deadline:
-        time.sleep(0.01)  # nobody tells when the last child is gone
-        now = Holding.now()
-    return now
+    wait_until(lambda: not Holding.now().n_children)
+    return Holding.now()
 
 
 def main() -> None:

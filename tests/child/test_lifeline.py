@@ -80,7 +80,8 @@ def test_end_of_the_control_link(peer: Peer, busy: bool) -> None:
     A worker whose control link ends is gone at once, in the middle of a task, too.
     """
     if busy:
-        peer.call(1, tasks.evaluate, "time.sleep(60)")
+        peer.call(1, tasks.wait_for_signal)
+        assert "waiting" == peer.message()
     peer.control.close()
     assert 1 == peer.wait(1.0)
 
