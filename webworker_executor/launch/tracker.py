@@ -28,11 +28,11 @@ def share_tracker(post: Callable[[Parts, Sequence[Any]], object]) -> None:
     """
     Answer a worker that asks for the resource tracker of this program; on the reactor's thread.
 
-    Args:
-        post: Sends a frame with descriptors over the worker's control link.
-
     It gets nothing where there can be none, as at the end of the program or without descriptors;
     then it starts its own.
+
+    Args:
+        post: Sends a frame with descriptors over the worker's control link.
 
     Source: ``multiprocessing.popen_spawn_posix``, which passes it to every process.
     """

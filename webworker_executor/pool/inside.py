@@ -7,6 +7,8 @@ the rest of the pool.
 
 from __future__ import annotations
 
+from types import CoroutineType
+
 from webworker_executor.web.running import running_task
 
 TYPE_CHECKING = False
@@ -89,7 +91,7 @@ def call_actor(key: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
     if isinstance(actor, _Stillborn):
         raise actor.error
     result = getattr(actor, name)(*args, **kwargs)
-    if hasattr(result, "cr_await"):
+    if isinstance(result, CoroutineType):
         from webworker_executor.web.coroutine import completed
 
         return completed(result)
