@@ -1,26 +1,14 @@
 """
-A call is packed when it is made, and knows its name for errors.
+A call is packed when it is made.
 """
 
 from __future__ import annotations
-
-import functools
 
 import pytest
 
 from tests.pool.work import Unpackable, add, double
 from webworker_executor import WorkerFuture
-from webworker_executor.pool.call import Call, name_of
-from webworker_executor.pool.chunk import run_all, run_chunk
-
-
-class Nameless:
-    """
-    A callable without a name of its own.
-    """
-
-    def __call__(self) -> None:
-        """Do nothing."""
+from webworker_executor.pool.call import Call
 
 
 def test_a_call_is_packed_at_once() -> None:
@@ -52,27 +40,3 @@ def test_a_function_is_defined_once() -> None:
     assert first.definition is not None
     assert second.definition is not None
     assert first.definition.ident == second.definition.ident
-
-
-@pytest.mark.parametrize(
-    ("name", "fn"),
-    [
-        ("tests.pool.work.add", add),
-        ("partial", functools.partial(add, 1)),
-        ("Nameless", Nameless()),
-        ("posix.getpid", __import__("os").getpid),
-    ],
-)
-def test_errors_name_the_callable(name: str, fn: object) -> None:
-    """
-    As module and qualified name, or by its class.
-    """
-    assert name == name_of(fn)
-
-
-def test_a_chunk_is_called_by_what_is_mapped() -> None:
-    """
-    From the very beginning: its worker may die before anybody could rename it.
-    """
-    for run in (run_chunk, run_all):
-        assert "tests.pool.work.double" == Call(1, run, (double, (1, 2)), {}).fn_name

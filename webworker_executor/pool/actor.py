@@ -12,7 +12,6 @@ import itertools
 import os
 import weakref
 
-from webworker_executor.pool.call import name_of, rename_task
 from webworker_executor.pool.inside import call_actor, make_actor, release_actor
 
 TYPE_CHECKING = False
@@ -56,7 +55,6 @@ class Actor:
         self._view = view
         self._name = getattr(factory, "__qualname__", type(factory).__name__)
         self._ready = view.submit(make_actor, self._key, factory, args, kwargs)
-        rename_task(self._ready, name_of(factory))
         finalizer = weakref.finalize(self, _give_up, view, self._key, on_release)
         finalizer.atexit = False
 
@@ -76,10 +74,8 @@ class Actor:
         title = f"{self._name}.{name}"
 
         def call(*args: Any, **kwargs: Any) -> WorkerFuture:
-            future = self._view.submit(call_actor, self._key, name, args, kwargs)
             # Not by the function's own name: it would keep itself, and so the actor, in a cycle.
-            rename_task(future, title)
-            return future
+            return self._view.submit(call_actor, self._key, title, args, kwargs)
 
         call.__name__ = call.__qualname__ = title
         return call

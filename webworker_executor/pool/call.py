@@ -5,8 +5,8 @@ A submitted call: a task of the scheduler, with its bytes and its future.
 from __future__ import annotations
 
 from webworker_executor.link.memory import store
-from webworker_executor.pool.chunk import run_all, run_chunk
 from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.pool.title import name_of, stands_for_another, title_of
 from webworker_executor.rules.task import Task
 from webworker_executor.wire.definition import Definition, pack_call
 from webworker_executor.wire.frame import encode_call
@@ -67,11 +67,10 @@ class Call(Task):
         )
         self.is_posted = False
         self.answer: Frame | None = None
-        # A callable that is sent once is kept there anyway; any other is not to be kept alive.
-        self._fn_name = None if definition is not None else name_of(fn)
-        if fn is run_all or fn is run_chunk:
-            # Known before it is submitted: its worker may die before `submit` has returned.
-            self._fn_name = name_of(args[0])
+        # Known before it is submitted: its worker may die before `submit` has returned. A callable
+        # that is sent once is kept there anyway; any other is not to be kept alive.
+        is_kept = definition is not None and not stands_for_another(fn)
+        self._fn_name = None if is_kept else title_of(fn, args)
         self.future = WorkerFuture()
 
     def rename(self, name: str) -> None:
@@ -92,24 +91,5 @@ class Call(Task):
         if self._fn_name is not None:
             return self._fn_name
         if self.definition is not None:
-            return name_of(self.definition.fn)
+            return name_of(self.definition.given)
         return ""
-
-
-def name_of(fn: Any) -> str:
-    """Return what errors call a callable: ``module.qualname`` where it has them."""
-    try:
-        return f"{fn.__module__}.{fn.__qualname__}"
-    except Exception:  # a callable may have neither, or answer with an error of its own
-        return type(fn).__name__
-
-
-def rename_task(future: WorkerFuture, name: str) -> None:
-    """
-    Have errors call the task of a future so; no effect if it is over.
-
-    Just after it was submitted: nothing is said of a task before it can have begun.
-    """
-    call: Any = future._task
-    if call is not None:
-        call.rename(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from webworker_executor.pool.title import standing_for
 from webworker_executor.wire import codec
 from webworker_executor.wire.salvage import Salvageable
 from webworker_executor.wire.transfer import on_trial
@@ -33,6 +34,7 @@ def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
     return calls
 
 
+@standing_for(0)
 def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
     """Call ``fn`` for each call of a chunk; in the worker."""
     if type(chunk) is tuple:
@@ -90,6 +92,7 @@ class Outcomes(Salvageable):
         return self.told()
 
 
+@standing_for(0)
 def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
     """Call ``fn`` for each call of a chunk, whatever the others raise; in the worker."""
     started = time.perf_counter()

@@ -15,7 +15,7 @@ import weakref
 from webworker_executor.link.memory import store
 from webworker_executor.pool import mapping, starting
 from webworker_executor.pool.beyond import BeyondExecutor
-from webworker_executor.pool.call import Call, name_of
+from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
 from webworker_executor.pool.familiar import FamiliarExecutor
@@ -279,10 +279,10 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         whole = functools.partial(run_chunk, fn)
         fixed = fix(fn, whole, store.shelve) if is_ours else None
         if fixed is not None:
-            lists = mapping.ordered(self, fixed, zip(parts), timeout, buffersize, name_of(fn))
+            lists = mapping.ordered(self, fixed, zip(parts), timeout, buffersize)
         else:
             pairs = ((fn, part) for part in parts)
-            lists = mapping.ordered(self, run_chunk, pairs, timeout, buffersize, name_of(fn))
+            lists = mapping.ordered(self, run_chunk, pairs, timeout, buffersize)
         return mapping.flattened(lists)
 
     # -- workers

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from types import CoroutineType
 
+from webworker_executor.pool.title import standing_for
 from webworker_executor.web.running import running_task
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ class _Stillborn:
         self.error = error
 
 
+@standing_for(0)
 def run_stream(
     fn: Callable[..., Iterable[Any]],
     args: tuple[Any, ...],
@@ -67,6 +69,7 @@ def call_again(
     return fn(*args, **kwargs)
 
 
+@standing_for(1)
 def make_actor(
     key: str, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
@@ -78,8 +81,10 @@ def make_actor(
         raise
 
 
-def call_actor(key: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a method of an actor."""
+@standing_for(1)
+def call_actor(key: str, title: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a method of an actor, which is the last part of the call's title."""
+    name = title.rpartition(".")[2]
     actor = _actors.get(key, _actors)
     if actor is _actors:
         from webworker_executor.errors import ActorLostError

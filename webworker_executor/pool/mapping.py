@@ -13,9 +13,7 @@ import weakref
 from collections import deque
 
 from webworker_executor.link.memory import store
-from webworker_executor.pool.call import name_of, rename_task
 from webworker_executor.pool.chunk import Failed, lay_out, run_all
-from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.wire.definition import fix
 
@@ -74,7 +72,6 @@ def ordered(
     argument_tuples: Iterable[tuple[Any, ...]],
     timeout: float | None,
     buffersize: int | None,
-    name: str | None = None,
 ) -> Iterator[Any]:
     """
     Submit a call for each tuple of arguments and yield the results in order.
@@ -85,7 +82,6 @@ def ordered(
         argument_tuples: Taken at once, or ``buffersize`` ahead.
         timeout: Seconds from now within which each result must have been asked for and come.
         buffersize: How many calls may be submitted and not yielded; ``None`` for all.
-        name: What errors call it, if not by the name of ``fn``.
 
     Returns:
         An iterator that cancels what has not begun when it is dropped or closed.
@@ -93,10 +89,10 @@ def ordered(
     deadline = None if timeout is None else time.monotonic() + timeout
     iterator = iter(argument_tuples)
     if buffersize is None:
-        futures = deque(_submit(executor, name, fn, args) for args in iterator)
+        futures = deque(executor.submit(fn, *args) for args in iterator)
         return _yield_results(futures, deadline, None)
     ahead = itertools.islice(iterator, buffersize)
-    futures = deque(_submit(executor, name, fn, args) for args in ahead)
+    futures = deque(executor.submit(fn, *args) for args in ahead)
     # Held weakly: an iterator that is kept must not keep the executor from being collected.
     reference = weakref.ref(executor)
 
@@ -104,18 +100,9 @@ def ordered(
         living = reference()
         if living is not None:
             for args in itertools.islice(iterator, 1):
-                futures.append(_submit(living, name, fn, args))
+                futures.append(living.submit(fn, *args))
 
     return _yield_results(futures, deadline, submit_next)
-
-
-def _submit(
-    executor: Submitter, name: str | None, fn: Callable[..., Any], args: tuple[Any, ...]
-) -> Future[Any]:
-    future = executor.submit(fn, *args)
-    if name is not None and isinstance(future, WorkerFuture):
-        rename_task(future, name)
-    return future
 
 
 def _yield_results(
@@ -193,7 +180,6 @@ def _submit_chunks(
 ) -> None:
     # Packed once, if it has large buffers: a chunk is a call of it.
     fixed = fix(fn, functools.partial(run_all, fn), store.shelve)
-    name = name_of(fn)
     sizes = Chunks(n_workers)
     patience = time.monotonic() + PATIENCE
     start, n_items = 0, len(items)
@@ -207,9 +193,9 @@ def _submit_chunks(
             if start < n_items:
                 chunk = as_chunk(items[start : start + size])
                 futures.append(
-                    _submit(executor, name, run_all, (fn, chunk))
+                    executor.submit(run_all, fn, chunk)
                     if fixed is None
-                    else _submit(executor, name, fixed, (chunk,))
+                    else executor.submit(fixed, chunk)
                 )
                 start += size
         if not is_measuring:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import WorkerCrashedError
 from webworker_executor.pool import broken, mapping
-from webworker_executor.pool.call import Call, name_of
+from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
@@ -22,6 +22,7 @@ from webworker_executor.pool.inside import call_again, call_moved
 from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
+from webworker_executor.pool.title import name_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -190,7 +191,7 @@ class ExecutorView(Executor):
 
     def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         terms, ident = self._terms, self._executor._pool.next_ident()
-        name = name_of(fn)
+        title = title_of(fn, args)
         if terms.retries and terms.retried:
             fn, args, kwargs = call_again, (fn, args, kwargs, terms.retries, terms.retried), {}
         if terms.transfer:
@@ -202,7 +203,7 @@ class ExecutorView(Executor):
         else:
             call = SpecialCall(ident, fn, args, kwargs, terms)
         if fn is call_again or fn is call_moved:
-            call.rename(name)
+            call.rename(title)
         return call
 
     def map(
@@ -241,7 +242,7 @@ class ExecutorView(Executor):
         if chunksize is None or chunksize == 1:
             return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
         parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
-        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize, name_of(fn))
+        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
         return _kept(self, mapping.flattened(lists))
 
     def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:

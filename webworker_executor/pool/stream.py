@@ -12,7 +12,6 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from webworker_executor.errors import PortClosedError
-from webworker_executor.pool.call import name_of, rename_task
 from webworker_executor.pool.inside import run_stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.wire.frame import CREDIT, CREDITS
@@ -53,7 +52,6 @@ class Stream:
         window: int = WINDOW,
     ) -> None:
         self.future = submit(run_stream, fn, args, kwargs, window)
-        rename_task(self.future, name_of(fn))
         self._conversation = conversation_of(self.future)
         self._conversation.is_stream = True
         self._items = self._conversation.items

@@ -67,16 +67,17 @@ class Definition:
         ident: Its number, at least 1, given once in the life of this process.
         payload: The callable, packed.
         fn: The callable. Being held here, no other object gets its address, which is the key.
+        given: What a user gave, for errors to call it by: the callable, or what that stands for.
     """
 
-    __slots__ = ("fn", "ident", "payload")
+    __slots__ = ("fn", "given", "ident", "payload")
 
     buffers: Sequence[Any] = ()
 
     def __init__(self, fn: Callable[..., Any], payload: bytes) -> None:
         self.ident = next(_idents)
         self.payload = payload
-        self.fn = fn
+        self.fn = self.given = fn
 
     def __repr__(self) -> str:
         return f"<Definition #{self.ident} {self.fn!r} {len(self.payload)} B>"
@@ -138,7 +139,9 @@ def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixe
         return None
     if not packed.buffers or packed.buffers[0].__class__ is bytes:
         return None
-    return Fixed(FixedDefinition(whole, packed.payload, packed.buffers))
+    definition = FixedDefinition(whole, packed.payload, packed.buffers)
+    definition.given = fn
+    return Fixed(definition)
 
 
 def define(fn: Callable[..., Any]) -> Definition | None:
