@@ -5,11 +5,12 @@ Look into a pool: what its workers are doing, and what has happened to them.
 import os
 import time
 
-from webworker_executor import PoolEvent, WebWorkerExecutor
+from webworker_executor import PoolEvent, WebWorkerExecutor, current_task
 
 
 def wait_for_ever() -> None:
-    """Be stuck."""
+    """Say that it begins, and be stuck."""
+    current_task().post_message("I begin")
     time.sleep(3600)  # stands for a task that hangs
 
 
@@ -25,12 +26,11 @@ with WebWorkerExecutor(max_workers=1) as executor:
     executor.submit(crash).exception()
 
     stuck = executor.submit(wait_for_ever)
-    while stuck.started_at is None:
-        time.sleep(0.01)  # nothing tells when a task begins
+    print(next(iter(stuck.messages())))
     for worker, stacks in executor.dump_stacks().items():
         for line in stacks.splitlines():
             if line.endswith(" in wait_for_ever"):
-                print(f"worker {worker.index}: {line.rpartition(', ')[2]}")
+                print(f"worker {worker.index} is in {line.rpartition(' ')[2]}")
     stuck.abort()
     statistics = executor.statistics()
 

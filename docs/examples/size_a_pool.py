@@ -2,9 +2,10 @@
 Give a pool more workers while there is much to do, and fewer afterwards.
 """
 
+import queue
 import time
 
-from webworker_executor import WebWorkerExecutor, scope
+from webworker_executor import PoolEvent, WebWorkerExecutor, scope
 
 
 def work(seconds: float) -> int | None:
@@ -18,7 +19,9 @@ def n_workers(executor: WebWorkerExecutor) -> int:
     return len(executor.statistics().workers)
 
 
+events: queue.SimpleQueue[PoolEvent] = queue.SimpleQueue()
 with WebWorkerExecutor(max_workers=2, idle_timeout=0.5, min_workers=1) as executor:
+    executor.observe(events.put)
     futures = [executor.submit(work, 0.2) for _ in range(12)]
     executor.resize(4)
     print("at four:", sorted({future.result() for future in futures}))
@@ -27,8 +30,7 @@ with WebWorkerExecutor(max_workers=2, idle_timeout=0.5, min_workers=1) as execut
     futures = [executor.submit(work, 0.05) for _ in range(8)]
     print("at two:", sorted({future.result() for future in futures}))
 
-    deadline = time.monotonic() + 30.0
-    while n_workers(executor) > 1 and time.monotonic() < deadline:
-        time.sleep(0.1)  # it is about time that passes
+    while n_workers(executor) > 1:
+        events.get(timeout=30.0)
     print("after a rest:", n_workers(executor), "worker")
     print("a task all the same:", executor.submit(abs, -7).result())

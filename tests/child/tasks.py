@@ -197,11 +197,11 @@ def fork_and_sleep() -> int:
 
 def start_thread(path: str) -> None:
     """
-    Leave a thread behind that writes a file in a moment.
+    Leave a thread behind that writes a file when the main thread has ended.
     """
 
     def write() -> None:
-        time.sleep(0.05)  # until its task has returned
+        threading.main_thread().join()
         with open(path, "w") as trace:
             trace.write("done")
 
@@ -214,7 +214,7 @@ def absorb_interrupts() -> None:
     """
     for _ in range(5):
         try:
-            time.sleep(0.01)  # where a signal strikes
+            time.sleep(0.01)  # a signal that another thread got has no event to wait for
         except KeyboardInterrupt:
             continue
 

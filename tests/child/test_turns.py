@@ -4,10 +4,16 @@ Tests of `webworker_executor.child.turns`: one thing after the other on a script
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
 from webworker_executor import MessageChannel, Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def told(source: str, count: int = 1, *messages: object) -> list[object]:
@@ -20,23 +26,29 @@ def told(source: str, count: int = 1, *messages: object) -> list[object]:
         return [worker.receive(SECONDS).data for _ in range(count)]
 
 
-@pytest.mark.slow
-def test_the_first_run_is_complete_before_anything_is_delivered() -> None:
+def test_the_first_run_is_complete_before_anything_is_delivered(tmp_path: Path) -> None:
     """
     Messages, timers and ports wait for the last line of the script.
     """
     source = """
-import time
+import sys
 from webworker_executor import MessageChannel
 channel = MessageChannel()
 channel.port2.onmessage = lambda event: post_message("port")
 channel.port1.post_message(1)
 set_timeout(post_message, 0, "timer")
 def onmessage(event): post_message("message")
-time.sleep(0.1)  # all of them have come when the script ends
+with open(sys.argv[1]) as has_come:
+    has_come.read()
 post_message("first run")
 """
-    came = told(source, 4, 1)
+    has_come = tmp_path / "has_come"
+    os.mkfifo(has_come)
+    with Worker(source=source, argv=[str(has_come)]) as worker:
+        worker.post_message(1)
+        # Opened by the script: all that it is to hear of has come when this is closed.
+        has_come.write_text("")
+        came = [worker.receive(SECONDS).data for _ in range(4)]
     assert "first run" == came[0]
     assert {"message", "port", "timer"} == set(came[1:])
 

@@ -35,7 +35,15 @@ class Led:
         near, self.far = socket_pair()
         self.read_by_reactor = Inbox[Frame]()
         self.ended = Inbox[Exception | None]()
-        self.link = Link(near, reactor, ALL, self.read_by_reactor, self.ended)
+        self.is_in_hand, self.may_go_on = threading.Event(), threading.Event()
+        self.may_go_on.set()
+        self.link = Link(near, reactor, ALL, None, self.ended, on_frames=self._hand_over)
+
+    def _hand_over(self, frames: list[Frame]) -> None:
+        self.is_in_hand.set()
+        assert self.may_go_on.wait(10.0)
+        for frame in frames:
+            self.read_by_reactor(frame)
 
     def send(self, *idents: int) -> None:
         self.far.sendall(b"".join(encode(RESULT, ident, b"x")[0] for ident in idents))
@@ -123,18 +131,9 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     Frames that the reactor has read and not yet handed over are older than those to be read.
     """
     leading = led.link.leading
-    is_in_hand, may_go_on = threading.Event(), threading.Event()
-    read_by_reactor = led.read_by_reactor
-
-    def hand_over(frames: list[Frame]) -> None:
-        is_in_hand.set()
-        may_go_on.wait(10.0)
-        for frame in frames:
-            read_by_reactor(frame)
-
-    led.link._on_frames = hand_over
+    led.may_go_on.clear()
     led.send(1)
-    assert is_in_hand.wait(10.0)
+    assert led.is_in_hand.wait(10.0)
     led.send(2)
     assert leading.begin() is None
     # Whoever began in the moment before is refused when it reads.
@@ -145,8 +144,8 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     lead.wait(10.0)
     assert not leading.read(lead, refuse)
     leading.end(lead)
-    may_go_on.set()
-    assert [1, 2] == [read_by_reactor.get(10.0).ident for _ in range(2)]
+    led.may_go_on.set()
+    assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
 
 
 def test_only_one_leads(led: Led) -> None:

@@ -80,5 +80,5 @@ def test_a_worker_imports_next_to_nothing_for_it() -> None:
     """
     with WebWorkerExecutor(1, launcher="spawn") as executor:
         added = executor.submit(eval, IMPORT).result()
-    expected = ["pool", "pool.chunk", "wire.salvage"]
+    expected = ["pool", "pool.chunk", "pool.title", "wire.salvage"]
     assert [f"webworker_executor.{name}" for name in expected] == added
