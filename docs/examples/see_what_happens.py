@@ -26,7 +26,7 @@ with WebWorkerExecutor(max_workers=1) as executor:
     executor.submit(crash).exception()
 
     stuck = executor.submit(wait_for_ever)
-    print(next(iter(stuck.messages())))
+    print(next(iter(stuck.messages())).data)
     for worker, stacks in executor.dump_stacks().items():
         for line in stacks.splitlines():
             if line.endswith(" in wait_for_ever"):
