@@ -4,6 +4,7 @@ Memory that is shared: a new object over the same bytes, wherever it is sent.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import pickle
@@ -159,6 +160,18 @@ def test_too_much_memory_is_an_error() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert before == len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("nbytes", [1 << 40, 1 << 60, 1 << 70])
+def test_more_than_there_is_is_not_tried(nbytes: int) -> None:
+    """
+    The kernel gives page after page until there is none, and kills whoever it likes then.
+    """
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match=f"{nbytes} bytes cannot be made where") as caught:
+        SharedBuffer(nbytes)
+    assert errno.ENOMEM == caught.value.errno
+    assert before == os.listdir("/proc/self/fd")
 
 
 def test_numpy_looks_at_the_memory_itself() -> None:

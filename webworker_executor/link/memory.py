@@ -20,6 +20,7 @@ import resource
 import weakref
 from time import monotonic
 
+from webworker_executor.link.ram import total_nbytes
 from webworker_executor.link.segment import Segment, larger_sizes, round_up, size_of
 from webworker_executor.wire.place import Place
 
@@ -243,15 +244,7 @@ class Store:
 
 
 def _share_of_memory() -> int:
-    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        # Of the control group, as a container sees it.
-        try:
-            with open(f"/sys/fs/cgroup/{name}") as file:
-                available = min(available, int(file.read()))
-        except (OSError, ValueError):
-            continue
-    return min(MAX_NBYTES, available // SHARE_OF_RAM)
+    return min(MAX_NBYTES, total_nbytes() // SHARE_OF_RAM)
 
 
 def _share_of_fds() -> int:

@@ -17,6 +17,7 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
+from webworker_executor.link.ram import available_nbytes
 from webworker_executor.link.rights import LOWEST, Descriptor
 from webworker_executor.wire.transfer import current_parcel, taken
 
@@ -63,6 +64,13 @@ class SharedBuffer(mmap.mmap):
     def __new__(cls, nbytes: int) -> Self:
         if nbytes < 1:
             raise ValueError(f"a SharedBuffer of {nbytes} bytes cannot be made; ask for at least 1")
+        available = available_nbytes()
+        if nbytes > available:
+            # The kernel would try: it takes page after page, and kills others for them.
+            raise OSError(
+                errno.ENOMEM,
+                f"a SharedBuffer of {nbytes} bytes cannot be made where {available} are available",
+            )
         fd = _at_a_safe_number(os.memfd_create("webworker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
         os.ftruncate(fd.fileno(), nbytes)
         # Now, where it is an error: a page that cannot be had later is a signal that kills.
