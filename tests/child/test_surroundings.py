@@ -40,17 +40,37 @@ def test_everything_at_once(tmp_path: Path) -> None:
     """
     Directory, mask, niceness and limits are set.
     """
-    own = settings_with(cwd=str(tmp_path), nice=2, umask=0o77, limits=Limits(open_files=77))
+    cpu = max(os.sched_getaffinity(0))
+    own = settings_with(
+        cwd=str(tmp_path), nice=2, umask=0o77, limits=Limits(open_files=77), cpu_affinity=[cpu]
+    )
     before, host = os.nice(0), os.getpid()
 
     def check() -> bool:
         surroundings.apply(own, host)
-        return (str(tmp_path), before + 2, 0o77, (77, 77)) == (
+        return (str(tmp_path), before + 2, 0o77, (77, 77), {cpu}) == (
             os.getcwd(),
             os.nice(0),
             os.umask(0),
             resource.getrlimit(resource.RLIMIT_NOFILE),
+            os.sched_getaffinity(0),
         )
+
+    assert in_a_fork(check)
+
+
+@pytest.mark.parametrize("leads_group", [False, True])
+def test_a_session(leads_group: bool) -> None:
+    """
+    Of its own, also for who leads a group, as every worker that was spawned does.
+    """
+    own, host = settings_with(start_new_session=True), os.getpid()
+
+    def check() -> bool:
+        if leads_group:
+            os.setpgid(0, 0)
+        surroundings.apply(own, host)
+        return os.getpid() == os.getsid(0)
 
     assert in_a_fork(check)
 

@@ -25,7 +25,8 @@ def test_nothing_asked_for() -> None:
     """
     assert {} == Limits().rlimits()
     asked = settings_with()
-    assert {"rlimits": {}, "nice": 0} == {name: asked.pop(name) for name in ("rlimits", "nice")}
+    nothing = {"rlimits": {}, "nice": 0, "session": False}
+    assert nothing == {name: asked.pop(name) for name in nothing}
     assert {None} == set(asked.values())
 
 
@@ -94,3 +95,22 @@ def test_wrong_settings(changes: dict[str, Any], error: type[Exception]) -> None
     """
     with pytest.raises(error):
         settings_with(**changes)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        ("01", TypeError, "numbers of processors"),
+        (0, TypeError, "numbers of processors"),
+        ([0.0], TypeError, "0.0 is none"),
+        ([True], TypeError, "True is none"),
+        ([], ValueError, "leaves no processor"),
+        ([100_000], ValueError, "this program may use"),
+    ],
+)
+def test_wrong_processors(value: Any, error: type[Exception], text: str) -> None:
+    """
+    At least one of them must be there, or the kernel would refuse the start.
+    """
+    with pytest.raises(error, match=text):
+        settings_with(cpu_affinity=value)

@@ -247,6 +247,7 @@ def test_surroundings(tmp_path: Path) -> None:
     """
     Variables, directory, options of the interpreter, niceness, mask and limits are as asked for.
     """
+    cpu = min(os.sched_getaffinity(0))
     source = """
 import os, resource, sys
 post_message({
@@ -254,6 +255,7 @@ post_message({
     "dev": sys.flags.dev_mode, "nice": os.nice(0), "umask": os.umask(0),
     "open_files": resource.getrlimit(resource.RLIMIT_NOFILE),
     "cpu": resource.getrlimit(resource.RLIMIT_CPU),
+    "cpus": os.sched_getaffinity(0), "leads": os.getpid() == os.getsid(0),
 })
 """
     with Worker(
@@ -263,6 +265,8 @@ post_message({
         interpreter_args=["-X", "dev"],
         nice=3,
         umask=0o027,
+        cpu_affinity={cpu},
+        start_new_session=True,
         limits=Limits(open_files=100, cpu_seconds=50),
     ) as worker:
         told = worker.receive(SECONDS).data
@@ -275,6 +279,8 @@ post_message({
         "umask": 0o027,
         "open_files": (100, 100),
         "cpu": (50, 51),
+        "cpus": {cpu},
+        "leads": True,
     } == told
 
 

@@ -33,6 +33,12 @@ def apply(settings: Mapping[str, Any], host: int) -> None:
         posix.chdir(settings["cwd"])
     if settings["umask"] is not None:
         posix.umask(settings["umask"])
+    if settings["session"]:
+        # The leader of a group cannot leave it for a session of its own: setsid(2).
+        posix.setpgid(0, posix.getpgid(host))
+        posix.setsid()
+    if settings["cpus"] is not None:
+        posix.sched_setaffinity(0, settings["cpus"])
     if settings["nice"]:
         posix.nice(settings["nice"])
     if settings["groups"] is not None:

@@ -7,7 +7,9 @@ looked up here, because that may read files and ask servers, and its errors belo
 
 from __future__ import annotations
 
+import os
 import resource
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +82,8 @@ def settings(
     user: str | int | None,
     group: str | int | None,
     umask: int | None = None,
+    cpu_affinity: Iterable[int] | None = None,
+    start_new_session: bool = False,
 ) -> Mapping[str, Any]:
     """
     Check and look up what a process is to set for itself.
@@ -89,7 +93,7 @@ def settings(
 
     Raises:
         TypeError: One of them is of the wrong type.
-        ValueError: There is no such user or group.
+        ValueError: There is no such user or group, or no processor to run on.
     """
     if limits is not None and not isinstance(limits, Limits):
         raise TypeError(f"limits must be a Limits(...), not {limits!r:.60}")
@@ -104,7 +108,25 @@ def settings(
         "gid": gid,
         "groups": groups,
         "umask": umask,
+        "cpus": None if cpu_affinity is None else _processors(cpu_affinity),
+        "session": bool(start_new_session),
     }
+
+
+def _processors(numbers: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(numbers, (str, bytes)) or not isinstance(numbers, Iterable):
+        raise TypeError(f"cpu_affinity must be numbers of processors, not {numbers!r:.60}")
+    chosen = tuple(numbers)
+    for number in chosen:
+        if number.__class__ is not int:
+            raise TypeError(f"cpu_affinity must be whole numbers, and {number!r:.60} is none")
+    here = os.sched_getaffinity(0)
+    if not here.intersection(chosen):
+        raise ValueError(
+            f"cpu_affinity={chosen!r:.60} leaves no processor to run on; this program may use "
+            f"{sorted(here)}"
+        )
+    return chosen
 
 
 def _identity(
@@ -112,7 +134,6 @@ def _identity(
 ) -> tuple[int | None, int | None, list[int] | None]:
     uid, gid, groups = None, None, None
     if user is not None:
-        import os
         import pwd
 
         entry = _lookup("user", user, pwd.getpwnam, pwd.getpwuid)

@@ -51,6 +51,8 @@ def make_life(
     group: Any,
     nice: Any,
     umask: Any,
+    cpu_affinity: Any,
+    start_new_session: Any,
     handshake_timeout: Any,
     max_duration: Any,
     launcher: Any,
@@ -67,7 +69,16 @@ def make_life(
         raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
     times = _seconds("handshake_timeout", handshake_timeout), _seconds("max_duration", max_duration)
     folder = None if cwd is None else os.path.abspath(os.fspath(cwd))
-    own = settings(cwd=folder, limits=limits, nice=nice, user=user, group=group, umask=umask)
+    own = settings(
+        cwd=folder,
+        limits=limits,
+        nice=nice,
+        user=user,
+        group=group,
+        umask=umask,
+        cpu_affinity=cpu_affinity,
+        start_new_session=start_new_session,
+    )
     flags = _texts("interpreter_args", interpreter_args)
     program = None if executable is None else os.fsdecode(executable)
     wanted = _raw_command(script, source, module, command, codec, argv)

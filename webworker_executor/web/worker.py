@@ -66,6 +66,9 @@ class Worker(WorkerTarget):
         group: The same for the group.
         nice: What is added to its niceness.
         umask: Its file mode creation mask; ``None`` is this program's own.
+        cpu_affinity: The numbers of the processors that it may run on; ``None`` for all that this
+            program may use.
+        start_new_session: Whether it leads a session of its own, without this program's terminal.
         handshake_timeout: Seconds until it must be ready, or it is stopped; 0 is for ever.
         max_duration: Seconds that it may run once it is ready; ``None`` or 0 is for ever.
         launcher: ``"spawn"``, ``"zygote"``, ``"fork"`` or a launcher.
@@ -112,6 +115,8 @@ class Worker(WorkerTarget):
         group: str | int | None = None,
         nice: int = 0,
         umask: int | None = None,
+        cpu_affinity: Iterable[int] | None = None,
+        start_new_session: bool = False,
         handshake_timeout: float | None = 60.0,
         max_duration: float | None = None,
         launcher: str | Launcher = "spawn",
