@@ -155,6 +155,34 @@ for number in (1, 2):
     answers.append(executor.submit(answer).result())
 print(answers == [1, 2])
 """,
+    "what a task pickles itself": """
+import pickle
+class Point:
+    x = 3
+def helper():
+    pass
+def copy(point, fn):
+    assert type(pickle.loads(pickle.dumps(point))) is Point
+    return pickle.loads(pickle.dumps(fn)) is helper and pickle.loads(pickle.dumps(copy)) is copy
+print([executor.submit(copy, Point(), helper).result() for _ in range(4)] == 4 * [True])
+""",
+    "what a task pickles of a class and a function defined anew": """
+import pickle
+source = '''
+class Model:
+    version = {}
+def ask():
+    return {}
+'''
+def copy(model, fn):
+    model, fn = pickle.loads(pickle.dumps((model, fn)))
+    return model.version, fn()
+answers = []
+for version in (1, 2):
+    exec(source.format(version, version))
+    answers += [executor.submit(copy, Model(), ask).result() for _ in range(2)]
+print(answers == [(1, 1), (1, 1), (2, 2), (2, 2)])
+""",
     "a context variable of the program": """
 from contextvars import ContextVar
 language = ContextVar("language", default="none")

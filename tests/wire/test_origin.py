@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webworker_executor.wire import origin
+from webworker_executor.wire import codec, origin
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -99,6 +100,60 @@ def test_what_came_in_belongs_to_the_host() -> None:
     assert "ident of other" == origin.function_ident(other)
     assert origin.ship(kept, "ident of kept")
     assert origin.born_here("ident of kept") is None
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """
+    Put an empty `__main__` in the place of this process's, as a worker has one.
+    """
+    module = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    monkeypatch.setattr(codec, "is_stand_in", True)
+    return module.__dict__
+
+
+def of_main(name: str) -> Any:
+    fn = local()
+    fn.__module__, fn.__qualname__ = "__main__", name
+    return fn
+
+
+def test_what_came_is_found_under_its_name(main: dict[str, Any]) -> None:
+    """
+    A function of the host's `__main__` stands in the worker's until the host sends another.
+    """
+    first, second = of_main("given"), of_main("given")
+    for ident, fn in (("ident of first", first), ("ident of second", second)):
+        origin.receive_function(fn, ident, True)
+        origin.settle(fn)
+        assert main["given"] is fn is origin.settled(ident)
+
+
+def test_what_the_worker_has_put_there_stays(main: dict[str, Any]) -> None:
+    """
+    Only what the host had under the same name gives way.
+    """
+    given, replacement = of_main("replaced"), of_main("replacement")
+    main["replaced"] = replacement
+    origin.receive_function(replacement, "ident of replacement", True)
+    origin.receive_function(given, "ident of given", True)
+    origin.settle(given)
+    assert main["replaced"] is replacement
+    assert origin.settled("ident of given") is None
+
+
+def test_only_what_its_module_holds_is_found(main: dict[str, Any]) -> None:
+    """
+    What is local to a function, or a class, or of another module, gets no name.
+    """
+    inner, method, other = of_main("inner"), of_main("Class.method"), local()
+    origin.receive_function(inner, "ident of inner", False)
+    origin.receive_function(method, "ident of method", True)
+    origin.receive_function(other, "ident of another", True)
+    for fn in (inner, method, other):
+        origin.settle(fn)
+    assert main.keys().isdisjoint(("inner", "Class.method", other.__qualname__))
 
 
 def test_a_class_gets_its_attributes_once() -> None:

@@ -169,6 +169,7 @@ def _adopt(loop: Loop, hello: dict[str, Any]) -> None:
         module = type(sys)("__main__")
         module.__dict__.update(hello["main"])
         sys.modules["__main__"] = module
+        codec.is_stand_in = True
     from webworker_executor.child.identity import IdentityFinder, TrackerFinder
 
     IdentityFinder(f"WebWorker-{hello['index']}", hello["authkey"]).install()

@@ -99,6 +99,10 @@ def receive_function(
     own = origin.born_here(ident)
     if own is not None:
         return own
+    before = origin.settled(ident)
+    if before is not None and before.__code__ == code:
+        # Under its name there must be this very function, or it could not be pickled by name.
+        return before
     variables = base if namespace is None else origin.variables(namespace, base)
     variables["__builtins__"] = __builtins__
     fn: FunctionType = _FUNCTION(code, variables, *rest)
@@ -138,6 +142,7 @@ def adopt_function_state(fn: FunctionType, state: tuple[dict[str, object], dict[
             continue
     for name, value in slots.items():
         setattr(fn, name, value)
+    origin.settle(fn)
     _note_half_imported(fn.__module__)
 
 

@@ -48,6 +48,9 @@ body that is waiting for our answer."""
 is_fork = False
 """Whether this process was forked from its host, and so has the host's `__main__`."""
 
+is_stand_in = False
+"""Whether `__main__` here stands for the host's, so that what comes from that is found in it."""
+
 is_initialized = False
 """Whether an initializer has run here, which may have changed what globals of `__main__` hold."""
 
@@ -57,8 +60,8 @@ def after_fork() -> None:
     Tell this module that the process is a forked worker. Call it in the child, before anything is
     unpacked.
     """
-    global is_fork
-    is_fork = True
+    global is_fork, is_stand_in
+    is_fork = is_stand_in = True
     origin = sys.modules.get("webworker_executor.wire.origin")
     if origin is not None:
         origin.after_fork()

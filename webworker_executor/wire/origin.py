@@ -44,11 +44,14 @@ _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 # it between two tasks, and with it would go what the tasks have set on it.
 _lasting: dict[str, type] = {}
 _unfinished: weakref.WeakSet[type] = weakref.WeakSet()
+# Those that stand in `__main__`, which keeps them.
+_settled: weakref.WeakValueDictionary[str, FunctionType] = weakref.WeakValueDictionary()
 
 _variables: dict[str, dict[str, object]] = {}
 _namespaces: dict[int, str] = {}
 _versions: dict[str, dict[str, object]] = {}
 _ABSENT = object()
+_FUNCTION = type(lambda: None)
 # The globals of `__main__` as a forked worker found them.
 _at_fork: dict[str, object] = {}
 _UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type, type(len), type(None))
@@ -222,6 +225,47 @@ def finish(cls: type) -> None:
     Note that a class has its attributes.
     """
     _unfinished.discard(cls)
+    settle(cls)
+
+
+def settle(obj: FunctionType | type) -> None:
+    """
+    Let what has come from the host's `__main__` be found in this one, under the name it has there.
+
+    In a worker of the stdlib the program's file is imported, so a task may pickle what stands in
+    it: for a file, a queue, processes of its own. The plain pickler looks the name up. What the
+    worker has put under the name itself, an initializer say, stays.
+
+    Args:
+        obj: A function or class that is complete.
+    """
+    ident, is_kept = _received.get(obj, ("", False))
+    if not (codec.is_stand_in and is_kept and obj.__module__ == "__main__"):
+        return
+    own = sys.modules["__main__"].__dict__
+    name = obj.__qualname__
+    if "." in name or (name in own and not _is_superseded(own[name], name)):
+        return
+    own[name] = obj
+    if not isinstance(obj, type):
+        _settled[ident] = obj
+
+
+def _is_superseded(value: object, name: str) -> bool:
+    """
+    Tell whether a value is what the host had under that name, not what a worker has put there.
+    """
+    if not isinstance(value, _FUNCTION | type) or value.__qualname__ != name:
+        return False
+    is_inherited = value is _at_fork.get(name) and not codec.is_initialized
+    return is_inherited or _received.get(value, ("", False))[1]
+
+
+def settled(ident: str) -> FunctionType | None:
+    """
+    Find a function that came before and stands in `__main__`, by its ident.
+    """
+    return _settled.get(ident)
 
 
 def namespace_of(fn: FunctionType) -> str | None:
@@ -260,9 +304,10 @@ def variables(namespace: str, base: dict[str, object]) -> dict[str, object]:
     if known is not None:
         return known
     main = sys.modules["__main__"].__dict__
-    if codec.is_fork and namespace.endswith(":__main__") and id(main) not in _namespaces:
-        # The host had sent nothing by value when it forked, so this is the first time that it names
-        # its `__main__`.
+    if codec.is_stand_in and namespace.endswith(":__main__") and id(main) not in _namespaces:
+        # The host had sent nothing by value before, so this is the first time that it names its
+        # `__main__`.
+        main.update(base)
         return _stand_in(namespace, main)
     return _stand_in(namespace, base)
 
