@@ -183,6 +183,22 @@ for version in (1, 2):
     answers += [executor.submit(copy, Model(), ask).result() for _ in range(2)]
 print(answers == [(1, 1), (1, 1), (2, 2), (2, 2)])
 """,
+    "names that objects pickle by": """
+import typing
+UserId = typing.NewType("UserId", int)
+P = typing.ParamSpec("P")
+Ts = typing.TypeVarTuple("Ts")
+class Marker:
+    def __init__(self, name):
+        self.name = name
+    def __reduce__(self):
+        return self.name
+MISSING = Marker("MISSING")
+def look(user: UserId, default=MISSING, *rest: *Ts) -> typing.Callable[P, UserId]:
+    return UserId(user), default is MISSING, MISSING, P, typing.get_type_hints(look)["user"], Ts
+found = [executor.submit(look, UserId(7)).result() for _ in range(2)]
+print(found == 2 * [(7, True, MISSING, P, UserId, Ts)])
+""",
     "a context variable of the program": """
 from contextvars import ContextVar
 language = ContextVar("language", default="none")

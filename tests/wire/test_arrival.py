@@ -11,6 +11,7 @@ import functools
 import marshal
 import sys
 import types
+import typing
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -121,6 +122,19 @@ def test_a_cache_lasts() -> None:
     assert cached is again
     assert (9, 2) == (cached(3), cached.cache_parameters()["maxsize"])
     arrival._cached.clear()
+
+
+def test_what_has_a_name_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What the host's `__main__` names is one object in a worker, and belongs to that module.
+    """
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    made_of: Any = ("P", typing.ParamSpec, ("P",), {})
+    assert arrival.receive_named(*made_of) is not arrival.receive_named(*made_of)
+    monkeypatch.setattr(codec, "is_stand_in", True)
+    made = arrival.receive_named(*made_of)
+    assert made is arrival.receive_named(*made_of)
+    assert ("P", "__main__") == (made.__name__, made.__module__)  # type: ignore[attr-defined]  # a parameter
 
 
 def test_a_reference_to_nothing_says_so() -> None:

@@ -9,7 +9,7 @@ import math
 import random
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NewType, ParamSpec
 
 import cloudpickle
 import pytest
@@ -132,3 +132,16 @@ def test_odd_callables_are_no_trouble() -> None:
     assert not by_name.must_go_by_value(Odd())
     assert not by_name.is_being_imported(None)
     assert not by_name.is_being_imported(5)  # type: ignore[arg-type]  # a user may set any __module__
+
+
+def test_kinds_that_may_pickle_as_a_name() -> None:
+    """
+    A type that reduces itself may reduce to a name; most do not.
+    """
+
+    class Marker:
+        def __reduce__(self) -> str:
+            return "MARKER"
+
+    assert all(map(by_name.is_named, [Marker, NewType, ParamSpec]))
+    assert not any(map(by_name.is_named, [Class, int, types.FunctionType]))

@@ -352,3 +352,44 @@ def test_a_changed_class_is_packed_again() -> None:
             assert before != codec.pack(module.C).payload
         finally:
             del main.C
+
+
+@pytest.mark.slow
+def test_what_pickles_as_a_name_goes_by_value(run_script: ScriptRunner) -> None:
+    """
+    A new type, a parameter of generics and a program's own marker are made there, with their parts.
+    """
+    run(
+        run_script,
+        """
+class Marker:
+    def __init__(self, name, parts): self.name, self.parts = name, parts
+    def __reduce__(self): return self.name
+MARKER = Marker("MARKER", [1, 2])
+UserId = typing.NewType("UserId", int)
+P = typing.ParamSpec("P")
+Ts = typing.TypeVarTuple("Ts")
+def parts(marker, new_type, *parameters):
+    return marker.parts, new_type.__supertype__, [made.__name__ for made in parameters]
+assert ([1, 2], int, ["P", "Ts"]) == other(parts, MARKER, UserId, P, Ts)
+""",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` statements came with Python 3.12")
+def test_an_alias_goes_by_value(run_script: ScriptRunner) -> None:
+    """
+    What a `type` statement made is made there again.
+    """
+    run(
+        run_script,
+        """
+type Number = int | float
+type Table[T] = dict[str, T]
+def parts(plain, generic):
+    is_whole = generic.__parameters__ == generic.__value__.__parameters__
+    return plain.__name__, plain.__value__, is_whole
+assert ("Number", int | float, True) == other(parts, Number, Table)
+""",
+    )

@@ -38,6 +38,7 @@ __all__ = [
     "receive_class",
     "receive_code",
     "receive_function",
+    "receive_named",
     "receive_packed_class",
 ]
 
@@ -169,6 +170,20 @@ def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> o
 
         _cached[wrapped] = lru_cache(**parameters)(wrapped)
     return _cached[wrapped]
+
+
+def receive_named(
+    name: str, make: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> object:
+    """
+    Give the object that a global of the host's `__main__` names, or make it, without its state.
+    """
+    own = sys.modules["__main__"].__dict__ if codec.is_stand_in else {"__name__": "__main__"}
+    if name not in own:
+        # The kinds of `typing` ask where they are made, and go home under that module's name.
+        scope = {"make": make, "args": args, "kwargs": kwargs}
+        own[name] = eval("make(*args, **kwargs)", own, scope)
+    return own[name]
 
 
 def _note_half_imported(module_name: str | None) -> None:

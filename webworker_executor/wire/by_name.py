@@ -22,6 +22,7 @@ __all__ = [
     "goes_by_name",
     "is_being_imported",
     "is_module_level",
+    "is_named",
     "must_go_by_value",
     "must_not_import",
 ]
@@ -91,6 +92,18 @@ def is_module_level(obj: Any) -> bool:
     for name in obj.__qualname__.split("."):
         found = getattr(found, name, None)
     return found is obj
+
+
+def is_named(kind: type) -> bool:
+    """
+    Tell whether objects of a type may pickle as the name of a global, as a `typing.NewType` does.
+
+    Args:
+        kind: The exact type of some object.
+
+    Source: `object.__reduce__`, which may return a string.
+    """
+    return "__reduce__" in kind.__dict__ or kind.__module__ == "typing"
 
 
 def goes_by_name(fn: Any) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from io import BytesIO
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +23,7 @@ import cloudpickle
 from cloudpickle import cloudpickle as internals
 
 from webworker_executor.wire import arrival, origin
-from webworker_executor.wire.by_name import MAIN, goes_by_name, is_being_imported
+from webworker_executor.wire.by_name import MAIN, goes_by_name, is_being_imported, is_named
 from webworker_executor.wire.departure import REDUCERS, reduce_function
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.version import by_identity
@@ -122,7 +123,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         if issubclass(kind, type):
             return self._reduce_class(obj)
         own = _REDUCERS.get(kind)
-        return NotImplemented if own is None else own(obj)
+        if own is not None:
+            return own(obj)
+        return NotImplemented if self._to_host or not is_named(kind) else _reduce_named(obj)
 
     def _reduce_class(self, cls: type) -> Any:
         if self._to_host and (ident := origin.host_ident(cls)) is not None:
@@ -184,6 +187,37 @@ def _reduce_cached(wrapper: Any) -> Any:
     if goes_by_name(wrapper):
         return NotImplemented
     return arrival.receive_cached, (wrapper.__wrapped__, wrapper.cache_parameters())
+
+
+def _reduce_named(obj: Any) -> Any:
+    """
+    Reduce to what it is made of what would go as the name of a global of `__main__`.
+
+    So do new types and parameters of generics, which stand in the annotations of a function, and
+    the markers that some programs make for "no value".
+    """
+    variables = sys.modules["__main__"].__dict__
+    module_name = getattr(obj, "__module__", None)
+    if module_name not in MAIN or not any(obj is value for value in list(variables.values())):
+        return NotImplemented
+    name = obj.__reduce__()
+    if not isinstance(name, str) or variables.get(name) is not obj:
+        return NotImplemented
+    kind = type(obj)
+    if kind.__module__ == "typing" and not hasattr(obj, "__dict__"):
+        # Made in C, and complete at once.
+        return arrival.receive_named, (name, kind, (name,), _options(obj))
+    return arrival.receive_named, (name, object.__new__, (kind,), {}), object.__getstate__(obj)
+
+
+def _options(obj: Any) -> dict[str, Any]:
+    """
+    Give the keywords that an alias, or a parameter of generics, was made with.
+    """
+    names = ["value", "type_params", "bound", "covariant", "contravariant", "infer_variance"]
+    if getattr(obj, "has_default", bool)():
+        names.append("default")
+    return {name: getattr(obj, f"__{name}__") for name in names if hasattr(obj, f"__{name}__")}
 
 
 def _reduce_dataclass_mark(mark: Any) -> Any:

@@ -22,7 +22,7 @@ from opcode import opmap
 from types import CellType, CodeType, FunctionType, ModuleType
 
 from webworker_executor.wire import arrival, origin, variable
-from webworker_executor.wire.by_name import goes_by_name, must_not_import
+from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
 from webworker_executor.wire.version import version
 
 TYPE_CHECKING = False
@@ -96,6 +96,8 @@ class _PlainPickler(Pickler):
             return NotImplemented
         if kind.__module__ == "typing" or kind is type(_cached):
             # By its name, a type variable would not be found.
+            raise _BeyondMe
+        if not self._to_host and is_named(kind) and kind.__module__ in MAIN:
             raise _BeyondMe
         own = REDUCERS.get(kind)
         return NotImplemented if own is None else own(obj)
