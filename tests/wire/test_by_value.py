@@ -393,3 +393,32 @@ def parts(plain, generic):
 assert ("Number", int | float, True) == other(parts, Number, Table)
 """,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["host", "sideways"])
+def test_a_class_keeps_its_full_name(run_script: ScriptRunner, direction: str) -> None:
+    """
+    A class within a class or a function is called the same there.
+    """
+    run(
+        run_script,
+        """
+class Outer:
+    class Inner: ...
+    class Pair(typing.NamedTuple):
+        a: int
+    @dataclasses.dataclass
+    class Data:
+        a: int
+def local():
+    class Local: ...
+    return Local()
+other = DIRECTION
+def name(value): return type(value).__qualname__
+values = Outer.Inner(), Outer.Pair(1), Outer.Data(1), local()
+names = ["Outer.Inner", "Outer.Pair", "Outer.Data", "local.<locals>.Local"]
+assert names == [other(name, value) for value in values]
+assert "Outer.Data(a=1)" == other(repr, Outer.Data(1)) == repr(other(lambda: Outer.Data(1)))
+""".replace("DIRECTION", direction),
+    )

@@ -148,6 +148,8 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         make, args, state, *_ = internals._dynamic_class_reduce(cls)
         if make is internals._make_skeleton_class:
             make, args = arrival.make_class, args[:4]
+            # As a class statement does. cloudpickle knows classes by their last name only.
+            args[3]["__qualname__"] = cls.__qualname__
             if NamedTuple not in args[2]:
                 # Which has its own, and refuses any.
                 _keep_slots(cls, args[3], state[0])
