@@ -183,6 +183,36 @@ for version in (1, 2):
     answers += [executor.submit(copy, Model(), ask).result() for _ in range(2)]
 print(answers == [(1, 1), (1, 1), (2, 2), (2, 2)])
 """,
+    "a generic function": """
+import functools
+@functools.singledispatch
+def describe(value):
+    return "something"
+@describe.register
+def _(value: int):
+    return "a number"
+@describe.register(list)
+def _(value):
+    return ", ".join(map(describe, value))
+class Shelf:
+    @functools.singledispatchmethod
+    def put(self, value):
+        return describe(value)
+    @put.register
+    def _(self, value: str):
+        return "a text"
+def use(value):
+    return describe(value), Shelf().put(value)
+answers = list(executor.map(describe, [[1, "a"], 2]))
+answers += executor.map(use, ["a", [1]])
+describe.register(str, lambda text: text)
+answers += [executor.submit(use, "a").result(), executor.submit(describe, "a").result()]
+print(answers == [
+    "a number, something", "a number",
+    ("something", "a text"), ("a number", "a number"),
+    ("a", "a text"), "a",
+])
+""",
     "names that objects pickle by": """
 import typing
 UserId = typing.NewType("UserId", int)

@@ -124,6 +124,21 @@ def test_a_cache_lasts() -> None:
     arrival._cached.clear()
 
 
+def test_a_generic_function_has_all_its_implementations() -> None:
+    """
+    A generic function is made without any, and gets them with its name and its attributes.
+    """
+    made: Any = arrival.receive_dispatcher("ident of a generic function", False, "describe")
+    with pytest.raises(TypeError, match="describe requires at least 1"):
+        made()
+
+    def describe(value: object) -> str:
+        return "something"
+
+    arrival.adopt_dispatcher_state(made, ({object: describe, int: str}, {"note": 1}))
+    assert ("something", "1", "describe", 1) == (made(""), made(1), made.__name__, made.note)
+
+
 def test_what_has_a_name_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What the host's `__main__` names is one object in a worker, and belongs to that module.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.script import ScriptRunner
 
 MAIN = """
-import abc, collections, dataclasses, enum, threading, typing
+import abc, collections, dataclasses, enum, functools, threading, typing
 from tests.wire.other_process import OtherProcess
 
 @dataclasses.dataclass
@@ -420,5 +420,30 @@ values = Outer.Inner(), Outer.Pair(1), Outer.Data(1), local()
 names = ["Outer.Inner", "Outer.Pair", "Outer.Data", "local.<locals>.Local"]
 assert names == [other(name, value) for value in values]
 assert "Outer.Data(a=1)" == other(repr, Outer.Data(1)) == repr(other(lambda: Outer.Data(1)))
+""".replace("DIRECTION", direction),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["host", "sideways"])
+def test_a_generic_function(run_script: ScriptRunner, direction: str) -> None:
+    """
+    A generic function finds its implementations there, and comes home as itself.
+    """
+    run(
+        run_script,
+        """
+@functools.singledispatch
+def describe(value): return "something"
+@describe.register
+def _(value: int): return "a number"
+@describe.register(list)
+def _(value): return [describe(item) for item in value]
+describe.note = "kept"
+other = DIRECTION
+def look(fn): return fn.note, fn.__name__, fn(1), fn([1, "a"]), fn
+*seen, fn = other(look, describe)
+assert ["kept", "describe", "a number", ["a number", "something"]] == seen
+assert fn is describe
 """.replace("DIRECTION", direction),
     )

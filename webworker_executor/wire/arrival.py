@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAGIC_NUMBER",
     "adopt_class_state",
+    "adopt_dispatcher_state",
     "adopt_function_state",
     "builtin_type",
     "dataclass_mark",
@@ -37,6 +38,7 @@ __all__ = [
     "receive_cached",
     "receive_class",
     "receive_code",
+    "receive_dispatcher",
     "receive_function",
     "receive_named",
     "receive_packed_class",
@@ -170,6 +172,44 @@ def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> o
 
         _cached[wrapped] = lru_cache(**parameters)(wrapped)
     return _cached[wrapped]
+
+
+def receive_dispatcher(ident: str, is_kept: bool, name: str) -> Callable[..., Any]:
+    """
+    Give the generic function that is known by the ident, or make it, without implementations.
+    """
+    known = origin.born_here(ident) or origin.settled(ident)
+    if known is not None:
+        return known
+    from functools import singledispatch
+
+    def for_objects(value: object) -> None: ...
+
+    # What it is called when it is called without arguments.
+    for_objects.__name__ = name
+    fn: Any = singledispatch(for_objects)
+    origin.receive_function(fn, ident, is_kept)
+    return fn  # type: ignore[no-any-return]  # a function, whatever singledispatch is said to return
+
+
+def adopt_dispatcher_state(
+    fn: Any, state: tuple[dict[type, Callable[..., Any]], dict[str, object]]
+) -> None:
+    """
+    Register the implementations of a generic function, also those that are new.
+
+    Source: `functools.singledispatch`.
+    """
+    if origin.is_born_here(fn):
+        return
+    from functools import update_wrapper
+
+    implementations, attributes = state
+    for kind, implementation in implementations.items():
+        fn.register(kind, implementation)
+    update_wrapper(fn, implementations[object])
+    fn.__dict__.update(attributes)
+    origin.settle(fn)
 
 
 def receive_named(

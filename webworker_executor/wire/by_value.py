@@ -36,6 +36,8 @@ __all__ = ["CloudPickler", "dumps_by_value"]
 
 # The type of what `functools.cache` makes; in C, and without a public name.
 _CachedFunction = type(functools.cache(len))
+# What `functools.singledispatch` makes is a function like any other, but for its code.
+_DISPATCHER: Any = functools.singledispatch(len)
 # What came before cloudpickle was here is to have the same ident if it goes on.
 origin.tell_cloudpickle()
 
@@ -161,6 +163,8 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return arrival.original, (ident, fn.__qualname__)
         if goes_by_name(fn) and internals._should_pickle_by_reference(fn):
             return NotImplemented
+        if fn.__code__ is _DISPATCHER.__code__:
+            return _reduce_dispatcher(fn)
         return reduce_function(fn, self._bases, self.suspects)
 
 
@@ -189,6 +193,17 @@ def _reduce_cached(wrapper: Any) -> Any:
     if goes_by_name(wrapper):
         return NotImplemented
     return arrival.receive_cached, (wrapper.__wrapped__, wrapper.cache_parameters())
+
+
+def _reduce_dispatcher(fn: Any) -> Any:
+    """
+    Reduce a generic function to its implementations: its closure has weak references.
+    """
+    attributes = {name: vars(fn)[name] for name in vars(fn).keys() - vars(_DISPATCHER)}
+    ident = origin.function_ident(fn)
+    made_of = (ident, origin.ship(fn, ident), fn.__name__)
+    state = (dict(fn.registry), attributes)
+    return arrival.receive_dispatcher, made_of, state, None, None, arrival.adopt_dispatcher_state
 
 
 def _reduce_named(obj: Any) -> Any:
