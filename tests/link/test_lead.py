@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -146,6 +146,33 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     leading.end(lead)
     led.may_go_on.set()
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
+@pytest.mark.parametrize("step", ["call_soon", "modify"])
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_lease_that_a_signal_handler_breaks_off(
+    led: Led, monkeypatch: pytest.MonkeyPatch, step: str, is_done: bool
+) -> None:
+    """
+    The reactor goes on reading, whichever step it was in, and before it or after.
+    """
+    leading = led.link.leading
+    holder: Any = leading if step == "modify" else leading._reactor
+    name = "_modify" if step == "modify" else step
+    do = getattr(holder, name)
+
+    def interrupted(*args: Any) -> None:
+        monkeypatch.undo()
+        if is_done:
+            do(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(holder, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        leading.begin()
+    assert not leading.is_leased
+    led.send(1)
+    assert 1 == led.read_by_reactor.get(10.0).ident
 
 
 def test_only_one_leads(led: Led) -> None:

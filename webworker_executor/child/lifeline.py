@@ -60,6 +60,18 @@ def _watch(
     take: Callable[[Frame], object] | None,
     lost: Callable[[], object] | None,
 ) -> None:
+    def obey(frame: Frame) -> None:
+        if frame.kind == RECALL:
+            give_back(COUNT.unpack(frame.payload)[0])
+        elif frame.kind == CLOSE and leave is not None:
+            leave()
+        elif take is not None:
+            if frame.kind == SIGNAL:
+                # Said before it is done, which may be the end of this process. A host that hears
+                # nothing knows that a task keeps the interpreter to itself.
+                control.send(encode(SIGNALED, frame.ident)[0])
+            take(frame)
+
     is_over = True
     try:
         decoder = FrameDecoder(TO_WORKER)
@@ -78,16 +90,7 @@ def _watch(
             if not data:
                 break
             for frame in decoder.feed(data, fds):
-                if frame.kind == RECALL:
-                    give_back(COUNT.unpack(frame.payload)[0])
-                elif frame.kind == CLOSE and leave is not None:
-                    leave()
-                elif take is not None:
-                    if frame.kind == SIGNAL:
-                        # Said before it is done, which may be the end of this process. A host that
-                        # hears nothing knows that a task keeps the interpreter to itself.
-                        control.send(encode(SIGNALED, frame.ident)[0])
-                    take(frame)
+                obey(frame)
     finally:
         # The host is gone, or this link is not to be trusted any more. Either way nobody waits for
         # what the main thread does, and it may never notice.

@@ -124,12 +124,16 @@ class Loop(DataEnd):
         with self._reading, self._writing:
             # What still lies in the socket comes first: it was sent last.
             before = -1
-            while len(self._todo) != before:
+            while True:
+                if len(self._todo) == before:
+                    break
                 before = len(self._todo)
                 self._read(_socket.MSG_DONTWAIT)
             idents: list[int] = []
             kept: list[Frame] = []
-            while len(idents) < count:
+            while True:
+                if len(idents) == count:
+                    break
                 try:
                     frame = self._todo.pop()
                 except IndexError:

@@ -59,9 +59,12 @@ def threads_blocking(pid: int, number: int) -> set[str]:
     try:
         if _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit:
             found.add("process")
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit:
-                found.add(thread)
+        threads = os.listdir(f"/proc/{pid}/task")
+        found.update(
+            thread
+            for thread in threads
+            if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit
+        )
     except OSError:
         # It has ended, or one of its threads has.
         return found
@@ -70,7 +73,4 @@ def threads_blocking(pid: int, number: int) -> set[str]:
 
 def _mask(path: str, name: bytes) -> int:
     with open(path, "rb") as file:
-        for line in file:
-            if line.startswith(name):
-                return int(line[len(name) :], 16)
-    return 0
+        return next((int(line[len(name) :], 16) for line in file if line.startswith(name)), 0)

@@ -173,11 +173,16 @@ class Leading:
             except OSError:
                 return False
         if not self.is_leased:
-            # Of a leased link only the end is of interest to the reactor, and once. Stored in one
-            # breath with the call, as wherever the reactor is told what to look for.
-            self.is_leased = True
-            self._modify(self._fd, EPOLLET | WRITE if self.is_armed else EPOLLET)
-            self._reactor.call_soon(self._watch)
+            # A link that is leased and not watched would never be read again. So the watch comes
+            # first; where a signal handler raises before the rest, it finds the flag alone.
+            try:
+                self.is_leased = True
+                self._reactor.call_soon(self._watch)
+                # Of a leased link only the end is of interest to the reactor, and once.
+                self._modify(self._fd, EPOLLET | WRITE if self.is_armed else EPOLLET)
+            except BaseException:
+                self.end_lease()
+                raise
         return True
 
     def _watch(self) -> None:

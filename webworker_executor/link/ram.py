@@ -32,7 +32,8 @@ def available_nbytes() -> int:
     free = [limit - used for limit, used in _groups()]
     try:
         with open("/proc/meminfo") as file:
-            free += [1024 * int(line.split()[1]) for line in file if line.startswith("MemAvail")]
+            lines = filter(lambda line: line.startswith("MemAvailable:"), file)
+            free += [1024 * int(line.split()[1]) for line in lines]
     except OSError:
         # Not mounted: nothing is known beyond what is there in all.
         free.append(total_nbytes())

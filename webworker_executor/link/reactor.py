@@ -121,10 +121,13 @@ class Reactor:
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Run ``call`` on the reactor's thread, after what was asked for earlier."""
-        # The deque owns the call from here. The wake-up comes after it, and the thread looks into
-        # the deque after it took the wake-up: whichever way they interleave, it is seen.
-        self._calls.append(call)
-        self._wake()
+        # The deque owns the call from here. The wake-up comes after it, also when a signal handler
+        # raises in between, and the thread looks into the deque after it took the wake-up:
+        # whichever way they interleave, it is seen.
+        try:
+            self._calls.append(call)
+        finally:
+            self._wake()
 
     def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Run ``call`` at a time of ``time.monotonic()``; from the reactor's thread only."""
@@ -166,7 +169,9 @@ class Reactor:
     def _run(self) -> None:
         hush()
         try:
-            while not (self.is_stopping and not self._calls):
+            while True:
+                if self.is_stopping and not self._calls:
+                    return
                 self._wait()
                 self._do_calls()
                 self._do_timers()

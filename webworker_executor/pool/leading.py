@@ -47,15 +47,17 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
         # Whoever settles the future otherwise rings. The state is looked at after this.
         future._leader = holder
         deadline = None if timeout is None else time.monotonic() + timeout
-        while future._state not in ENDED:
+        is_awaited = True
+        while True:
+            if not is_awaited or future._state in ENDED:
+                return
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return
             holder.wait(left)
             if future._state in ENDED:
                 return
-            if not leading.read(holder, reports.take_led, process, link, call):
-                return
+            is_awaited = leading.read(holder, reports.take_led, process, link, call)
     finally:
         future._leader = None
         leading.end(holder)

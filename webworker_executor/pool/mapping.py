@@ -109,7 +109,9 @@ def _yield_results(
     futures: deque[Future[Any]], deadline: float | None, submit_next: Callable[[], None] | None
 ) -> Iterator[Any]:
     try:
-        while futures:
+        while True:
+            if not futures:
+                return
             if submit_next is not None:
                 submit_next()
             # Popped before it is asked: a result that was handed over is not kept here.
@@ -213,12 +215,10 @@ def _yield_outcomes(chunks: Iterator[tuple[float, bool, list[Any]]]) -> Iterator
     try:
         for _, all_went_well, outcomes in chunks:
             # Popped as they are yielded: what was handed over is not kept here.
-            if all_went_well:
-                while outcomes:
-                    yield outcomes.pop()
-            else:
-                while outcomes:
-                    yield _result(outcomes.pop())
+            while True:
+                if not outcomes:
+                    break
+                yield outcomes.pop() if all_went_well else _result(outcomes.pop())
     finally:
         close = getattr(chunks, "close", None)
         if close is not None:
@@ -241,7 +241,9 @@ def flattened(lists: Iterator[list[Any]]) -> Iterator[Any]:
     try:
         for elements in lists:
             elements.reverse()
-            while elements:
+            while True:
+                if not elements:
+                    break
                 yield elements.pop()
     finally:
         close = getattr(lists, "close", None)

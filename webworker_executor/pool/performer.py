@@ -78,7 +78,9 @@ class Performer:
             return
         self._is_performing = True
         try:
-            while agenda:
+            while True:
+                if not agenda:
+                    return
                 action = agenda.popleft()
                 self._performers[type(action)](action)
         finally:

@@ -188,12 +188,14 @@ class Witness:
     def _drain(self) -> bool:
         """Read what is there; False at the end of the pipe."""
         try:
-            while data := os.read(self._reader, READ_NBYTES):
+            while True:
+                data = os.read(self._reader, READ_NBYTES)
+                if not data:
+                    return False
                 self._text += data
                 del self._text[:-MAX_NBYTES]
         except BlockingIOError:
             return True
-        return False
 
     def _decoded(self) -> str:
         return self._text.decode("utf-8", "replace")

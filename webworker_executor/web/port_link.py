@@ -109,9 +109,12 @@ class PortLink(Posting):
                     return
                 if not self._read_once(NOW):
                     return
-                port = self._port()
-                if port is not None:
-                    port._stir()
+                self._stir_port()
+
+    def _stir_port(self) -> None:
+        port = self._port()
+        if port is not None:
+            port._stir()
 
     def _pause(self) -> None:
         """Read no more until the port has given out what it has."""

@@ -106,7 +106,9 @@ class Posting:
             try:
                 self._outbox.write()
                 # Once more after that call, in which a signal handler may have posted.
-                while self._is_armed or not self._outbox.is_empty:
+                while True:
+                    if not self._is_armed and self._outbox.is_empty:
+                        break
                     if self._is_armed:
                         # In this order: if it is broken off between the two, it is done again.
                         self.attention.want_write(False)
