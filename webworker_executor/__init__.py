@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent as MessageEvent
     from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
     from webworker_executor.web.port import MessagePort as MessagePort
+    from webworker_executor.web.proxy import clone as clone
     from webworker_executor.web.proxy import construct as construct
     from webworker_executor.web.proxy import expose as expose
     from webworker_executor.web.proxy import fetch as fetch
@@ -73,6 +74,10 @@ if TYPE_CHECKING:
     from webworker_executor.web.target import EventTarget as EventTarget
     from webworker_executor.web.transferable import structured_clone as structured_clone
     from webworker_executor.web.transferable import transfer as transfer
+    from webworker_executor.web.untransferable import (
+        is_marked_as_untransferable as is_marked_as_untransferable,
+    )
+    from webworker_executor.web.untransferable import mark_untransferable as mark_untransferable
     from webworker_executor.web.worker import Worker as Worker
     from webworker_executor.wire.failure import RemoteError as RemoteError
 
@@ -125,12 +130,15 @@ _HOMES = {
     "WorkerStartError": "errors",
     "WorkerStatistics": "pool.statistics",
     "ZygoteLauncher": "launch.zygote",
+    "clone": "web.proxy",
     "connect": "child.connection",
     "construct": "web.proxy",
     "current_task": "child.task",
     "expose": "web.proxy",
     "fetch": "web.proxy",
     "get_environment_data": "web.environment",
+    "is_marked_as_untransferable": "web.untransferable",
+    "mark_untransferable": "web.untransferable",
     "progress": "pool.progress",
     "proxy": "web.proxy",
     "release": "web.proxy",

@@ -93,6 +93,17 @@ def test_errors_anywhere_are_reported(where: str) -> None:
         assert "on" == ear.next().data
 
 
+def test_an_error_that_was_never_raised_has_the_place_of_its_report() -> None:
+    """
+    As if it had been raised there.
+    """
+    with Worker(source="import sys\n\nreport_error(ValueError('x'))") as worker:
+        event = Ear(worker).next()
+        assert ("ValueError: x", 3) == (event.message, event.lineno)
+        assert event.filename.startswith("<worker")
+        assert event.error.__traceback__ is not None
+
+
 def test_errors_of_threads() -> None:
     """
     A thread of the script may report; listeners run on the main thread all the same.
@@ -105,6 +116,54 @@ def onerror(event):
 threading.Thread(target=lambda: report_error(ValueError())).start()
 """
     assert [True] == told(source)
+
+
+def test_what_a_task_of_asyncio_raises_and_nobody_awaits() -> None:
+    """
+    It is told when the task is forgotten, and not logged.
+    """
+    source = """
+import asyncio, gc
+async def fail(): raise ValueError('x')
+async def main():
+    task = asyncio.create_task(fail())
+    event = await scope.areceive()
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+    post_message(event.data)
+asyncio.run(main())
+"""
+    with Worker(source=source, stderr="pipe") as worker:
+        ear = Ear(worker)
+        worker.post_message("on")
+        told = [ear.next(), ear.next()]
+        assert ["error", "message"] == [event.type for event in told]
+        assert ("ValueError: x", 3) == (told[0].message, told[0].lineno)
+        stderr = worker.stderr
+        assert stderr is not None
+        worker.terminate()
+        assert b"" == stderr.read()
+
+
+def test_a_loop_with_a_handler_of_its_own_keeps_it() -> None:
+    """
+    What the script has said goes before.
+    """
+    source = """
+import asyncio, gc
+async def fail(): raise ValueError('x')
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: post_message(str(context["exception"])))
+    task = asyncio.create_task(fail())
+    event = await scope.areceive()
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+asyncio.run(main())
+"""
+    assert ["x"] == told(source, 1, "on")
 
 
 @pytest.mark.parametrize("rest", ["", "thread.join(); close()", "scope.receive()"])

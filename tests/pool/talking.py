@@ -356,6 +356,14 @@ def serve(port: Any, start: int) -> None:
     expose(Counter(start), port)
 
 
+def add_twice(port: Any) -> list[int]:
+    """Call a counter that is exposed elsewhere."""
+    from webworker_executor import wrap
+
+    counter = wrap(port)
+    return [counter.add().result(10.0) for _ in range(2)]
+
+
 def n_actors() -> int:
     """Return how many actors live in this worker."""
     from webworker_executor.pool import inside

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pool.talking import Counter, serve
+from tests.pool.talking import Counter, add_twice, serve
 from webworker_executor import (
     DataCloneError,
     MessageChannel,
     PortClosedError,
     WebWorkerExecutor,
+    clone,
     construct,
     expose,
     fetch,
@@ -146,6 +147,29 @@ def test_classes_make_instances_there(near: Any) -> None:
     assert isinstance(near(7).result(10.0), Counter)
     assert "<Proxy add>" == repr(first.add)
     assert "<Proxy>" == repr(near)
+
+
+def test_a_clone_is_a_port_of_its_own(remote: Any) -> None:
+    """
+    It can be wrapped elsewhere, of a part as well, and outlives the proxy.
+    """
+    other = wrap(clone(remote).result(10.0))
+    step = wrap(clone(remote.add).result(10.0))
+    assert 11 == other.add().result(10.0)
+    assert 12 == step().result(10.0)
+    release(remote)
+    assert 13 == other.add().result(10.0)
+    release(other)
+    release(step)
+
+
+def test_a_clone_is_sent_on(remote: Any) -> None:
+    """
+    Who gets it calls the object without a way over here.
+    """
+    with WebWorkerExecutor(1) as pool:
+        assert [11, 12] == pool.submit(add_twice, clone(remote).result(10.0)).result(20.0)
+    assert 13 == remote.add().result(10.0)
 
 
 def test_a_released_proxy_fails_and_finalizes_once() -> None:

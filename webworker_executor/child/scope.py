@@ -120,6 +120,9 @@ class Scope(MessageTarget):
             )
         self._turns.look(timeout)
 
+    def _asked_on(self, loop: AbstractEventLoop) -> None:
+        self._script("areceive()").hear_tasks(loop)
+
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         self._script("areceive()").attach(loop, step=1)
 
@@ -132,6 +135,7 @@ class Scope(MessageTarget):
         loop = None if events is None else events._get_running_loop()
         if type == "message" and loop is not None and self._turns is not None:
             # The script has a loop of its own, which it may never leave.
+            self._turns.hear_tasks(loop)
             self._turns.attach(loop, step=1)
 
     def _deliver_waiting(self) -> None:
@@ -279,8 +283,15 @@ class Scope(MessageTarget):
         """
         Treat an exception as if nobody had caught it.
 
+        One that was never raised is told of as if it had been raised by the caller.
+
         Source: HTML, ``reportError``.
         """
+        if error.__traceback__ is None:
+            from types import TracebackType
+
+            caller = sys._getframe(1)
+            error.__traceback__ = TracebackType(None, caller, caller.f_lasti, caller.f_lineno)
         self._report_error(error)
 
     def dispatch_event(self, event: Event) -> bool:

@@ -14,6 +14,7 @@ from webworker_executor.web.descriptor import FileDescriptor, receive_descriptor
 from webworker_executor.web.movable import give_up_bytes, movable
 from webworker_executor.web.port import MessagePort
 from webworker_executor.web.port_moving import check_movable
+from webworker_executor.web.untransferable import is_marked_as_untransferable
 from webworker_executor.wire import codec
 from webworker_executor.wire.transfer import Parcel, current_parcel, reducers
 
@@ -136,6 +137,12 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
             raise DataCloneError(
                 f"{name}, {item!r:.60}, cannot be transferred: ports, sockets, files, pipes, "
                 "connections, FileDescriptor, bytearray and memoryview can"
+            )
+        if is_marked_as_untransferable(item):
+            raise DataCloneError(
+                f"{name}, {item!r:.60}, was marked as untransferable: other code goes on to use "
+                "it. Send a copy, or leave it out of the list",
+                item,
             )
         if id(item) in seen:
             raise DataCloneError(f"{name} stands in the list twice; it can be given up once")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.web import port_record
+from webworker_executor.web.untransferable import is_marked_as_untransferable
 
 if TYPE_CHECKING:
     from webworker_executor.web.port import MessagePort
@@ -33,7 +34,9 @@ def check_movable(port: MessagePort, name: str) -> None:
         DataCloneError: It cannot.
     """
     why = None
-    if port._is_disowned:
+    if is_marked_as_untransferable(port):
+        why = "was marked as untransferable: other code goes on to use it"
+    elif port._is_disowned:
         why = "belongs to the process that this one was forked from"
     elif port._state is not OPEN:
         why = "is being transferred" if port._state is FROZEN else f"is {port._state} already"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent
     from webworker_executor.web.port import MessagePort
 
-GET, SET, CALL, CONSTRUCT = "get", "set", "call", "construct"
+GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
 
 Path = tuple[str, ...]
 
@@ -109,16 +109,21 @@ class _Server:
             target = getattr(target, name)
         if kind == GET:
             return target
+        if kind == CLONE:
+            return _ByReference(target, None, is_wrapped=False)
         result = completed(target(*args, **kwargs))
         return proxy(result) if kind == CONSTRUCT else result
 
 
 class _ByReference:
-    """Something that is sent as a port to it."""
+    """Something that is sent as a proxy of it, or as a port to it."""
 
-    def __init__(self, value: Any, finalizer: Callable[[], object] | None) -> None:
+    def __init__(
+        self, value: Any, finalizer: Callable[[], object] | None, *, is_wrapped: bool = True
+    ) -> None:
         self.value = value
         self._finalizer = finalizer
+        self._is_wrapped = is_wrapped
 
     def __reduce__(self) -> Any:
         parcel = current_parcel()
@@ -127,7 +132,11 @@ class _ByReference:
         channel = MessageChannel()
         parcel.move(channel.port2)
         parcel.commits.append(lambda: expose(self.value, channel.port1, finalizer=self._finalizer))
-        return wrap, (channel.port2,)
+        return wrap if self._is_wrapped else _as_it_is, (channel.port2,)
+
+
+def _as_it_is(port: MessagePort) -> MessagePort:
+    return port
 
 
 def proxy(value: Any, *, finalizer: Callable[[], object] | None = None) -> Any:
@@ -255,8 +264,8 @@ class Proxy:
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            "a Proxy cannot be sent on: it belongs to who wrapped the port. Have the object sent "
-            "from where it lives, in proxy(value)."
+            "a Proxy cannot be sent on: it belongs to who wrapped the port. Send clone(proxy)'s "
+            "port, which is wrapped where it arrives."
         )
 
     def __getattr__(self, name: str) -> Proxy:
@@ -306,6 +315,18 @@ def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
     Source: Comlink, ``new`` of a ``Remote``.
     """
     return proxy._lease.connection.request(CONSTRUCT, proxy._path, args, kwargs)
+
+
+def clone(proxy: Proxy) -> Reply:
+    """
+    Ask for one more port to what a proxy stands for: to be sent on, and wrapped by who gets it.
+
+    Returns:
+        A future of a ``MessagePort``. It lives on when the proxy is released.
+
+    Source: Comlink, ``createEndpoint``.
+    """
+    return proxy._lease.connection.request(CLONE, proxy._path, (), {})
 
 
 def release(proxy: Proxy) -> None:
