@@ -17,6 +17,7 @@ from webworker_executor.wire.anatomy import (
     class_name,
     dict_of,
     fields_of,
+    has_stock_state,
     set_attribute,
     set_field,
 )
@@ -154,3 +155,16 @@ def test_fields_take_only_what_fits() -> None:
     set_field(exc, "no_such_field", 1)
     set_field(exc, "strerror", "set")
     assert (5, "set") == (exc.characters_written, exc.strerror)
+
+
+def test_only_a_state_that_an_author_wrote_is_asked_for() -> None:
+    """
+    What a compiler puts into an exception's class, as mypyc does, is no author's.
+    """
+
+    class Compiled(Exception):
+        __getstate__ = BaseException.__reduce__
+
+    assert has_stock_state(ValueError)
+    assert has_stock_state(Compiled)
+    assert not has_stock_state(broken.StateOfItsOwn)

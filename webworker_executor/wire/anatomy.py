@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import sys
 from _pickle import Pickler
-from types import MemberDescriptorType
+from types import MemberDescriptorType, MethodDescriptorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ _builtin_exceptions = [
     if isinstance(cls, type) and issubclass(cls, BaseException)
 ]
 _STOCK_REDUCERS = frozenset(cls.__reduce__ for cls in _builtin_exceptions)
-_STOCK_STATES = frozenset(vars(cls).get("__getstate__") for cls in (object, *_builtin_exceptions))
 
 
 def fields_of(exc: BaseException) -> Iterator[tuple[str, object]]:
@@ -145,9 +144,12 @@ def has_stock_reducer(cls: Any) -> bool:
 
 def has_stock_state(cls: Any) -> bool:
     """
-    Tell whether a class leaves `__getstate__` as it was.
+    Tell whether a class leaves `__getstate__` as it was, or a compiler has written it.
+
+    Pickle asks no exception for its state. We ask those whose authors say what crosses; what mypyc
+    adds to a class knows nothing of the `__dict__` that exceptions have.
     """
-    return cls.__getstate__ in _STOCK_STATES
+    return isinstance(cls.__getstate__, MethodDescriptorType)
 
 
 def builtin_name(cls: type) -> str | None:
