@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 import traceback
 from concurrent.futures import Future
 from functools import partial
@@ -290,6 +291,30 @@ def test_slow_items_go_one_by_one(pool: WebWorkerExecutor, gate: Gate) -> None:
     gate.wait_for_begun(1)
     gate.open()
     assert list(range(64)) == list(results)
+
+
+@pytest.mark.slow
+def test_workers_that_come_up_late_cut_no_map_small(launcher: str) -> None:
+    """
+    What an initializer takes is no measure of the items.
+    """
+    wait = partial(time.sleep, 0.3)  # stands for an initializer that loads something
+    with WebWorkerExecutor(2, initializer=wait, launcher=launcher) as pool:
+        assert list(range(5000)) == list(pool.map(abs, range(5000)))
+        assert pool.statistics().n_submitted < 500
+
+
+def test_a_map_with_a_timeout_does_not_wait_longer_for_workers(gate: Gate) -> None:
+    """
+    Its iterator raises in time, also while an initializer runs.
+    """
+    begun = time.monotonic()
+    with WebWorkerExecutor(1, initializer=pass_gate, initargs=(gate.path, 0)) as pool:
+        results = pool.map(abs, range(100), timeout=0.2)
+        with pytest.raises(TimeoutError):
+            next(results)
+        assert time.monotonic() - begun < mapping.START_PATIENCE / 2
+        gate.open()
 
 
 def test_an_own_submit_sees_every_call(forked: WebWorkerExecutor) -> None:

@@ -112,6 +112,11 @@ class Crew:
         self._open(reactor)
         process.launch(self.birth, self._ledger())
 
+    def is_up(self) -> bool:
+        """Whether any worker can run tasks. Any thread; a moment later it may be otherwise."""
+        processes = tuple(self.processes.values())
+        return any(process.worker.state is not STARTING for process in processes)
+
     @property
     def is_starting_all(self) -> bool:
         """Whether workers are being forked, which cannot be done any more when the program ends."""

@@ -270,7 +270,15 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         # one that limits the tasks of a worker counts calls.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
-            return mapping.adaptive(self, fn, argument_tuples, timeout, self._max_workers, singles)
+            return mapping.adaptive(
+                self,
+                fn,
+                argument_tuples,
+                timeout,
+                self._max_workers,
+                self._pool.crew.is_up,
+                singles,
+            )
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it has large buffers.
             fixed = fix(fn, fn, store.shelve) if is_ours else None

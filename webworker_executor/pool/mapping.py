@@ -6,6 +6,7 @@ How large chunks are where nobody has said is decided in ``rules.chunks``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
@@ -31,8 +32,11 @@ else:
 
 # A map of fewer items is not worth to be measured.
 FEWEST = 64
-# How long `map` itself may wait for what its first items take; workers may have to start.
+# How long `map` itself may wait for what its first items take, once there is a worker; how long for
+# the first worker, whose initializer may have much to do; and how often it looks for that one.
 PATIENCE = 0.1
+START_PATIENCE = 30.0
+LOOK_SECONDS = 0.02
 
 
 class Submitter(Protocol):
@@ -138,6 +142,7 @@ def adaptive(
     argument_tuples: Iterable[tuple[Any, ...]],
     timeout: float | None,
     n_workers: int,
+    is_up: Callable[[], bool],
     singles: Iterable[Any] | None = None,
 ) -> Iterator[Any]:
     """
@@ -151,6 +156,7 @@ def adaptive(
         argument_tuples: Taken at once.
         timeout: As for ``ordered``.
         n_workers: How many workers there may be.
+        is_up: Tells whether any of them can run tasks yet.
         singles: Where each call has one argument, these, to be taken in the place of the tuples:
             those take longer to make than to map.
 
@@ -164,7 +170,9 @@ def adaptive(
     futures: deque[Future[Any]] = deque()
     try:
         as_chunk = lay_out if singles is None else tuple
-        _submit_chunks(executor, fn, items, as_chunk, n_workers, futures)
+        latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
+        wait = functools.partial(_wait_for_worker, is_up, latest)
+        _submit_chunks(executor, fn, items, as_chunk, n_workers, wait, futures)
     except BaseException:
         for future in futures:
             future.cancel()
@@ -178,6 +186,7 @@ def _submit_chunks(
     items: list[Any],
     as_chunk: Callable[[list[Any]], Chunk],
     n_workers: int,
+    wait_for_worker: Callable[[Future[Any]], bool],
     futures: deque[Future[Any]],
 ) -> None:
     # Packed once, if it has large buffers: a chunk is a call of it.
@@ -202,6 +211,9 @@ def _submit_chunks(
                 start += size
         if not is_measuring:
             continue
+        if wait_for_worker(futures[first]):
+            submitted = time.monotonic()
+            patience = submitted + PATIENCE
         try:
             work_seconds, _, _ = futures[first].result(max(0.0, patience - submitted))
         except Exception:
@@ -209,6 +221,27 @@ def _submit_chunks(
             sizes.unmeasured()
         else:
             sizes.measured(size, work_seconds, time.monotonic() - submitted)
+
+
+def _wait_for_worker(is_up: Callable[[], bool], latest: float, future: Future[Any]) -> bool:
+    """
+    Wait until a worker is up: how long that takes says nothing of the items.
+
+    Args:
+        is_up: Tells whether one is.
+        latest: When to give up, as ``time.monotonic`` has it.
+        future: Of the first items; if it is done there is nothing to wait for.
+
+    Returns:
+        Whether it had to wait.
+    """
+    has_waited = False
+    while not (is_up() or future.done()) and time.monotonic() < latest:
+        has_waited = True
+        with contextlib.suppress(Exception):
+            # Whoever takes the result hears of it.
+            future.result(LOOK_SECONDS)
+    return has_waited
 
 
 def _yield_outcomes(chunks: Iterator[tuple[float, bool, list[Any]]]) -> Iterator[Any]:
