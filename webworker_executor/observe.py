@@ -48,8 +48,6 @@ class PoolEvent:
         signal_name: Such as ``"SIGKILL"``.
         task: What it was running, or what the task runs, as ``module.function``.
         was_asked: Whether the pool wanted the worker to end; ``False`` for a crash.
-
-    Source: design.md, "Events are past tense".
     """
 
     __slots__ = (

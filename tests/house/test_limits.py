@@ -13,6 +13,7 @@ import pytest
 from tests.house.layout import PACKAGE, ROOT, modules_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # The aims are 300 and 40; what is beyond these says that two things stand in one.
@@ -22,6 +23,8 @@ PRINTING = {"cli.py"}
 # Written so that this file does not find itself.
 MARKERS = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")
 MACHINE_PATH = re.compile(r"/(?:home|root|work|Users)/\w")
+PAGE = re.compile(r"[\w-]+\.md\b")
+FOREIGN_PAGES = {"locations.md"}  # CPython's Objects/locations.md.
 
 modules = pytest.mark.parametrize("module", modules_of(PACKAGE), ids=str)
 
@@ -39,6 +42,19 @@ def texts() -> list[Path]:
         for path in found
         if not skipped & set(path.parts) and not path.name.startswith(".coverage")
     )
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """
+    Yield every line of every text, after the place where it stands.
+    """
+    for path in texts():
+        try:
+            found = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue  # A picture, say.
+        for number, line in enumerate(found, 1):
+            yield f"{path.relative_to(ROOT)}:{number}", line
 
 
 @modules
@@ -97,15 +113,17 @@ def test_texts_are_finished(pattern: re.Pattern[str]) -> None:
     """
     No text of the project holds a note to oneself or a path of the machine it was written on.
     """
-    found = []
-    for path in texts():
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            continue  # A picture, say.
-        found += [
-            f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-            for number, line in enumerate(lines, 1)
-            if pattern.search(line)
-        ]
-    assert [] == found
+    assert [] == [f"{place}: {line.strip()}" for place, line in lines() if pattern.search(line)]
+
+
+def test_pages_that_are_named_exist() -> None:
+    """
+    A text names no page that a reader of the repository cannot open.
+    """
+    known = FOREIGN_PAGES | {path.name for path in texts()}
+    assert [] == [
+        f"{place}: {name}"
+        for place, line in lines()
+        for name in PAGE.findall(line)
+        if name not in known
+    ]

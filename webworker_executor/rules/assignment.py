@@ -53,7 +53,7 @@ class Assignment:
 
     The arguments are those of `Scheduler`, which is what others see of this.
 
-    Source: design.md, "Data flowing through"; speed.md, P2 and "Give-back".
+    Source: docs, "How a call travels".
     """
 
     __slots__ = (

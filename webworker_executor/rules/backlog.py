@@ -179,7 +179,7 @@ class Backlog:
         Args:
             tasks: The tasks in the order in which they shall run.
 
-        Source: design.md, "the rest go back to the front of the queue".
+        Source: docs, "What a crash costs".
         """
         given = list(tasks)
         for task in reversed(given):
@@ -251,7 +251,7 @@ class Backlog:
             tasks: The tasks in the order in which they shall run; whatever they were, they become
                 `QUEUED`.
 
-        Source: faults.md, "signals at any line".
+        Source: Python's signal, "Note on Signal Handlers and Exceptions".
         """
         waiting: deque[Task] = deque()
         ranked: list[Task] = []

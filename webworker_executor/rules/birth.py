@@ -27,7 +27,7 @@ class Births:
         n_volleys: Failed volleys since the last success; what a worker's `birth` is stamped with.
         retry_at: When the next start may be tried; None for now.
 
-    Source: faults.md, "while starting", and its rule 5: EAGAIN and EMFILE are states, not errors.
+    Source: fork(2) for EAGAIN and ENOMEM, socketpair(2) for EMFILE: states, which pass.
     """
 
     __slots__ = (
@@ -49,8 +49,6 @@ class Births:
     def succeeded(self) -> None:
         """
         Forget all failures: a worker is up.
-
-        Source: faults.md, "works again when starting works".
         """
         self.n_volleys = 0
         self._n_failures = 0
@@ -94,7 +92,7 @@ class Births:
         Returns:
             True once enough attempts failed, or the system had no room for too long.
 
-        Source: faults.md, "a permanent failure is one clear error on every future".
+        Source: docs, "What a crash costs", "A new worker".
         """
         if self._n_failures >= self._attempts:
             return True

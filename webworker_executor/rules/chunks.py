@@ -35,7 +35,7 @@ class Chunks:
     Args:
         n_workers: How many run them side by side.
 
-    Source: speed.md, P5; guided self-scheduling (Polychronopoulos and Kuck, 1987).
+    Source: guided self-scheduling (Polychronopoulos and Kuck, 1987).
     """
 
     __slots__ = ("_doubted", "_is_settled", "_least", "_most", "_n_workers")

@@ -28,7 +28,7 @@ class Idleness:
     Attributes:
         look_at: When to look next; None while there is nobody who could leave.
 
-    Source: pains.md, 32; loky's `timeout` and deadpool's `min_workers`.
+    Source: loky's `timeout` and deadpool's `min_workers`.
     """
 
     __slots__ = ("_kept", "_least", "_seconds", "look_at")
@@ -46,8 +46,6 @@ class Idleness:
         Args:
             slot: The place.
             count: How many things more, or fewer.
-
-        Source: design.md, `ex.actor(cls, ...)`.
         """
         self._kept[slot] = self._kept.get(slot, 0) + count
 

@@ -59,7 +59,7 @@ class Row(dict[str, str]):
     Raises:
         InvalidTransition: On lookup of an event that the state does not allow.
 
-    Source: style.md, "A state machine is a table".
+    Source: h11, `_state.py`.
     """
 
     def __init__(self, machine: str, state: str, events: Mapping[str, str]) -> None:

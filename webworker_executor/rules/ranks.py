@@ -31,7 +31,7 @@ def rank(task: Task) -> tuple[int, int]:
     Returns:
         A smaller value for a task that shall run earlier.
 
-    Source: pains.md, 33: "ties FIFO".
+    Source: heapq, "Priority Queue Implementation Notes", on ties.
     """
     return -task.priority, task.ident
 

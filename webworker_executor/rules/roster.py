@@ -30,8 +30,6 @@ class Roster:
         idle: The live ones that are `READY` and hold no task; the last was used last.
         fresh: The live ones that are `STARTING` and hold no task, oldest first.
         draining: Those that finish what they hold, and get no more.
-
-    Source: design.md, "rules/".
     """
 
     __slots__ = ("_n_started", "all", "draining", "fresh", "idle", "live", "max_workers")
@@ -94,7 +92,7 @@ class Roster:
         Returns:
             Every worker once, those of `all` first.
 
-        Source: faults.md, "signals at any line".
+        Source: Python's signal, "Note on Signal Handlers and Exceptions".
         """
         groups = (self.all, self.live, self.idle, self.fresh, self.draining)
         return list(dict.fromkeys(worker for group in groups for worker in group))
@@ -144,8 +142,7 @@ class Roster:
         Returns:
             True while fewer than `max_workers` workers hold tasks.
 
-        Source: features.md, max_tasks_per_child; concurrent.futures promises at most max_workers
-        calls at a time.
+        Source: concurrent.futures, which promises at most max_workers calls at a time.
         """
         n_busy = len(self.live) - len(self.idle) - len(self.fresh)
         return n_busy + len(self.draining) < self.max_workers
@@ -157,7 +154,7 @@ class Roster:
         Returns:
             True if some worker holds two tasks or more.
 
-        Source: speed.md, "Give-back".
+        Source: docs, "How a call travels".
         """
         # Asked whenever a worker runs dry: a generator would double what that costs.
         for worker in self.all:  # noqa: SIM110
@@ -172,7 +169,7 @@ class Roster:
         Returns:
             The worker with most tasks of those that hold two or more and may be asked, if any.
 
-        Source: speed.md, "Give-back".
+        Source: docs, "How a call travels".
         """
         rich = [worker for worker in self.all if worker.recall is FREE and len(worker.inflight) > 1]
         return max(rich, key=lambda worker: len(worker.inflight), default=None)
@@ -184,6 +181,6 @@ class Roster:
         Returns:
             The number of workers asked.
 
-        Source: speed.md, "Give-back".
+        Source: docs, "How a call travels".
         """
         return sum(worker.recall is ASKED for worker in self.all)

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 # Submits into a busy pool hand over every so many tasks: a worker's socket is fed in bulk, not by a
-# system call each. speed.md, 2 cores: 8 / 32 / 128 gave 154k / 174k / 307k tasks/s at a p99 of 66 /
+# system call each. Measured, 2 cores: 8 / 32 / 128 gave 154k / 174k / 307k tasks/s at a p99 of 66 /
 # 38 / 48 us.
 BATCH = 32
 
@@ -65,7 +65,7 @@ class ProtocolViolation(ValueError):
     The scheduler is as it was before. The worker is not to be trusted further: kill it, and report
     its exit.
 
-    Source: faults.md, "the copy never answers for the worker".
+    Source: docs, "Security", "What is checked all the same".
     """
 
 
@@ -92,7 +92,7 @@ class Scheduler(Supervisor):
         min_workers: How many stay all the same.
         read_clock: Tells the time in seconds; without, no worker is ever late.
 
-    Source: design.md, "Key types"; speed.md, P2 and "Give-back"; faults.md, "Workers".
+    Source: docs, "How a call travels" and "What a crash costs".
     """
 
     __slots__ = ()
@@ -110,7 +110,7 @@ class Scheduler(Supervisor):
         Raises:
             InvalidTransition: If it was submitted before.
 
-        Source: design.md, "submit(f, x) and back".
+        Source: docs, "How a call travels".
         """
         task.state = TASK_TABLE[task.state]["submit"]
         backlog = self._backlog
@@ -144,8 +144,6 @@ class Scheduler(Supervisor):
         Raises:
             InvalidTransition: If it was submitted before.
             ValueError: If there is no such place; nothing has changed then.
-
-        Source: design.md, "Public API", `options(worker=...)`.
         """
         if not 0 <= slot < self._max_workers:
             raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
@@ -168,8 +166,6 @@ class Scheduler(Supervisor):
 
         Raises:
             InvalidTransition: If it was submitted before.
-
-        Source: pains.md, 33.
         """
         task.state = TASK_TABLE[task.state]["submit"]
         self._backlog.rank(task)
@@ -190,7 +186,7 @@ class Scheduler(Supervisor):
         Raises:
             ProtocolViolation: If it is another task, or the worker is not up; nothing has changed.
 
-        Source: design.md, "Ownership stays exact".
+        Source: docs, "Security", "What is checked all the same".
         """
         inflight = worker.inflight
         if not inflight or inflight[0] is not task or worker.state is STARTING:
@@ -238,8 +234,6 @@ class Scheduler(Supervisor):
 
         Raises:
             ProtocolViolation: If the worker does not hold it; nothing has changed.
-
-        Source: faults.md, "`cancel` racing with start".
         """
         if task not in worker.inflight:
             return self._refuse(
@@ -265,7 +259,7 @@ class Scheduler(Supervisor):
         Raises:
             ProtocolViolation: If the worker does not hold one of them; nothing has changed.
 
-        Source: speed.md, "Give-back".
+        Source: docs, "How a call travels".
         """
         if worker.state is EXITED:
             return ()
@@ -295,7 +289,7 @@ class Scheduler(Supervisor):
         Raises:
             InvalidTransition: If it does not wait, unless the pool is broken; nothing has changed.
 
-        Source: faults.md, "ten thousand cancels".
+        Source: concurrent.futures, `Future.cancel`.
         """
         if self._stage is OPEN:
             self._backlog.cancel(task)

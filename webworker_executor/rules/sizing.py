@@ -20,8 +20,6 @@ __all__ = ["Sizing"]
 class Sizing(Assignment):
     """
     Note what is asked of the size of a pool.
-
-    Source: pains.md, 12 and 32.
     """
 
     __slots__ = ()
@@ -43,8 +41,6 @@ class Sizing(Assignment):
 
         Raises:
             ValueError: If there is no such place.
-
-        Source: design.md, `ex.workers[0].post_message(...)`.
         """
         if slot is not None and not 0 <= slot < self._max_workers:
             raise ValueError(f"there is no slot {slot}: this pool has {self._max_workers} workers")
@@ -72,7 +68,7 @@ class Sizing(Assignment):
         Returns:
             What to do.
 
-        Source: pains.md, 32, "without losing work".
+        Source: loky, `get_reusable_executor(max_workers=...)`.
         """
         self._is_shrunk = self._is_shrunk or max_workers < self._max_workers
         self._max_workers = self._roster.max_workers = max_workers
@@ -102,7 +98,7 @@ class Sizing(Assignment):
         Returns:
             What to do: it leaves, and is replaced when there is work for another.
 
-        Source: pains.md, 12.
+        Source: loky's process_executor.py, where a worker whose memory has grown leaves.
         """
         if worker.state is not READY:
             return ()
@@ -135,8 +131,6 @@ class Sizing(Assignment):
 
         Returns:
             Nothing to do.
-
-        Source: design.md, `ex.actor(cls, ...)`.
         """
         self._idleness.keep(slot, count)
         return ()

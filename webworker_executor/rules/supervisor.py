@@ -51,7 +51,7 @@ class Supervisor(Sizing):
     """
     Note births and deaths, the pool's end, and tears.
 
-    Source: OTP's supervisor for the word; faults.md, "Workers", for the rules.
+    Source: OTP's supervisor for the word; docs, "What a crash costs", for the rules.
     """
 
     __slots__ = ()
@@ -68,8 +68,6 @@ class Supervisor(Sizing):
 
         Raises:
             InvalidTransition: If it was up before, or has exited.
-
-        Source: speed.md, P6.
         """
         worker.step("ready")
         self._births.succeeded()
@@ -105,7 +103,7 @@ class Supervisor(Sizing):
         Returns:
             What to do; nothing if the exit was reported before.
 
-        Source: design.md, "the head pays, the rest go back to the front of the queue".
+        Source: docs, "What a crash costs".
         """
         if worker.state is EXITED:
             return ()
@@ -127,7 +125,7 @@ class Supervisor(Sizing):
         Returns:
             What to do; nothing if the exit was reported before.
 
-        Source: faults.md, "bounded tries with back-off".
+        Source: docs, "What a crash costs", "A new worker".
         """
         return () if worker.state is EXITED else self._bury(worker, None, now, transient)
 
@@ -140,8 +138,6 @@ class Supervisor(Sizing):
 
         Returns:
             What to do.
-
-        Source: design.md, "Decide apart from do".
         """
         actions: list[Action] = []
         if self._births.retry_at is not None:
@@ -204,7 +200,7 @@ class Supervisor(Sizing):
         Returns:
             What to do. Start, Retire, Alarm, Break and Stopped may repeat what was done before.
 
-        Source: faults.md, "signals at any line".
+        Source: Python's signal, "Note on Signal Handlers and Exceptions".
         """
         if self._stage is STOPPED:
             return (Stopped(),)

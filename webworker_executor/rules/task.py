@@ -51,8 +51,6 @@ class Task:
         strikes: How many workers died with this task at their head though none had begun it.
         pin: The place it must run in; None for any.
         priority: Of the tasks that wait, one with a higher number runs earlier.
-
-    Source: design.md, "Key types".
     """
 
     __slots__ = ("ident", "state", "strikes", "worker")
@@ -74,7 +72,7 @@ class Task:
         Returns:
             Whether it may run again.
 
-        Source: pains.md, 1: what ran on the dead worker fails, and nothing else.
+        Source: docs, "What a crash costs".
         """
         return False
 
@@ -85,8 +83,6 @@ class Task:
 
         Returns:
             The name of its class here; a call has that of its function.
-
-        Source: style.md, "`repr` tells the state".
         """
         return type(self).__name__
 
@@ -106,8 +102,6 @@ class SpecialTask(Task):
 
     Attributes:
         retries: How many it still survives.
-
-    Source: design.md, "Public API", `options(worker=..., retries=..., priority=...)`.
     """
 
     __slots__ = ("pin", "priority", "retries")

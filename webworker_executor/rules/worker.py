@@ -78,7 +78,7 @@ class Worker(Machine):
         pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
         recall: `FREE`, `ASKED` (for unstarted tasks), or `BARREN` (had none; wait for an answer).
 
-    Source: design.md, "Data flowing through".
+    Source: docs, "How a call travels".
     """
 
     __slots__ = (
@@ -118,8 +118,6 @@ class Worker(Machine):
         Returns:
             Whether to keep others from behind it. Of a worker that is stopped, or whose task keeps
             the interpreter to itself in C, they could not be had back.
-
-        Source: faults.md, "short ones never wait behind it".
         """
         return now - self.head_since > LATE_SECONDS + LATE_FACTOR * (self.pace or 0.0)
 

@@ -112,7 +112,7 @@ def pack_inheritable(value: object, duplicate: Callable[[int], int]) -> tuple[by
         AttributeError: The same.
         OSError: If a descriptor cannot be copied. None is left open then but those copied before.
 
-    Source: `multiprocessing.popen_spawn_posix`; drop-in's "initargs travel by inheritance".
+    Source: `multiprocessing.popen_spawn_posix`.
     """
     from multiprocessing.context import get_spawning_popen, set_spawning_popen
 
