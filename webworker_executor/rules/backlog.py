@@ -69,8 +69,6 @@ class Backlog:
 
         Args:
             task: The task, `QUEUED`.
-
-        Source: `Backlog`.
         """
         self.ranks.push(task)
         self.n_queued += 1
@@ -82,8 +80,6 @@ class Backlog:
         Args:
             task: The task, `QUEUED`.
             slot: The place.
-
-        Source: `Backlog`.
         """
         lane = self.lanes.setdefault(slot, deque())
         index = len(lane)
@@ -102,8 +98,6 @@ class Backlog:
 
         Returns:
             False also if no task is pinned there.
-
-        Source: `Backlog`; neither kind starves the other.
         """
         lane = self.lanes.get(slot)
         if lane is None:
@@ -120,8 +114,6 @@ class Backlog:
 
         Returns:
             The task, still `QUEUED`.
-
-        Source: `Backlog`.
         """
         lane = self.lanes[slot]
         task = lane.popleft()
@@ -139,8 +131,6 @@ class Backlog:
 
         Returns:
             The tasks, still `QUEUED`, in order.
-
-        Source: `Backlog`.
         """
         taken: list[Task] = []
         tasks = self.tasks
@@ -202,8 +192,6 @@ class Backlog:
 
         Raises:
             InvalidTransition: If it is not; nothing has changed then.
-
-        Source: `Backlog`.
         """
         task.state = TASK_TABLE[task.state]["cancel"]
         if task.pin is not None:
@@ -233,8 +221,6 @@ class Backlog:
 
         Returns:
             The tasks in order.
-
-        Source: `Backlog`.
         """
         cleared = self.take(self.n_queued)
         while self.lanes:

@@ -66,8 +66,6 @@ class Births:
 
         Returns:
             Whether a new time was set, so that an alarm is wanted.
-
-        Source: the module's docstring, for the volley.
         """
         if birth == self.n_volleys:
             self.n_volleys += 1

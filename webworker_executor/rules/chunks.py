@@ -56,8 +56,6 @@ class Chunks:
 
         Returns:
             1 to `n_left`.
-
-        Source: `Chunks`.
         """
         return min(self._most, max(self._least, self._share(n_left)), n_left)
 
@@ -67,8 +65,6 @@ class Chunks:
 
         Args:
             n_left: How many items are left.
-
-        Source: `Chunks`.
         """
         return not self._is_settled and self._most < self._share(n_left)
 
@@ -83,8 +79,6 @@ class Chunks:
             n_items: Its size.
             work_seconds: How long the worker ran it.
             seconds: How long it took from end to end.
-
-        Source: `Chunks`.
         """
         largest = GROWTH * n_items
         self._least = max(1, int(LEAST_SECONDS * n_items / max(work_seconds, 1e-9)))
@@ -103,7 +97,5 @@ class Chunks:
     def unmeasured(self) -> None:
         """
         Take note that no answer came in good time: sizes stay as they are.
-
-        Source: `Chunks`.
         """
         self._is_settled = True

@@ -58,8 +58,6 @@ class Idleness:
 
         Returns:
             Whether an alarm is wanted, at once, from which all others follow.
-
-        Source: `Idleness`.
         """
         if self._seconds is None or self.look_at is not None or n_live <= self._least:
             return False
@@ -80,8 +78,6 @@ class Idleness:
 
         Returns:
             Who shall leave; `look_at` is when to look again.
-
-        Source: `Idleness`.
         """
         assert self._seconds is not None
         leaving: list[Worker] = []

@@ -125,8 +125,6 @@ class Machine:
 
         Raises:
             InvalidTransition: If the state does not allow it; the state is unchanged.
-
-        Source: the class' table.
         """
         row = self.table[self.state]
         if event not in row:

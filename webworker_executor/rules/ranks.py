@@ -46,8 +46,6 @@ def comes_after(task: Task, other: Task) -> bool:
 
     Returns:
         False also for the same task.
-
-    Source: `rank`.
     """
     return rank(task) > rank(other)
 
@@ -77,8 +75,6 @@ class Ranks:
 
         Args:
             task: A task that is `QUEUED`.
-
-        Source: `Ranks`.
         """
         heappush(self._heap, (*rank(task), task))
         self._n_queued += 1
@@ -97,8 +93,6 @@ class Ranks:
     def pop(self) -> None:
         """
         Let the top go, which is still `QUEUED`.
-
-        Source: `Ranks`.
         """
         heappop(self._heap)
         self._n_queued -= 1
@@ -106,8 +100,6 @@ class Ranks:
     def forget(self) -> None:
         """
         Take note that one of the tasks does not wait any more.
-
-        Source: `Ranks`.
         """
         self._n_queued -= 1
         if len(self._heap) > _SPARSE and self._n_queued * 2 < len(self._heap):
@@ -120,7 +112,5 @@ class Ranks:
 
         Returns:
             The tasks in the order in which they shall run.
-
-        Source: `Ranks`.
         """
         return [entry[2] for entry in sorted(self._heap) if entry[2].state is QUEUED]

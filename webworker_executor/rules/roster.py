@@ -53,8 +53,6 @@ class Roster:
 
         Returns:
             The new worker, `STARTING`.
-
-        Source: `Roster`.
         """
         worker = Worker(self._n_started, slot, birth)
         self._n_started += 1
@@ -68,8 +66,6 @@ class Roster:
 
         Args:
             worker: The worker; it is forgotten once it has exited.
-
-        Source: `Roster`.
         """
         is_live = worker.state is READY or worker.state is STARTING
         is_free = not worker.inflight
@@ -106,8 +102,6 @@ class Roster:
 
         Returns:
             The slots in ascending order.
-
-        Source: `Roster`.
         """
         taken = {worker.slot for worker in self.live}
         beyond = sorted(slot for slot in asked if slot >= self.max_workers)
@@ -122,8 +116,6 @@ class Roster:
 
         Returns:
             Those that can be let go.
-
-        Source: `Roster`.
         """
         return [
             worker

@@ -115,8 +115,6 @@ class Sizing(Assignment):
 
         Returns:
             Nothing to do.
-
-        Source: `Idleness`.
         """
         worker.n_seen = -1
         return ()

@@ -120,8 +120,6 @@ class SpecialTask(Task):
 
         Returns:
             Whether it may run again.
-
-        Source: `SpecialTask`.
         """
         self.retries -= 1
         return self.retries >= 0
