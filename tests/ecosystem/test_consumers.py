@@ -19,6 +19,7 @@ from webworker_executor import WebWorkerExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.ecosystem,
@@ -30,7 +31,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _let_packages_settle() -> None:
-    """What a package starts once and keeps is no leak of a test: tqdm's thread, libuv's pipe."""
+    """What a package starts once and keeps is no leak of a test: threads, libuv's pipe."""
+    if importlib.util.find_spec("adaptive"):
+        importlib.import_module("adaptive")
     if importlib.util.find_spec("tqdm"):
         importlib.import_module("tqdm").tqdm.monitor_interval = 0
     if importlib.util.find_spec("uvloop"):
@@ -172,3 +175,45 @@ def test_uvloop(executor: WebWorkerExecutor) -> None:
         squares, primes = runner.run(main())
     assert [n * n for n in range(2000)] == squares
     assert 669 == primes
+
+
+def test_adaptive(executor: WebWorkerExecutor) -> None:
+    """A runner of adaptive learns a function of no module, of which each point is a call."""
+    adaptive = pytest.importorskip("adaptive")
+    learner = adaptive.Learner1D(lambda x: x * x, bounds=(-1, 1))
+    adaptive.BlockingRunner(learner, npoints_goal=30, executor=executor, ntasks=2)
+    assert len(learner.data) >= 30
+    assert all(y == x * x for x, y in learner.data.items())
+
+
+def test_dynesty(executor: WebWorkerExecutor) -> None:
+    """A nested sampler with `pool=executor` asks it for its size, and finds the evidence."""
+    dynesty = pytest.importorskip("dynesty")
+    numpy = pytest.importorskip("numpy")
+    sampler = dynesty.NestedSampler(
+        functools.partial(_log_normal, mean=0.0),
+        lambda unit: 10 * unit - 5,
+        2,
+        nlive=80,
+        pool=executor,
+        rstate=numpy.random.default_rng(1),
+    )
+    sampler.run_nested(print_progress=False)
+    # The integral of the density, which is not normed, over the prior's area.
+    assert abs(sampler.results.logz[-1] - numpy.log(2 * numpy.pi / 100)) < 1.0
+
+
+def test_black(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """black formats files in our workers; its errors, of compiled classes, have their places."""
+    cli = pytest.importorskip("click.testing")
+    black = pytest.importorskip("black")
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", WebWorkerExecutor)
+    if importlib.util.find_spec("uvloop"):
+        # Which black prefers, and which does not give up the signals that it was to handle.
+        monkeypatch.setattr("uvloop.new_event_loop", asyncio.SelectorEventLoop)
+    for name, text in (("a", "x  =  1"), ("b", "y  =  2"), ("broken", "def (")):
+        (tmp_path / f"{name}.py").write_text(text)
+    result = cli.CliRunner().invoke(black.main, ["--workers", "2", str(tmp_path)])
+    assert 123 == result.exit_code
+    assert "broken.py:1:4" in result.output
+    assert ["x = 1\n", "y = 2\n"] == [(tmp_path / f"{name}.py").read_text() for name in "ab"]
