@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from _heapq import heapify, heappop, heappush
 
+from webworker_executor.web.seconds import as_seconds
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +66,7 @@ class Timers:
         if not callable(callback):
             raise TypeError(f"a timer calls something, and {callback!r:.60} cannot be called")
         # The greater of 0 and what is no number (NaN) is 0.
-        delay = max(0.0, delay + 0.0)
+        delay = max(0.0, as_seconds("delay", delay))
         self._n_made += 1
         self._active[self._n_made] = Timer(callback, args, delay if repeats else None)
         self._schedule(now + delay, self._n_made)

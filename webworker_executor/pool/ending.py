@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.interrupt import is_interrupt
-from webworker_executor.pool.seconds import check_seconds
+from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

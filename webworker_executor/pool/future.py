@@ -11,9 +11,9 @@ import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
 from webworker_executor.pool.lazy import ENDED
-from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
+from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,6 +198,8 @@ class WorkerFuture(TrackedFuture):
             timeout: Seconds to wait at most; ``None`` waits for ever.
 
         Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
             TimeoutError: It was not done in time; the task goes on.
             CancelledError: It was cancelled.
             WorkerCrashedError: Its worker died while it ran.

@@ -31,6 +31,8 @@ from concurrent.futures._base import (
     RUNNING,
 )
 
+from webworker_executor.web.seconds import seconds_to_wait
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,11 +125,13 @@ class LazyFuture(Future["Any"]):
         Wait until it is done.
 
         Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
             TimeoutError: It was not in time.
             CancelledError: It was cancelled.
         """
         if self._state not in ENDED:
-            self._sleep(timeout)
+            self._sleep(seconds_to_wait(timeout))
         if self._state != FINISHED:
             raise CancelledError
 

@@ -19,10 +19,10 @@ from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_moved
-from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
+from webworker_executor.web.seconds import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import math
 import time
 from collections import deque
 
 from webworker_executor.pool.size import check_count
+from webworker_executor.web.seconds import is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_bound(max_pending: object, when_full: object) -> None:
     if isinstance(when_full, str):
         is_known = when_full in {"block", "raise"}
     else:
-        is_known = isinstance(when_full, (int, float)) and 0 <= when_full < math.inf
+        is_known = isinstance(when_full, (int, float)) and is_time(when_full)
     if not is_known:
         raise ValueError(
             f"when_full must be 'block', 'raise' or a number of seconds to wait, not {when_full!r}"

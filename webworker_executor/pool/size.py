@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 
-from webworker_executor.pool.seconds import check_seconds
+from webworker_executor.web.seconds import check_seconds
 
 __all__ = ["Size", "check_count"]
 

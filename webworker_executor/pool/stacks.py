@@ -11,8 +11,8 @@ import threading
 import time
 
 from webworker_executor.launch import procfs
-from webworker_executor.pool.seconds import check_seconds
 from webworker_executor.rules.worker import STARTING
+from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from _weakref import ref
 
 from webworker_executor.web.event import Event
 from webworker_executor.web.listener import call_each, identity
+from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.target import EventHandler, EventTarget
 
 TYPE_CHECKING = False
@@ -102,7 +103,8 @@ class AbortSignal(EventTarget):
             seconds: How much later, 0 or more; infinity is never.
 
         Raises:
-            ValueError: The time is negative or no number.
+            TypeError: ``seconds`` is no number.
+            ValueError: It is negative or NaN.
             RuntimeError: No thread can be started.
 
         Source: DOM, ``AbortSignal.timeout``, which counts milliseconds.
@@ -174,15 +176,17 @@ class AbortSignal(EventTarget):
 
         Returns:
             Whether it has aborted.
+
+        Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
         """
+        seconds = seconds_to_wait(timeout)
         lock = _thread.allocate_lock()
         lock.acquire()
         try:
             if self._add_algorithm(lock.release):
-                if timeout is None:
-                    lock.acquire()
-                else:
-                    lock.acquire(True, min(max(timeout, 0), _thread.TIMEOUT_MAX))
+                lock.acquire(True, -1 if seconds is None else seconds)
         finally:
             self._remove_algorithm(lock.release)
         return self.aborted

@@ -16,6 +16,7 @@ import platform
 import time
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.shared import SharedBuffer, address_of, holder_of
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class Atomics:
         Returns:
             ``"ok"`` when notified, ``"not-equal"`` when the number is another, ``"timed-out"``.
 
+        Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
+
         Source: ECMAScript, ``Atomics.wait``; futex(2).
         """
         return _Cell(view, index).wait(value, timeout)
@@ -197,7 +202,8 @@ class _Cell:
         return old
 
     def wait(self, value: int, timeout: float | None) -> str:
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        seconds = seconds_to_wait(timeout)
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
         value = ((value + self._bias) & self._mask) - self._bias
         if self.load() != value:
             return "not-equal"

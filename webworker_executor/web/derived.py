@@ -11,6 +11,7 @@ from __future__ import annotations
 from _weakref import ref
 
 from webworker_executor.web.abort import AbortSignal, add_weakly
+from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ class TimeoutSignal(AbortSignal):
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
-        if not seconds >= 0:
-            raise ValueError(
-                f"a signal cannot abort in {seconds!r} s; give the seconds as a number from 0 up"
-            )
+        seconds = check_seconds("seconds", seconds, may_be_endless=True)
         from webworker_executor.web.timer import timers
 
         itself = ref(self)

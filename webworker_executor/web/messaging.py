@@ -18,6 +18,7 @@ from webworker_executor.web.message import (
     refuse,
 )
 from webworker_executor.web.receiving import Receiver
+from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, encode, encode_message
 from webworker_executor.wire.place import Place
@@ -140,12 +141,15 @@ class MessageTarget(Receiver):
                 read, but not longer than it lives.
 
         Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
             TimeoutError: It took longer. Nothing is lost, and writing goes on.
         """
-        if not self._wait_until_written(timeout):
+        seconds = seconds_to_wait(timeout)
+        if not self._wait_until_written(seconds):
             raise TimeoutError(
-                f"{self.buffered_amount} bytes still wait in {self!r} after {timeout} s: the other "
-                "side does not read"
+                f"{self.buffered_amount} bytes still wait in {self!r} after {seconds:g} s: the "
+                "other side does not read"
             )
 
     # -- what a subclass provides

@@ -21,6 +21,7 @@ from webworker_executor.web.host import host
 from webworker_executor.web.native import NativeLife, Plan
 from webworker_executor.web.raw import JsonLife, RawLife
 from webworker_executor.web.script import make_script
+from webworker_executor.web.seconds import ENDLESS, check_seconds
 
 if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
@@ -147,13 +148,11 @@ def _texts(name: str, value: Any) -> list[str]:
 
 
 def _seconds(name: str, value: Any) -> float:
+    """Return a limit, 0 for none."""
     if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be seconds, not {value!r:.60}")
-    if not value >= 0:
-        raise ValueError(f"{name} cannot be {value!r}; give seconds from 0 up, 0 is for ever")
-    return 0.0 if value == float("inf") else float(value)
+    seconds = check_seconds(name, value, may_be_endless=True, hint="0 is for ever")
+    return 0.0 if seconds == ENDLESS else seconds
 
 
 def find_launcher(launcher: str | Launcher) -> Launcher:

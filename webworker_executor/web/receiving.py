@@ -16,6 +16,7 @@ from time import monotonic
 
 from webworker_executor.web.inbox import Inbox
 from webworker_executor.web.message import event_of
+from webworker_executor.web.seconds import seconds_to_wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Receiver(Inbox):
             The next message, in order.
 
         Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
             TimeoutError: None came in time.
             PortClosedError: None is left, and none will come.
             InvalidStateError: Listeners take the messages.
@@ -148,7 +151,7 @@ class Receiver(Inbox):
             if timeout is None:
                 lock.acquire()
             else:
-                lock.acquire(True, min(max(timeout, 0.0), _thread.TIMEOUT_MAX))
+                lock.acquire(True, max(timeout, 0.0))
         finally:
             self._waiters.pop(lock, None)
 
@@ -192,8 +195,8 @@ class Receiver(Inbox):
                 return self._inbox.popleft()
             except IndexError:
                 pass
-        deadline = None if timeout is None else monotonic() + timeout
-        left = timeout
+        seconds = left = seconds_to_wait(timeout)
+        deadline = None if seconds is None else monotonic() + seconds
         while True:
             frame = self._next_frame()
             if frame is not None:
@@ -204,7 +207,7 @@ class Receiver(Inbox):
                 frame = self._next_frame()
                 if frame is not None:
                     return frame
-                raise TimeoutError(f"no message came to {self!r} in {timeout} s")
+                raise TimeoutError(f"no message came to {self!r} in {seconds:g} s")
             if self._is_delivering():
                 # Since this thread has begun to wait.
                 self._refuse_to_pull()

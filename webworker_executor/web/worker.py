@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from webworker_executor.web.incoming import WorkerTarget
 from webworker_executor.web.options import make_life
+from webworker_executor.web.seconds import check_seconds
 
 if TYPE_CHECKING:
     import os
@@ -232,12 +233,13 @@ class Worker(WorkerTarget):
             A future of the exit status, as ``exited``.
 
         Raises:
-            ValueError: The time is negative or no number.
+            TypeError: ``timeout`` is no number.
+            ValueError: It is negative or NaN.
 
         Source: HTML, "terminate a worker"; node-webworkers, where 0 waits for ever.
         """
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"a worker cannot be forced after {timeout!r} s; 0 kills at once")
+        if timeout is not None:
+            timeout = check_seconds("timeout", timeout, may_be_endless=True, hint="0 kills at once")
         self._die()
         self._life.terminate(timeout)
         return self._life.exited
