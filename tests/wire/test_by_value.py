@@ -447,3 +447,19 @@ assert ["kept", "describe", "a number", ["a number", "something"]] == seen
 assert fn is describe
 """.replace("DIRECTION", direction),
     )
+
+
+@pytest.mark.slow
+def test_an_argument_has_one_cache(run_script: ScriptRunner) -> None:
+    """
+    A cached function that comes as an argument again still has what it has cached.
+    """
+    run(
+        run_script,
+        """
+@functools.cache
+def square(number): return number * number
+def hits(fn): return fn(3), fn.cache_info().hits
+assert [(9, 0), (9, 1), (9, 2)] == [other(hits, square) for _ in range(3)]
+""",
+    )

@@ -48,7 +48,7 @@ _FUNCTION: Any = type(lambda: None)
 _CELL: type[CellType] = type((lambda value: lambda: value)(0).__closure__[0])  # type: ignore[index]  # it has one
 
 # The wrapper of a function that came here, so that its cache lasts from task to task.
-_cached: dict[Callable[..., Any], Any] = {}
+_cached: dict[Callable[..., Any] | str, Any] = {}
 
 
 def original(ident: str, name: str) -> object:
@@ -167,11 +167,15 @@ def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> o
     Returns:
         The wrapper; the same one for the same function, with what it has cached.
     """
-    if wrapped not in _cached:
+    key: Callable[..., Any] | str = wrapped
+    if isinstance(wrapped, _FUNCTION) and wrapped.__closure__ is None:
+        # Made anew each time it comes. What is in a closure may have changed meanwhile.
+        key = origin.function_ident(wrapped)
+    if key not in _cached:
         from functools import lru_cache
 
-        _cached[wrapped] = lru_cache(**parameters)(wrapped)
-    return _cached[wrapped]
+        _cached[key] = lru_cache(**parameters)(wrapped)
+    return _cached[key]
 
 
 def receive_dispatcher(ident: str, is_kept: bool, name: str) -> Callable[..., Any]:
