@@ -14,9 +14,10 @@ the bytes, in the order of the frames and never later than their frame's header.
 and is followed by that many raw buffers, each at a multiple of 16 bytes from the frame's start.
 With ``MORE`` the payload goes on in the next frame; the last one has the descriptors. With
 ``SHARED`` the frame has to do with shared memory: a ``SEGMENT`` makes one known (its descriptor
-comes along) or takes it back (none does), a ``RELEASE`` gives back what a frame has lent (with one
-byte of payload for good), and the payload of any other opens with a table of places, see `place`.
-``ident`` is the task, the definition, the segment, or 0.
+comes along) or takes it back (none does), a ``RELEASE`` gives back what a frame has lent (with a
+byte 1 as payload for good; with a byte 2 nothing, but the segment was not seen for some time), and
+the payload of any other opens with a table of places, see `place`. ``ident`` is the task, the
+definition, the segment, or a number that the kind gives a meaning, or 0.
 
 To add a kind, add it to ``NAMES`` and to the set that the receiving side passes to its decoder.
 """
