@@ -221,7 +221,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             timeout: Seconds from now within which a result must come when it is asked for.
             chunksize: How many calls make a task. By default as many as take about 5 ms, measured
                 on the first ones; each call still has its own result or exception, but the death of
-                a worker fails the whole task.
+                a worker fails the whole task. With ``max_tasks_per_child`` or ``buffersize``, which
+                count tasks, it is 1 by default.
             buffersize: How many tasks may be under way and not yielded; by default all.
 
         Returns:

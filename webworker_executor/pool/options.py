@@ -214,7 +214,13 @@ class ExecutorView(Executor):
         chunksize: int | None = None,
         buffersize: int | None = None,
     ) -> Iterator[Any]:
-        """Map on these terms, which are those of each task; else as ``WebWorkerExecutor.map``."""
+        """
+        Map on these terms, which are those of each task.
+
+        Without a ``chunksize`` each call is a task of its own, however short: a time-out or a retry
+        is one item's. With one, a whole chunk is what is timed, retried and placed. Otherwise as
+        ``WebWorkerExecutor.map``.
+        """
         mapping.check(chunksize, buffersize)
         return self._map(fn, zip(*iterables, strict=False), timeout, chunksize, buffersize)
 
@@ -226,7 +232,7 @@ class ExecutorView(Executor):
         chunksize: int | None = None,
         buffersize: int | None = None,
     ) -> Iterator[Any]:
-        """Map on these terms; otherwise as ``WebWorkerExecutor.starmap``."""
+        """Run ``fn(*element)`` for each element on these terms; otherwise as this ``map``."""
         mapping.check(chunksize, buffersize)
         return self._map(fn, map(tuple, iterable), timeout, chunksize, buffersize)
 
