@@ -57,7 +57,10 @@ class BeyondExecutor(Executor):
             before that, and ``WorkerCrashedError`` when the worker dies.
 
         Raises:
+            PoolFullError: As ``submit``.
+            BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.
+            OSError: As ``submit``.
 
         Source: Streams standard, the queuing strategy's high-water mark.
         """
@@ -82,7 +85,10 @@ class BeyondExecutor(Executor):
 
         Raises:
             BaseException: The first one's, by place, that failed; when all have ended.
+            PoolFullError: As ``submit``; the workers before may still run the call.
+            BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.
+            OSError: As ``submit``.
         """
         futures = [
             self.options(worker=index).submit(fn, *args, **kwargs) for index in range(self.size)
@@ -108,7 +114,9 @@ class BeyondExecutor(Executor):
 
         Raises:
             PoolFullError: As ``submit``.
+            BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.
+            OSError: As ``submit``.
         """
         from webworker_executor.pool.actor import Actor
 

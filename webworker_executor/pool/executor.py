@@ -179,6 +179,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             BrokenWorkerPool: The pool is broken.
             RuntimeError: It was shut down, the interpreter is exiting, or this process is a forked
                 copy of the one that the executor belongs to.
+            OSError: It is the first call, and the process has no descriptor left for what serves
+                the pool. A later call may succeed.
 
         Source: concurrent.futures, ``Executor.submit``.
         """
@@ -232,7 +234,11 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             ValueError: ``chunksize`` or ``buffersize`` is less than 1.
             TypeError: ``buffersize`` is no integer.
             TimeoutError: From the iterator.
+            PoolFullError: As ``submit``, here or from the iterator; what was submitted before may
+                still run.
+            BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.
+            OSError: As ``submit``.
 
         Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
         """
@@ -250,7 +256,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         buffersize: int | None = None,
     ) -> Iterator[Any]:
         """
-        Run ``fn(*element)`` for each element; otherwise as ``map``.
+        Run ``fn(*element)`` for each element; otherwise, also in what it raises, as ``map``.
 
         Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
         """
