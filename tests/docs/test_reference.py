@@ -12,6 +12,7 @@ import pytest
 from webworker_executor.observe import KINDS
 from webworker_executor.rules.machine import Table, diagram
 from webworker_executor.rules.script import SCRIPT_TABLE
+from webworker_executor.rules.stage import POOL_TABLE
 from webworker_executor.rules.task import TASK_TABLE
 from webworker_executor.rules.worker import WORKER_TABLE
 from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, NAMES, TO_WORKER
@@ -20,7 +21,9 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @pytest.mark.parametrize(
-    "table", [TASK_TABLE, WORKER_TABLE, SCRIPT_TABLE], ids=["task", "worker", "script"]
+    "table",
+    [TASK_TABLE, WORKER_TABLE, POOL_TABLE, SCRIPT_TABLE],
+    ids=["task", "worker", "pool", "script"],
 )
 def test_states(table: Table) -> None:
     """

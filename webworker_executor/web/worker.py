@@ -219,7 +219,7 @@ class Worker(WorkerTarget):
 
     # -- what it is told
 
-    def terminate(self, timeout: float | None = 5.0) -> Future[int | None]:
+    def terminate(self, timeout: float | None = 5.0) -> Outcome[int | None]:
         """
         End the worker without waiting for its work. Nothing comes from it any more but ``exit``.
 
@@ -230,7 +230,7 @@ class Worker(WorkerTarget):
             timeout: Seconds until SIGTERM. 0 kills at once, ``None`` never forces.
 
         Returns:
-            A future of the exit status, as ``exited``.
+            A future of the exit status, as ``exited``. It can be awaited.
 
         Raises:
             TypeError: ``timeout`` is no number.
