@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # The aims are 300 and 40; what is beyond these says that two things stand in one.
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
-PRINTING = {"cli.py"}
 # Written so that this file does not find itself.
 MARKERS = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X])\b")
 MACHINE_PATH = re.compile(r"/(?:home|root|work|Users)/\w")
@@ -93,7 +92,7 @@ def test_modules_say_what_they_are_for(module: Path) -> None:
 @modules
 def test_nothing_prints(module: Path) -> None:
     """
-    Only the command line writes to the user's terminal.
+    Nothing prints by chance: what has something to say on a terminal names the stream.
     """
     calls = [
         node.lineno
@@ -101,7 +100,6 @@ def test_nothing_prints(module: Path) -> None:
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
-        and str(module) not in PRINTING
     ]
     assert [] == calls
 
