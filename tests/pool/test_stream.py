@@ -5,11 +5,13 @@ Streams give what a generator yields, at the consumer's pace, and always come to
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
+import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,9 +19,12 @@ from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
 from tests.pool import talking
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor.pool.stream import Stream
+from webworker_executor.pool.talk import Conversation
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
+    from webworker_executor import WorkerFuture
 
 
 def test_items_come_in_order(pool: WebWorkerExecutor) -> None:
@@ -185,6 +190,33 @@ def test_an_executor_that_ends_does_not_wait_for_readers(n_taken: int) -> None:
         stream = pool.stream(talking.count, 10**9)
         taken = [next(stream) for _ in range(n_taken)]
         assert list(range(n_taken)) == taken
+    with pytest.raises(TaskAborted, match="read it inside the executor's with block"):
+        list(stream)
+
+
+def test_a_stream_that_rests_before_it_is_made_is_stopped_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Its worker may have used up the window before the program knows that it is a stream.
+    """
+    has_rested = threading.Event()
+    arrive = Conversation.arrive
+
+    def tell(conversation: Conversation, *args: Any) -> None:
+        arrive(conversation, *args)
+        if conversation.heeds:
+            has_rested.set()
+
+    monkeypatch.setattr(Conversation, "arrive", tell)
+
+    def submit(pool: WebWorkerExecutor, *args: Any) -> WorkerFuture:
+        future = pool.submit(*args)
+        assert has_rested.wait(10.0)
+        return future
+
+    with WebWorkerExecutor(1) as pool:
+        stream = Stream(functools.partial(submit, pool), talking.count, (10**9,), {})
     with pytest.raises(TaskAborted, match="read it inside the executor's with block"):
         list(stream)
 

@@ -90,7 +90,8 @@ class EndingPool:
         """
         events, reactor = self._events, self._reactor
         deadline = None if timeout is None else time.monotonic() + timeout
-        self.crew.talks.end()
+        # Copied by a single call of C: other threads and handlers go on.
+        self.crew.talks.end(lambda: list(self.promises.calls.values()))
         self.stopped.wait()
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not self.promises.wait_for_callbacks(left):

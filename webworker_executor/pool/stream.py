@@ -53,7 +53,7 @@ class Stream:
     ) -> None:
         self.future = submit(run_stream, fn, args, kwargs, window)
         self._conversation = conversation_of(self.future)
-        self._conversation.is_stream = True
+        self._conversation.be_stream()
         self._items = self._conversation.items
         self._window = window
         self._n_taken = 0

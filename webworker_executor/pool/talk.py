@@ -12,7 +12,6 @@ kept until the worker is known to have begun the task.
 from __future__ import annotations
 
 import time
-import weakref
 from collections import deque
 
 from webworker_executor.rules.worker import STARTING
@@ -34,7 +33,7 @@ from webworker_executor.wire.frame import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
@@ -149,7 +148,7 @@ class Conversation(MessageTarget):
         frame.ident = 0 if saying == ITEM else saying
         if saying == HEED:
             self.heeds = True
-            owner.crew.talks.heeded(self)
+            self.stop_at_end(owner.crew.talks)
         elif saying == ITEM:
             self.items._arrive(frame)
         elif saying == REPORT:
@@ -157,6 +156,29 @@ class Conversation(MessageTarget):
                 self._dispatcher.call(lambda: self._tell_progress(frame))
         else:
             self._arrive(frame)
+
+    def be_stream(self) -> None:
+        """Take note that the task rests while nobody takes its items."""
+        owner: Any = None if self._future is None else self._future._owner
+        self.is_stream = True
+        if owner is not None:
+            owner.crew.talks.has_streams = True
+            self.stop_at_end(owner.crew.talks)
+
+    def stop_at_end(self, talks: Talks) -> None:
+        """
+        Stop a stream that rests while its executor ends: whoever would read it waits for that.
+
+        Called by whoever stores one of the three things looked at here, after that: on the thread
+        that reads, by the maker of the stream, and by who waits for the end. The last of them sees
+        all.
+        """
+        future = self._future
+        if self.is_stream and self.heeds and talks.is_ending and future is not None:
+            future.abort(
+                "the executor was shut down before the stream was read to its end; read it "
+                "inside the executor's with block, or close it"
+            )
 
     def begun(self, process: WorkerProcess, call: Call, crew: Place) -> None:
         """Send what was kept for the task, which runs from now on."""
@@ -263,6 +285,8 @@ class Talks:
 
     Attributes:
         waiting: Those that want to know when their task begins, by its number.
+        is_ending: Whether somebody waits for the end of the pool.
+        has_streams: Whether there has ever been a stream.
     """
 
     def __init__(self) -> None:
@@ -270,32 +294,23 @@ class Talks:
         # Of the tasks that run, and so never more than there are workers.
         self._deadlines: dict[int, tuple[float, Call, Conversation]] = {}
         self._alarm_at = float("inf")
-        self._resting: weakref.WeakSet[Conversation] = weakref.WeakSet()
-        self._is_ending = False
+        self.is_ending = False
+        self.has_streams = False
 
-    def heeded(self, conversation: Conversation) -> None:
-        """Take note of a task that listens for its abort; streams do when they rest."""
-        if not conversation.is_stream:
-            return
-        self._resting.add(conversation)
-        if self._is_ending:
-            self.end()
-
-    def end(self) -> None:
+    def end(self, calls: Callable[[], Iterable[Call]]) -> None:
         """
         Stop streams that rest: whoever would read them waits for the end of the executor.
 
         Any other task comes to its end by itself, but these would keep him waiting for ever.
+
+        Args:
+            calls: Returns those that are not done.
         """
-        self._is_ending = True
-        for conversation in tuple(self._resting):
-            self._resting.discard(conversation)
-            future = conversation._future
-            if future is not None:
-                future.abort(
-                    "the executor was shut down before the stream was read to its end; read it "
-                    "inside the executor's with block, or close it"
-                )
+        self.is_ending = True
+        for call in calls() if self.has_streams else ():
+            conversation = call.future.__dict__.get("_conversation")
+            if conversation is not None:
+                conversation.stop_at_end(self)
 
     def attend(self, process: WorkerProcess, crew: Place) -> None:
         """Look whether the task that a process has come to is waited for."""
