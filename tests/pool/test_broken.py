@@ -97,7 +97,7 @@ def test_workers_that_cannot_start_are_the_cause() -> None:
     breakage = Breakage(on_crash=False)
     breakage.last_error = OSError("no room")
     breakage.note_action(by_worker=True)
-    assert broken.CANNOT_START == str(breakage.error_of_submit())
+    assert f"{broken.CANNOT_START}: OSError: no room" == str(breakage.error_of_submit())
     assert breakage.last_error is breakage.error_of_submit().__cause__
 
 
@@ -109,6 +109,41 @@ def test_a_crash_in_the_standard_librarys_way_has_its_words() -> None:
     breakage.note_action(by_worker=True)
     assert broken.SUBMIT_TO_BROKEN == str(breakage.error_of_submit())
     assert broken.PENDING_IN_BROKEN == str(breakage.error_of_task())
+
+
+def test_a_crash_in_the_standard_librarys_way_has_a_cause() -> None:
+    """
+    The words are the stdlib's; who died and how is behind them.
+    """
+    breakage = Breakage(on_crash=True)
+    breakage.last_error = broken.crashed(0, 1, -9, "f", outcome=broken.POOL_BROKE)
+    breakage.note_action(by_worker=True)
+    for error in (breakage.error_of_submit(), breakage.error_of_task()):
+        assert breakage.last_error is error.__cause__
+    assert "Only this task" not in str(breakage.last_error)
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "hint"),
+    [
+        (3, "The task ended its own process, or C code in it did."),
+        (-1, "Somebody sent it that signal, maybe the task itself."),
+        (-63, "Somebody sent it that signal, maybe the task itself."),
+        (-24, "It has used the processor time that a limit allows."),
+    ],
+)
+def test_the_likeliest_cause_fits_the_end(exitcode: int, hint: str) -> None:
+    """
+    Of a status it is the task; of a signal, who sends such ones.
+    """
+    assert hint in str(broken.crashed(0, 1, exitcode, "f"))
+
+
+def test_a_death_while_idle_names_no_task() -> None:
+    """
+    There was none.
+    """
+    assert "was killed by SIGKILL while it was idle. " in str(broken.crashed(0, 1, -9, ""))
 
 
 def test_each_future_has_its_own_error() -> None:

@@ -208,10 +208,17 @@ def test_a_crash_breaks_a_pool_that_asked_for_it(launcher: str, gate: Gate) -> N
         (pid,) = gate.wait_for_begun(1)
         os.kill(pid, signal.SIGKILL)
         for future in futures:
-            with pytest.raises(BrokenWorkerPool, match="terminated abruptly while the future"):
+            with pytest.raises(
+                BrokenWorkerPool, match="terminated abruptly while the future"
+            ) as told:
                 future.result(10.0)
-        with pytest.raises(BrokenWorkerPool, match="not usable anymore"):
+            cause = told.value.__cause__
+            assert isinstance(cause, WorkerCrashedError)
+            assert (pid, "SIGKILL") == (cause.pid, cause.signal_name)
+            assert "pass_gate" in str(cause.task)
+        with pytest.raises(BrokenWorkerPool, match="not usable anymore") as told:
             pool.submit(abs, 1)
+        assert isinstance(told.value.__cause__, WorkerCrashedError)
         assert isinstance(pool._broken, str)
 
 

@@ -37,9 +37,11 @@ OUT_OF_TIME = (
 )
 ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
 CANNOT_START = (
-    "no worker could be started after several tries, so that no task can run. The cause is the "
-    "last error; a worker that ends before it is ready writes its own words to standard error."
+    "no worker could be started after several tries, so that no task can run. A worker that ends "
+    "before it is ready writes its own words to standard error"
 )
+ONE_TASK_FAILED = "Only this task failed; a new worker takes the place."
+POOL_BROKE = 'That broke the pool, as on_crash="break" asks for.'
 
 _LIKELY = {
     "SIGKILL": (
@@ -47,9 +49,13 @@ _LIKELY = {
         "inputs."
     ),
     "SIGSEGV": "That is a bug in an extension module or in C code it calls.",
+    "SIGILL": "That is a bug in an extension module, or one that was built for another processor.",
+    "SIGFPE": "That is a division by zero in C code.",
     "SIGABRT": "C code in the task called abort(), as a failed assertion does.",
     "SIGBUS": "A mapped file was cut, or /dev/shm is full.",
     "SIGTERM": "Somebody asked it to end.",
+    "SIGXCPU": "It has used the processor time that a limit allows.",
+    None: "The task ended its own process, or C code in it did.",
 }
 
 
@@ -79,12 +85,13 @@ def crashed(
     why: str = "",
     stack: str | None = None,
     memory_limit: int | None = None,
+    outcome: str = ONE_TASK_FAILED,
 ) -> WorkerCrashedError:
-    """Make the error of the one task that a dead worker was running."""
+    """Make the error of a worker's death, most often that of the one task that it was running."""
     from webworker_executor.errors import WorkerCrashedError
 
     name = signal_name(exitcode)
-    hint = _LIKELY.get(name or "", "The task ended its own process, or C code in it did.")
+    hint = _LIKELY.get(name, "Somebody sent it that signal, maybe the task itself.")
     if why:
         hint = f"It was killed because {why}."
     elif memory_limit is not None and name in {"SIGSEGV", "SIGABRT", None}:
@@ -93,8 +100,8 @@ def crashed(
             "ends the process when it gets no more."
         )
     error = WorkerCrashedError(
-        f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while running {task}. {hint} "
-        "Only this task failed; a new worker takes the place.",
+        f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while "
+        f"{f'running {task}' if task else 'it was idle'}. {hint} {outcome}",
         pid=pid,
         exitcode=exitcode,
         signal_name=name,
@@ -132,6 +139,8 @@ def broken(text: str, cause: BaseException | None) -> BrokenWorkerPool:
     """Make one error of a broken pool; each future gets its own."""
     from webworker_executor.errors import BrokenWorkerPool
 
+    if cause is not None and text in {INITIALIZER_FAILED, CANNOT_START}:
+        text = f"{text}: {type(cause).__name__}: {cause}"
     error = BrokenWorkerPool(text)
     error.__cause__ = cause
     return error
@@ -146,7 +155,8 @@ class Breakage:
 
     Attributes:
         text: What ``submit`` says, or ``None`` while the pool works.
-        last_error: The last thing that went wrong at a start.
+        last_error: The last thing that went wrong at a start; where ``on_crash``, or the last
+            death.
     """
 
     def __init__(self, *, on_crash: bool) -> None:
@@ -169,11 +179,13 @@ class Breakage:
 
     def note_action(self, by_worker: bool) -> None:
         """Remember that the scheduler broke the pool, because of a worker or because told to."""
+        error = self.last_error
         if by_worker and not self.on_crash:
-            error = self.last_error
             self.note(CANNOT_START, lambda: error)
         if self.text is None:
             self.text = SUBMIT_TO_BROKEN
+            if by_worker:
+                self._cause = lambda: error
 
     def error_of_submit(self) -> BrokenWorkerPool:
         """Make an error for a call that came too late."""

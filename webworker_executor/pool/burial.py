@@ -20,11 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webworker_executor.errors import WorkerCrashedError
     from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.performer import Performer
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
     from webworker_executor.rules.task import Task
+    from webworker_executor.rules.worker import Worker
 
     Break = Callable[[str, Callable[[], BaseException | None]], do.Actions]
 
@@ -61,6 +63,14 @@ class Burial:
         self._chronicle.worker_exited(
             process, None if charged is None else charged.fn_name, was_asked=was_asked
         )
+        if self._breakage.on_crash and not was_asked and worker.state is not STARTING:
+            self._breakage.last_error = error_of_death(
+                worker,
+                process,
+                self._crew.birth.memory,
+                "" if charged is None else charged.fn_name,
+                broken.POOL_BROKE,
+            )
         if process.load_error is not None:
             cause = failure_opener(process.load_error)
             self._performer.perform(self._break(broken.INITIALIZER_FAILED, cause))
@@ -102,6 +112,36 @@ class Burial:
             return call
         # If it died while it was receiving the first task, that may be what killed it.
         return UNKNOWN if process.died_receiving else None
+
+
+def error_of_death(
+    worker: Worker,
+    process: WorkerProcess | None,
+    memory: tuple[int | None, int | None] | None,
+    task: str,
+    outcome: str = broken.ONE_TASK_FAILED,
+) -> WorkerCrashedError:
+    """
+    Make the error that tells how a worker died.
+
+    Args:
+        worker: The dead.
+        process: Its process, if it ever had one.
+        memory: How much its workers may have, as ``Birth`` has it.
+        task: What it was running, empty for nothing.
+        outcome: What that means for the rest.
+    """
+    child = None if process is None else process.child
+    return broken.crashed(
+        worker.slot,
+        None if child is None else child.pid,
+        None if child is None else child.exitcode,
+        task,
+        "" if process is None else process.why,
+        None if process is None else process.last_words(),
+        None if memory is None else memory[1],
+        outcome,
+    )
 
 
 def _charged(process: WorkerProcess, begun: Task | Unknown | None) -> Call | None:

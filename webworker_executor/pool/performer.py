@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import deque
 
-from webworker_executor.pool import broken
+from webworker_executor.pool.burial import error_of_death
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.future import FailureAnswer
 from webworker_executor.rules import action as do
@@ -148,17 +148,7 @@ class Performer:
     def _fail(self, task: Task, worker: Worker) -> None:
         assert isinstance(task, Call)
         process = self._crew.processes.get(worker)
-        child = None if process is None else process.child
-        memory = self._crew.birth.memory
-        error = broken.crashed(
-            worker.slot,
-            None if child is None else child.pid,
-            None if child is None else child.exitcode,
-            task.fn_name,
-            "" if process is None else process.why,
-            None if process is None else process.last_words(),
-            None if memory is None else memory[1],
-        )
+        error = error_of_death(worker, process, self._crew.birth.memory, task.fn_name)
         if self._promises.fail(task, error):
             self._promises.tally.n_crashed += 1
             self._chronicle.task_crashed(task, error)
