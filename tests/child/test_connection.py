@@ -99,7 +99,7 @@ def test_a_codec_that_is_none() -> None:
     """
     Wrong use is told before anything is read.
     """
-    with pytest.raises(ValueError, match="codec must be 'raw' or 'json', not 'xml'"):
+    with pytest.raises(ValueError, match="codec must be 'raw', 'json' or 'msgpack', not 'xml'"):
         connect("xml")
 
 

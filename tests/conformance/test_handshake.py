@@ -281,6 +281,26 @@ def json_worker(tmp_path: Path) -> Iterator[Worker]:
         yield worker
 
 
+def test_case_49_msgpack_carries_bytes_as_well(tmp_path: Path) -> None:
+    """
+    The same channel with another codec, which both sides name.
+    """
+    pytest.importorskip("msgpack")
+    path = tmp_path / "msgpack_echo.py"
+    path.write_text(JSON_ECHO.replace("json", "msgpack"))
+    with Worker(path, codec="msgpack") as worker:
+        for value in (None, [1, b"\x00", {2: 3.5}], {"a": (1, 2)}):
+            worker.post_message(value)
+        came = [worker.receive(SECONDS).data for _ in range(3)]
+        assert [None, [1, b"\x00", {2: 3.5}], {"a": [1, 2]}] == came
+        with pytest.raises(DataCloneError, match="MessagePack"):
+            worker.post_message({1})
+        with pytest.raises(DataCloneError, match="takes MessagePack"):
+            worker.post_message(1, [bytearray(1)])
+        with pytest.raises(TypeError, match="takes values in MessagePack"):
+            worker.send_bytes(b"x")
+
+
 def test_case_49_json_carries_what_json_has(json_worker: Worker) -> None:
     """
     Values of every kind that JSON knows come back as they were, in order.

@@ -1,7 +1,7 @@
 """
 The worker's side of the raw profile: for scripts that run under any parent that speaks it.
 
-Not for the script of a ``Worker`` without ``codec="raw"`` or ``"json"``: that has ``scope``.
+Not for the script of a ``Worker`` without ``codec="raw"`` and its like: that has ``scope``.
 
 Source: worker-process, ``connect`` and "Connection".
 """
@@ -18,10 +18,11 @@ from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWor
 from webworker_executor.launch.launcher import DATA_FD
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
-from webworker_executor.web.message import AS_JSON
+from webworker_executor.web.message import AS_JSON, AS_MSGPACK
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.messagepack import check_installed, dump_msgpack
 from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (
     FROM_HOST,
@@ -32,19 +33,25 @@ from webworker_executor.wire.plain import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import NoReturn
 
     from webworker_executor.wire.frame import Parts
 
 READ_NBYTES = 65536
+# By codec, what marks a message that came, and what writes one that goes.
+_CODECS: dict[str, tuple[int, Callable[[object], bytes] | None]] = {
+    "raw": (0, None),
+    "json": (AS_JSON, dump_json),
+    "msgpack": (AS_MSGPACK, dump_msgpack),
+}
 
 _connection: list[Connection] = []
 
 
 class Connection(MessageTarget):
     """
-    The channel to the parent. Messages are bytes, or values in JSON.
+    The channel to the parent. Messages are bytes, or values in JSON or MessagePack.
 
     A thread reads it, so that a parent that vanishes is noticed: then the process exits with 1 at
     once, whatever it does. Messages go to listeners on the events thread, or to ``receive``.
@@ -54,7 +61,7 @@ class Connection(MessageTarget):
 
     def __init__(self, end: socket.socket, codec: str = "raw") -> None:
         super().__init__()
-        self._is_json = codec == "json"
+        self._codec = _CODECS[codec]
         self._socket = end
         self._decoder = PlainDecoder(FROM_HOST)
         # Held by who sends a message, so that each stays whole. Reentrant: a signal handler may
@@ -73,17 +80,18 @@ class Connection(MessageTarget):
 
     def send(self, data: Any) -> None:
         """
-        Send bytes to the parent, or a value in JSON; waits until the kernel has taken it.
+        Send bytes to the parent, or a value; waits until the kernel has taken it.
 
         Raises:
             TypeError: It is not bytes.
-            DataCloneError: It is no value that JSON has.
+            DataCloneError: It is no value that the codec has a form for.
             ValueError: They are more than 2 GiB.
             InvalidStateError: The connection was finished.
 
         Source: worker-process, ``connection.send``.
         """
-        frame = encode_plain(dump_json(data) if self._is_json else data)
+        _, dump = self._codec
+        frame = encode_plain(data if dump is None else dump(data))
         with self._writing:
             if self._is_finished:
                 raise InvalidStateError("the connection was finished; nothing more can be sent")
@@ -162,7 +170,8 @@ class Connection(MessageTarget):
             self._lose_parent()
 
     def _frame_of(self, message: bytes) -> Frame:
-        return Frame(MESSAGE, AS_JSON, message) if self._is_json else as_frame(message)
+        ident, dump = self._codec
+        return as_frame(message) if dump is None else Frame(MESSAGE, ident, message)
 
     def _lose_parent(self) -> NoReturn:
         # Nobody waits for what this process does, and its main thread may never notice.
@@ -174,7 +183,8 @@ def connect(codec: str = "raw") -> Connection:
     Take up the channel to the parent: descriptor 3, or the one that ``WEBWORKER_FD`` names.
 
     Args:
-        codec: What messages are: ``"raw"`` bytes, or values in ``"json"``; as the parent has it.
+        codec: What messages are: ``"raw"`` bytes, or values in ``"json"`` or ``"msgpack"``; as the
+            parent has it.
 
     Returns:
         The connection, when parent and worker have greeted each other.
@@ -184,11 +194,14 @@ def connect(codec: str = "raw") -> Connection:
         HandshakeError: The parent speaks something else.
         InvalidStateError: This process is connected already.
         ValueError: There is no such codec.
+        ModuleNotFoundError: MessagePack was asked for and ``msgpack`` is not installed.
 
     Source: worker-process, ``connect``.
     """
-    if codec not in {"raw", "json"}:
-        raise ValueError(f"codec must be 'raw' or 'json', not {codec!r}")
+    if codec not in _CODECS:
+        raise ValueError(f"codec must be 'raw', 'json' or 'msgpack', not {codec!r}")
+    if codec == "msgpack":
+        check_installed()
     if _connection:
         raise InvalidStateError(
             "connect() was called before in this process; keep what it returned"

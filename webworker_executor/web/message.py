@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 # descriptor is the last that came along.
 PLAIN, WITH_LIST = 0, 1
 LENT = 0x10
-# It is no pickle but a text in JSON.
+# It is no pickle but a text in JSON, or MessagePack.
 AS_JSON = 0x20
+AS_MSGPACK = 0x40
 # Below this, what is lent costs more (a file, a mapping, a fault for each page) than two copies.
 LENT_NBYTES = 1 << 18
 
@@ -92,6 +93,10 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
             from webworker_executor.wire.neutral import load_json
 
             return MessageEvent(load_json(payload), source)
+        if frame.ident & AS_MSGPACK:
+            from webworker_executor.wire.messagepack import load_msgpack
+
+            return MessageEvent(load_msgpack(payload), source)
         if frame.ident & LENT:
             from webworker_executor.web.lent import borrowed
 

@@ -19,15 +19,17 @@ from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.stdio import Streams
 from webworker_executor.web.host import host
 from webworker_executor.web.native import NativeLife, Plan
-from webworker_executor.web.raw import JsonLife, RawLife
+from webworker_executor.web.raw import JsonLife, MsgpackLife, RawLife
 from webworker_executor.web.script import make_script
 from webworker_executor.web.seconds import ENDLESS, check_seconds
+from webworker_executor.wire.messagepack import check_installed
 
 if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.web.script import Script
 
-CODECS = ("pickle", "raw", "json")
+CODECS = ("pickle", "raw", "json", "msgpack")
+_LIVES = {"json": JsonLife, "msgpack": MsgpackLife}
 
 
 def make_life(
@@ -91,7 +93,7 @@ def make_life(
             wanted = [program or interpreter(), *interpreter_flags(), *flags, *wanted]
         streams = Streams(stdin, stdout, stderr)
         environ = None if env is None else {**os.environ, **env}
-        life = JsonLife if codec == "json" else RawLife
+        life = _LIVES.get(codec, RawLife)
         return life(name or title, wanted, own, environ, streams, *times)
     what = make_script(script, source, module, argv)
     how = find_launcher(launcher)
@@ -116,12 +118,15 @@ def _raw_command(
     """Return the whole command, a tuple of what follows an interpreter, or ``None``."""
     if codec is not None and codec not in CODECS:
         raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {codec!r}")
+    if codec == "msgpack":
+        check_installed()
     if command is not None:
         if script is not None or source is not None or module is not None:
             raise TypeError("a worker runs one thing: give command= alone")
         if codec == "pickle":
             raise ValueError(
-                "a command speaks the raw profile, in bytes or in JSON: codec='raw' or codec='json'"
+                "a command speaks the raw profile, in bytes or in values that any language has: "
+                "codec='raw', codec='json' or codec='msgpack'"
             )
         words = _texts("command", command)
         if not words:

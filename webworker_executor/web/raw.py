@@ -1,5 +1,5 @@
 """
-The process of a `Worker` of the raw profile: any program, and messages that are bytes or JSON.
+The process of a `Worker` of the raw profile: any program, and messages that are bytes or values.
 
 Source: worker-process, "Handshake", "Protocol".
 """
@@ -19,10 +19,11 @@ from webworker_executor.launch.command import start_command
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.plain import PlainLink
 from webworker_executor.web.life import Life
-from webworker_executor.web.message import AS_JSON
+from webworker_executor.web.message import AS_JSON, AS_MSGPACK
 from webworker_executor.web.outcome import Outcome
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.messagepack import dump_msgpack
 from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (
     FROM_HOST,
@@ -189,22 +190,54 @@ class RawLife(Life):
         self._link.disown()
 
 
-class JsonLife(RawLife):
+class NeutralLife(RawLife):
     """
-    The same, where each message is a value in JSON.
+    The same, where each message is a value in a form that any language reads.
+
+    The subclasses say which.
+    """
+
+    _form: str
+    _ident: int
+
+    @staticmethod
+    def _dump(value: object) -> bytes:
+        """Write a value; raises ``DataCloneError`` for what there is no form for."""
+        raise NotImplementedError
+
+    def send_bytes(self, data: object) -> Outcome[None]:
+        """Refuse: this worker takes values, by ``post_message``."""
+        raise TypeError(
+            f"{self.title} takes values in {self._form}; use post_message(), or codec='raw'"
+        )
+
+    def post_value(self, data: object, *, is_alone: bool) -> None:
+        """Queue a message, and refuse what has no form; to a program that is gone it is lost."""
+        if not is_alone:
+            raise DataCloneError(
+                f"nothing can be transferred to {self.title}, which takes {self._form}"
+            )
+        self._queue(self._dump(data))
+
+    def _frame_of(self, message: bytes) -> Frame:
+        return Frame(MESSAGE, self._ident, message)
+
+
+class JsonLife(NeutralLife):
+    """
+    With values in JSON.
 
     Source: node-webworkers, whose messages are JSON.
     """
 
-    def send_bytes(self, data: object) -> Outcome[None]:
-        """Refuse: this worker takes values, by ``post_message``."""
-        raise TypeError(f"{self.title} takes values in JSON; use post_message(), or codec='raw'")
+    _form, _ident, _dump = "JSON", AS_JSON, staticmethod(dump_json)
 
-    def post_value(self, data: object, *, is_alone: bool) -> None:
-        """Queue a message, and refuse what JSON has not; to a program that is gone it is lost."""
-        if not is_alone:
-            raise DataCloneError(f"nothing can be transferred to {self.title}, which takes JSON")
-        self._queue(dump_json(data))
 
-    def _frame_of(self, message: bytes) -> Frame:
-        return Frame(MESSAGE, AS_JSON, message)
+class MsgpackLife(NeutralLife):
+    """
+    With values in MessagePack.
+
+    Source: worker-process, which advises it.
+    """
+
+    _form, _ident, _dump = "MessagePack", AS_MSGPACK, staticmethod(dump_msgpack)

@@ -48,8 +48,9 @@ class Worker(WorkerTarget):
         command: Any program and its arguments instead, which speaks the raw profile on descriptor
             3: see ``send_bytes``.
         codec: ``"pickle"``; ``"raw"`` for messages that are bytes, as of a command if nothing else
-            is said; or ``"json"`` for values that any language has. With these a script is run by
-            a plain interpreter and calls ``connect()`` itself.
+            is said; or ``"json"`` for values that any language has, or ``"msgpack"``, which has
+            bytes, too, and needs the extra ``[msgpack]``. With these a script is run by a plain
+            interpreter and calls ``connect()`` itself.
         name: What the script finds as ``scope.name``, and what the process is called.
         argv: What follows the script's own name in its ``sys.argv``; of a callable, its arguments.
         worker_data: A value whose copy is ``scope.worker_data``; ports in it move.
