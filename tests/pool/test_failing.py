@@ -4,11 +4,12 @@ What cannot be packed fails its own future, as the standard library has it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pool.work import Unpackable, double
+from tests.pool.work import Unpackable, double, make_lock
 from webworker_executor.pool.failing import fail_packing
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def test_the_future_has_failed_with_the_text_of_the_traceback(forked: WebWorkerE
     try:
         raise ValueError("why")
     except ValueError as error:
-        future = fail_packing(forked._pool, error)
+        future = fail_packing(forked._pool, error, double, (1,), {})
     exc = future.exception(0)
     assert isinstance(exc, ValueError)
     assert "in test_the_future_has_failed_with_the_text" in str(exc.__cause__)
@@ -56,3 +57,58 @@ def test_ctrl_c_while_packing_is_not_swallowed(forked: WebWorkerExecutor) -> Non
     with pytest.raises(KeyboardInterrupt):
         forked.submit(double, Interrupting())
     assert 4 == forked.submit(double, 2).result(10.0)
+
+
+LOCK = threading.Lock()
+
+
+class Holder:
+    """
+    Has a method to submit, and something that stays here.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def work(self) -> None:
+        """
+        Do nothing.
+        """
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda pool: pool.submit(double, {"a": [LOCK]}), 'args[0]["a"][0]'),
+        (lambda pool: pool.submit(double, number=LOCK), 'kwargs["number"]'),
+        (lambda pool: pool.submit(Holder().work), "fn.__self__.lock"),
+        (lambda pool: pool.options(retries=1).submit(double, 1, LOCK), "args[1]"),
+        (lambda pool: pool.submit(make_lock, "a"), 'result["a"]'),
+    ],
+)
+def test_a_note_names_what_does_not_pickle(forked: WebWorkerExecutor, call: Any, path: str) -> None:
+    """
+    Class and message of the error are the standard library's; the note is ours.
+    """
+    exc = call(forked).exception(10.0)
+    assert (TypeError, "cannot pickle '_thread.lock' object") == (type(exc), str(exc))
+    (note,) = exc.__notes__
+    assert note.startswith(f"{path} cannot be sent. ")
+    assert path in str(exc.__cause__)
+
+
+def test_a_note_names_a_result_of_a_map(forked: WebWorkerExecutor) -> None:
+    """
+    Also where many calls make one task.
+    """
+    with pytest.raises(TypeError) as caught:
+        list(forked.map(make_lock, range(1000)))
+    assert caught.value.__notes__[0].startswith("result[0] cannot be sent. ")
+
+
+def test_no_note_on_what_stands_around_a_call(forked: WebWorkerExecutor) -> None:
+    """
+    An actor's arguments are within those of a function of ours, which nobody knows.
+    """
+    actor = forked.actor(list)
+    assert not hasattr(actor.append(LOCK).exception(10.0), "__notes__")

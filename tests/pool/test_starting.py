@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+from functools import partial
+from typing import Any
 
 import pytest
 
 from tests.pool import work
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, ZygoteLauncher
 from webworker_executor.pool import starting
+
+LOCK = threading.Lock()
+FORKED_LOCK = multiprocessing.get_context("spawn").Lock()
 
 
 def test_the_default_is_a_worker_for_each_cpu() -> None:
@@ -133,6 +139,27 @@ def test_initargs_that_cannot_be_packed_are_told_at_the_first_task() -> None:
     pool = WebWorkerExecutor(1, initializer=work.keep, initargs=(work.Unpackable(),))
     with pytest.raises(ValueError, match="not to be packed"):
         pool.submit(abs, 1)
+    pool.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"worker_data": {"k": LOCK}}, 'worker_data["k"]'),
+        ({"initializer": work.keep, "initargs": (1, [LOCK])}, "initargs[1][0]"),
+        ({"initializer": work.keep, "initargs": (FORKED_LOCK, LOCK)}, "initargs[1]"),
+        ({"initializer": partial(work.keep, LOCK)}, "initializer.args[0]"),
+    ],
+)
+def test_a_note_names_the_option_that_cannot_be_packed(options: dict[str, Any], path: str) -> None:
+    """
+    Whoever submits has not written it there.
+    """
+    pool = WebWorkerExecutor(1, **options)
+    for first_use in (lambda: pool.submit(abs, 1), lambda: pool.workers):
+        with pytest.raises(TypeError, match=r"cannot pickle '_thread.lock' object") as caught:
+            first_use()
+        assert caught.value.__notes__[0].startswith(f"{path} cannot be sent. ")
     pool.shutdown()
 
 

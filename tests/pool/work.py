@@ -166,3 +166,12 @@ def hold_many(nbytes: int) -> int:
     """Have so many bytes in small pieces, none of which is given up before the task fails."""
     pieces = [bytes(1000) for _ in range(nbytes // 1000)]
     return len(pieces)
+
+
+def make_lock(key: object) -> object:
+    """
+    Return something with a lock in it, which stays where it is.
+    """
+    import threading
+
+    return {key: threading.Lock()} if isinstance(key, str) else [threading.Lock()]

@@ -4,12 +4,15 @@ Tests of `webworker_executor.web.culprit`: which part of a message stood in the 
 
 from __future__ import annotations
 
+import functools
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from webworker_executor import DataCloneError, MessageChannel
+from webworker_executor.web.culprit import point_out
+from webworker_executor.wire import codec
 
 LOCK = threading.Lock()
 GENERATOR = (number for number in range(0))
@@ -20,6 +23,10 @@ class Box:
 
     def __init__(self, held: object) -> None:
         self.held = held
+
+    def look(self) -> object:
+        """Return it."""
+        return self.held
 
 
 class Fails:
@@ -52,3 +59,45 @@ def test_an_error_of_a_hook_is_the_users_own() -> None:
     """What a user's own code raises comes out as it is."""
     with MessageChannel() as channel, pytest.raises(AttributeError, match="nonsense"):
         channel.port1.post_message([Fails()])
+
+
+def note_of(value: object, **parts: object) -> list[str]:
+    """Return the notes of what packing a value raises."""
+    with pytest.raises(Exception, match=r".") as caught:
+        codec.pack(value)
+    message = str(caught.value)
+    point_out(caught.value, parts)
+    assert message == str(caught.value)
+    return getattr(caught.value, "__notes__", [])
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ([1, {"a": LOCK}], 'args[1]["a"]'),
+        ([Box(LOCK).look], "args[0].__self__.held"),
+        ([functools.partial(print, 1, LOCK)], "args[0].args[1]"),
+    ],
+)
+def test_a_note_names_the_part(value: object, path: str) -> None:
+    """The error stays what it is, and tells which of several parts it is about."""
+    (note,) = note_of(value, fn=print, args=value)
+    assert note.startswith(f"{path} cannot be sent. Leave it out, or ")
+
+
+def test_a_note_on_what_a_hook_has_raised() -> None:
+    """Of a single part it says that it is that one, without advice; of several it is not known."""
+    assert ["worker_data cannot be sent"] == note_of([Fails()], worker_data=[Fails()])
+    assert [] == note_of([Fails()], fn=print, args=[Fails()])
+
+
+class Shy:
+    """Cannot be shown."""
+
+    def __repr__(self) -> NoReturn:
+        raise RuntimeError("not today")
+
+
+def test_what_cannot_be_shown_gets_no_note() -> None:
+    """The error of the packing is not replaced by one of the search."""
+    assert [] == note_of({Shy(): LOCK}, args={Shy(): LOCK})

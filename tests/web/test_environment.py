@@ -102,8 +102,9 @@ def test_what_cannot_be_kept() -> None:
     set_environment_data("x", 1)
     with pytest.raises(TypeError, match="kept by texts, not by 3"):
         set_environment_data(3, 1)  # type: ignore[arg-type]  # what is tested
-    with pytest.raises(TypeError, match="lock"):
-        set_environment_data("x", threading.Lock())
+    with pytest.raises(TypeError, match="lock") as caught:
+        set_environment_data("x", [threading.Lock()])
+    assert caught.value.__notes__[0].startswith("value[0] cannot be sent. ")
     with MessageChannel() as channel, pytest.raises(Exception, match="goes in a message"):
         set_environment_data("x", channel.port1)
     assert 1 == get_environment_data("x")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -59,3 +59,17 @@ def test_surroundings_with_every_launcher(launcher: str, tmp_path: Path) -> None
     options = {"env": {"COLOUR": "blue"}, "cwd": tmp_path, "launcher": launcher}
     with Worker(source=source, **options) as worker:  # type: ignore[arg-type]  # each of its type
         assert ("blue", str(tmp_path)) == worker.receive(SECONDS).data
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"worker_data": {"k": threading.Lock()}}, 'worker_data["k"]'),
+        ({"argv": [1, threading.Lock()]}, "argv[1]"),
+    ],
+)
+def test_a_note_names_the_option_that_cannot_be_packed(options: Any, path: str) -> None:
+    """It is told at the call, and no process is started."""
+    with pytest.raises(TypeError, match="lock") as caught:
+        Worker(print, **options)
+    assert caught.value.__notes__[0].startswith(f"{path} cannot be sent. ")

@@ -102,7 +102,13 @@ class Flow:
     def send(self, item: object) -> None:
         """Send an item."""
         task = self._task
-        packed = codec.pack(item, to_host=True, parcel=for_task)
+        try:
+            packed = codec.pack(item, to_host=True, parcel=for_task)
+        except Exception as error:
+            from webworker_executor.web.culprit import point_out
+
+            point_out(error, {"item": item})
+            raise
         ident = task.id | ITEM << SAYING_SHIFT
         parts = encode(EVENT, ident, packed.payload, packed.buffers, b"", len(packed.fds))
         task._desk.runner.post(parts, packed.fds, task._check)

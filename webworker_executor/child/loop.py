@@ -291,8 +291,9 @@ class Loop(DataEnd):
                 packed = None
                 try:
                     packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
-                except BaseException:
+                except BaseException as error:
                     if not _can_be_salvaged(value):
+                        point_out_result(error, value)
                         raise
                 if packed is None:
                     # Out here: the error of the whole is no part of the story of any part.
@@ -323,6 +324,13 @@ class Loop(DataEnd):
         from webworker_executor.wire.failure import pack_failure
 
         return pack_failure(exc, skip=1)
+
+
+def point_out_result(error: BaseException, value: object) -> None:
+    """Note which part of a result could not be packed."""
+    from webworker_executor.web.culprit import point_out
+
+    point_out(error, {"result": value})
 
 
 def _can_be_salvaged(value: object) -> bool:

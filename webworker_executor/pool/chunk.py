@@ -119,6 +119,9 @@ def _packable(outcome: Any) -> Any:
     try:
         codec.pack(outcome, to_host=True, parcel=on_trial)
     except BaseException as error:
+        from webworker_executor.web.culprit import point_out
+
+        point_out(error, {"result": outcome})
         return _failed(error)
     return outcome
 

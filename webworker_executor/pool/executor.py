@@ -172,9 +172,12 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             **kwargs: Its keyword arguments, all of them: none is kept for the executor.
 
         Returns:
-            A future. What packing the call raises is found there, too.
+            A future. What packing the call raises is found there, too, with a note that names the
+            argument.
 
         Raises:
+            Exception: What packing ``initializer``, ``initargs`` or ``worker_data`` raises, with a
+                note that names which. They are packed once, before the first worker starts.
             PoolFullError: There is no room: see ``max_pending``.
             BrokenWorkerPool: The pool is broken.
             RuntimeError: It was shut down, the interpreter is exiting, or this process is a forked
@@ -195,7 +198,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         except BaseException as error:
             from webworker_executor.pool.failing import fail_packing
 
-            return fail_packing(pool, error)
+            return fail_packing(pool, error, fn, args, kwargs)
         future = call.future
         pool.take(call)
         return future
@@ -333,7 +336,12 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
 
     @property
     def workers(self) -> Sequence[PoolWorker]:
-        """The raw channels: one for each place in the pool, whether a process is there or not."""
+        """
+        The raw channels: one for each place in the pool, whether a process is there or not.
+
+        Raises:
+            Exception: As ``submit``, of what is packed before the first worker starts.
+        """
         if not self._pool.is_shut:
             self._preparation.do()
         return tuple(self._pool.workers[: self._max_workers])

@@ -169,7 +169,7 @@ class ExecutorView(Executor):
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return fail_packing(pool, error)
+            return fail_packing(pool, error, fn, args, kwargs)
         future = call.future
         if terms.cancel_running:
             future._cancels_running = True

@@ -169,14 +169,19 @@ class Preparation:
         Pack.
 
         Raises:
-            Exception: What packing the initializer, its arguments or the data raises.
+            Exception: What packing the initializer, its arguments or the data raises, with a note
+                that names which.
         """
         with self._lock:
             if self.is_done:
                 return
             birth = self._birth
             if self._worker_data is not None:
-                packed = codec.pack(self._worker_data)
+                try:
+                    packed = codec.pack(self._worker_data)
+                except Exception as error:
+                    _point_out(error, {"worker_data": self._worker_data}, codec.pack_by_value)
+                    raise
                 birth.worker_data = packed.payload, packed.buffers
             if self._initializer is not None:
                 self._pack_initializer(birth)
@@ -192,8 +197,25 @@ class Preparation:
             except ForkInheritanceOnly as error:
                 _log.info("workers are forked, because initargs can only be inherited: %s", error)
                 birth.launcher = make_fork_launcher()
+            except Exception as error:
+                parts = {"initargs": call[1], "initializer": call[0]}
+                _point_out(error, parts, lambda part: pack_inheritable(part, _stand_in))
+                raise
         if birth.launcher.shares_memory:
             birth.inherited = call
+
+
+def _point_out(
+    error: Exception, parts: Mapping[str, object], pack: Callable[[object], object]
+) -> None:
+    from webworker_executor.web.culprit import point_out
+
+    point_out(error, parts, pack)
+
+
+def _stand_in(fd: int) -> int:
+    """Stand for the copy of a descriptor where nothing is sent, and nobody would close it."""
+    return fd
 
 
 class ManagerView:

@@ -1,22 +1,26 @@
 """
-Which part of a message stood in the way, and how the error says so.
+Which part of a message, a task or an option stood in the way, and how the error says so.
 
-Not for the common case: imported only when a message could not be packed.
+Not for the common case: imported only when something could not be packed. A message has an error of
+its own kind; what the standard library's pool packs, too, keeps the error that it has there, and
+gets a note.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import sys
+from types import MethodType
 from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.wire import codec
-from webworker_executor.wire.transfer import Trial
+from webworker_executor.wire.transfer import Trial, on_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
     from typing import Any
 
@@ -26,6 +30,8 @@ MAX_DEPTH = 50
 ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None)})
 # An error that was raised in one of these is the pickler's; any other is of a user's own hook.
 _PICKLERS = {"pickle.py", "copyreg.py", "cloudpickle.py", "cloudpickle_fast.py", "reduction.py"}
+_OF_PICKLERS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+ADVICE = "Leave it out, or give it a __reduce__ that says how it is made anew"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -43,18 +49,70 @@ def clone_error(message: object, exc: Exception) -> Exception:
     if isinstance(exc, DataCloneError):
         path = path_to(message, exc.part) if exc.part is not None else ""
         return DataCloneError(f"{path} cannot be sent: {exc}", exc.part) if path else exc
-    if not isinstance(
-        exc, (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
-    ) or not _is_of_a_pickler(exc.__traceback__):
+    if not _is_a_picklers(exc):
         return exc
-    path = _Search().path_from("message", message)
-    return DataCloneError(
-        f"{path} cannot be sent: {exc}. Leave it out, or give it a __reduce__ that says how it is "
-        "made anew"
-    )
+    path = _Search(pack_for_message).path_from("message", message)
+    return DataCloneError(f"{path} cannot be sent: {exc}. {ADVICE}")
 
 
-def _is_of_a_pickler(trace: TracebackType | None) -> bool:
+def pack_for_message(part: object) -> object:
+    """Try to pack a part as that of a message, in which anything may be transferred."""
+    return codec.pack_by_value(part, parcel=Trial)
+
+
+def pack_for_task(part: object) -> object:
+    """Try to pack a part as that of an argument or a result."""
+    return codec.pack_by_value(part, parcel=on_trial)
+
+
+def point_out(
+    exc: BaseException,
+    parts: Mapping[str, object],
+    pack: Callable[[object], object] = pack_for_task,
+) -> None:
+    """
+    Add a note to what packing has raised: which part it is.
+
+    Args:
+        exc: The error. It keeps its class and its message. One that a user's own hook has raised
+            gets a note only if there is a single part that it can be of.
+        parts: What was packed, each by the name that its user knows it by.
+        pack: How a part is tried.
+    """
+    try:
+        path = find_culprit(exc, parts, pack)
+        if path:
+            # What a user's own hook has raised says by itself what to do.
+            advice = f". {ADVICE}" if _is_a_picklers(exc) else ""
+            exc.add_note(f"{path} cannot be sent{advice}")
+    except Exception:
+        # A user's own __repr__ or __getattr__, on the way to the part. What packing raised counts.
+        return
+
+
+def find_culprit(
+    exc: BaseException,
+    parts: Mapping[str, object],
+    pack: Callable[[object], object] = pack_for_task,
+) -> str:
+    """Return the path of the part that could not be packed; takes what ``point_out`` takes."""
+    if isinstance(exc, DataCloneError) and exc.part is not None:
+        paths = (path_to(value, exc.part, name) for name, value in parts.items())
+        if found := next(filter(None, paths), ""):
+            return found
+    elif _is_a_picklers(exc):
+        search = _Search(pack)
+        for name, value in parts.items():
+            if search.fails(value):
+                return search.path_from(name, value)
+    return next(iter(parts)) if len(parts) == 1 else ""
+
+
+def _is_a_picklers(exc: BaseException) -> bool:
+    return isinstance(exc, _OF_PICKLERS) and _was_raised_by_a_pickler(exc.__traceback__)
+
+
+def _was_raised_by_a_pickler(trace: TracebackType | None) -> bool:
     if trace is None:
         return True
     while trace.tb_next is not None:
@@ -63,7 +121,7 @@ def _is_of_a_pickler(trace: TracebackType | None) -> bool:
     return filename.startswith(_PACKAGE) or os.path.basename(filename) in _PICKLERS
 
 
-def path_to(message: object, part: object) -> str:
+def path_to(message: object, part: object, name: str = "message") -> str:
     """Return where in a message an object is, such as ``message["a"][2]``; ``""`` if nowhere."""
     seen: set[int] = set()
 
@@ -78,11 +136,12 @@ def path_to(message: object, part: object) -> str:
                 return found
         return ""
 
-    return search("message", message, 0)
+    return search(name, message, 0)
 
 
 class _Search:
-    def __init__(self) -> None:
+    def __init__(self, pack: Callable[[object], object]) -> None:
+        self._pack = pack
         self._n_attempts = 0
         self._seen: set[int] = set()
 
@@ -90,17 +149,18 @@ class _Search:
         """Return the path of the smallest part of a value that cannot be packed."""
         if depth < MAX_DEPTH:
             for step, part in _parts_of(value):
-                if self._fails(part):
+                if self.fails(part):
                     return self.path_from(path + step, part, depth + 1)
         return path
 
-    def _fails(self, part: object) -> bool:
+    def fails(self, part: object) -> bool:
+        """Whether a part cannot be packed; False for what was tried before."""
         if id(part) in self._seen or self._n_attempts == MAX_ATTEMPTS:
             return False
         self._seen.add(id(part))
         self._n_attempts += 1
         try:
-            codec.pack_by_value(part, parcel=Trial)
+            self._pack(part)
         except Exception:
             return True
         return False
@@ -121,6 +181,10 @@ def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
         steps = ((f"[{index}]", part) for index, part in enumerate(tuple(value)))
     elif issubclass(kind, (set, frozenset)):
         steps = ((f".item({part!r:.30})", part) for part in tuple(value))
+    elif kind is MethodType:
+        steps = ((".__self__", value.__self__),)
+    elif issubclass(kind, functools.partial):
+        steps = ((f".{name}", getattr(value, name)) for name in ("func", "args", "keywords"))
     elif sys.getsizeof(kind) and isinstance(getattr(value, "__dict__", None), dict):
         # Of a function, a class or a module the attributes are not what is packed.
         is_data = kind.__module__ != "builtins"

@@ -34,7 +34,8 @@ def set_environment_data(key: str, value: Any) -> None:
 
     Raises:
         TypeError: The key is no text.
-        Exception: What packing the value raises; nothing has changed then.
+        Exception: What packing the value raises, with a note that names the part; nothing has
+            changed then.
 
     Source: Node.js, ``worker.setEnvironmentData``.
     """
@@ -43,7 +44,13 @@ def set_environment_data(key: str, value: Any) -> None:
     if value is None:
         _values.pop(key, None)
         return
-    packed = codec.pack(value)
+    try:
+        packed = codec.pack(value)
+    except Exception as error:
+        from webworker_executor.web.culprit import point_out
+
+        point_out(error, {"value": value}, codec.pack_by_value)
+        raise
     _values[key] = packed.payload, packed.buffers
 
 

@@ -98,7 +98,14 @@ class NativeLife(Life):
         self, plan: Plan, streams: Streams, handshake_timeout: float, max_duration: float
     ) -> None:
         self._plan = plan
-        baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
+        try:
+            baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
+        except Exception as error:
+            from webworker_executor.web.culprit import point_out
+
+            script, argv = plan.script.call or (None, ())
+            point_out(error, {"worker_data": plan.worker_data, "argv": argv, "script": script})
+            raise
         with contextlib.ExitStack() as undo:
             near, far = socket_pair()
             undo.callback(near.close)

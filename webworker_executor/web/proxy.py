@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.errors import PortClosedError
 from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
+from webworker_executor.web.culprit import find_culprit, pack_for_message
 from webworker_executor.wire.failure import pack_failure, unpack_failure
 from webworker_executor.wire.transfer import current_parcel
 
@@ -80,11 +81,14 @@ class _Server:
         try:
             self._port.post_message(answer)
         except Exception as exc:
+            # Of the packing itself, which knows nothing of what stands around the value.
+            cause = exc.__cause__ or exc
+            part = find_culprit(cause, {"result": answer[2]}, pack_for_message)
             error = TypeError(
-                f"what {'.'.join(path) or 'the object'!s} returned cannot be sent: {exc} Return "
-                "something that pickles, or proxy(value) to have it used from afar."
+                f"what {'.'.join(path) or 'the object'} returned cannot be sent: {part}: {cause}. "
+                "Return something that pickles, or proxy(value) to have it used from afar"
             )
-            error.__cause__ = exc
+            error.__cause__ = cause
             self._port.post_message((ident, False, pack_failure(error)))
 
     def refuse(self, event: MessageEvent) -> None:

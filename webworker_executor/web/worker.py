@@ -87,7 +87,8 @@ class Worker(WorkerTarget):
         TypeError: An argument is of the wrong type, or there is nothing to run.
         ValueError: An argument has a value that it cannot have.
         RuntimeError: The interpreter is exiting.
-        Exception: What packing the callable or the data raises.
+        Exception: What packing the callable, its arguments or the data raises, with a note that
+            names which.
 
     Source: HTML, "Dedicated workers and the Worker interface"; node-webworkers for ``onexit``;
     worker-process for ``ready``, ``lifetime`` and the raw profile.
