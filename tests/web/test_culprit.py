@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -92,12 +92,24 @@ def test_a_note_on_what_a_hook_has_raised() -> None:
 
 
 class Shy:
-    """Cannot be shown."""
+    """Does not let anybody look into it."""
 
-    def __repr__(self) -> NoReturn:
-        raise RuntimeError("not today")
+    def __init__(self) -> None:
+        self.lock = LOCK
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__" and is_guarded:
+            raise RuntimeError("not today")
+        return super().__getattribute__(name)
 
 
-def test_what_cannot_be_shown_gets_no_note() -> None:
+is_guarded = False
+
+
+def test_what_cannot_be_looked_into_gets_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error of the packing is not replaced by one of the search."""
-    assert [] == note_of({Shy(): LOCK}, args={Shy(): LOCK})
+    with pytest.raises(TypeError, match="lock") as caught:
+        codec.pack(LOCK)
+    monkeypatch.setattr(f"{__name__}.is_guarded", True)
+    point_out(caught.value, {"args": Shy()})
+    assert not hasattr(caught.value, "__notes__")

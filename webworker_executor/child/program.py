@@ -11,6 +11,8 @@ import builtins
 import os
 import sys
 
+from webworker_executor.wire.shown import shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +136,7 @@ class Program:
 
     def _resolve(self, path: str) -> str:
         if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"import_scripts() takes paths, not {path!r:.60}")
+            raise TypeError(f"import_scripts() takes paths, not {shown(path)}")
         path = os.fspath(path)
         if path.startswith("file:"):
             from webworker_executor.web.location import Location

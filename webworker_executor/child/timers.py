@@ -9,6 +9,7 @@ from __future__ import annotations
 from _heapq import heapify, heappop, heappush
 
 from webworker_executor.web.seconds import as_seconds
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Timers:
             TypeError: The callback cannot be called, or the delay is no number.
         """
         if not callable(callback):
-            raise TypeError(f"a timer calls something, and {callback!r:.60} cannot be called")
+            raise TypeError(f"a timer calls something, and {shown(callback)} cannot be called")
         # The greater of 0 and what is no number (NaN) is 0.
         delay = max(0.0, as_seconds("delay", delay))
         self._n_made += 1

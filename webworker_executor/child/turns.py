@@ -20,6 +20,7 @@ from webworker_executor.child.report import Reporter
 from webworker_executor.child.timers import Timers
 from webworker_executor.web.event import CloseEvent
 from webworker_executor.wire.frame import CLOSE, MESSAGE
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Turns:
     def queue_microtask(self, callback: Callable[[], object]) -> None:
         """Call something right after what runs now."""
         if not callable(callback):
-            raise TypeError(f"a microtask is called, and {callback!r:.60} cannot be")
+            raise TypeError(f"a microtask is called, and {shown(callback)} cannot be")
         self._microtasks.append(callback)
         if self._thread != _thread.get_ident():
             self._loop.call_soon(_nothing)

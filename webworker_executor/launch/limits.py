@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.wire.shown import shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,7 +98,7 @@ def settings(
         ValueError: There is no such user or group, or no processor to run on.
     """
     if limits is not None and not isinstance(limits, Limits):
-        raise TypeError(f"limits must be a Limits(...), not {limits!r:.60}")
+        raise TypeError(f"limits must be a Limits(...), not {shown(limits)}")
     if nice.__class__ is not int:
         raise TypeError(f"nice must be a whole number, not {nice!r}")
     uid, gid, groups = _identity(user, group)
@@ -115,15 +117,15 @@ def settings(
 
 def _processors(numbers: Iterable[int]) -> tuple[int, ...]:
     if isinstance(numbers, (str, bytes)) or not isinstance(numbers, Iterable):
-        raise TypeError(f"cpu_affinity must be numbers of processors, not {numbers!r:.60}")
+        raise TypeError(f"cpu_affinity must be numbers of processors, not {shown(numbers)}")
     chosen = tuple(numbers)
     for number in chosen:
         if number.__class__ is not int:
-            raise TypeError(f"cpu_affinity must be whole numbers, and {number!r:.60} is none")
+            raise TypeError(f"cpu_affinity must be whole numbers, and {shown(number)} is none")
     here = os.sched_getaffinity(0)
     if not here.intersection(chosen):
         raise ValueError(
-            f"cpu_affinity={chosen!r:.60} leaves no processor to run on; this program may use "
+            f"cpu_affinity={shown(chosen)} leaves no processor to run on; this program may use "
             f"{sorted(here)}"
         )
     return chosen

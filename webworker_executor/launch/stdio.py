@@ -13,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.fds import LOWEST, lift
+from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
     from typing import IO
@@ -136,7 +137,7 @@ def _check(name: str, wish: object) -> None:
             raise ValueError(f"{name} cannot be {wish!r}; it is one of {', '.join(words)}")
     elif not isinstance(wish, int) or isinstance(wish, bool):
         raise TypeError(
-            f"{name} must be one of {', '.join(words)}, a descriptor or a file, not {wish!r:.60}"
+            f"{name} must be one of {', '.join(words)}, a descriptor or a file, not {shown(wish)}"
         )
     elif wish < 0:
         raise ValueError(f"{name} cannot be the descriptor {wish}")

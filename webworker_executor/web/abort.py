@@ -16,6 +16,7 @@ from webworker_executor.web.event import Event
 from webworker_executor.web.listener import call_each, identity
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.target import EventHandler, EventTarget
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class AbortSignal(EventTarget):
         self._sources: tuple[AbortSignal, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<AbortSignal aborted: {self.reason!r:.60}>" if self.aborted else "<AbortSignal>"
+        return f"<AbortSignal aborted: {shown(self.reason)}>" if self.aborted else "<AbortSignal>"
 
     def __reduce__(self) -> Any:
         from webworker_executor.wire.transfer import current_parcel

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.shared import SharedBuffer, address_of, holder_of
+from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,12 +239,12 @@ def _opened(view: Any) -> tuple[memoryview, SharedBuffer, int]:
     numbers = memoryview(view)
     if numbers.ndim != 1 or not numbers.contiguous or numbers.format.lstrip("@=<") not in _FORMATS:
         raise TypeError(
-            f"{view!r:.60} is no view of 32-bit or 64-bit integers; make one by "
+            f"{shown(view)} is no view of 32-bit or 64-bit integers; make one by "
             'memoryview(shared).cast("i"), or "q"'
         )
     address = address_of(view)
     if address % numbers.itemsize:
-        raise TypeError(f"the numbers of {view!r:.60} do not stand at multiples of their size")
+        raise TypeError(f"the numbers of {shown(view)} do not stand at multiples of their size")
     return numbers, holder_of(address), address
 
 

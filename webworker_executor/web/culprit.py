@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.wire import codec
+from webworker_executor.wire.shown import cut, shown
 from webworker_executor.wire.transfer import Trial, on_trial
 
 if TYPE_CHECKING:
@@ -173,14 +174,14 @@ def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
     if issubclass(kind, dict):
         for key, part in tuple(dict.items(value)):
             if type(key) not in ATOMS:
-                yield f".key({key!r:.30})", key
+                yield f".key({shown(key, 30)})", key
             if type(part) not in ATOMS:
                 yield f"[{_quoted(key)}]", part
         steps = ()
     elif issubclass(kind, (list, tuple)):
         steps = ((f"[{index}]", part) for index, part in enumerate(tuple(value)))
     elif issubclass(kind, (set, frozenset)):
-        steps = ((f".item({part!r:.30})", part) for part in tuple(value))
+        steps = ((f".item({shown(part, 30)})", part) for part in tuple(value))
     elif kind is MethodType:
         steps = ((".__self__", value.__self__),)
     elif issubclass(kind, functools.partial):
@@ -198,5 +199,5 @@ def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _quoted(key: object) -> str:
     if isinstance(key, str) and key.isprintable() and '"' not in key:
-        return f'"{key:.30}"'
-    return f"{key!r:.30}"
+        return f'"{cut(key, 30)}"'
+    return shown(key, 30)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.link.rights import Descriptor
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class FileDescriptor:
         self._owner = Descriptor(fd)
 
     def __repr__(self) -> str:
-        return f"<FileDescriptor {self._owner!r:.40}>"
+        return f"<FileDescriptor {shown(self._owner, 40)}>"
 
     def fileno(self) -> int:
         """
@@ -101,13 +102,15 @@ def duplicate(parcel: Parcel, item: Any) -> int:
     try:
         number = item.fileno()
     except ValueError as error:
-        raise DataCloneError(f"{item!r:.60} is closed or was transferred: {error}", item) from error
+        raise DataCloneError(
+            f"{shown(item)} is closed or was transferred: {error}", item
+        ) from error
     if number < 0:
-        raise DataCloneError(f"{item!r:.60} is closed or was transferred; send an open one", item)
+        raise DataCloneError(f"{shown(item)} is closed or was transferred; send an open one", item)
     try:
         return parcel.add(Descriptor.copy_of(number))
     except ValueError as error:
-        raise DataCloneError(f"{item!r:.60} cannot be sent: {error}", item) from error
+        raise DataCloneError(f"{shown(item)} cannot be sent: {error}", item) from error
 
 
 def receive_descriptor(slot: int) -> FileDescriptor:

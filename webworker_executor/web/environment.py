@@ -9,6 +9,7 @@ worker may import this module at its start, so it imports the least.
 from __future__ import annotations
 
 from webworker_executor.wire import codec
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def set_environment_data(key: str, value: Any) -> None:
     Source: Node.js, ``worker.setEnvironmentData``.
     """
     if not isinstance(key, str):
-        raise TypeError(f"environment data is kept by texts, not by {key!r:.60}")
+        raise TypeError(f"environment data is kept by texts, not by {shown(key)}")
     if value is None:
         _values.pop(key, None)
         return

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from webworker_executor.wire.shown import shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -153,8 +155,8 @@ class MessageEvent(Event):
 
     def __repr__(self) -> str:
         if self.error is not None:
-            return f"<MessageEvent error={self.error!r:.60}>"
-        return f"<MessageEvent data={self.data!r:.60}>"
+            return f"<MessageEvent error={shown(self.error)}>"
+        return f"<MessageEvent data={shown(self.data)}>"
 
 
 class ErrorEvent(Event):
@@ -200,7 +202,7 @@ class ErrorEvent(Event):
 
     def __repr__(self) -> str:
         place = f" at {self.filename}:{self.lineno}" if self.filename else ""
-        return f"<ErrorEvent {self.message!r:.60}{place}>"
+        return f"<ErrorEvent {shown(self.message)}{place}>"
 
 
 class CloseEvent(Event):

@@ -16,6 +16,7 @@ from webworker_executor.web.port import MessagePort
 from webworker_executor.web.port_moving import check_movable
 from webworker_executor.web.untransferable import is_marked_as_untransferable
 from webworker_executor.wire import codec
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import Parcel, current_parcel, reducers
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def copy_of(item: Any) -> Descriptor:
     try:
         return Descriptor.copy_of(item if isinstance(item, int) else item.fileno())
     except (OSError, ValueError, OverflowError) as error:
-        raise DataCloneError(f"{item!r:.60} is no open descriptor: {error}") from error
+        raise DataCloneError(f"{shown(item)} is no open descriptor: {error}") from error
 
 
 def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
@@ -135,12 +136,12 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
             raise TypeError(f"{name} is None; a transfer list holds what is to be given up")
         if type(item) not in kinds:
             raise DataCloneError(
-                f"{name}, {item!r:.60}, cannot be transferred: ports, sockets, files, pipes, "
+                f"{name}, {shown(item)}, cannot be transferred: ports, sockets, files, pipes, "
                 "connections, FileDescriptor, bytearray and memoryview can"
             )
         if is_marked_as_untransferable(item):
             raise DataCloneError(
-                f"{name}, {item!r:.60}, was marked as untransferable: other code goes on to use "
+                f"{name}, {shown(item)}, was marked as untransferable: other code goes on to use "
                 "it. Send a copy, or leave it out of the list",
                 item,
             )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.web.descriptor import duplicate
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import reducers, taken
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _receive_socket(
 
 def _reduce_connection(parcel: Parcel, item: Connection) -> Any:
     if item.closed:
-        raise DataCloneError(f"{item!r:.60} is closed; send an open one", item)
+        raise DataCloneError(f"{shown(item)} is closed; send an open one", item)
     slot = duplicate(parcel, item)
     if parcel.is_moved(item):
         parcel.commits.append(item.close)
@@ -65,7 +66,7 @@ def _reduce_file(parcel: Parcel, item: Any) -> Any:
     if not parcel.is_moved(item):
         return NotImplemented
     if item.closed:
-        raise DataCloneError(f"{item!r:.60} is closed; send an open one", item)
+        raise DataCloneError(f"{shown(item)} is closed; send an open one", item)
     if item.writable():
         item.flush()
     ahead = b""
@@ -134,16 +135,16 @@ def _give_back_what_was_read_ahead(parcel: Parcel, item: Any) -> bytes:
         try:
             position = item.tell()
         except OSError as error:
-            raise DataCloneError(f"{item!r:.60} cannot be sent: {error}", item) from error
+            raise DataCloneError(f"{shown(item)} cannot be sent: {error}", item) from error
         if position >> 63:
-            raise DataCloneError(f"{item!r:.60} is in the midst of a character; read on first")
+            raise DataCloneError(f"{shown(item)} is in the midst of a character; read on first")
         before = os.lseek(fd, 0, os.SEEK_CUR)
         parcel.rollbacks.append(lambda: os.lseek(fd, before, os.SEEK_SET))
         os.lseek(fd, position, os.SEEK_SET)
         return b""
     if isinstance(item, io.TextIOWrapper):
         raise DataCloneError(
-            f"{item!r:.60} reads a pipe, and may have read more of it than it has given out; "
+            f"{shown(item)} reads a pipe, and may have read more of it than it has given out; "
             "transfer its .buffer, or a FileDescriptor"
         )
     was_blocking = os.get_blocking(fd)

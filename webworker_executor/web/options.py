@@ -23,6 +23,7 @@ from webworker_executor.web.raw import JsonLife, MsgpackLife, RawLife
 from webworker_executor.web.script import make_script
 from webworker_executor.web.seconds import ENDLESS, check_seconds
 from webworker_executor.wire.messagepack import check_installed
+from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
@@ -67,7 +68,7 @@ def make_life(
         Exception: As the class tells.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name must be a text, not {name!r:.60}")
+        raise TypeError(f"name must be a text, not {shown(name)}")
     if env is not None and not isinstance(env, Mapping):
         raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
     times = _seconds("handshake_timeout", handshake_timeout), _seconds("max_duration", max_duration)
@@ -144,11 +145,11 @@ def _raw_command(
 
 def _texts(name: str, value: Any) -> list[str]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise TypeError(f"{name} must be a list of texts, not {value!r:.60}")
+        raise TypeError(f"{name} must be a list of texts, not {shown(value)}")
     words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in value]
     for word in words:
         if not isinstance(word, str):
-            raise TypeError(f"{name} must be texts, and {word!r:.60} is none")
+            raise TypeError(f"{name} must be texts, and {shown(word)} is none")
     return words
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from webworker_executor.web.location import Location
+from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +91,7 @@ def make_script(
         return Script("callable", "about:callable", tuple(sys.argv), call=(script, arguments))
     for argument in arguments:
         if not isinstance(argument, str):
-            raise TypeError(f"argv must be texts, and {argument!r:.60} is none; see worker_data")
+            raise TypeError(f"argv must be texts, and {shown(argument)} is none; see worker_data")
     if source is not None:
         filename = f"<worker:{next(_numbers)}>"
         _check_text("source", source)
@@ -104,13 +105,13 @@ def make_script(
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, not {value!r:.60}")
+        raise TypeError(f"{name} must be a text, not {shown(value)}")
 
 
 def _of_path(script: Any, arguments: tuple[str, ...]) -> Script:
     if not isinstance(script, (str, os.PathLike)):
         raise TypeError(
-            f"a script is a path, a file: URL or a callable, not {script!r:.60}; for text use "
+            f"a script is a path, a file: URL or a callable, not {shown(script)}; for text use "
             "source="
         )
     path = os.fspath(script)

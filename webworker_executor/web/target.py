@@ -12,6 +12,7 @@ from __future__ import annotations
 from webworker_executor.web.event import Event
 from webworker_executor.web.listener import Listener, call_each, identity, is_callback
 from webworker_executor.web.uncaught import report_here
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class EventTarget:
         if not is_callback(callback):
             raise TypeError(
                 f"a listener must be callable or have a method handle_event(event), which "
-                f"{callback!r:.60} has not; it is called with one event"
+                f"{shown(callback)} has not; it is called with one event"
             )
         if signal is not None and signal.aborted:
             return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from webworker_executor.web.luggage import check, unpack_luggage
 from webworker_executor.web.message import pack_message
 from webworker_executor.web.movable import give_up_bytes
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class _Transfer:
         self._transferables = transferables
 
     def __repr__(self) -> str:
-        return f"transfer({self._value!r:.60}, {len(self._transferables)} things)"
+        return f"transfer({shown(self._value)}, {len(self._transferables)} things)"
 
     def __reduce__(self) -> Any:
         parcel = current_parcel()

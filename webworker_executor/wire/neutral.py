@@ -16,6 +16,7 @@ import json
 from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
+from webworker_executor.wire.shown import cut, shown
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -76,8 +77,8 @@ def _check(value: Any, path: str, above: dict[int, str]) -> None:
     if kind is dict:
         for key, part in value.items():
             if type(key) is not str:
-                _refuse(f"{path}.key({key!r:.30})", "keys are texts there", key)
-            _check(part, f"{path}[{json.dumps(key):.32}]", above)
+                _refuse(f"{path}.key({shown(key, 30)})", "keys are texts there", key)
+            _check(part, f"{path}[{cut(json.dumps(key), 32)}]", above)
     else:
         for index, part in enumerate(value):
             _check(part, f"{path}[{index}]", above)
