@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent as MessageEvent
     from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
     from webworker_executor.web.port import MessagePort as MessagePort
+    from webworker_executor.web.process_statistics import ProcessStatistics as ProcessStatistics
     from webworker_executor.web.proxy import clone as clone
     from webworker_executor.web.proxy import construct as construct
     from webworker_executor.web.proxy import expose as expose
@@ -122,6 +123,7 @@ _HOMES = {
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
     "PoolEvent": "observe",
+    "ProcessStatistics": "web.process_statistics",
     "PoolWorker": "web.pool_worker",
     "Worker": "web.worker",
     "WorkerCrashedError": "errors",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerFuture
 from webworker_executor.pool.future import Answer, FailureAnswer
@@ -391,6 +392,8 @@ def test_a_future_tells_where_and_when_its_task_runs(pool: WebWorkerExecutor, ga
     worker, started = future.worker, future.started_at
     assert worker is not None
     assert worker is pool.workers[worker.index]
+    # A zygote tells of it a moment after the worker has begun to work.
+    wait_until(lambda: worker.pid is not None)
     assert pid == worker.pid
     assert started is not None
     assert before < started < time.monotonic()

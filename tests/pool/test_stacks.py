@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -52,6 +53,11 @@ def stop_self() -> int:
     """Stop this process as Ctrl-Z does."""
     os.kill(os.getpid(), signal.SIGSTOP)
     return 1
+
+
+def fault(signal_number: int) -> None:
+    """Die of a fault, as a bug in C code does."""
+    os.kill(os.getpid(), signal_number)
 
 
 def wait_for_state(pid: int, state: str) -> None:
@@ -253,3 +259,44 @@ def test_a_copy_of_the_program_asks_nobody(run_script: ScriptRunner) -> None:
     """
     done = run_script(ASK_IN_A_COPY)
     assert ("0 1\n", 0) == (done.stdout, done.returncode)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+def test_a_crash_has_the_last_stack(number: signal.Signals) -> None:
+    """
+    As an attribute of the error, and as a note that tracebacks show.
+    """
+    with WebWorkerExecutor(1) as pool, pytest.raises(WorkerCrashedError) as caught:
+        pool.submit(fault, number).result(10.0)
+    error = caught.value
+    assert number.name == error.signal_name
+    assert error.stack is not None
+    assert " in fault" in error.stack
+    assert error.stack.startswith("Fatal Python error: ")
+    assert [f"The worker's last words:\n{error.stack}"] == error.__notes__
+    assert error.stack == pickle.loads(pickle.dumps(error)).stack
+
+
+def test_a_kill_leaves_no_stack(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    Nobody could write one.
+    """
+    future = forked.submit(pass_gate, gate.path, 1)
+    (pid,) = gate.wait_for_begun(1)
+    assert 1 == len(forked.dump_stacks(10.0))
+    os.kill(pid, signal.SIGKILL)
+    error = future.exception(10.0)
+    assert isinstance(error, WorkerCrashedError)
+    assert (None, False) == (error.stack, hasattr(error, "__notes__"))
+
+
+def test_the_next_worker_can_be_asked_as_well(pool: WebWorkerExecutor) -> None:
+    """
+    Each has a pipe of its own, which goes with it.
+    """
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        assert isinstance(pool.submit(os._exit, 1).exception(10.0), WorkerCrashedError)
+        assert 4 == pool.submit(double, 2).result(10.0)
+        assert pool.dump_stacks(10.0)
+    assert len(os.listdir("/proc/self/fd")) < before + 20

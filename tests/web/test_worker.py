@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
+from tests.patience import wait_until
 from webworker_executor import (
     Event,
     Limits,
@@ -31,6 +32,7 @@ from webworker_executor import (
     WorkerStartError,
     scope,
 )
+from webworker_executor.launch.procfs import state_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -580,3 +582,72 @@ def test_another_interpreter_has_its_own_modules(tmp_path: Path) -> None:
     assert path.index(stdlib) < path.index(str(installed))
     assert 1 == path.count(stdlib)
     assert set(sys.path) <= set(path)
+
+
+STUCK = """
+def wait_for_ever():
+    post_message("begun")
+    sum(iter(int, 1))
+wait_for_ever()
+"""
+
+
+def test_the_stacks_of_a_worker_that_is_stuck(launcher: str) -> None:
+    """
+    In C, with the interpreter's lock in its hands; and when it has ended there are none.
+    """
+    with Worker(source=STUCK, launcher=launcher) as worker:
+        assert "begun" == worker.receive(SECONDS).data
+        assert 1 == worker.dump_stacks(SECONDS).count(" in wait_for_ever")
+        worker.kill(signal.SIGSTOP)
+        wait_until(lambda: "T" == state_of(worker.pid))
+        assert "stopped by a signal" in worker.dump_stacks(0.2)
+        worker.terminate(0)
+    assert "" == worker.dump_stacks()
+
+
+def test_a_fault_has_the_last_stack() -> None:
+    """
+    As in an executor's workers.
+    """
+    source = "import os, signal\ndef fault(): os.kill(os.getpid(), signal.SIGSEGV)\nfault()"
+    with Worker(source=source) as worker:
+        error = worker.lifetime.exception(SECONDS)
+    assert isinstance(error, WorkerCrashedError)
+    assert "SIGSEGV" == error.signal_name
+    assert error.stack is not None
+    assert " in fault" in error.stack
+    assert [f"The worker's last words:\n{error.stack}"] == error.__notes__
+
+
+def test_a_program_of_another_language_has_no_stacks() -> None:
+    """
+    The answer says so.
+    """
+    with Worker(command=["sleep", "60"], handshake_timeout=0) as worker:
+        wait_until(lambda: worker.pid is not None)
+        assert "it is not of Python" in worker.dump_stacks(0.1)
+
+
+def test_what_a_worker_uses() -> None:
+    """
+    Time, memory, and what nobody has taken yet.
+    """
+    source = """
+import time
+while time.process_time() < 0.1: pass
+post_message(1)
+post_message(2)
+"""
+    with Worker(source=source) as worker:
+        wait_until(lambda: worker.statistics().n_waiting == 2)
+        used = worker.statistics()
+        assert (worker.pid, "running", 0) == (used.pid, used.state, used.buffered_nbytes)
+        assert used.cpu_seconds is not None
+        assert used.memory_nbytes is not None
+        # The kernel counts in hundredths.
+        assert used.cpu_seconds >= 0.05
+        assert used.memory_nbytes > 1_000_000
+        assert used.uptime > 0.0
+    after = worker.statistics()
+    assert ("exited", None, None) == (after.state, after.cpu_seconds, after.memory_nbytes)

@@ -97,7 +97,7 @@ def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
             _import_what_may_be_needed()
         surroundings.apply(settings, host)
         blamed = OF_SCRIPT
-        scope.worker_data, call = _baggage(loop)
+        scope.worker_data, call = _baggage(loop, has_witness=hello.get("has_witness", False))
         return Program(hello["script"], call, scope)
     except BaseException as error:
         from webworker_executor.child.report import own_frames
@@ -108,11 +108,17 @@ def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
         raise SystemExit(1) from None
 
 
-def _baggage(loop: Loop) -> Any:
+def _baggage(loop: Loop, *, has_witness: bool) -> Any:
     """Unpack what the user gave along: the second frame, since it may hold descriptors."""
     frame = loop.next_frame()
     assert frame.kind == DEFINE, frame
-    return codec.unpack(frame.payload, frame.buffers, frame.fds)
+    fds: Any = frame.fds
+    if has_witness:
+        from webworker_executor.child.witness import testify
+
+        fds, last = fds[:-1], fds[-1]
+        testify(last.take())
+    return codec.unpack(frame.payload, frame.buffers, fds)
 
 
 def _adopt(loop: Loop, hello: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 _PAGE_NBYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def state_of(pid: int | None) -> str | None:
@@ -34,6 +35,20 @@ def memory_of(pid: int | None) -> int | None:
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE_NBYTES
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def cpu_seconds_of(pid: int | None) -> float | None:
+    """
+    Return the processor time of all threads of a process, ``None`` if that cannot be had.
+
+    Source: proc_pid_stat(5), ``utime`` and ``stime``.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+            return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
     except (OSError, IndexError, ValueError):
         return None
 

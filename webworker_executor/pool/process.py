@@ -17,11 +17,11 @@ import threading
 import time
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.launch.witness import Witness
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
-from webworker_executor.pool.witness import Witness
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire.frame import (
     CLOSE,

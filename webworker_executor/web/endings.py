@@ -82,12 +82,18 @@ def closed_channel(
     return HandshakeError(f"{text} It was not ready yet.", "closed")
 
 
-def crashed(title: str, pid: int | None, exitcode: int | None) -> WorkerCrashedError:
+def crashed(
+    title: str, pid: int | None, exitcode: int | None, stack: str | None = None
+) -> WorkerCrashedError:
     """Nobody asked for its end."""
-    return WorkerCrashedError(
+    error = WorkerCrashedError(
         f"{title} (pid {pid}) {how_it_ended(exitcode)}. Whatever it held is gone; its messages up "
         "to then have been delivered.",
         pid=pid,
         exitcode=exitcode,
         signal_name=signal_name(exitcode),
+        stack=stack,
     )
+    if stack:
+        error.add_note(f"The worker's last words:\n{stack}")
+    return error

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from webworker_executor.launch import roll
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Child
     from webworker_executor.launch.stdio import Streams
+    from webworker_executor.launch.witness import Witness
     from webworker_executor.web.incoming import WorkerTarget
 
 # Between SIGTERM and SIGKILL.
@@ -58,6 +60,8 @@ class Life(Profile):
         lifetime: Resolves to ``None`` when it has ended as it should, else fails.
         exited: Resolves to its exit status, ``-signal`` if killed, ``None`` if not known.
         child: The process, once there is one.
+        witness: Tells of its stacks, if it can.
+        created_at: When its start was asked for, as ``time.monotonic`` has it.
         streams: As given.
 
     Raises:
@@ -73,6 +77,8 @@ class Life(Profile):
         self.lifetime: Outcome[None] = Outcome()
         self.exited: Outcome[int | None] = Outcome()
         self.child: Child | None = None
+        self.witness: Witness | None = None
+        self.created_at = time.monotonic()
         self._machine = ScriptMachine()
         self._owner: Callable[[], WorkerTarget | None] = lambda: None
         self._kept: object = None
@@ -82,6 +88,8 @@ class Life(Profile):
         self._is_wanted = False  # the end
         self._said_goodbye = False
         self._last_signal = 0
+        # The stacks of a process that died of a fault.
+        self._words: str | None = None
         self._ended = threading.Event()
         self._pid = os.getpid()
         self._reactor, _ = host.acquire(self)
@@ -232,7 +240,7 @@ class Life(Profile):
             self._deadlines.set("force", LAST_WORDS_SECONDS, self._has_closed_channel)
 
     def _has_closed_channel(self) -> None:
-        self._fail(endings.closed_channel(self.title, self._pid_now, was_ready=self.ready.done()))
+        self._fail(endings.closed_channel(self.title, self.pid, was_ready=self.ready.done()))
 
     def _owner_hears(self, error: BaseException) -> None:
         owner = self._owner()
@@ -249,6 +257,7 @@ class Life(Profile):
         if self.is_over:
             return
         self._deadlines.close()
+        self._words = None if self.witness is None else self.witness.last_words()
         self._close_links()
         self._machine.step("exit")
         error = self._judge(exitcode)
@@ -272,12 +281,22 @@ class Life(Profile):
         if self._is_wanted:
             return None
         if not self.ready.done():
-            return endings.unready(self.title, self._pid_now, exitcode)
-        return None if exitcode == 0 else endings.crashed(self.title, self._pid_now, exitcode)
+            return endings.unready(self.title, self.pid, exitcode)
+        if exitcode == 0:
+            return None
+        return endings.crashed(self.title, self.pid, exitcode, self._words)
 
     @property
-    def _pid_now(self) -> int | None:
+    def pid(self) -> int | None:
+        """The process id, ``None`` before there is a process; any thread."""
         return None if self.child is None else self.child.pid
+
+    def dump_stacks(self, timeout: float) -> str:
+        """Ask for the stacks of all threads; any thread but the reactor's."""
+        if self.is_over or self._pid != os.getpid():
+            return ""
+        answers = roll.ask([self], timeout, self._reactor.call_soon)
+        return answers.get(self) or roll.silence(self, timeout)
 
     # -- what the host asks for
 

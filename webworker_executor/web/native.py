@@ -5,6 +5,7 @@ The process of a `Worker` that runs Python: frames on the data link, its life on
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import ProtocolError, WorkerLoadError, WorkerStartError
 from webworker_executor.launch.launcher import WorkerSpec
+from webworker_executor.launch.witness import Witness
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
+from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import environment
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
@@ -28,6 +31,7 @@ from webworker_executor.wire.frame import (
     FROM_SCRIPT,
     HELLO,
     LOAD_ERROR,
+    MAX_FDS,
     MESSAGE,
     READY,
     TRACKER,
@@ -43,8 +47,9 @@ if TYPE_CHECKING:
     from webworker_executor.web.incoming import WorkerTarget
     from webworker_executor.web.outcome import Outcome
     from webworker_executor.web.script import Script
-    from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.frame import Frame, Parts
+
+_log = logging.getLogger("webworker_executor.web")
 
 # Sockets in what a worker is born with, in programs that have no executor to learn it from.
 learn_later(movable)
@@ -125,8 +130,10 @@ class NativeLife(Life):
             self._abandon(near, far, control, control_far)
             raise
         # Posted before anybody else has the link.
-        self._link.post(self._hello())
-        self._link.post(_second_frame(baggage), baggage.fds)
+        witness_fds = self._find_witness() if len(baggage.fds) < MAX_FDS else []
+        self._link.post(self._hello(has_witness=bool(witness_fds)))
+        fds = [*baggage.fds, *witness_fds]
+        self._link.post(encode(DEFINE, 0, baggage.payload, baggage.buffers, n_fds=len(fds)), fds)
         self._link.flush()
 
     def post(self, parts: Parts, fds: Sequence[Any]) -> None:
@@ -154,7 +161,21 @@ class NativeLife(Life):
     def _when_written(self, call: Callable[[], object]) -> None:
         self._link.when_written(call)
 
-    def _hello(self) -> Parts:
+    def _find_witness(self) -> list[Descriptor]:
+        """Make the pipe for the process's stacks; returns its end of it, if there is room."""
+        try:
+            witness = Witness(self._reactor)
+        except OSError as error:
+            _log.info("%s will not tell of its stacks: %s", self.title, error)
+            return []
+        self.witness = witness
+        try:
+            return [Descriptor.copy_of(witness.writer)]
+        finally:
+            # A process that is forked from this one shall not keep the pipe open.
+            witness.handed_over()
+
+    def _hello(self, *, has_witness: bool) -> Parts:
         plan = self._plan
         process = sys.modules.get("multiprocessing.process")
         hello: dict[str, Any] = {
@@ -167,6 +188,7 @@ class NativeLife(Life):
             "environ": None,
             "cwd": None,
             "authkey": None if process is None else bytes(process.current_process().authkey),
+            "has_witness": has_witness,
             "script": {**plan.script.described(), "settings": dict(plan.settings)},
         }
         if not plan.launcher.passes_surroundings:
@@ -251,6 +273,8 @@ class NativeLife(Life):
             end.close()
         self._link.close()
         self._control.close()
+        if self.witness is not None:
+            self.witness.close()
 
     def _close_launcher(self, on_closed: Callable[[], object]) -> None:
         if self._has_launcher:
@@ -263,6 +287,8 @@ class NativeLife(Life):
             end.close()
         self._link.disown()
         self._control.disown()
+        if self.witness is not None:
+            self.witness.disown()
 
 
 def _path_for_another() -> list[str]:
@@ -270,10 +296,6 @@ def _path_for_another() -> list[str]:
     stdlib = os.path.dirname(os.__file__)
     own = {stdlib, os.path.join(stdlib, "lib-dynload")}
     return [entry for entry in sys.path if entry not in own]
-
-
-def _second_frame(baggage: Packed) -> Parts:
-    return encode(DEFINE, 0, baggage.payload, baggage.buffers, n_fds=len(baggage.fds))
 
 
 def _ignore(_: object) -> None:

@@ -80,7 +80,7 @@ class PoolWorker(MessageTarget):
 
     @property
     def pid(self) -> int | None:
-        """The process id of the process in place, ``None`` while there is none."""
+        """The process id of the process in place, ``None`` while none is there or known of."""
         return self._owner.crew.pid_of(self.index)
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from webworker_executor.web.incoming import WorkerTarget
 from webworker_executor.web.options import make_life
+from webworker_executor.web.process_statistics import ProcessStatistics, take
 from webworker_executor.web.seconds import check_seconds
 
 if TYPE_CHECKING:
@@ -253,6 +254,35 @@ class Worker(WorkerTarget):
         Source: worker-process, ``worker.kill``.
         """
         self._life.send_signal(int(signals.Signals(signal)))
+
+    def dump_stacks(self, timeout: float = 5.0) -> str:
+        """
+        Return the Python stacks of all threads of the process, also while it is stuck in C.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            What ``faulthandler`` writes, or in angle brackets why there is no answer: a process
+            that is stopped, or not of Python. Empty when the process has ended.
+
+        Raises:
+            ValueError: ``timeout`` is negative or infinite.
+            TypeError: It is no number.
+
+        Source: faulthandler, ``register``.
+        """
+        check_seconds("timeout", timeout)
+        return self._life.dump_stacks(timeout)
+
+    def statistics(self) -> ProcessStatistics:
+        """
+        Return what the process has used so far, and what waits on the way to it and from it.
+
+        Source: Node.js, ``worker.cpuUsage`` and ``worker.getHeapStatistics``.
+        """
+        waiting = len(self._inbox)
+        return take(self._life, n_waiting=waiting, buffered_nbytes=self.buffered_amount)
 
     def send_bytes(self, data: bytes | bytearray | memoryview) -> Future[None]:
         """

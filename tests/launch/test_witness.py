@@ -6,23 +6,17 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import pickle
 import signal
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dropin.gate import pass_gate
-from tests.pool.work import double
-from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor.launch.witness import Witness
 from webworker_executor.link.reactor import Reactor
-from webworker_executor.pool.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.dropin.gate import Gate
 
 
 @pytest.fixture
@@ -141,49 +135,3 @@ def test_nobody_waits_for_a_full_pipe(reactor: Reactor) -> None:
     assert None is witness.last_words()
     witness.close()
     witness.close()
-
-
-def fault(signal_number: int) -> None:
-    """Die of a fault, as a bug in C code does."""
-    os.kill(os.getpid(), signal_number)
-
-
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
-def test_a_crash_has_the_last_stack(number: signal.Signals) -> None:
-    """
-    As an attribute of the error, and as a note that tracebacks show.
-    """
-    with WebWorkerExecutor(1) as pool, pytest.raises(WorkerCrashedError) as caught:
-        pool.submit(fault, number).result(10.0)
-    error = caught.value
-    assert number.name == error.signal_name
-    assert error.stack is not None
-    assert " in fault" in error.stack
-    assert error.stack.startswith("Fatal Python error: ")
-    assert [f"The worker's last words:\n{error.stack}"] == error.__notes__
-    assert error.stack == pickle.loads(pickle.dumps(error)).stack
-
-
-def test_a_kill_leaves_no_stack(forked: WebWorkerExecutor, gate: Gate) -> None:
-    """
-    Nobody could write one.
-    """
-    future = forked.submit(pass_gate, gate.path, 1)
-    (pid,) = gate.wait_for_begun(1)
-    assert 1 == len(forked.dump_stacks(10.0))
-    os.kill(pid, signal.SIGKILL)
-    error = future.exception(10.0)
-    assert isinstance(error, WorkerCrashedError)
-    assert (None, False) == (error.stack, hasattr(error, "__notes__"))
-
-
-def test_the_next_worker_can_be_asked_as_well(pool: WebWorkerExecutor) -> None:
-    """
-    Each has a pipe of its own, which goes with it.
-    """
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
-        assert isinstance(pool.submit(os._exit, 1).exception(10.0), WorkerCrashedError)
-        assert 4 == pool.submit(double, 2).result(10.0)
-        assert pool.dump_stacks(10.0)
-    assert len(os.listdir("/proc/self/fd")) < before + 20
