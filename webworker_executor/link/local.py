@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import threading
 from collections import deque
 
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 READS_PER_ROUND = 16
 
 _log = logging.getLogger("webworker_executor.link")
+_tells_frames = False
+if "WEBWORKER_DEBUG" in os.environ:
+    from webworker_executor.link import debug
+
+    _tells_frames = debug.begin(os.environ["WEBWORKER_DEBUG"])
 
 
 class Link:
@@ -89,6 +95,8 @@ class Link:
         # Called, each once, when the kernel has everything or will never have it.
         self._at_end: deque[Callable[[], object]] = deque()
         self._lending = Lending(reactor, self._decoder, self.append, self.flush)
+        if _tells_frames:
+            debug.tell_frames(self)
         reactor.register(self._fd, READ, self._ready)
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ life, the owner keeps the life, and the life keeps its owner only while somebody
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from webworker_executor.launch.stdio import Streams
     from webworker_executor.launch.witness import Witness
     from webworker_executor.web.incoming import WorkerTarget
+
+_log = logging.getLogger("webworker_executor.web")
 
 # Between SIGTERM and SIGKILL.
 GRACE_SECONDS = 1.0
@@ -150,6 +153,7 @@ class Life(Profile):
             child.kill()
             self._refused(error)
             return
+        _log.debug("%s was started as process %d", self.title, child.pid)
         if self._last_signal:
             child.send_signal(self._last_signal)
 
@@ -164,6 +168,7 @@ class Life(Profile):
         self._machine.step("ready")
         if self._limits[1]:
             self._deadlines.set("duration", self._limits[1], self._ran_too_long)
+        _log.debug("%s is ready", self.title)
         self.ready.settle()
 
     def _handshake_is_late(self) -> None:
@@ -261,6 +266,7 @@ class Life(Profile):
         self._close_links()
         self._machine.step("exit")
         error = self._judge(exitcode)
+        _log.debug("%s %s", self.title, endings.how_it_ended(exitcode))
         if not self.ready.done():
             failure = error or endings.unwanted(self.title)
             self._owner_hears(failure)
