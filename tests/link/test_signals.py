@@ -7,10 +7,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 
 import pytest
 
+from tests.patience import wait_until
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.rights import receive
@@ -45,15 +47,21 @@ def test_what_a_handler_says(kind: type[OSError]) -> None:
     def fail(*_: object) -> None:
         raise kind
 
+    reader = threading.get_ident()
+
+    def kill_when_it_reads() -> None:
+        wait_until(lambda: sys._current_frames()[reader].f_code is receive.__code__)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
     before = signal.signal(signal.SIGUSR1, fail)
     near, far = socket.socketpair()
-    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+    killer = threading.Thread(target=kill_when_it_reads)
     try:
         with near, far:
-            timer.start()
+            killer.start()
             with pytest.raises(kind) as caught:
                 receive(near)
     finally:
-        timer.join()
+        killer.join()
         signal.signal(signal.SIGUSR1, before)
     assert is_of_a_handler(caught.value)

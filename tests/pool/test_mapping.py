@@ -293,15 +293,51 @@ def test_slow_items_go_one_by_one(pool: WebWorkerExecutor, gate: Gate) -> None:
     assert list(range(64)) == list(results)
 
 
-@pytest.mark.slow
-def test_workers_that_come_up_late_cut_no_map_small(launcher: str) -> None:
+class LatePool:
+    """
+    A pool whose first worker comes up when it has been looked for long enough.
+    """
+
+    def __init__(self) -> None:
+        self.n_looks = 0
+        self.n_submitted = 0
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.n_submitted += 1
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            result: Any = fn(*args, **kwargs)
+            future.set_result(result.told())
+
+        self._waiting.append(run)
+        self._work()
+        return future
+
+    def is_up(self) -> bool:
+        self.n_looks += 1
+        self._work()
+        return self._is_up
+
+    @property
+    def _is_up(self) -> bool:
+        return self.n_looks * mapping.LOOK_SECONDS > 2 * mapping.PATIENCE
+
+    def _work(self) -> None:
+        while self._is_up and self._waiting:
+            self._waiting.pop(0)()
+
+
+def test_workers_that_come_up_late_cut_no_map_small() -> None:
     """
     What an initializer takes is no measure of the items.
     """
-    wait = partial(time.sleep, 0.3)  # stands for an initializer that loads something
-    with WebWorkerExecutor(2, initializer=wait, launcher=launcher) as pool:
-        assert list(range(5000)) == list(pool.map(abs, range(5000)))
-        assert pool.statistics().n_submitted < 500
+    pool = LatePool()
+    items = range(5000)
+    results = mapping.adaptive(pool, abs, zip(items), None, 2, pool.is_up, items)
+    assert list(items) == list(results)
+    assert pool.n_submitted < 500
 
 
 def test_a_map_with_a_timeout_does_not_wait_longer_for_workers(gate: Gate) -> None:

@@ -32,9 +32,11 @@ else:
 
 # A map of fewer items is not worth to be measured.
 FEWEST = 64
-# How long `map` itself may wait for what its first items take, once there is a worker; how long for
-# the first worker, whose initializer may have much to do; and how often it looks for that one.
-PATIENCE = 0.1
+# How long an item may run that is not worth to be measured; how long `map` itself may wait for its
+# first items, once there is a worker; how long for the first worker, whose initializer may have
+# much to do; and how often it looks for that one.
+SLOW_SECONDS = 0.1
+PATIENCE = 0.5
 START_PATIENCE = 30.0
 LOOK_SECONDS = 0.02
 
@@ -215,12 +217,29 @@ def _submit_chunks(
             submitted = time.monotonic()
             patience = submitted + PATIENCE
         try:
-            work_seconds, _, _ = futures[first].result(max(0.0, patience - submitted))
+            work_seconds, _, _ = _measurement(futures[first], patience)
         except Exception:
             # Whoever takes the result hears of it. Nothing is known of the items then.
             sizes.unmeasured()
         else:
             sizes.measured(size, work_seconds, time.monotonic() - submitted)
+
+
+def _measurement(future: Future[Any], latest: float) -> Any:
+    """
+    Return what a future has, unless its items are slow; a busy machine alone is waited for.
+
+    Raises:
+        Exception: What the future has raised, or ``TimeoutError``.
+    """
+    while True:
+        try:
+            return future.result(min(SLOW_SECONDS, max(0.0, latest - time.monotonic())))
+        except TimeoutError:
+            now, started = time.monotonic(), getattr(future, "started_at", None)
+            is_slow = started is not None and now - started >= SLOW_SECONDS
+            if is_slow or now >= latest or future.done():
+                raise
 
 
 def _wait_for_worker(is_up: Callable[[], bool], latest: float, future: Future[Any]) -> bool:
