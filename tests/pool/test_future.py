@@ -443,3 +443,13 @@ def test_a_task_that_fails_tells_it_too(gate: Gate, end: str) -> None:
         assert future.exception(0) is not None
         assert pool.workers[0] is future.worker
         assert future.started_at is not None
+
+
+def test_a_future_cannot_be_sent(forked: WebWorkerExecutor) -> None:
+    """
+    It says so, and not what it happens to be made of.
+    """
+    future = forked.submit(abs, -1)
+    with pytest.raises(TypeError, match=r"^a WorkerFuture cannot be sent: it belongs to"):
+        forked.submit(print, future).result(10.0)
+    assert 1 == future.result(10.0)

@@ -63,6 +63,12 @@ class WorkerFuture(TrackedFuture):
         self._worker: PoolWorker | None = None
         self._started_at: float | None = None
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a WorkerFuture cannot be sent: it belongs to the program whose executor runs its "
+            "task. Pass its result(), or submit again when it is done, from add_done_callback()"
+        )
+
     def cancel(self) -> bool:
         """
         Cancel the task if it has not been handed to a worker.
