@@ -4,7 +4,7 @@ A generator sends as much as was asked for, and is closed however it ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,3 +57,24 @@ def _yield_a_lock() -> Iterator[object]:
         yield threading.Lock()
     finally:
         scope.worker_state["lock"] = "closed"
+
+
+class Torn:
+    """
+    Can be iterated over, but for a mistake.
+    """
+
+    def __iter__(self) -> Any:
+        raise TypeError("torn")
+
+
+def test_what_is_no_iterable() -> None:
+    """
+    It is told what came, and what was wanted; a mistake of an iterable's own stays what it is.
+    """
+    text = r"^stream\(\) wants a function .* this one returned int: "
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        with pytest.raises(TypeError, match=text):
+            list(pool.stream(pow, 2, 3))
+        with pytest.raises(TypeError, match=r"^torn$"):
+            list(pool.stream(Torn))

@@ -29,3 +29,22 @@ def test_descriptors_must_be_open() -> None:
     """A number that is no open descriptor is refused before anything is packed."""
     with pytest.raises(DataCloneError, match="no open descriptor"):
         Luggage(None, (), [1 << 20])
+
+
+def test_what_is_no_list() -> None:
+    """A single thing that could be given up is told from a list, though it can be iterated over."""
+    with MessageChannel() as channel:
+        for things in (3, "ab", b"ab", bytearray(b"ab"), channel.port2):
+            with pytest.raises(
+                TypeError, match=r"^transfer must be a list of things to send, not "
+            ):
+                channel.port1.post_message("x", things)  # type: ignore[arg-type]  # what is tested
+            with pytest.raises(TypeError, match=r"^fds must be a list of things to send, not "):
+                channel.port1.post_message("x", fds=things)  # type: ignore[arg-type]  # the same
+
+
+def test_what_has_no_descriptor() -> None:
+    """It is named by its place in the list, with what is wanted there."""
+    text = r"^fds\[1\] must be the number of a descriptor, or have a fileno\(\), which 'a' has not$"
+    with MessageChannel() as channel, pytest.raises(TypeError, match=text):
+        channel.port1.post_message("x", fds=[0, "a"])

@@ -214,3 +214,12 @@ def test_foreign_memory_has_no_holder() -> None:
     """
     with pytest.raises(TypeError, match="not shared"):
         holder_of(16)
+
+
+@pytest.mark.parametrize("nbytes", ["a", b"abc", 1.5, None])
+def test_what_is_no_size(nbytes: Any) -> None:
+    """
+    Data is told from the number of its bytes.
+    """
+    with pytest.raises(TypeError, match=r"a SharedBuffer has a whole number of bytes, not "):
+        SharedBuffer(nbytes)

@@ -68,3 +68,11 @@ def test_a_clone_moves_ports() -> None:
         assert "x" == copy["port"].receive(LIMIT).data
         assert channel.port2.detached
         copy["port"].close()
+
+
+def test_what_is_no_list() -> None:
+    """
+    It is refused as the list of a message is.
+    """
+    with pytest.raises(TypeError, match=r"^transferables must be a list of things to send, not 3$"):
+        transfer(1, 3)  # type: ignore[arg-type]  # what is tested

@@ -27,9 +27,21 @@ def send_all(task: RunningTask, items: Iterable[Any], credit: int) -> None:
         task: Whose items they are.
         items: They are closed at the end, if they can be.
         credit: How many may leave before more are asked for.
+
+    Raises:
+        TypeError: The items are no iterable.
+        Exception: What the iterator raises, or packing an item.
     """
     flow = Flow(task, credit)
-    iterator = iter(items)
+    try:
+        iterator = iter(items)
+    except TypeError as error:
+        if hasattr(items, "__iter__"):
+            raise
+        raise TypeError(
+            f"stream() wants a function that returns an iterable, such as a generator, and this "
+            f"one returned {type(items).__name__}: {error}"
+        ) from None
     try:
         while flow.wait_for_credit():
             try:

@@ -6,6 +6,7 @@ Not for how one thing or another is given up: see ``port``, ``descriptor`` and `
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
@@ -20,7 +21,7 @@ from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import Parcel, current_parcel, reducers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from webworker_executor.web.messaging import MessageTarget
 
@@ -59,7 +60,8 @@ class Luggage:
             stand in the message itself.
 
     Raises:
-        TypeError: The list is none, or has ``None`` in it.
+        TypeError: The list is none, or has ``None`` in it; or what is to be duplicated has no
+            descriptor.
         DataCloneError: Something in it cannot be transferred, or stands there twice.
     """
 
@@ -69,9 +71,10 @@ class Luggage:
         transfer: Iterable[object] | None,
         fds: Iterable[Any],
     ) -> None:
-        listed = () if transfer is None else tuple(transfer)
+        listed = as_list("transfer", transfer)
         check(target, listed)
-        copies = [FileDescriptor(copy_of(item).take()) for item in fds]
+        numbers = as_list("fds", fds)
+        copies = [FileDescriptor(copy_of(item, index).take()) for index, item in enumerate(numbers)]
         self.listed = listed
         self.items = _Items(listed, copies)
 
@@ -120,7 +123,32 @@ class _Bare:
         return receive_descriptor, (slot,)
 
 
-def copy_of(item: Any) -> Descriptor:
+def as_list(name: str, things: Any) -> tuple[Any, ...]:
+    """
+    Return what is listed.
+
+    Args:
+        name: Of the argument.
+        things: Any iterable, or ``None`` for none. Not one of the things themselves, some of which
+            can be iterated over, too: a port would be until it is closed.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if things is None:
+        return ()
+    is_one = isinstance(things, (MessagePort, FileDescriptor, str, bytes, *movable()))
+    if is_one or not isinstance(things, Iterable):
+        raise TypeError(f"{name} must be a list of things to send, not {shown(things)}")
+    return tuple(things)
+
+
+def copy_of(item: Any, index: int = 0) -> Descriptor:
+    if not isinstance(item, int) and not hasattr(item, "fileno"):
+        raise TypeError(
+            f"fds[{index}] must be the number of a descriptor, or have a fileno(), which "
+            f"{shown(item)} has not"
+        )
     try:
         return Descriptor.copy_of(item if isinstance(item, int) else item.fileno())
     except (OSError, ValueError, OverflowError) as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.errors import DataCloneError
 from webworker_executor.link.ram import available_nbytes
 from webworker_executor.link.rights import LOWEST, Descriptor
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class SharedBuffer(mmap.mmap):
         nbytes: Its size, at least 1.
 
     Raises:
-        ValueError: ``nbytes`` is less than 1.
+        TypeError: ``nbytes`` is no whole number.
+        ValueError: It is less than 1.
         OSError: There is not so much memory, or no descriptor is left.
 
     Source: ECMAScript, ``SharedArrayBuffer``; memfd_create(2).
@@ -62,6 +64,11 @@ class SharedBuffer(mmap.mmap):
     _guard: _Guard | None
 
     def __new__(cls, nbytes: int) -> Self:
+        if not hasattr(nbytes, "__index__"):
+            raise TypeError(
+                f"a SharedBuffer has a whole number of bytes, not {shown(nbytes)}; make one of "
+                "len(data), and copy the data into it"
+            )
         if nbytes < 1:
             raise ValueError(f"a SharedBuffer of {nbytes} bytes cannot be made; ask for at least 1")
         available = available_nbytes()

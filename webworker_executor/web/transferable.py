@@ -10,7 +10,7 @@ import os
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from webworker_executor.web.luggage import check, unpack_luggage
+from webworker_executor.web.luggage import as_list, check, unpack_luggage
 from webworker_executor.web.message import pack_message
 from webworker_executor.web.movable import give_up_bytes
 from webworker_executor.wire.shown import shown
@@ -66,7 +66,7 @@ def transfer(value: T, transferables: Iterable[object]) -> T:
 
     Source: Comlink, ``transfer``.
     """
-    listed = tuple(transferables)
+    listed = as_list("transferables", transferables)
     check(None, listed)
     return _Transfer(value, listed)  # type: ignore[return-value]  # it arrives as one
 
