@@ -267,3 +267,24 @@ def test_proxies_stay_where_they_are(near: Any) -> None:
         pickle.dumps(near)
     with pytest.raises(TypeError, match="goes in a message"):
         copy.copy(proxy(1))
+
+
+@pytest.mark.parametrize("call", [fetch, construct, clone, release])
+def test_what_is_no_proxy(call: Any) -> None:
+    """
+    It is told what is wanted, and by whom.
+    """
+    with pytest.raises(TypeError, match=rf"^{call.__name__}\(\) takes a Proxy, .*, not 3$"):
+        call(3)
+
+
+def test_what_is_no_port() -> None:
+    """
+    It is refused at the call: nobody would ever answer.
+    """
+    with pytest.raises(TypeError, match=r"^wrap\(\) takes a MessagePort, .*, not 3$"):
+        wrap(3)  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(TypeError, match=r"^expose\(\) takes a MessagePort, .*, not 3$"):
+        expose([], 3)  # type: ignore[arg-type]  # what is tested
+    with MessageChannel() as channel, pytest.raises(TypeError, match="finalizer must be callable"):
+        expose([], channel.port1, finalizer=3)  # type: ignore[arg-type]  # what is tested

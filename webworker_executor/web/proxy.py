@@ -23,14 +23,15 @@ from webworker_executor.errors import PortClosedError
 from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
+from webworker_executor.web.port import MessagePort
 from webworker_executor.wire.failure import pack_failure, unpack_failure
+from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from webworker_executor.web.event import MessageEvent
-    from webworker_executor.web.port import MessagePort
 
 GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
 
@@ -54,12 +55,25 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
         port: Started by this; not to be used for anything else.
         finalizer: Called once when the other side is gone.
 
+    Raises:
+        TypeError: ``port`` is no ``MessagePort``, or ``finalizer`` cannot be called.
+
     Source: Comlink, ``expose`` and ``finalizer``.
     """
+    _check_port("expose", port)
+    if finalizer is not None and not callable(finalizer):
+        raise TypeError(f"finalizer must be callable, without arguments; {shown(finalizer)} is not")
     server = _Server(value, port, finalizer)
     port.onmessageerror = server.refuse
     port.onclose = server.finish
     port.onmessage = server.serve
+
+
+def _check_port(caller: str, port: object) -> None:
+    if not isinstance(port, MessagePort):
+        raise TypeError(
+            f"{caller}() takes a MessagePort, such as MessageChannel().port1, not {shown(port)}"
+        )
 
 
 class _Server:
@@ -299,14 +313,26 @@ def wrap(port: MessagePort) -> Any:
     Returns:
         A ``Proxy``.
 
+    Raises:
+        TypeError: ``port`` is no ``MessagePort``.
+
     Source: Comlink, ``wrap``.
     """
+    _check_port("wrap", port)
     return Proxy(_Lease(_Connection(port)))
 
 
 def fetch(proxy: Proxy) -> Reply:
-    """Ask for the value that a proxy stands for; returns a future of a copy."""
-    return proxy._lease.connection.request(GET, proxy._path, (), {})
+    """
+    Ask for the value that a proxy stands for.
+
+    Returns:
+        A future of a copy.
+
+    Raises:
+        TypeError: ``proxy`` is none.
+    """
+    return _lease_of("fetch", proxy).connection.request(GET, proxy._path, (), {})
 
 
 def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
@@ -316,9 +342,13 @@ def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
     Returns:
         A future of a proxy of the instance, which stays on the other side.
 
+    Raises:
+        TypeError: ``proxy`` is none.
+        Exception: What packing the arguments raises.
+
     Source: Comlink, ``new`` of a ``Remote``.
     """
-    return proxy._lease.connection.request(CONSTRUCT, proxy._path, args, kwargs)
+    return _lease_of("construct", proxy).connection.request(CONSTRUCT, proxy._path, args, kwargs)
 
 
 def clone(proxy: Proxy) -> Reply:
@@ -328,15 +358,27 @@ def clone(proxy: Proxy) -> Reply:
     Returns:
         A future of a ``MessagePort``. It lives on when the proxy is released.
 
+    Raises:
+        TypeError: ``proxy`` is none.
+
     Source: Comlink, ``createEndpoint``.
     """
-    return proxy._lease.connection.request(CLONE, proxy._path, (), {})
+    return _lease_of("clone", proxy).connection.request(CLONE, proxy._path, (), {})
 
 
 def release(proxy: Proxy) -> None:
     """
     Give up a proxy and all that were made of it: what waits for an answer fails at once.
 
+    Raises:
+        TypeError: ``proxy`` is none.
+
     Source: Comlink, ``releaseProxy``.
     """
-    proxy._lease.give_up()
+    _lease_of("release", proxy).give_up()
+
+
+def _lease_of(caller: str, proxy: object) -> _Lease:
+    if not isinstance(proxy, Proxy):
+        raise TypeError(f"{caller}() takes a Proxy, as wrap(port) makes it, not {shown(proxy)}")
+    return proxy._lease
