@@ -87,7 +87,7 @@ def test_signal_is_the_same(controller: AbortController) -> None:
     """
     assert controller.signal is controller.signal
     with pytest.raises(AttributeError):
-        controller.signal = AbortSignal()  # type: ignore[misc]  # the wrong use under test
+        controller.signal = AbortSignal.abort()  # type: ignore[misc]  # the wrong use under test
 
 
 def test_default_reason(controller: AbortController) -> None:
@@ -581,3 +581,11 @@ def test_storm_of_signals(run_script: ScriptRunner, how: str) -> None:
     done = run_script(STORM, how, "10000")
     assert "" == done.stderr
     assert [] == json.loads(done.stdout)
+
+
+def test_a_signal_is_not_made_by_hand() -> None:
+    """
+    Nobody could abort it, and nobody would notice that.
+    """
+    with pytest.raises(TypeError, match=r"not made by hand; take AbortController\(\)\.signal"):
+        AbortSignal()

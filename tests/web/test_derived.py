@@ -374,3 +374,12 @@ def test_timeout_of_a_listener_elsewhere(held: Inbox[Callable[[], object]]) -> N
     assert target._has_listeners("custom")
     held.get()()
     assert not target._has_listeners("custom")
+
+
+@pytest.mark.parametrize("signals", [3, AbortSignal.abort()])
+def test_any_takes_a_list(signals: object) -> None:
+    """
+    A number or a single signal is told from it.
+    """
+    with pytest.raises(TypeError, match=r"^AbortSignal\.any\(\) takes a list of signals, not "):
+        AbortSignal.any(signals)  # type: ignore[arg-type]  # what is tested

@@ -14,7 +14,7 @@ from collections import deque
 from time import monotonic
 
 from webworker_executor.child import desk as desks
-from webworker_executor.web.abort import AbortSignal
+from webworker_executor.web.abort import OwnSignal
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import EVENT, HEED, REPORT, SAYING_SHIFT, readdress
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.child.desk import Desk
+    from webworker_executor.web.abort import AbortSignal
     from webworker_executor.wire.frame import Frame, Parts
 
 __all__ = ["RunningTask", "current_task"]
@@ -80,7 +81,7 @@ class RunningTask(MessageTarget):
         signal = self._signal
         if signal is None:
             # Of two threads that come here at once, one's is everybody's.
-            signal = self.__dict__.setdefault("_own_signal", AbortSignal())
+            signal = self.__dict__.setdefault("_own_signal", OwnSignal())
             self._heed()
             # After it can be found: a cancel that came before finds nobody to tell.
             if self.id in self._desk.cancels:

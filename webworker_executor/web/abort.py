@@ -41,12 +41,21 @@ class AbortSignal(EventTarget):
     Attributes:
         onabort: Called with the ``abort`` event, once, in the thread that aborts.
 
+    Raises:
+        TypeError: It is made by hand.
+
     Source: DOM, "Interface AbortSignal".
     """
 
     onabort = EventHandler("abort")
 
     def __init__(self) -> None:
+        if self.__class__ is AbortSignal:
+            # Nobody could ever abort it.
+            raise TypeError(
+                "an AbortSignal is not made by hand; take AbortController().signal, or what "
+                "AbortSignal.timeout(), AbortSignal.any() or AbortSignal.abort() returns"
+            )
         super().__init__()
         # The first to store something under a name has done it: `setdefault` is one step of C.
         self._facts: dict[str, object] = {}
@@ -87,7 +96,7 @@ class AbortSignal(EventTarget):
 
         Source: DOM, ``AbortSignal.abort``.
         """
-        signal = AbortSignal()
+        signal = OwnSignal()
         signal._abort(reason)
         return signal
 
@@ -126,7 +135,7 @@ class AbortSignal(EventTarget):
             signals: Any number; of none, it never aborts.
 
         Raises:
-            TypeError: One of them is no signal.
+            TypeError: One of them is no signal, or they are no iterable.
 
         Source: DOM, ``AbortSignal.any``.
         """
@@ -307,6 +316,10 @@ class AbortSignal(EventTarget):
         """Forget what would have aborted it: it has aborted, and all have been told."""
 
 
+class OwnSignal(AbortSignal):
+    """One that is aborted by whoever has made it."""
+
+
 class AbortController:
     """
     The side that says "enough".
@@ -319,7 +332,7 @@ class AbortController:
     __slots__ = ("_signal",)
 
     def __init__(self) -> None:
-        self._signal = AbortSignal()
+        self._signal: AbortSignal = OwnSignal()
 
     def __repr__(self) -> str:
         return f"<AbortController of {self._signal!r}>"

@@ -9,14 +9,13 @@ signal that lives long collects no dead ones, and nobody who listens waits in va
 from __future__ import annotations
 
 from _weakref import ref
+from collections.abc import Iterable
 
 from webworker_executor.web.abort import AbortSignal, add_weakly
 from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from webworker_executor.web.timer import Due
 
 
@@ -25,6 +24,10 @@ class DependentSignal(AbortSignal):
 
     def __init__(self, signals: Iterable[AbortSignal]) -> None:
         super().__init__()
+        if not isinstance(signals, Iterable):
+            raise TypeError(
+                f"AbortSignal.any() takes a list of signals, not {signals.__class__.__name__}"
+            )
         signals = tuple(signals)
         for signal in signals:
             if not isinstance(signal, AbortSignal):
