@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from webworker_executor.pool.options import ExecutorView
 
 
 # -- time
@@ -363,14 +364,36 @@ def test_a_view_ends_with_its_executor(forked: WebWorkerExecutor) -> None:
         ({"retries": None}, TypeError, "retries must be an integer, not NoneType"),
         ({"onmessage": 3}, TypeError, "onmessage must be callable"),
         ({"window": 0}, ValueError, "window must be at least 1"),
+        ({"retry_on": "x"}, TypeError, "^retry_on must be a type of exceptions or several, not"),
+        ({"retry_on": 3}, TypeError, "^retry_on must be a type of exceptions or several, not 3"),
+        ({"retry_on": [3]}, TypeError, "retry_on holds types of exceptions, which 3 is not"),
+        ({"transfer": 3}, TypeError, "^transfer must be a list of things to send, not 3"),
+        ({"bogus": 2}, TypeError, r"options\(\) got an unexpected keyword argument 'bogus'"),
     ],
 )
 def test_terms_that_cannot_be(options: dict[str, Any], error: type[Exception], text: str) -> None:
     """
-    They are refused when they are named.
+    They are refused when they are named, by a view as by the executor.
     """
-    with WebWorkerExecutor(2) as pool, pytest.raises(error, match=text):
-        pool.options(**options)
+    with WebWorkerExecutor(2) as pool:
+        for owner in (pool, pool.options(priority=1)):
+            with pytest.raises(error, match=text):
+                owner.options(**options)
+
+
+def test_a_view_of_a_view_changes_what_is_given() -> None:
+    """
+    The rest stays; ``None`` is what it is for the executor.
+    """
+    with WebWorkerExecutor(2) as pool:
+        view = pool.options(timeout=5.0, retry_on=ValueError, priority=3)
+        assert (5.0, (ValueError,), 4) == _some(view.options(priority=4))
+        assert (None, (WorkerCrashedError,), 3) == _some(view.options(timeout=None, retry_on=None))
+        assert () == view.options(transfer=None)._terms.transfer
+
+
+def _some(view: ExecutorView) -> tuple[object, ...]:
+    return view._terms.timeout, view._terms.retry_on, view._terms.priority
 
 
 def test_terms_take_what_counts_as_an_integer() -> None:

@@ -206,7 +206,7 @@ class BeyondExecutor(Executor):
         retries: int = 0,
         retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
         signal: AbortSignal | None = None,
-        transfer: Iterable[Any] = (),
+        transfer: Iterable[Any] | None = (),
         worker: int | None = None,
         onmessage: Callable[[MessageEvent], object] | None = None,
         window: int = 16,
@@ -248,8 +248,7 @@ class BeyondExecutor(Executor):
         from webworker_executor.pool.options import ExecutorView, Terms, as_terms
 
         terms: dict[str, Any] = {"timeout": timeout, "retries": retries, "signal": signal}
-        if retry_on is not None:
-            terms["retry_on"] = retry_on
+        terms["retry_on"] = retry_on
         terms.update(transfer=transfer, worker=worker, onmessage=onmessage, window=window)
         terms.update(priority=priority, cancel_running=cancel_running)
         return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms(terms)))

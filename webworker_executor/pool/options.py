@@ -8,6 +8,7 @@ task is said here.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from webworker_executor.pool.title import name_of, title_of
 from webworker_executor.web.seconds import check_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from webworker_executor.pool.executor import WebWorkerExecutor
     from webworker_executor.pool.talk import Conversation
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
 
     Handler = Callable[[MessageEvent], object]
 
+
+class _AsItIs:
+    def __repr__(self) -> str:
+        return "as it is"
+
+
+AS_IT_IS: Any = _AsItIs()
+"""Stands for an option that is not given: ``None`` is a value of some."""
 
 INTEGERS = frozenset({"retries", "worker", "window", "priority"})
 
@@ -80,8 +89,9 @@ class Terms:
             check_seconds("timeout", self.timeout, may_be_zero=False)
         if self.retries < 0:
             raise ValueError(f"retries must be 0 or more, not {self.retries!r}")
-        for kind in self.retry_on:
-            if not issubclass(kind, BaseException):
+        kinds: tuple[Any, ...] = self.retry_on
+        for kind in kinds:
+            if not isinstance(kind, type) or not issubclass(kind, BaseException):
                 raise TypeError(f"retry_on holds types of exceptions, which {kind!r} is not")
         if self.signal is not None and not hasattr(self.signal, "throw_if_aborted"):
             raise TypeError(
@@ -151,8 +161,28 @@ class ExecutorView(Executor):
         """Make a call on the reactor's thread; to be used by finalizers."""
         self._executor._pool.crew.call_soon(call)
 
-    def options(self, **changes: Any) -> ExecutorView:
-        """Return a view with some of the terms changed, as ``WebWorkerExecutor.options`` takes."""
+    def options(
+        self,
+        *,
+        timeout: float | None = AS_IT_IS,
+        retries: int = AS_IT_IS,
+        retry_on: type[BaseException] | Iterable[type[BaseException]] | None = AS_IT_IS,
+        signal: AbortSignal | None = AS_IT_IS,
+        transfer: Iterable[Any] | None = AS_IT_IS,
+        worker: int | None = AS_IT_IS,
+        onmessage: Handler | None = AS_IT_IS,
+        window: int = AS_IT_IS,
+        priority: int = AS_IT_IS,
+        cancel_running: bool = AS_IT_IS,
+    ) -> ExecutorView:
+        """
+        Return a view with some of the terms changed.
+
+        Takes and raises what ``WebWorkerExecutor.options`` does. What is not given stays as it is
+        here.
+        """
+        given = {name: value for name, value in locals().items() if name != "self"}
+        changes = {name: value for name, value in given.items() if value is not AS_IT_IS}
         return ExecutorView(self._executor, replace(self._terms, **as_terms(changes)))
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
@@ -263,17 +293,33 @@ class ExecutorView(Executor):
 
 
 def as_terms(changes: dict[str, Any]) -> dict[str, Any]:
-    """Make tuples of what may be given as any iterable or as one type, and plain integers."""
+    """
+    Make tuples of what may be given as any iterable or as one type, and plain integers.
+
+    Raises:
+        TypeError: Something is no iterable.
+    """
     for name in INTEGERS & changes.keys():
         if hasattr(changes[name], "__index__"):
             # Those of numpy cannot be negated as they are.
             changes[name] = operator.index(changes[name])
     if "transfer" in changes:
-        changes["transfer"] = tuple(changes["transfer"] or ())
+        from webworker_executor.web.luggage import as_list
+
+        changes["transfer"] = as_list("transfer", changes["transfer"])
     if "retry_on" in changes:
-        kinds = changes["retry_on"]
-        changes["retry_on"] = (kinds,) if isinstance(kinds, type) else tuple(kinds)
+        changes["retry_on"] = _as_types(changes["retry_on"])
     return changes
+
+
+def _as_types(kinds: Any) -> tuple[Any, ...]:
+    if kinds is None:
+        return Terms.retry_on
+    if isinstance(kinds, type):
+        return (kinds,)
+    if not isinstance(kinds, Iterable) or isinstance(kinds, (str, bytes)):
+        raise TypeError(f"retry_on must be a type of exceptions or several, not {kinds!r}")
+    return tuple(kinds)
 
 
 def _kept(view: ExecutorView, results: Iterator[Any]) -> Iterator[Any]:
