@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from webworker_executor.launch.limits import Limits, settings
+from webworker_executor.launch.limits import Limits, check_env, settings
 
 
 def settings_with(**changes: Any) -> dict[str, Any]:
@@ -87,6 +87,10 @@ def test_a_group_replaces_those_of_the_user() -> None:
         ({"group": True}, TypeError),
         ({"nice": "1"}, TypeError),
         ({"limits": 5}, TypeError),
+        ({"umask": "x"}, TypeError),
+        ({"umask": True}, TypeError),
+        ({"umask": -1}, ValueError),
+        ({"umask": 0o1000}, ValueError),
     ],
 )
 def test_wrong_settings(changes: dict[str, Any], error: type[Exception]) -> None:
@@ -114,3 +118,32 @@ def test_wrong_processors(value: Any, error: type[Exception], text: str) -> None
     """
     with pytest.raises(error, match=text):
         settings_with(cpu_affinity=value)
+
+
+@pytest.mark.parametrize("env", [None, {}, {"A": "", "B b": "x=y"}, os.environ])
+def test_an_environment(env: Any) -> None:
+    """
+    Any texts will do as far as the kernel goes.
+    """
+    check_env(env)
+
+
+@pytest.mark.parametrize(
+    ("env", "error", "text"),
+    [
+        (5, TypeError, "mapping of strings, not int"),
+        ({1: "A"}, TypeError, "texts as its keys, not 1$"),
+        ({"A": 1}, TypeError, r"^env\['A'\] must be a text, not 1; use str\(\)$"),
+        ({"A": None}, TypeError, r"^env\['A'\] must be a text, not None"),
+        ({"": "x"}, ValueError, "a variable called ''"),
+        ({"A=B": "x"}, ValueError, "a variable called 'A=B'"),
+        ({"A\0": "x"}, ValueError, "a variable called"),
+        ({"A": "x\0"}, ValueError, "a null character"),
+    ],
+)
+def test_what_no_process_can_be_started_with(env: Any, error: type[Exception], text: str) -> None:
+    """
+    It is told at the call, and not by a worker that never comes up.
+    """
+    with pytest.raises(error, match=text):
+        check_env(env)

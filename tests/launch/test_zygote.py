@@ -256,6 +256,10 @@ def test_preload_must_be_names() -> None:
     """
     with pytest.raises(TypeError, match="not one string"):
         ZygoteLauncher("numpy")
+    with pytest.raises(TypeError, match="names of modules, and 3 is none"):
+        ZygoteLauncher(preload=["json", 3])  # type: ignore[list-item]  # what is tested
+    with pytest.raises(TypeError, match="names of modules, not 3"):
+        ZygoteLauncher(preload=3)  # type: ignore[arg-type]  # what is tested
 
 
 def test_killed_zygote(reactor: Reactor) -> None:

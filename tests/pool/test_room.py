@@ -212,6 +212,8 @@ def test_a_callback_may_submit_to_a_full_pool() -> None:
         ({"max_pending": "9"}, TypeError, "^max_pending must be an integer$"),
         ({"max_pending": 9, "when_full": "drop"}, ValueError, "when_full must be 'block', 'raise'"),
         ({"max_pending": 9, "when_full": -1}, ValueError, "or a number of seconds"),
+        ({"when_full": "raise"}, ValueError, "only together with max_pending"),
+        ({"when_full": 1.5}, ValueError, "only together with max_pending"),
     ],
 )
 def test_what_a_bound_cannot_be(options: dict[str, Any], error: type[Exception], text: str) -> None:

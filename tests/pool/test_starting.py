@@ -40,6 +40,12 @@ def test_the_default_is_a_worker_for_each_cpu() -> None:
         (ValueError, "max_tasks_per_child must be >= 1", {"max_tasks_per_child": 0}),
         (ValueError, "on_crash must be 'replace' or 'break', not 'x'", {"on_crash": "x"}),
         (TypeError, "env must be a mapping of strings, not int", {"env": 1}),
+        (TypeError, r"env\['A'\] must be a text, not 1", {"env": {"A": 1}}),
+        (
+            TypeError,
+            r"initargs must be a tuple, such as \(3,\)",
+            {"initializer": abs, "initargs": 3},
+        ),
         (ValueError, "launcher must be 'spawn', 'zygote' or 'fork'", {"launcher": "x"}),
         (TypeError, "launcher must be a name or a launcher, not int", {"launcher": 1}),
         (ValueError, "cannot find context for 'x'", {"mp_context": "x"}),

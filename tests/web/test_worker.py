@@ -534,6 +534,12 @@ def test_a_forked_copy_of_the_program_has_no_workers() -> None:
         ({"command": ["ls"], "source": ""}, TypeError, "command= alone"),
         ({"command": ["ls"], "codec": "pickle"}, ValueError, "raw profile"),
         ({"command": ["ls"], "worker_data": 5}, ValueError, "needs pickle"),
+        ({"command": ["ls"], "launcher": "nonsense"}, ValueError, "'spawn', 'zygote' or 'fork'"),
+        ({"command": ["ls"], "launcher": "fork"}, ValueError, "Leave launcher out"),
+        ({"command": ["ls"], "executable": "python"}, ValueError, "first word of command"),
+        ({"command": ["ls"], "interpreter_args": ["-I"]}, ValueError, "first word of command"),
+        ({"source": "", "env": {"A": 1}}, TypeError, r"env\['A'\] must be a text, not 1"),
+        ({"source": "", "umask": "x"}, TypeError, "umask must be a whole number"),
     ],
 )
 def test_wrong_use(options: dict[str, Any], error: type[Exception], text: str) -> None:

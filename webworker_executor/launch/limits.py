@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from webworker_executor.wire.shown import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _RESOURCES = {
     "memory": resource.RLIMIT_AS,
@@ -76,6 +73,32 @@ class Limits:
         return limits
 
 
+def check_env(env: object) -> None:
+    """
+    Refuse environment variables that no process can be started with.
+
+    Args:
+        env: A mapping of texts to texts, or ``None``.
+
+    Raises:
+        TypeError: It is no mapping, or something in it is no text.
+        ValueError: A name is empty or has ``=`` in it, or a text has a null character.
+    """
+    if env is None:
+        return
+    if not isinstance(env, Mapping):
+        raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
+    for key, value in env.items():
+        if not isinstance(key, str):
+            raise TypeError(f"env must have texts as its keys, not {shown(key)}")
+        if not isinstance(value, str):
+            raise TypeError(f"env[{shown(key)}] must be a text, not {shown(value)}; use str()")
+        if not key or "=" in key or "\0" in key:
+            raise ValueError(f"env cannot have a variable called {shown(key)}")
+        if "\0" in value:
+            raise ValueError(f"env[{shown(key)}] has a null character, at which it would end")
+
+
 def settings(
     *,
     cwd: str | None,
@@ -95,12 +118,13 @@ def settings(
 
     Raises:
         TypeError: One of them is of the wrong type.
-        ValueError: There is no such user or group, or no processor to run on.
+        ValueError: There is no such user or group, no processor to run on, or no such umask.
     """
     if limits is not None and not isinstance(limits, Limits):
         raise TypeError(f"limits must be a Limits(...), not {shown(limits)}")
     if nice.__class__ is not int:
         raise TypeError(f"nice must be a whole number, not {nice!r}")
+    _check_umask(umask)
     uid, gid, groups = _identity(user, group)
     return {
         "cwd": cwd,
@@ -113,6 +137,15 @@ def settings(
         "cpus": None if cpu_affinity is None else _processors(cpu_affinity),
         "session": bool(start_new_session),
     }
+
+
+def _check_umask(umask: int | None) -> None:
+    if umask is None:
+        return
+    if umask.__class__ is not int:
+        raise TypeError(f"umask must be a whole number, such as 0o022, or None, not {shown(umask)}")
+    if not 0 <= umask <= 0o777:
+        raise ValueError(f"umask must be from 0 to 0o777, not {umask:#o}")
 
 
 def _processors(numbers: Iterable[int]) -> tuple[int, ...]:

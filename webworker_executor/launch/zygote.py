@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterable
 from struct import Struct
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
@@ -36,10 +37,11 @@ from webworker_executor.wire.frame import (
     Frame,
     encode,
 )
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -93,7 +95,7 @@ class ZygoteLauncher:
             is reported on standard error and left to the workers.
 
     Raises:
-        TypeError: ``preload`` is one string.
+        TypeError: ``preload`` is one string, or holds something else than strings.
     """
 
     name = "zygote"
@@ -104,7 +106,12 @@ class ZygoteLauncher:
     def __init__(self, preload: Iterable[str] = ()) -> None:
         if isinstance(preload, str):
             raise TypeError(f"preload must be module names, such as [{preload!r}], not one string")
+        if not isinstance(preload, Iterable):
+            raise TypeError(f"preload must be names of modules, not {shown(preload)}")
         self._preload = list(preload)
+        for module in self._preload:
+            if not isinstance(module, str):
+                raise TypeError(f"preload must be names of modules, and {shown(module)} is none")
         self._forget()
 
     def _forget(self) -> None:

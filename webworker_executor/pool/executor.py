@@ -109,7 +109,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         name: str = "",
     ) -> None:
         self._max_workers = starting.count_workers(max_workers)
-        starting.check_options(initializer, on_crash, env)
+        starting.check_options(initializer, initargs, on_crash, env)
         check_exit_policy(exit_policy)
         check_bound(max_pending, when_full)
         size = Size(
@@ -322,7 +322,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             max_workers: How many workers there may be.
 
         Raises:
-            ValueError: ``max_workers`` is not positive, or less than ``min_workers``.
+            ValueError: ``max_workers`` is not positive, less than ``min_workers``, or more than the
+                kernel could ever run.
             TypeError: It is no integer.
             BrokenWorkerPool: The pool is broken.
             RuntimeError: The executor was shut down, or this process is a forked copy.

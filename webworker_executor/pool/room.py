@@ -37,13 +37,16 @@ def check_bound(max_pending: object, when_full: object) -> None:
 
     Raises:
         TypeError: ``max_pending`` is no integer.
-        ValueError: It is not positive, or ``when_full`` is none of the three.
+        ValueError: It is not positive; or ``when_full`` is none of the three, or something to do
+            where there is no bound.
     """
     check_count("max_pending", max_pending)
     if isinstance(when_full, str):
         is_known = when_full in {"block", "raise"}
     else:
         is_known = isinstance(when_full, (int, float)) and is_time(when_full)
+    if is_known and max_pending is None and when_full != "block":
+        raise ValueError("when_full means something only together with max_pending")
     if not is_known:
         raise ValueError(
             f"when_full must be 'block', 'raise' or a number of seconds to wait, not {when_full!r}"

@@ -8,7 +8,7 @@ import logging
 import operator
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 
 from webworker_executor.link.fds import lift
 from webworker_executor.pool.birth import Birth
@@ -17,6 +17,7 @@ from webworker_executor.wire import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from multiprocessing.context import BaseContext
     from typing import Any
 
@@ -50,7 +51,7 @@ def count_workers(max_workers: int | None) -> int:
     return operator.index(max_workers)
 
 
-def check_options(initializer: object, on_crash: object, env: object) -> None:
+def check_options(initializer: object, initargs: object, on_crash: object, env: object) -> None:
     """
     Refuse options that cannot work.
 
@@ -60,10 +61,16 @@ def check_options(initializer: object, on_crash: object, env: object) -> None:
     """
     if initializer is not None and not callable(initializer):
         raise TypeError("initializer must be a callable")
+    if initializer is not None and not isinstance(initargs, Iterable):
+        # Without an initializer the standard library does not look at them either.
+        raise TypeError(f"initargs must be a tuple, such as ({initargs!r},), not {initargs!r}")
     if on_crash not in {"replace", "break"}:
         raise ValueError(f"on_crash must be 'replace' or 'break', not {on_crash!r}")
-    if env is not None and not isinstance(env, Mapping):
-        raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
+    if env is not None:
+        # Here, because most have none.
+        from webworker_executor.launch.limits import check_env
+
+        check_env(env)
 
 
 def find_context(

@@ -8,13 +8,13 @@ out later (a missing script) is told by events.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.launch import zygote
 from webworker_executor.launch.fork import ForkLauncher
 from webworker_executor.launch.launcher import interpreter, interpreter_flags
-from webworker_executor.launch.limits import settings
+from webworker_executor.launch.limits import check_env, settings
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.stdio import Streams
 from webworker_executor.web.host import host
@@ -69,8 +69,7 @@ def make_life(
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a text, not {shown(name)}")
-    if env is not None and not isinstance(env, Mapping):
-        raise TypeError(f"env must be a mapping of strings, not {type(env).__name__}")
+    check_env(env)
     times = _seconds("handshake_timeout", handshake_timeout), _seconds("max_duration", max_duration)
     folder = None if cwd is None else os.path.abspath(os.fspath(cwd))
     own = settings(
@@ -87,6 +86,7 @@ def make_life(
     program = None if executable is None else os.fsdecode(executable)
     wanted = _raw_command(script, source, module, command, codec, argv)
     if wanted is not None:
+        _check_raw(command, launcher, program, flags)
         if worker_data is not None:
             raise ValueError("worker_data needs pickle; to a command, send a message or arguments")
         title = os.fspath(wanted[0])
@@ -141,6 +141,21 @@ def _raw_command(
     if what.kind == "module":
         return ("-m", *what.argv)
     raise ValueError(f"codec={codec!r} runs a path or a module in a plain interpreter")
+
+
+def _check_raw(command: object, launcher: Any, program: str | None, flags: list[str]) -> None:
+    """Refuse what a process of the raw profile would not heed."""
+    how = find_launcher(launcher)
+    if how.name != "spawn":
+        raise ValueError(
+            f"launcher={how.name!r} runs Python that speaks the package's own profile; a command, "
+            "or a script with codec='raw' or 'json', is a program of its own. Leave launcher out"
+        )
+    if command is not None and (program is not None or flags):
+        raise ValueError(
+            "executable and interpreter_args are for a script; the first word of command is its "
+            "program, and its options follow there"
+        )
 
 
 def _texts(name: str, value: Any) -> list[str]:
