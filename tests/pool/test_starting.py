@@ -176,3 +176,27 @@ def test_a_view_of_the_manager_joins_by_waiting() -> None:
     waited: list[None] = []
     starting.ManagerView(lambda: waited.append(None)).join(1.0)
     assert [None] == waited
+
+
+def test_more_workers_than_there_can_be_processes() -> None:
+    """
+    They are refused at once: each has a place, and so many would not fit into memory.
+    """
+    with pytest.raises(ValueError, match=r"max_workers is 1000000000, and this kernel has at most"):
+        WebWorkerExecutor(10**9)
+    with WebWorkerExecutor(1) as pool, pytest.raises(ValueError, match="this kernel"):
+        pool.resize(10**9)
+
+
+def test_more_workers_where_the_kernel_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without /proc it is the most that any Linux has.
+    """
+
+    def refuse(*_: object) -> object:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert 1 << 22 == starting.count_workers(1 << 22)
+    with pytest.raises(ValueError, match="at most 4194304 processes"):
+        starting.count_workers((1 << 22) + 1)

@@ -30,6 +30,8 @@ _FORK_AND_MAX_TASKS = (
     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a "
     "different mp_context."
 )
+# The kernel does not let anybody set its limit lower than this.
+_SURELY_POSSIBLE = 300
 _LAUNCHER_OF_METHOD = {"spawn": "spawn", "forkserver": "zygote", "fork": "fork"}
 
 _log = logging.getLogger("webworker_executor.pool")
@@ -40,7 +42,7 @@ def count_workers(max_workers: int | None) -> int:
     Return how many workers there may be.
 
     Raises:
-        ValueError: Not positive.
+        ValueError: Not positive, or more than the kernel could ever run.
         TypeError: No integer.
     """
     if max_workers is None:
@@ -48,7 +50,25 @@ def count_workers(max_workers: int | None) -> int:
         return count() or 1
     if max_workers <= 0:
         raise ValueError("max_workers must be greater than 0")
-    return operator.index(max_workers)
+    n_workers = operator.index(max_workers)
+    if n_workers > _SURELY_POSSIBLE:
+        _check_against_kernel(n_workers)
+    return n_workers
+
+
+def _check_against_kernel(count: int) -> None:
+    """Refuse more workers than there can be processes: each has a place, and places take memory."""
+    try:
+        with open("/proc/sys/kernel/pid_max") as file:
+            limit = int(file.read())
+    except OSError:
+        # No /proc is mounted: the most that any Linux has.
+        limit = 1 << 22
+    if count > limit:
+        raise ValueError(
+            f"max_workers is {count}, and this kernel has at most {limit} processes at a time "
+            "(/proc/sys/kernel/pid_max). Ask for as many as there are CPUs, or leave it out"
+        )
 
 
 def check_options(initializer: object, initargs: object, on_crash: object, env: object) -> None:
