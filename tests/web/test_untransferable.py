@@ -59,6 +59,7 @@ def test_a_mark_goes_with_its_object() -> None:
     """
     Nothing that comes to lie in the same place has it.
     """
+    gc.collect()
     before = len(untransferable._marked)
     view = memoryview(b"1")
     mark_untransferable(view)
