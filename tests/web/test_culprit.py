@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from webworker_executor import DataCloneError, MessageChannel
+from webworker_executor import DataCloneError, MessageChannel, SharedBuffer, WebWorkerExecutor
 from webworker_executor.web.culprit import point_out
 from webworker_executor.wire import codec
 
@@ -113,3 +113,13 @@ def test_what_cannot_be_looked_into_gets_no_note(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(f"{__name__}.is_guarded", True)
     point_out(caught.value, {"args": Shy()})
     assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_note_on_what_was_closed() -> None:
+    """What names the object by itself needs no search, and no other advice."""
+    shared = SharedBuffer(1)
+    shared.close()
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        exc = pool.submit(print, 1, {"a": shared}).exception(10.0)
+    assert isinstance(exc, DataCloneError)
+    assert ['args[1]["a"] cannot be sent'] == exc.__notes__

@@ -83,8 +83,9 @@ def point_out(
     try:
         path = find_culprit(exc, parts, pack)
         if path:
-            # What a user's own hook has raised says by itself what to do.
-            advice = f". {ADVICE}" if _is_a_picklers(exc) else ""
+            # What a hook has raised, ours or a user's own, says by itself what to do.
+            has_advice = isinstance(exc, DataCloneError) or not _is_a_picklers(exc)
+            advice = "" if has_advice else f". {ADVICE}"
             exc.add_note(f"{path} cannot be sent{advice}")
     except Exception:
         # A user's own __repr__ or __getattr__, on the way to the part. What packing raised counts.
