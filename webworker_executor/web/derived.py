@@ -9,13 +9,14 @@ signal that lives long collects no dead ones, and nobody who listens waits in va
 from __future__ import annotations
 
 from _weakref import ref
-from collections.abc import Iterable
 
 from webworker_executor.web.abort import AbortSignal, add_weakly
 from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from webworker_executor.web.timer import Due
 
 
@@ -24,7 +25,8 @@ class DependentSignal(AbortSignal):
 
     def __init__(self, signals: Iterable[AbortSignal]) -> None:
         super().__init__()
-        if not isinstance(signals, Iterable):
+        # Without collections.abc, which a worker that has a time-out need not import.
+        if not hasattr(signals, "__iter__"):
             raise TypeError(
                 f"AbortSignal.any() takes a list of signals, not {signals.__class__.__name__}"
             )
