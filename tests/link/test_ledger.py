@@ -11,7 +11,8 @@ import signal
 
 import pytest
 
-from webworker_executor.link.ledger import ENTRY, ENTRY_NBYTES, UNKNOWN_ENTRY, Ledger
+from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
+from webworker_executor.wire.frame import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
 
 
 def test_entries_are_claimed_once() -> None:
@@ -54,7 +55,7 @@ def test_note_of_another_mapping_is_seen() -> None:
     entries = [ledger.claim() for _ in range(200)]
     with mmap.mmap(ledger.fd, 0) as other:
         for entry in entries:
-            ENTRY.pack_into(other, entry * ENTRY_NBYTES, 1.5, 2**64 - 1 - entry)
+            LEDGER_ENTRY.pack_into(other, entry * LEDGER_ENTRY_NBYTES, 1.5, 2**64 - 1 - entry)
     assert [2**64 - 1 - entry for entry in entries] == [ledger.begun(entry) for entry in entries]
     ledger.close()
 
@@ -66,7 +67,7 @@ def test_claimed_entry_is_cleared() -> None:
     ledger = Ledger(1)
     entry = ledger.claim()
     with mmap.mmap(ledger.fd, 0) as other:
-        ENTRY.pack_into(other, entry * ENTRY_NBYTES, 1.5, 7)
+        LEDGER_ENTRY.pack_into(other, entry * LEDGER_ENTRY_NBYTES, 1.5, 7)
     assert 7 == ledger.begun(entry)
     assert (1.5, None) == (ledger.begun_at(entry, 7), ledger.begun_at(entry, 8))
     ledger.release(entry)
@@ -85,7 +86,7 @@ def test_note_of_a_killed_process_is_seen() -> None:
     if pid == 0:
         try:
             other = mmap.mmap(ledger.fd, 0)
-            ENTRY.pack_into(other, entries[1] * ENTRY_NBYTES, 1.5, 42)
+            LEDGER_ENTRY.pack_into(other, entries[1] * LEDGER_ENTRY_NBYTES, 1.5, 42)
             os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)

@@ -11,32 +11,6 @@ from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 
 
-@pytest.mark.parametrize(
-    ("name", "exitcode"),
-    [("SIGKILL", -9), ("SIGSEGV", -11), ("signal 63", -63), (None, 0), (None, 3), (None, None)],
-)
-def test_signals_have_names(name: str | None, exitcode: int | None) -> None:
-    """
-    A status below zero is a signal.
-    """
-    assert name == broken.signal_name(exitcode)
-
-
-@pytest.mark.parametrize(
-    ("words", "exitcode"),
-    [
-        ("was killed by SIGKILL", -9),
-        ("exited with status 3", 3),
-        ("ended, with a status that somebody else collected,", None),
-    ],
-)
-def test_an_end_is_said_in_words(words: str, exitcode: int | None) -> None:
-    """
-    Nobody has to know what -9 means.
-    """
-    assert words == broken.how_it_ended(exitcode)
-
-
 def test_a_crash_tells_everything() -> None:
     """
     Who, how, while running what, the likeliest cause, and what it means for the rest.

@@ -7,28 +7,8 @@ from __future__ import annotations
 import errno
 import signal
 
-import pytest
-
 from webworker_executor import HandshakeError, WorkerCrashedError
 from webworker_executor.web import endings
-
-
-@pytest.mark.parametrize(
-    ("exitcode", "text", "name"),
-    [
-        (0, "exited with status 0", None),
-        (3, "exited with status 3", None),
-        (-9, "was killed by SIGKILL", "SIGKILL"),
-        (-99, "was killed by signal 99", "signal 99"),
-        (None, "ended", None),
-    ],
-)
-def test_exit_statuses(exitcode: int | None, text: str, name: str | None) -> None:
-    """
-    A status is told as what it is.
-    """
-    assert text == endings.how_it_ended(exitcode)
-    assert name == endings.signal_name(exitcode)
 
 
 def test_errors_have_what_programs_look_for() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import _socket
 import posix
 import sys
-from _struct import Struct
 from collections import deque
 from time import monotonic
 
@@ -31,6 +30,8 @@ from webworker_executor.wire.frame import (
     DEFINE,
     HELLO,
     IDENT,
+    LEDGER_ENTRY,
+    LEDGER_ENTRY_NBYTES,
     LOAD_ERROR,
     MESSAGE,
     RAISE,
@@ -54,9 +55,6 @@ if TYPE_CHECKING:
     from webworker_executor.child.meter import Meter
 
 
-LEDGER_ENTRY_NBYTES = 64
-# When the task began, and which: stored in this order.
-LEDGER_ENTRY = Struct("dQ")
 MAX_MICROSECONDS = 0xFFFFFFFF
 # In place of a task that was given up before it began: something must be answered in its turn.
 NOTHING = CALL_PREFIX.pack(0, FULL) + codec.pack((bool, (), {}, None)).payload

@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import sys
 
 from webworker_executor.link.fds import lifted
+from webworker_executor.wire.frame import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
 
-# A line of the cache each: two workers that note their tasks do not disturb each other.
-ENTRY_NBYTES = 64
-# When a task began, in seconds of the monotonic clock, and which; stored in this order.
-ENTRY = struct.Struct("dQ")
 UNKNOWN_ENTRY = -1
 
 
@@ -40,7 +36,7 @@ class Ledger:
 
     def __init__(self, n_entries: int) -> None:
         self._free = list(range(n_entries - 1, -1, -1))
-        nbytes = max(n_entries * ENTRY_NBYTES, mmap.PAGESIZE)
+        nbytes = max(n_entries * LEDGER_ENTRY_NBYTES, mmap.PAGESIZE)
         self.fd = lifted(os.memfd_create("webworker-ledger", os.MFD_CLOEXEC))
         try:
             os.ftruncate(self.fd, nbytes)
@@ -63,7 +59,7 @@ class Ledger:
         if not self._free:
             return UNKNOWN_ENTRY
         entry = self._free.pop()
-        ENTRY.pack_into(self._map, entry * ENTRY_NBYTES, 0.0, 0)
+        LEDGER_ENTRY.pack_into(self._map, entry * LEDGER_ENTRY_NBYTES, 0.0, 0)
         return entry
 
     def release(self, entry: int) -> None:
@@ -75,7 +71,7 @@ class Ledger:
         """Return the task that was begun last, 0 before the first, ``None`` if not known."""
         if entry == UNKNOWN_ENTRY:
             return None
-        _, ident = ENTRY.unpack_from(self._map, entry * ENTRY_NBYTES)
+        _, ident = LEDGER_ENTRY.unpack_from(self._map, entry * LEDGER_ENTRY_NBYTES)
         return int(ident)
 
     def begun_at(self, entry: int, ident: int) -> float | None:
@@ -90,7 +86,7 @@ class Ledger:
         # look would see.
         if self.begun(entry) != ident:
             return None
-        started, last = ENTRY.unpack_from(self._map, entry * ENTRY_NBYTES)
+        started, last = LEDGER_ENTRY.unpack_from(self._map, entry * LEDGER_ENTRY_NBYTES)
         return float(started) if last == ident else None
 
     def close(self) -> None:

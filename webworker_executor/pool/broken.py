@@ -7,7 +7,7 @@ of ``multiprocessing``, which a program that meets none need not wait for.
 
 from __future__ import annotations
 
-import signal
+from webworker_executor.launch.exit_status import how_it_ended, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,24 +57,6 @@ _LIKELY = {
     "SIGXCPU": "It has used the processor time that a limit allows.",
     None: "The task ended its own process, or C code in it did.",
 }
-
-
-def signal_name(exitcode: int | None) -> str | None:
-    """Return the name of the signal that an exit status of ``-n`` stands for."""
-    if exitcode is None or exitcode >= 0:
-        return None
-    try:
-        return signal.Signals(-exitcode).name
-    except ValueError:
-        return f"signal {-exitcode}"
-
-
-def how_it_ended(exitcode: int | None) -> str:
-    """Say an exit status in words."""
-    if exitcode is None:
-        return "ended, with a status that somebody else collected,"
-    name = signal_name(exitcode)
-    return f"was killed by {name}" if name else f"exited with status {exitcode}"
 
 
 def crashed(

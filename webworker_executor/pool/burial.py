@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from webworker_executor.launch.exit_status import how_it_ended
 from webworker_executor.pool import broken
 from webworker_executor.pool.answer import failure_opener
 from webworker_executor.pool.call import Call
@@ -99,7 +100,7 @@ class Burial:
 
         code = None if process.child is None else process.child.exitcode
         self._breakage.last_error = WorkerStartError(
-            f"worker {process.worker.slot} (pid {process.pid}) {broken.how_it_ended(code)} before "
+            f"worker {process.worker.slot} (pid {process.pid}) {how_it_ended(code)} before "
             "it was ready"
         )
 

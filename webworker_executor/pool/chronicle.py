@@ -14,6 +14,7 @@ import logging
 import time
 
 from webworker_executor import observe
+from webworker_executor.launch.exit_status import how_it_ended, signal_name
 from webworker_executor.observe import PoolEvent
 from webworker_executor.pool import broken
 from webworker_executor.rules.worker import STARTING
@@ -93,7 +94,7 @@ class Chronicle:
             was_asked: Whether the pool wanted that.
         """
         code = None if process.child is None else process.child.exitcode
-        text = f"{_name(process)} {broken.how_it_ended(code)}"
+        text = f"{_name(process)} {how_it_ended(code)}"
         if task is not None:
             text += f" while running {task}"
         if process.worker.state is STARTING and process.load_error is None:
@@ -115,7 +116,7 @@ class Chronicle:
             worker=process.worker.slot,
             pid=process.pid,
             exitcode=code,
-            signal_name=broken.signal_name(code),
+            signal_name=signal_name(code),
             task=task,
             was_asked=was_asked,
         )

@@ -1,8 +1,8 @@
 """
 The crew: the worker processes of a pool, by the places that the scheduler knows.
 
-It starts them, finds them, and keeps what they share: the ledger, the launcher, the reactor. All of
-it under the pool's lock, but for ``children`` and ``pid_of``, which look at copies.
+It starts them, finds them, and keeps what they share: the ledger, the launcher, the reactor. What
+changes who is there runs under the pool's lock; what any thread may ask looks at copies.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from webworker_executor.pool.inside import call_again, call_moved
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
+from webworker_executor.rules.task import Survivor
 from webworker_executor.web.seconds import check_seconds
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Terms:
             raise ValueError(f"window must be at least 1 item, not {self.window!r}")
 
 
-class SpecialCall(Call):
+class SpecialCall(Survivor, Call):
     """A call that is not for any place, once, in its turn: a `SpecialTask`."""
 
     __slots__ = ("pin", "priority", "retries")
@@ -125,11 +126,6 @@ class SpecialCall(Call):
         self.pin = terms.worker
         self.retries = terms.retries if terms.survives_crashes else 0
         self.priority = terms.priority
-
-    def survive(self) -> bool:
-        """Take note that its worker died while it ran; whether it may run again."""
-        self.retries -= 1
-        return self.retries >= 0
 
 
 class ExecutorView(Executor):

@@ -1,8 +1,8 @@
 """
 One worker process of a pool: how it is brought up, spoken to and laid to rest.
 
-Everything here but ``post`` runs on the reactor's thread. What happens next is not decided here:
-news goes to the pool.
+What brings it up and down runs on the reactor's thread; what is posted to it and asked of it, any
+thread may. What happens next is not decided here: news goes to the pool.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
-Reports: what processes do, brought to the scheduler. All of it is heard on the reactor's thread.
+Reports: what processes do, brought to the scheduler.
+
+It is heard on the reactor's thread, but for an answer that the thread that waits has read itself.
 """
 
 from __future__ import annotations

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from webworker_executor.rules.worker import Worker
 
-__all__ = ["CANCELLED", "DONE", "NEW", "QUEUED", "SENT", "TASK_TABLE", "SpecialTask", "Task"]
+__all__ = [
+    "CANCELLED",
+    "DONE",
+    "NEW",
+    "QUEUED",
+    "SENT",
+    "TASK_TABLE",
+    "SpecialTask",
+    "Survivor",
+    "Task",
+]
 
 NEW: Final = "new"
 QUEUED: Final = "queued"
@@ -90,7 +100,29 @@ class Task:
         return f"<{type(self).__name__} #{self.ident} {self.state}>"
 
 
-class SpecialTask(Task):
+class Survivor:
+    """
+    Be what may run again when its worker dies.
+
+    Attributes:
+        retries: How many deaths of workers it still survives.
+    """
+
+    __slots__ = ()
+    retries: int
+
+    def survive(self) -> bool:
+        """
+        Take note that its worker died while it ran.
+
+        Returns:
+            Whether it may run again.
+        """
+        self.retries -= 1  # type: ignore[misc]  # a slot of each subclass
+        return self.retries >= 0
+
+
+class SpecialTask(Survivor, Task):
     """
     Be a call that must run in one place, may run again when its worker dies, or has a priority.
 
@@ -113,13 +145,3 @@ class SpecialTask(Task):
         self.pin = pin
         self.retries = retries
         self.priority = priority
-
-    def survive(self) -> bool:
-        """
-        Take note that its worker died while it ran.
-
-        Returns:
-            Whether it may run again.
-        """
-        self.retries -= 1
-        return self.retries >= 0

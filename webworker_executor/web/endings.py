@@ -4,8 +4,6 @@ How a worker's process can end, as errors that say what happened, why, and what 
 
 from __future__ import annotations
 
-import signal
-
 from webworker_executor.errors import (
     HandshakeError,
     HandshakeTimeoutError,
@@ -13,24 +11,7 @@ from webworker_executor.errors import (
     WorkerCrashedError,
     WorkerStartError,
 )
-
-
-def signal_name(exitcode: int | None) -> str | None:
-    """Name the signal behind an exit status, ``None`` if there is none."""
-    if exitcode is None or exitcode >= 0:
-        return None
-    try:
-        return signal.Signals(-exitcode).name
-    except ValueError:
-        return f"signal {-exitcode}"
-
-
-def how_it_ended(exitcode: int | None) -> str:
-    """Tell an exit status in words."""
-    name = signal_name(exitcode)
-    if name is not None:
-        return f"was killed by {name}"
-    return "ended" if exitcode is None else f"exited with status {exitcode}"
+from webworker_executor.launch.exit_status import how_it_ended, signal_name
 
 
 def not_started(title: str, cause: BaseException) -> WorkerStartError:

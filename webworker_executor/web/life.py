@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from webworker_executor.launch import roll
+from webworker_executor.launch.exit_status import how_it_ended
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
@@ -266,7 +267,7 @@ class Life(Profile):
         self._close_links()
         self._machine.step("exit")
         error = self._judge(exitcode)
-        _log.debug("%s %s", self.title, endings.how_it_ended(exitcode))
+        _log.debug("%s %s", self.title, how_it_ended(exitcode))
         if not self.ready.done():
             failure = error or endings.unwanted(self.title)
             self._owner_hears(failure)

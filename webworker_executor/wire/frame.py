@@ -124,6 +124,10 @@ ITEM = 3  # of a stream
 CREDIT = 4  # how many items more may come; less than none closes the stream
 REPORT = 5  # how far the task is
 CREDITS = Struct(">i")
+# What a worker notes of each task, in a line of the cache of its own: when the task began, in
+# seconds of the monotonic clock, and which it is; stored in this order.
+LEDGER_ENTRY = Struct("dQ")
+LEDGER_ENTRY_NBYTES = 64
 SAYING_SHIFT = 56
 TASK_MASK = (1 << SAYING_SHIFT) - 1
 _ANSWER_HEADER = Struct(">IBBBBQdI")
