@@ -35,6 +35,25 @@ class Stay:
         """
 
 
+def between_events(call: Callable[[], object]) -> None:
+    """
+    Make a call on the thread where events are told, and wait for it.
+    """
+    is_done = threading.Event()
+
+    def do() -> None:
+        call()
+        is_done.set()
+
+    stay = Stay()
+    _, events = host.acquire(stay)
+    try:
+        events.call(do)
+        assert is_done.wait(10.0)
+    finally:
+        host.release(stay)
+
+
 class Ear:
     """
     Keeps what a worker's listeners were called with.
@@ -54,22 +73,14 @@ class Ear:
     ) -> None:
         self._heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._prevents = prevents
-        # On the thread where events are told: none can come between the first and the last.
-        is_listening = threading.Event()
 
         def listen() -> None:
             self.worker = worker() if callable(worker) else worker
             for name in types:
                 self.worker.add_event_listener(name, self._hear)
-            is_listening.set()
 
-        stay = Stay()
-        _, events = host.acquire(stay)
-        try:
-            events.call(listen)
-            assert is_listening.wait(10.0)
-        finally:
-            host.release(stay)
+        # On the thread where events are told: none can come between the first and the last.
+        between_events(listen)
 
     def _hear(self, event: Any) -> None:
         if self._prevents:
@@ -99,8 +110,9 @@ class Ear:
 
     def now(self) -> list[Any]:
         """
-        Return what has been heard and not been asked for.
+        Return what has been heard and not been asked for, what is just being told included.
         """
+        between_events(lambda: None)
         events = []
         while not self._heard.empty():
             events.append(self._heard.get())
