@@ -278,9 +278,11 @@ def test_case_73_nothing_comes_after_terminate() -> None:
     ear = Ear(worker)
     ear.data(10)
     done = worker.terminate(0.0)
-    ear.now()
+    # A message that was being told when it returned, and the exit already, if that was quick.
+    told = types_of(ear.now())
     assert -signal.SIGKILL == done.result(SECONDS)
-    assert ["exit"] == types_of(ear.to_the_end())
+    rest = [] if "exit" in told else types_of(ear.to_the_end())
+    assert ["exit"] == rest or (["exit"] == told[-1:] and told.count("exit") == 1)
 
 
 BUSY = {
