@@ -127,19 +127,20 @@ import asyncio, gc
 async def fail(): raise ValueError('x')
 async def main():
     task = asyncio.create_task(fail())
-    event = await scope.areceive()
     await asyncio.sleep(0)
     del task
     gc.collect()
-    post_message(event.data)
+    asyncio.get_running_loop().call_soon([].remove, 1)
+    await asyncio.sleep(0)
+    post_message("on")
 asyncio.run(main())
 """
-    with Worker(source=source, stderr="pipe") as worker:
+    with Worker(source=source, stderr="pipe", launcher="spawn") as worker:
         ear = Ear(worker)
-        worker.post_message("on")
-        told = [ear.next(), ear.next()]
-        assert ["error", "message"] == [event.type for event in told]
+        told = [ear.next() for _ in range(3)]
+        assert ["error", "error", "message"] == [event.type for event in told]
         assert ("ValueError: x", 3) == (told[0].message, told[0].lineno)
+        assert "ValueError: list.remove(x): x not in list" == told[1].message
         stderr = worker.stderr
         assert stderr is not None
         worker.terminate()

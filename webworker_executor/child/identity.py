@@ -1,5 +1,6 @@
 """
-What ``multiprocessing`` is to believe about a worker, told when, and only if, it is imported.
+What ``multiprocessing`` is to believe about a worker, and ``asyncio`` to do with what nobody
+caught; told when, and only if, they are imported.
 
 Objects of ``multiprocessing`` that come with a task (manager proxies above all) need the host's
 authentication key, and shared memory its resource tracker. Importing the package at every start for
@@ -79,6 +80,35 @@ class IdentityFinder(ImportFinder):
         process._name = self._name
         if self._authkey is not None:
             process.authkey = self._authkey
+
+
+class LoopFinder(ImportFinder):
+    """
+    Has what nobody caught on a loop of ``asyncio`` reported, where it would be logged.
+
+    That is what a task raised that nobody awaits, and what a callback raised. A loop with an
+    exception handler of its own has that.
+
+    Source: HTML, ``unhandledrejection``; asyncio, ``loop.default_exception_handler``.
+    """
+
+    MODULE = "asyncio.base_events"
+
+    def __init__(self, report: Callable[[BaseException], object]) -> None:
+        self._report = report
+
+    def _tell(self, module: ModuleType) -> None:
+        kind: Any = module.BaseEventLoop
+        native, report = kind.default_exception_handler, self._report
+
+        def default_exception_handler(loop: Any, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if error is not None and ("future" in context or "handle" in context):
+                report(error)
+            else:
+                native(loop, context)
+
+        kind.default_exception_handler = default_exception_handler
 
 
 class TrackerFinder(ImportFinder):

@@ -120,9 +120,6 @@ class Scope(MessageTarget):
             )
         self._turns.look(timeout)
 
-    def _asked_on(self, loop: AbstractEventLoop) -> None:
-        self._script("areceive()").hear_tasks(loop)
-
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         self._script("areceive()").attach(loop, step=1)
 
@@ -135,7 +132,6 @@ class Scope(MessageTarget):
         loop = None if events is None else events._get_running_loop()
         if type == "message" and loop is not None and self._turns is not None:
             # The script has a loop of its own, which it may never leave.
-            self._turns.hear_tasks(loop)
             self._turns.attach(loop, step=1)
 
     def _deliver_waiting(self) -> None:

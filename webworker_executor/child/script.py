@@ -12,6 +12,7 @@ import posix
 import sys
 
 from webworker_executor.child import lifeline, surroundings
+from webworker_executor.child.identity import LoopFinder
 from webworker_executor.child.program import Program
 from webworker_executor.child.report import hear_threads
 from webworker_executor.child.scope import scope
@@ -57,6 +58,7 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
     dispatch.install(turns.call)
     uncaught.install(turns.pass_on, turns.report)
     hear_threads(turns.report)
+    LoopFinder(turns.report).install()
     _print_whole_lines()
     program = _load(loop, hello, host)
     loop.post(encode(READY, 0), ())

@@ -279,22 +279,6 @@ class Turns:
         elif self._n_attached == 0:
             events.remove_reader(fd)
 
-    def hear_tasks(self, events: AbstractEventLoop) -> None:
-        """
-        Report what a task of a loop raises and nobody awaits, which asyncio would log.
-
-        Source: HTML, ``unhandledrejection``; asyncio, ``loop.set_exception_handler``.
-        """
-        if events.get_exception_handler() is None:
-            events.set_exception_handler(self._hear_task)
-
-    def _hear_task(self, events: AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if error is not None and ("task" in context or "future" in context):
-            self.report(error)
-        else:
-            events.default_exception_handler(context)
-
     def _read_on_loop(self) -> None:
         self.look(0.0)
         while self._deliver_message():

@@ -93,7 +93,6 @@ class Receiver(Inbox):
         import asyncio
 
         loop = asyncio.get_running_loop()
-        self._asked_on(loop)
         while True:
             if self._is_delivering():
                 self._refuse_to_pull()
@@ -158,9 +157,6 @@ class Receiver(Inbox):
     def _must_wait(self) -> bool:
         """Whether nothing has come yet; asked when whoever brings something would wake us."""
         return not (self._inbox or self._has_ended)
-
-    def _asked_on(self, loop: AbstractEventLoop) -> None:
-        """Take note of a loop on which ``areceive`` is called; for subclasses."""
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         """Follow the begin of a wait in ``areceive``; for subclasses."""
