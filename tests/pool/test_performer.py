@@ -13,10 +13,10 @@ from webworker_executor.pool.crew import Crew
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
 from webworker_executor.pool.promises import Promises
-from webworker_executor.pool.starting import make_fork_launcher
 from webworker_executor.pool.steps import Steps
 from webworker_executor.rules import action as do
 from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.web.launchers import make_fork_launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable

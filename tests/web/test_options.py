@@ -11,23 +11,7 @@ from typing import Any
 
 import pytest
 
-from webworker_executor.launch.fork import ForkLauncher
-from webworker_executor.launch.spawn import SpawnLauncher
-from webworker_executor.launch.zygote import ZygoteLauncher
-from webworker_executor.web.options import _raw_command, _seconds, find_launcher
-
-
-def test_launchers_by_name() -> None:
-    """
-    A name is a launcher, and so is a launcher.
-    """
-    kinds = {"spawn": SpawnLauncher, "zygote": ZygoteLauncher, "fork": ForkLauncher}
-    assert kinds == {name: type(find_launcher(name)) for name in kinds}
-    assert find_launcher("zygote") is find_launcher("zygote")
-    own = SpawnLauncher()
-    assert own is find_launcher(own)
-    with pytest.raises(TypeError, match="a name or a launcher"):
-        find_launcher(5)  # type: ignore[arg-type]  # what is tested
+from webworker_executor.web.options import _raw_command, _seconds
 
 
 @pytest.mark.parametrize(

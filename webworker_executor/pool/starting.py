@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from webworker_executor.link.fds import lift
 from webworker_executor.pool.birth import Birth
-from webworker_executor.web.host import host
+from webworker_executor.web.launchers import find_launcher as find_named
+from webworker_executor.web.launchers import make_fork_launcher
 from webworker_executor.wire import codec
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from typing import Any
 
-    from webworker_executor.launch.fork import ForkLauncher
     from webworker_executor.launch.launcher import Launcher
 
 __all__ = ["Birth", "ManagerView", "Preparation"]
@@ -140,30 +140,8 @@ def find_launcher(
         launcher = _LAUNCHER_OF_METHOD[method]
         if launcher == "fork" and max_tasks_per_child is not None:
             raise ValueError(_FORK_AND_MAX_TASKS)
-    # Each is imported by those who want it.
-    if launcher is None or launcher == "spawn":
-        from webworker_executor.launch.spawn import SpawnLauncher
-
-        return SpawnLauncher()
-    if launcher == "zygote":
-        from webworker_executor.launch import zygote
-
-        # One with an environment of its own is started in that.
-        return zygote.shared if env is None else zygote.ZygoteLauncher()
-    if launcher == "fork":
-        return make_fork_launcher()
-    if isinstance(launcher, str):
-        raise ValueError(f"launcher must be 'spawn', 'zygote' or 'fork', not {launcher!r}")
-    if not hasattr(launcher, "launch"):
-        raise TypeError(f"launcher must be a name or a launcher, not {type(launcher).__name__}")
-    return launcher
-
-
-def make_fork_launcher() -> ForkLauncher:
-    """Return a launcher that forks the program."""
-    from webworker_executor.launch.fork import ForkLauncher
-
-    return ForkLauncher(host.is_own_thread)
+    # One with an environment of its own is started in that.
+    return find_named("spawn" if launcher is None else launcher, is_shared=env is None)
 
 
 class Preparation:

@@ -11,13 +11,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.launch import zygote
-from webworker_executor.launch.fork import ForkLauncher
 from webworker_executor.launch.launcher import interpreter, interpreter_flags
 from webworker_executor.launch.limits import check_env, settings
-from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.stdio import Streams
-from webworker_executor.web.host import host
+from webworker_executor.web.launchers import find_launcher
 from webworker_executor.web.native import NativeLife, Plan
 from webworker_executor.web.raw import JsonLife, MsgpackLife, RawLife
 from webworker_executor.web.script import make_script
@@ -26,7 +23,6 @@ from webworker_executor.wire.messagepack import check_installed
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
-    from webworker_executor.launch.launcher import Launcher
     from webworker_executor.web.script import Script
 
 CODECS = ("pickle", "raw", "json", "msgpack")
@@ -174,25 +170,3 @@ def _seconds(name: str, value: Any) -> float:
         return 0.0
     seconds = check_seconds(name, value, may_be_endless=True, hint="0 is for ever")
     return 0.0 if seconds == ENDLESS else seconds
-
-
-def find_launcher(launcher: str | Launcher) -> Launcher:
-    """
-    Return the launcher of a name.
-
-    Raises:
-        ValueError: There is none of that name.
-        TypeError: This is no launcher.
-    """
-    if launcher == "spawn":
-        return SpawnLauncher()
-    if launcher == "zygote":
-        # One for all workers of the program: the second costs a fork, and no interpreter any more.
-        return zygote.shared
-    if launcher == "fork":
-        return ForkLauncher(host.is_own_thread)
-    if isinstance(launcher, str):
-        raise ValueError(f"launcher must be 'spawn', 'zygote' or 'fork', not {launcher!r}")
-    if not hasattr(launcher, "launch"):
-        raise TypeError(f"launcher must be a name or a launcher, not {type(launcher).__name__}")
-    return launcher
