@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import threading
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,8 +16,18 @@ from tests.pool import work
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, ZygoteLauncher
 from webworker_executor.pool import starting
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LOCK = threading.Lock()
-FORKED_LOCK = multiprocessing.get_context("spawn").Lock()
+
+
+def with_a_lock_that_packs() -> dict[str, Any]:
+    """
+    Make options anew: a lock of ``multiprocessing`` is counted for as long as it is there.
+    """
+    lock = multiprocessing.get_context("spawn").Lock()
+    return {"initializer": work.keep, "initargs": (lock, LOCK)}
 
 
 def test_the_default_is_a_worker_for_each_cpu() -> None:
@@ -149,19 +159,21 @@ def test_initargs_that_cannot_be_packed_are_told_at_the_first_task() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "path"),
+    ("make", "path"),
     [
-        ({"worker_data": {"k": LOCK}}, 'worker_data["k"]'),
-        ({"initializer": work.keep, "initargs": (1, [LOCK])}, "initargs[1][0]"),
-        ({"initializer": work.keep, "initargs": (FORKED_LOCK, LOCK)}, "initargs[1]"),
-        ({"initializer": partial(work.keep, LOCK)}, "initializer.args[0]"),
+        (lambda: {"worker_data": {"k": LOCK}}, 'worker_data["k"]'),
+        (lambda: {"initializer": work.keep, "initargs": (1, [LOCK])}, "initargs[1][0]"),
+        (with_a_lock_that_packs, "initargs[1]"),
+        (lambda: {"initializer": partial(work.keep, LOCK)}, "initializer.args[0]"),
     ],
 )
-def test_a_note_names_the_option_that_cannot_be_packed(options: dict[str, Any], path: str) -> None:
+def test_a_note_names_the_option_that_cannot_be_packed(
+    make: Callable[[], dict[str, Any]], path: str
+) -> None:
     """
     Whoever submits has not written it there.
     """
-    pool = WebWorkerExecutor(1, **options)
+    pool = WebWorkerExecutor(1, **make())
     for first_use in (lambda: pool.submit(abs, 1), lambda: pool.workers):
         with pytest.raises(TypeError, match=r"cannot pickle '_thread.lock' object") as caught:
             first_use()
