@@ -8,7 +8,6 @@ This is the acceptance test of being a drop-in. Every exclusion is listed with i
 from __future__ import annotations
 
 import concurrent.futures
-import gc
 import importlib
 import multiprocessing.util
 import sys
@@ -63,9 +62,6 @@ def _turn_to_ours(
             monkeypatch.setattr(origin, case.__name__, case)
     support: Any = importlib.import_module("test.support")
     monkeypatch.setattr(support, "environment_altered", False)
-    if "Resources" in request.cls.__name__:
-        # It counts the semaphores of the whole process: also what earlier tests have dropped.
-        gc.collect()
     yield
     # The test case lives longer than the look for leaks, and with it a queue and its descriptors.
     for name in ("log_queue", "executor_kwargs"):
