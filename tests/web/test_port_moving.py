@@ -112,7 +112,8 @@ def test_nothing_is_lost_or_reordered_however_ports_move(
             end.port.close()
 
 
-@given(st.lists(st.integers(0, 60_000), min_size=1, max_size=6), st.data())
+# All of it fits into the socket: nobody reads while it is written.
+@given(st.lists(st.integers(0, 20_000), min_size=1, max_size=6), st.data())
 @settings(max_examples=40)
 def test_a_port_moves_in_the_midst_of_a_frame(sizes: list[int], data: st.DataObject) -> None:
     """
