@@ -147,6 +147,33 @@ asyncio.run(main())
         assert b"" == stderr.read()
 
 
+def test_a_fork_of_a_script_logs_what_nobody_awaits() -> None:
+    """
+    It has no way to the program; asyncio tells it, as anywhere else.
+    """
+    source = """
+import asyncio, gc, os
+async def fail(): raise ValueError('x')
+async def main():
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+pid = os.fork()
+if pid == 0:
+    asyncio.run(main())
+    os._exit(0)
+post_message(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    with Worker(source=source, stderr="pipe") as worker:
+        event = Ear(worker).next()
+        assert ("message", 0) == (event.type, event.data)
+        stderr = worker.stderr
+        assert stderr is not None
+        worker.terminate()
+        assert b"Task exception was never retrieved" in stderr.read()
+
+
 def test_a_loop_with_a_handler_of_its_own_keeps_it() -> None:
     """
     What the script has said goes before.

@@ -104,7 +104,11 @@ class LoopFinder(ImportFinder):
         def default_exception_handler(loop: Any, context: dict[str, Any]) -> None:
             error = context.get("exception")
             if error is not None and ("future" in context or "handle" in context):
-                report(error)
+                try:
+                    report(error)
+                except Exception:
+                    # Of a process that the script has forked, for one.
+                    native(loop, context)
             else:
                 native(loop, context)
 
