@@ -8,6 +8,7 @@ Source: proc_meminfo(5); the kernel's "Control Group v2", ``memory.max`` and ``m
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 # What a control group may have, and what it has: of the second version, then of the first.
@@ -29,14 +30,11 @@ def available_nbytes() -> int:
 
     A guess: what the kernel could give back of its caches counts in part only.
     """
-    free = [limit - used for limit, used in _groups()]
-    try:
-        with open("/proc/meminfo") as file:
-            lines = filter(lambda line: line.startswith("MemAvailable:"), file)
-            free += [1024 * int(line.split()[1]) for line in lines]
-    except OSError:
-        # Not mounted: nothing is known beyond what is there in all.
-        free.append(total_nbytes())
+    # Where the kernel tells nothing more, all that is there may be.
+    free = [total_nbytes(), *(limit - used for limit, used in _groups())]
+    with contextlib.suppress(OSError), open("/proc/meminfo") as file:
+        lines = filter(lambda line: line.startswith("MemAvailable:"), file)
+        free += [1024 * int(line.split()[1]) for line in lines]
     return max(0, min(free))
 
 
