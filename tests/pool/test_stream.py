@@ -9,7 +9,6 @@ import functools
 import gc
 import os
 import signal
-import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from tests.patience import wait_until
 from tests.pool import talking
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool.stream import Stream
-from webworker_executor.pool.talk import Conversation
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -194,25 +192,14 @@ def test_an_executor_that_ends_does_not_wait_for_readers(n_taken: int) -> None:
         list(stream)
 
 
-def test_a_stream_that_rests_before_it_is_made_is_stopped_as_well(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_stream_that_rests_before_it_is_made_is_stopped_as_well() -> None:
     """
     Its worker may have used up the window before the program knows that it is a stream.
     """
-    has_rested = threading.Event()
-    arrive = Conversation.arrive
-
-    def tell(conversation: Conversation, *args: Any) -> None:
-        arrive(conversation, *args)
-        if conversation.heeds:
-            has_rested.set()
-
-    monkeypatch.setattr(Conversation, "arrive", tell)
 
     def submit(pool: WebWorkerExecutor, *args: Any) -> WorkerFuture:
         future = pool.submit(*args)
-        assert has_rested.wait(10.0)
+        wait_until(lambda: future.messages().heeds)
         return future
 
     with WebWorkerExecutor(1) as pool:
