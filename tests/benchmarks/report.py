@@ -57,6 +57,7 @@ class Report:
     def write(self, folder: Path) -> list[Path]:
         """Write the page and its charts, and return their paths."""
         charts = self.charts()
+        folder.mkdir(parents=True, exist_ok=True)
         page = folder / PAGE
         page.write_text(self.page(list(charts)), encoding="utf-8")
         for name, text in charts.items():
