@@ -137,8 +137,7 @@ class Breakage:
 
     Attributes:
         text: What ``submit`` says, or ``None`` while the pool works.
-        last_error: The last thing that went wrong at a start; where ``on_crash``, or the last
-            death.
+        last_error: The last thing that went wrong: at a start, or by a death that breaks the pool.
     """
 
     def __init__(self, *, on_crash: bool) -> None:

@@ -41,7 +41,7 @@ def fail_packing(
     pool.want_worker()
     with pool.lock:
         pool.promises.tally.n_unpackable += 1
-    # Of a function of ours, which stands around the user's, the arguments are nobody's else.
+    # A function of ours stands around the user's, and so do our arguments around his.
     if not (getattr(fn, "__module__", None) or "").startswith(_OWN):
         from webworker_executor.web.culprit import point_out
 
