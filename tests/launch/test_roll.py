@@ -4,40 +4,44 @@ Of a process that does not answer, it is said why.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webworker_executor.launch import procfs, roll
+from tests.patience import wait_until
+from webworker_executor.launch import roll
+from webworker_executor.launch.procfs import state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
-@pytest.mark.parametrize(
-    ("pid", "is_alive", "state", "has_witness", "why"),
-    [
-        (None, False, None, False, "it is being created"),
-        (7, False, None, True, "it has ended"),
-        (7, True, None, True, "it has ended"),
-        (7, True, "T", True, "it is stopped by a signal such as SIGSTOP; it goes on after SIGCONT"),
-        (7, True, "S", False, "it is not of Python, or no descriptor was left for its answer when"),
-        (7, True, "D", True, "none came in 0.5 s; the kernel calls its state D"),
-    ],
-)
-def test_silence_is_explained(
-    monkeypatch: pytest.MonkeyPatch,
-    pid: int | None,
-    is_alive: bool,
-    state: str | None,
-    has_witness: bool,
-    why: str,
-) -> None:
+class Sleeper:
     """
-    As far as it can be seen from outside.
+    A process that could be asked, and never answers.
     """
-    monkeypatch.setattr(procfs, "state_of", lambda _: state)
-    child = None if pid is None else SimpleNamespace(is_alive=lambda: is_alive)
-    process: Any = SimpleNamespace(pid=pid, child=child, witness=object() if has_witness else None)
-    assert roll.silence(process, 0.5).startswith(f"  <no answer: {why}")
+
+    def __init__(self) -> None:
+        self.popen = subprocess.Popen(["sleep", "60"])
+        self.pid = self.popen.pid
+        self.child = self
+        self.witness: object = object()
+
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Any]:
+    """
+    Start a process, and end it after the test.
+    """
+    sleeper = Sleeper()
+    yield sleeper
+    sleeper.popen.kill()
+    sleeper.popen.wait()
 
 
 class Unborn:
@@ -48,9 +52,47 @@ class Unborn:
     pid = child = witness = None
 
 
+def test_one_that_is_too_slow(sleeper: Any) -> None:
+    """
+    The kernel knows a letter for what it does.
+    """
+    wait_until(lambda: "S" == state_of(sleeper.pid))
+    told = roll.silence(sleeper, 0.5)
+    assert "  <no answer: none came in 0.5 s; the kernel calls its state S>" == told
+
+
+def test_one_that_cannot_be_asked(sleeper: Any) -> None:
+    """
+    A program of another language, for one.
+    """
+    sleeper.witness = None
+    assert "it is not of Python, or no descriptor was left" in roll.silence(sleeper, 0.5)
+
+
+def test_one_that_is_stopped(sleeper: Any) -> None:
+    """
+    It says how it can be made to go on.
+    """
+    sleeper.popen.send_signal(signal.SIGSTOP)
+    wait_until(lambda: "T" == state_of(sleeper.pid))
+    assert "it is stopped by a signal such as SIGSTOP; it goes on after SIGCONT" in roll.silence(
+        sleeper, 0.5
+    )
+
+
+def test_one_that_has_ended(sleeper: Any) -> None:
+    """
+    Also when nobody has looked yet.
+    """
+    sleeper.popen.kill()
+    sleeper.popen.wait()
+    assert "  <no answer: it has ended>" == roll.silence(sleeper, 0.5)
+
+
 def test_nobody_is_asked_in_vain() -> None:
     """
-    Of a process without a witness the answer is there at once.
+    Of a process that is not there yet the answer is, at once.
     """
     process: Any = Unborn()
     assert {process: ""} == roll.ask([process], 10.0, lambda call: call())
+    assert "  <no answer: it is being created>" == roll.silence(process, 0.5)
