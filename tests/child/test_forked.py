@@ -4,14 +4,17 @@ Tests of `webworker_executor.child.forked`: a fork that shakes off the process b
 
 from __future__ import annotations
 
+import functools
+import importlib
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.child import tasks
 from tests.launch.conftest import make_launcher
 from tests.launch.peer import Peer
+from webworker_executor.child import forked
 
 if TYPE_CHECKING:
     from webworker_executor.link.reactor import Reactor
@@ -78,3 +81,22 @@ def test_failure_is_shown(launcher: str, reactor: Reactor) -> None:
     with Peer(make_launcher(launcher), reactor) as peer:
         peer.ready().data.sendall(b"noise in place of a frame")
         assert 1 == peer.wait()
+
+
+@pytest.mark.parametrize(("module", "path", "name"), forked._LOCKS)
+def test_locks_of_the_stdlib_are_free(module: str, path: str, name: str, reactor: Reactor) -> None:
+    """
+    What a thread of the program held when the worker was forked, nobody holds in the worker.
+    """
+    steps = [*path.split("."), name] if path else [name]
+    try:
+        lock: Any = functools.reduce(getattr, steps, importlib.import_module(module))
+    except AttributeError:
+        pytest.skip("this Python has no such lock")
+    with lock:
+        peer = Peer(make_launcher("fork"), reactor)
+    expression = (
+        f"__import__('importlib').import_module({module!r}).{'.'.join(steps)}.acquire(False)"
+    )
+    with peer:
+        assert peer.ready().run(tasks.evaluate, f"{found}.acquire(False)") is True

@@ -4,7 +4,7 @@ Workers share the program's resource tracker, and named memory outlives them.
 
 from __future__ import annotations
 
-from multiprocessing import shared_memory
+from multiprocessing import resource_tracker, shared_memory
 from typing import Any
 
 import pytest
@@ -67,6 +67,22 @@ def test_memory_outlives_the_worker_that_made_it(launcher: str) -> None:
     assert 16 <= block.size
     block.close()
     block.unlink()
+
+
+def test_worker_that_is_forked_while_a_tracker_starts(launcher: str) -> None:
+    """
+    Another thread has the tracker's lock at the fork; a task gets it all the same.
+    """
+    block = shared_memory.SharedMemory(create=True, size=16)
+    try:
+        lock = vars(resource_tracker)["_resource_tracker"]._lock
+        with WebWorkerExecutor(1, launcher=launcher) as pool:
+            with lock:
+                assert 4 == pool.submit(double, 2).result(20.0)
+            pool.submit(fill, block.name, 0).result(20.0)
+    finally:
+        block.close()
+        block.unlink()
 
 
 SCRIPT = """

@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# The locks of the stdlib that it does not make anew in a forked process: module, the path of what
+# has the lock, its name. What they guard is whole at every line.
+_LOCKS = (
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_lock"),
+    ("multiprocessing.forkserver", "_forkserver", "_lock"),
+    ("asyncio.events", "", "_lock"),
+    ("asyncio.mixins", "", "_global_lock"),
+    ("sysconfig", "", "_CONFIG_VARS_LOCK"),
+    ("tempfile", "", "_once_lock"),
+    ("_strptime", "", "_cache_lock"),
+)
+
+
 def become_worker(
     parent: int,
     data_fd: int,
@@ -66,6 +79,7 @@ def become_worker(
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     _forget_imports_under_way()
+    _free_locks_of_the_stdlib()
     _tell_multiprocessing()
     codec.after_fork()
     status = 1
@@ -128,3 +142,19 @@ def _forget_imports_under_way() -> None:
         if is_half_made and name.partition(".")[0] in {"webworker_executor", "cloudpickle"}:
             del sys.modules[name]
     locks.clear()
+
+
+def _free_locks_of_the_stdlib() -> None:
+    """
+    Free the locks that another thread held when this process was forked: it is not here.
+
+    A program forks a worker whenever one is due, and may just then be starting a resource tracker,
+    which takes milliseconds. The first task with shared memory would wait for ever.
+    """
+    for module, path, name in _LOCKS:
+        holder = sys.modules.get(module)
+        if path:
+            holder = getattr(holder, path, None)
+        lock = getattr(holder, name, None)
+        if lock is not None:
+            lock._at_fork_reinit()
