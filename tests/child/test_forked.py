@@ -95,8 +95,6 @@ def test_locks_of_the_stdlib_are_free(module: str, path: str, name: str, reactor
         pytest.skip("this Python has no such lock")
     with lock:
         peer = Peer(make_launcher("fork"), reactor)
-    expression = (
-        f"__import__('importlib').import_module({module!r}).{'.'.join(steps)}.acquire(False)"
-    )
+    found = f"__import__('importlib').import_module({module!r}).{'.'.join(steps)}"
     with peer:
         assert peer.ready().run(tasks.evaluate, f"{found}.acquire(False)") is True
