@@ -8,6 +8,7 @@ import atexit
 import errno
 import io
 import os
+import select
 import sys
 import threading
 import warnings
@@ -18,6 +19,7 @@ import pytest
 from tests.launch.conftest import make_launcher
 from tests.launch.peer import Peer
 from tests.launch.test_launcher import evaluate
+from tests.patience import wait_until
 
 if TYPE_CHECKING:
     from webworker_executor.link.reactor import Reactor
@@ -96,6 +98,28 @@ def test_buffered_output_is_written_once(
         with Peer(make_launcher("fork"), reactor) as peer:
             assert 0 == peer.ready().leave()
     assert "once" == path.read_text()
+
+
+def test_a_reader_that_does_not_read(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    While a thread of the program waits for whoever reads its output, workers start, and print.
+    """
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb") as reader, open(write_end, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        n_bytes = 1_000_000
+        printing = threading.Thread(
+            target=lambda: (stream.write("x" * n_bytes), stream.flush()),
+        )
+        printing.start()
+        wait_until(lambda: not select.select([], [stream], [], 0)[1])
+        with Peer(make_launcher("fork"), reactor) as peer:
+            peer.ready()
+            assert n_bytes == len(reader.read(n_bytes))
+            printing.join()
+            peer.run(evaluate, "print('a task', flush=True)")
+            assert b"a task\n" == reader.readline()
+            assert 0 == peer.leave()
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["none", "closed"])

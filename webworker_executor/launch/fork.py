@@ -8,7 +8,9 @@ this package forks the program.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
 import threading
@@ -61,13 +63,6 @@ class ForkLauncher:
 
         Source: fork(2).
         """
-        for stream in (sys.stdout, sys.stderr):
-            # What is buffered now would be written twice.
-            try:
-                stream.flush()
-            except Exception:
-                # Closed, or none, or an object of the program's own making.
-                continue
         host = os.getpid()
         try:
             pid = self._fork()
@@ -79,6 +74,7 @@ class ForkLauncher:
                 # The I/O thread, whose copy this is, takes no signals.
                 listen()
                 leave_the_terminal()
+                forget_what_is_buffered()
                 if spec.environ is not None:
                     os.environ.clear()
                     os.environ.update(spec.environ)
@@ -112,3 +108,35 @@ def leave_the_terminal() -> None:
     os.dup2(null, 0)
     if null:
         os.close(null)
+
+
+def forget_what_is_buffered() -> None:
+    """
+    In a forked process: drop what the program has printed and not yet written; it writes that.
+
+    Not flushed before the fork, as the stdlib does: the program's reader may be slow, or none, and
+    whoever flushed would wait for it. A thread that does just that holds the stream's lock, which
+    nobody would let go of here; so the buffer is made anew.
+    """
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        # Whatever else a program puts there, such as a notebook's stream, minds forks itself.
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        try:
+            buffer = stream.buffer
+            if type(buffer) is io.BufferedWriter:
+                buffer.__init__(buffer.raw)  # type: ignore[misc]  # with a lock and no content
+            fd = stream.fileno()
+            is_inheritable = os.get_inheritable(fd)
+            kept = os.dup(fd)
+        except (OSError, ValueError):
+            # Closed, or detached.
+            continue
+        # The text has a buffer of its own, in front of that one.
+        os.dup2(null, fd)
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+        os.dup2(kept, fd, is_inheritable)
+        os.close(kept)
+    os.close(null)
