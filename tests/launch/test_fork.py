@@ -12,7 +12,7 @@ import select
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -100,6 +100,14 @@ def test_buffered_output_is_written_once(
     assert "once" == path.read_text()
 
 
+def write(stream: TextIO, text: str) -> None:
+    """
+    Write a text to the last byte.
+    """
+    stream.write(text)
+    stream.flush()
+
+
 def test_a_reader_that_does_not_read(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     While a thread of the program waits for whoever reads its output, workers start, and print.
@@ -108,9 +116,7 @@ def test_a_reader_that_does_not_read(reactor: Reactor, monkeypatch: pytest.Monke
     with open(read_end, "rb") as reader, open(write_end, "w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         n_bytes = 1_000_000
-        printing = threading.Thread(
-            target=lambda: (stream.write("x" * n_bytes), stream.flush()),
-        )
+        printing = threading.Thread(target=write, args=(stream, "x" * n_bytes))
         printing.start()
         wait_until(lambda: not select.select([], [stream], [], 0)[1])
         with Peer(make_launcher("fork"), reactor) as peer:
