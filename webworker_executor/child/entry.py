@@ -15,6 +15,7 @@ import sys
 from webworker_executor.child import lifeline
 from webworker_executor.child.loop import Loop
 from webworker_executor.child.scope import scope
+from webworker_executor.link.rights import receive
 from webworker_executor.web import dispatch
 from webworker_executor.wire import codec, transfer
 
@@ -66,7 +67,11 @@ def main(
     transfer.learn_later(_learn_to_send_files)
     lifeline.start(control, loop.give_back, take=loop.desk.take, lost=lambda: loop.call_soon(_end))
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
-    _adopt(loop, hello)
+    from webworker_executor.child.identity import adopt
+
+    adopt(hello, f"WebWorker-{hello['index']}", loop)
+    if hello["main"] is not None:
+        _stand_in_for_main(hello["main"])
     if hello.get("logs") is not None:
         from webworker_executor.child import logs
 
@@ -135,45 +140,19 @@ def _take_interrupts_only_in_tasks(loop: Loop) -> None:
 def _receive_fds(control: _socket.socket, count: int) -> list[int]:
     fds: list[int] = []
     while len(fds) < count:
-        import array
-
-        items = array.array("i")
-        space = _socket.CMSG_SPACE(250 * items.itemsize)
-        data, ancillary, _, _ = control.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
-        if not data:
+        n_read, descriptors = receive(control, memoryview(bytearray(1)))
+        if not n_read:
             posix._exit(1)
-        for _, _, rights in ancillary:
-            items.frombytes(rights[: len(rights) - len(rights) % items.itemsize])
-        fds.extend(items)
+        fds.extend(descriptor.take() for descriptor in descriptors)
     return fds
 
 
-def _adopt(loop: Loop, hello: dict[str, Any]) -> None:
-    """Look like the host: the same path, arguments and main file; nothing of `-c` is left."""
-    sys.path[:] = hello["sys_path"]
-    # A forked copy of an embedded interpreter may have none.
-    vars(sys).setdefault("argv", [])[:] = hello["argv"]
-    if hello["environ"] is not None:
-        import os
-
-        # A process forked from another than the host has that one's surroundings.
-        os.environ.clear()
-        os.environ.update(hello["environ"])
-    if hello["cwd"] is not None:
-        posix.chdir(hello["cwd"])
-    if hello.get("environment") is not None:
-        from webworker_executor.web import environment
-
-        environment.adopt(hello["environment"])
-    if hello["main"] is not None:
-        module = type(sys)("__main__")
-        module.__dict__.update(hello["main"])
-        sys.modules["__main__"] = module
-        codec.is_stand_in = True
-    from webworker_executor.child.identity import IdentityFinder, TrackerFinder
-
-    IdentityFinder(f"WebWorker-{hello['index']}", hello["authkey"]).install()
-    TrackerFinder(loop).install()
+def _stand_in_for_main(attributes: dict[str, Any]) -> None:
+    """Have a main module that says what the host's says of itself; nothing of `-c` is left."""
+    module = type(sys)("__main__")
+    module.__dict__.update(attributes)
+    sys.modules["__main__"] = module
+    codec.is_stand_in = True
 
 
 def _initialize(

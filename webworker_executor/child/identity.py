@@ -1,6 +1,6 @@
 """
-What ``multiprocessing`` is to believe about a worker, and ``asyncio`` to do with what nobody
-caught; told when, and only if, they are imported.
+Who a worker says it is: surroundings that look like the host's, and what ``multiprocessing`` and
+``asyncio`` are told when, and only if, they are imported.
 
 Objects of ``multiprocessing`` that come with a task (manager proxies above all) need the host's
 authentication key, and shared memory its resource tracker. Importing the package at every start for
@@ -10,6 +10,7 @@ that would double the time a worker takes to come up, so finders wait for the im
 from __future__ import annotations
 
 import _thread
+import posix
 import sys
 
 from webworker_executor.wire.frame import TRACKER, encode
@@ -26,6 +27,42 @@ if TYPE_CHECKING:
 
 # A host that holds the interpreter for longer than that is not waited for.
 ASK_SECONDS = 10.0
+
+
+def adopt(hello: dict[str, Any], name: str, loop: Loop) -> None:
+    """
+    Look like the host: the same path, arguments, environment and folder; nothing of `-c` is left.
+
+    Args:
+        hello: What the first frame says.
+        name: The name of this process, for ``multiprocessing``.
+        loop: Asks the host for what is shared.
+
+    Raises:
+        OSError: The host's folder cannot be entered.
+    """
+    path = hello["sys_path"]
+    if hello.get("keeps_path"):
+        # An interpreter of the user's choice: what is installed there goes first, also before the
+        # folder that this package was found in, which may hold what another version compiled.
+        path = sys.path[1:] + [entry for entry in path if entry not in sys.path[1:]]
+    sys.path[:] = path
+    # A forked copy of an embedded interpreter may have none.
+    vars(sys).setdefault("argv", [])[:] = hello["argv"]
+    if hello["environ"] is not None:
+        import os
+
+        # A process forked from another than the host has that one's surroundings.
+        os.environ.clear()
+        os.environ.update(hello["environ"])
+    if hello["cwd"] is not None:
+        posix.chdir(hello["cwd"])
+    if hello.get("environment") is not None:
+        from webworker_executor.web import environment
+
+        environment.adopt(hello["environment"])
+    IdentityFinder(name, hello["authkey"]).install()
+    TrackerFinder(loop).install()
 
 
 class ImportFinder:

@@ -12,7 +12,7 @@ import posix
 import sys
 
 from webworker_executor.child import lifeline, surroundings
-from webworker_executor.child.identity import LoopFinder
+from webworker_executor.child.identity import LoopFinder, adopt
 from webworker_executor.child.program import Program
 from webworker_executor.child.report import hear_threads
 from webworker_executor.child.scope import scope
@@ -93,7 +93,9 @@ def _print_whole_lines() -> None:
 def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
     blamed = OF_SURROUNDINGS
     try:
-        _adopt(loop, hello)
+        adopt(hello, hello["name"] or "WebWorker", loop)
+        # Of its own; and nothing of `-c` is left.
+        sys.modules["__main__"] = type(sys)("__main__")
         settings = hello["script"]["settings"]
         if settings["uid"] is not None:
             _import_what_may_be_needed()
@@ -121,35 +123,6 @@ def _baggage(loop: Loop, *, has_witness: bool) -> Any:
         fds, last = fds[:-1], fds[-1]
         testify(last.take())
     return codec.unpack(frame.payload, frame.buffers, fds)
-
-
-def _adopt(loop: Loop, hello: dict[str, Any]) -> None:
-    """Look like the host, but for the script in its arguments; nothing of `-c` is left."""
-    path = hello["sys_path"]
-    if hello["keeps_path"]:
-        # An interpreter of the user's choice: what is installed there goes first, also before the
-        # folder that this package was found in, which may hold what another version compiled.
-        path = sys.path[1:] + [entry for entry in path if entry not in sys.path[1:]]
-    sys.path[:] = path
-    sys.argv[:] = hello["argv"]
-    if hello["environ"] is not None:
-        import os
-
-        # A process forked from another than the host has that one's surroundings.
-        os.environ.clear()
-        os.environ.update(hello["environ"])
-    if hello["cwd"] is not None:
-        posix.chdir(hello["cwd"])
-    if hello.get("environment") is not None:
-        from webworker_executor.web import environment
-
-        environment.adopt(hello["environment"])
-    module = type(sys)("__main__")
-    sys.modules["__main__"] = module
-    from webworker_executor.child.identity import IdentityFinder, TrackerFinder
-
-    IdentityFinder(hello["name"] or "WebWorker", hello["authkey"]).install()
-    TrackerFinder(loop).install()
 
 
 def _name_process(name: str) -> None:
