@@ -21,6 +21,7 @@ from collections import deque
 from webworker_executor.child.entry import fill_standard_streams
 from webworker_executor.child.forked import become_worker
 from webworker_executor.child.lifeline import die_with_parent
+from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import (
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 NUMBER = Struct(">q")
 FDS_PER_WORKER = 3
-READ_NBYTES = 65536
 EMFILE = 24
 # What a function of `__main__` needs.
 _SOON = ("webworker_executor.wire.arrival",)
@@ -89,15 +89,14 @@ class Template:
                     pass
 
     def _read(self) -> bool:
-        space = _socket.CMSG_SPACE(250 * 4)
         try:
-            data, ancillary, _, _ = self._host.recvmsg(READ_NBYTES, space, _socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._host.recvmsg(
+                READ_NBYTES, RIGHTS_NBYTES, _socket.MSG_CMSG_CLOEXEC
+            )
         except OSError:
             # The host left without reading all that was told to it.
             return False
-        for _, _, rights in ancillary:
-            count = len(rights) // 4
-            self._fds.extend(memoryview(rights)[: count * 4].cast("i"))
+        self._fds.extend(numbers_in(ancillary))
         if not data:
             return False
         for frame in self._decoder.feed(data):

@@ -25,6 +25,7 @@ from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import is_readable, lifted, socket_pair
 from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     _Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
 
 NUMBER = Struct(">q")
-READ_NBYTES = 65536
 FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 
 # A killed process is gone long before, unless the kernel is in trouble.
@@ -293,19 +293,15 @@ class _Zygote:
         self._waiting[self._n_asked] = (on_started, on_failed)
 
     def _ready(self, _: int) -> None:
-        space = socket.CMSG_SPACE(64 * 4)
         try:
             data, ancillary, _, _ = self._socket.recvmsg(
-                READ_NBYTES, space, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+                READ_NBYTES, RIGHTS_NBYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
             )
         except BlockingIOError:
             return
         except OSError:
             data, ancillary = b"", []
-        for _, _, rights in ancillary:
-            fds = array.array("i")
-            fds.frombytes(rights[: len(rights) - len(rights) % fds.itemsize])
-            self._pidfds.extend(fds)
+        self._pidfds.extend(numbers_in(ancillary))
         if not data:
             if self._reactor is not None:
                 self._reactor.unregister(self._socket.fileno())

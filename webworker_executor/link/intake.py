@@ -11,13 +11,12 @@ then, in one breath, the copy takes the decoder's place and the frames go into t
 
 from __future__ import annotations
 
-import array
 import errno
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor
+from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor, numbers_in
 from webworker_executor.wire.decoder import SMALL_NBYTES, FrameDecoder
 from webworker_executor.wire.frame import HEADER, HEADER_NBYTES, LENGTH_NBYTES, PICKLE, Frame
 
@@ -143,9 +142,7 @@ class Intake:
 
     def _owned(self, rights: Sequence[tuple[int, int, bytes]]) -> list[Descriptor]:
         """Give an owner to the descriptors of a chunk, once, however often we are interrupted."""
-        numbers = array.array("i")
-        for _, _, raw in rights:
-            numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
+        numbers = numbers_in(rights)
         if self._chunk_fds is None:
             self._chunk_fds = [Descriptor(-1) for _ in numbers]
         for descriptor, number in zip(self._chunk_fds, numbers, strict=True):

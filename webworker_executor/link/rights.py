@@ -12,6 +12,8 @@ import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterable
     from typing import Any
 
 # More than 64 KiB and their frame's header, less than what malloc maps anew each time.
@@ -126,11 +128,7 @@ def unwrapped(
     data, rights, flags, _ = received
     if not rights and not flags & _socket.MSG_CTRUNC:
         return data, []
-    import array
-
-    numbers = array.array("i")
-    for _, _, raw in rights:
-        numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
+    numbers = numbers_in(rights)
     fds = [Descriptor(number) for number in numbers]
     if numbers and min(numbers) <= STANDARD_ERROR:
         # A program that has closed its standard streams would otherwise print into it.
@@ -140,3 +138,14 @@ def unwrapped(
     if flags & _socket.MSG_CTRUNC:
         raise OSError(EMFILE, "descriptors came for which this process has no room")
     return data, fds
+
+
+def numbers_in(rights: Iterable[tuple[int, int, bytes]]) -> array[int]:
+    """Return the numbers of the descriptors in what ``recvmsg`` calls ancillary data; not owned."""
+    from array import array
+
+    numbers = array("i")
+    for _, _, raw in rights:
+        # The kernel may have cut the last one off.
+        numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
+    return numbers
