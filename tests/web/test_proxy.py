@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -246,6 +247,51 @@ def test_an_answer_that_does_not_unpack_is_an_error_here() -> None:
         module.make_unopenable().result(10.0)
     assert 4 == module.double(2).result(10.0)
     release(module)
+
+
+class PacksLate:
+    """Has been packed when it is told to."""
+
+    def __init__(self) -> None:
+        self.is_begun = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        self.is_begun.set()
+        assert self.may_go_on.wait(10.0)
+        return int, ("5",)
+
+
+def test_what_does_not_unpack_is_told_to_its_own_call(near: Any) -> None:
+    """
+    Not to the oldest one: of two threads, the one that called first may post last.
+    """
+    from tests.pool.work import Unopenable
+
+    late = PacksLate()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(near, late)
+        assert late.is_begun.wait(10.0)
+        with pytest.raises(ValueError, match="no number"):
+            near(Unopenable()).result(10.0)
+        late.may_go_on.set()
+        assert 5 == first.result(10.0).result(10.0).number
+
+
+def test_what_cannot_be_told_from_others_is_told_to_all() -> None:
+    """
+    An answer that fails before its number is somebody's: nobody waits for ever.
+    """
+    from tests.pool.work import Unopenable
+
+    with MessageChannel() as channel:
+        remote = wrap(channel.port2)
+        replies = [remote.one(), remote.two()]
+        channel.port1.post_message(Unopenable())
+        for reply in replies:
+            with pytest.raises(ValueError, match="no number"):
+                reply.result(10.0)
+        release(remote)
 
 
 def test_special_names_are_not_served(near: Any) -> None:

@@ -24,6 +24,7 @@ from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
 from webworker_executor.web.port import MessagePort
+from webworker_executor.web.request_ident import RequestIdent, take_ident
 from webworker_executor.wire.failure import pack_failure, unpack_failure
 from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
@@ -87,7 +88,8 @@ class _Server:
         self._finalizers = [] if finalizer is None else [finalizer]
 
     def serve(self, event: MessageEvent) -> None:
-        ident, kind, path, args, kwargs = event.data
+        ident = RequestIdent(take_ident())
+        _, kind, path, args, kwargs = event.data
         try:
             answer = (ident, True, self._perform(kind, path, args, kwargs))
         except BaseException as exc:
@@ -106,9 +108,9 @@ class _Server:
             self._port.post_message((ident, False, pack_failure(error)))
 
     def refuse(self, event: MessageEvent) -> None:
-        # Which request it was is in what could not be unpacked. The oldest that waits gets it.
+        ident = RequestIdent(take_ident())
         error = event.error or TypeError("a request could not be unpacked")
-        self._port.post_message((None, False, pack_failure(error)))
+        self._port.post_message((ident, False, pack_failure(error)))
 
     def finish(self, event: object) -> None:
         while self._finalizers:
@@ -200,7 +202,7 @@ class _Connection:
         self._waiting[ident] = reply
         try:
             if self._why_closed is None:
-                self._port.post_message((ident, kind, path, args, kwargs))
+                self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
         except BaseException:
             self._waiting.pop(ident, None)
             raise
@@ -213,23 +215,25 @@ class _Connection:
     def _listen(self) -> None:
         while True:
             try:
-                answer = self._port.receive().data
+                _, is_value, value = self._port.receive().data
             except PortClosedError:
                 break
             except Exception as exc:
-                answer = (None, False, exc)
-            self._settle(*answer)
-            del answer
+                is_value, value = False, exc
+            self._settle(take_ident(), is_value, value)
+            del value
         self.close("the other side was closed, or its process has ended")
 
     def _settle(self, ident: int | None, is_value: bool, value: Any) -> None:
-        reply = self._waiting.pop(next(iter(self._waiting), -1) if ident is None else ident, None)
-        if reply is None:
-            return
-        if is_value:
-            reply.set_result(value)
-        else:
-            reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
+        # What does not even unpack to its number is everybody's: one of them waits for it.
+        for key in tuple(self._waiting) if ident is None else (ident,):
+            reply = self._waiting.pop(key, None)
+            if reply is None:
+                continue
+            if is_value:
+                reply.set_result(value)
+            else:
+                reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
 
     def close(self, why: str) -> None:
         """Fail what waits, now and later; any thread, finalizers, too."""
