@@ -17,7 +17,7 @@ from webworker_executor.child import desk as desks
 from webworker_executor.web.abort import OwnSignal
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import EVENT, HEED, REPORT, SAYING_SHIFT, readdress
+from webworker_executor.wire.frame import EVENT, HEED, REPORT, SAYING_SHIFT, ident_of, readdress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class RunningTask(MessageTarget):
     # -- what a message target asks for
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
-        saying = parts[0][15]  # the lowest byte of the ident
+        saying = ident_of(parts)
         parts = readdress(parts, EVENT, self.id | saying << SAYING_SHIFT)
         self._desk.runner.post(parts, fds, self._check)
 

@@ -16,7 +16,15 @@ from time import monotonic
 from webworker_executor.link.mapping import Mapping, Original, Watch, ended
 from webworker_executor.link.memory import IDLE_SECONDS, store
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import DEFINE, HEADER, PICKLE, RELEASE, SEGMENT, SHARED
+from webworker_executor.wire.frame import (
+    COUNTED_NBYTES,
+    DEFINE,
+    HEADER,
+    PICKLE,
+    RELEASE,
+    SEGMENT,
+    SHARED,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,7 +236,7 @@ class Exchange:
 
 
 def _frame(kind: int, ident: int, payload: bytes = b"", n_fds: int = 0) -> bytes:
-    return HEADER.pack(12 + len(payload), kind, SHARED, PICKLE, n_fds, ident) + payload
+    return HEADER.pack(COUNTED_NBYTES + len(payload), kind, SHARED, PICKLE, n_fds, ident) + payload
 
 
 def _disown_all() -> None:

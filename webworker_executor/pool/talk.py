@@ -28,6 +28,7 @@ from webworker_executor.wire.frame import (
     TASK_MASK,
     TASK_MESSAGE,
     encode,
+    ident_of,
     readdress,
 )
 
@@ -218,7 +219,8 @@ class Conversation(MessageTarget):
     # -- sending
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
-        self._tell(parts, fds, parts[0][15])  # the lowest byte of the ident: what a MESSAGE says
+        # What a MESSAGE says is its ident.
+        self._tell(parts, fds, ident_of(parts))
 
     def say(self, saying: int, payload: bytes) -> None:
         """Send a small frame to the task."""

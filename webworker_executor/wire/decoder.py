@@ -17,6 +17,7 @@ from webworker_executor.wire.frame import (
     CALL,
     CALL_PREFIX,
     COUNT,
+    COUNTED_NBYTES,
     HEADER,
     HEADER_NBYTES,
     LENGTH_NBYTES,
@@ -43,7 +44,7 @@ GROWTH_NBYTES = 65536
 # frame does not keep the whole read alive.
 SMALL_NBYTES = 4096
 # More than a sender puts into one piece is a lie, for which the rest of the stream would be taken.
-MAX_NBYTES = 12 + MAX_PAYLOAD_NBYTES
+MAX_NBYTES = COUNTED_NBYTES + MAX_PAYLOAD_NBYTES
 KNOWN_FLAGS = MORE | BUFFERS | SHARED
 # By kind, how many bytes stand in front of a table of buffers.
 PREFIXES = {CALL: CALL_PREFIX.size, RESULT: ANSWER_PREFIX.size}
@@ -124,7 +125,10 @@ class FrameDecoder:
             kind, ident = self._pieces_of
             for start in range(0, len(view), MAX_PAYLOAD_NBYTES):
                 piece = view[start : start + MAX_PAYLOAD_NBYTES]
-                pieces += [HEADER.pack(12 + len(piece), kind, MORE, PICKLE, 0, ident), piece]
+                pieces += [
+                    HEADER.pack(COUNTED_NBYTES + len(piece), kind, MORE, PICKLE, 0, ident),
+                    piece,
+                ]
         if self._growing is not None:
             pieces.append(memoryview(self._growing)[: self._grown_nbytes])
         return b"".join([*pieces, self._partial]), list(self._fds)

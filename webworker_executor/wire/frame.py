@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 HEADER = Struct(">IBBBBQ")
 HEADER_NBYTES = HEADER.size
 LENGTH_NBYTES = 4
+# What a length counts besides the payload: the header behind it.
+COUNTED_NBYTES = HEADER_NBYTES - LENGTH_NBYTES
 
 HELLO, READY, LOADED, LOAD_ERROR = 0x01, 0x02, 0x03, 0x04
 MESSAGE, LOG = 0x10, 0x11
@@ -130,8 +132,11 @@ LEDGER_ENTRY = Struct("dQ")
 LEDGER_ENTRY_NBYTES = 64
 SAYING_SHIFT = 56
 TASK_MASK = (1 << SAYING_SHIFT) - 1
+# Header and prefix in one.
 _ANSWER_HEADER = Struct(">IBBBBQdI")
 _CALL_HEADER = Struct(">IBBBBQIB")
+_ANSWER_NBYTES = _ANSWER_HEADER.size - LENGTH_NBYTES
+_CALL_NBYTES = _CALL_HEADER.size - LENGTH_NBYTES
 
 # Parts below this are joined into one: a copy of 64 KiB takes 2 us, a second system call, which
 # also wakes the reader for a header that it can do nothing with, 10 and more.
@@ -218,11 +223,11 @@ def encode(
         flags = 0
         if len(payload) < JOIN_NBYTES:
             body = prefix + payload
-            return [HEADER.pack(12 + len(body), kind, 0, PICKLE, n_fds, ident) + body]
+            return [HEADER.pack(COUNTED_NBYTES + len(body), kind, 0, PICKLE, n_fds, ident) + body]
         parts = [prefix, payload]
     nbytes = sum(map(len, parts))
     if nbytes <= MAX_PAYLOAD_NBYTES:
-        return [HEADER.pack(12 + nbytes, kind, flags, PICKLE, n_fds, ident), *parts]
+        return [HEADER.pack(COUNTED_NBYTES + nbytes, kind, flags, PICKLE, n_fds, ident), *parts]
     return list(_encode_in_pieces(kind, ident, flags, parts, n_fds))
 
 
@@ -240,7 +245,7 @@ def encode_message(ident: int, payload: bytes) -> Parts:
     nbytes = len(payload)
     if nbytes >= JOIN_NBYTES:
         return encode(MESSAGE, ident, payload)
-    return [HEADER.pack(12 + nbytes, MESSAGE, 0, PICKLE, 0, ident) + payload]
+    return [HEADER.pack(COUNTED_NBYTES + nbytes, MESSAGE, 0, PICKLE, 0, ident) + payload]
 
 
 def encode_call(
@@ -272,7 +277,16 @@ def encode_call(
     if buffers or n_fds or nbytes >= JOIN_NBYTES:
         return encode(CALL, ident, payload, buffers, CALL_PREFIX.pack(definition, shape), n_fds)
     # A tuple, because it waits as long as the task does, and is 32 bytes smaller than a list.
-    return (_CALL_HEADER.pack(17 + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape) + payload,)
+    return (
+        _CALL_HEADER.pack(_CALL_NBYTES + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape)
+        + payload,
+    )
+
+
+def ident_of(parts: Parts) -> int:
+    """Return the ident of a laid-out frame."""
+    ident: int = HEADER.unpack_from(parts[0])[-1]
+    return ident
 
 
 def readdress(parts: Parts, kind: int, ident: int) -> Parts:
@@ -304,7 +318,9 @@ def _naming_places(
 ) -> Parts:
     body = lay_out(prefix, payload, places)
     if len(body) <= MAX_PAYLOAD_NBYTES:
-        parts = LentParts([HEADER.pack(12 + len(body), kind, SHARED, PICKLE, n_fds, ident) + body])
+        parts = LentParts(
+            [HEADER.pack(COUNTED_NBYTES + len(body), kind, SHARED, PICKLE, n_fds, ident) + body]
+        )
     else:
         parts = LentParts(_encode_in_pieces(kind, ident, SHARED, [body], n_fds))
     parts.lease = places[0].lease
@@ -342,7 +358,9 @@ def encode_answer(
     if buffers or n_fds or nbytes >= JOIN_NBYTES:
         prefix = ANSWER_PREFIX.pack(started, microseconds)
         return encode(kind, ident, payload, buffers, prefix, n_fds)
-    header = _ANSWER_HEADER.pack(24 + nbytes, kind, 0, PICKLE, 0, ident, started, microseconds)
+    header = _ANSWER_HEADER.pack(
+        _ANSWER_NBYTES + nbytes, kind, 0, PICKLE, 0, ident, started, microseconds
+    )
     return [header + payload]
 
 
@@ -368,6 +386,6 @@ def _encode_in_pieces(
         view = memoryview(part)
         for start in range(0, len(view), MAX_PAYLOAD_NBYTES):
             piece = view[start : start + MAX_PAYLOAD_NBYTES]
-            yield HEADER.pack(12 + len(piece), kind, flags | MORE, PICKLE, 0, ident)
+            yield HEADER.pack(COUNTED_NBYTES + len(piece), kind, flags | MORE, PICKLE, 0, ident)
             yield piece
     yield HEADER.pack(12, kind, flags, PICKLE, n_fds, ident)
