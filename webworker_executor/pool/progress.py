@@ -6,6 +6,7 @@ Not for tasks: they say how far they are by ``current_task().report()``, and kno
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import as_completed
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ def _of_results(items: Iterable[Any], bar: Any) -> Iterator[Any]:
 
 def _of_futures(futures: tuple[WorkerFuture, ...], bar: Any) -> Iterator[Any]:
     shares = dict.fromkeys(futures, 0.0)
+    # Reports come on the events thread, ends to whoever iterates; a bar can add only one at a time.
+    adding = threading.Lock()
 
     def follow(future: WorkerFuture) -> None:
         def moved(event: ProgressEvent) -> None:
@@ -67,17 +70,23 @@ def _of_futures(futures: tuple[WorkerFuture, ...], bar: Any) -> Iterator[Any]:
         future.onprogress = moved
 
     def set_share(future: WorkerFuture, share: float) -> None:
-        # What a task has reported may come after its end is known here.
-        if share > shares[future]:
-            bar.update(share - shares[future])
-            shares[future] = share
+        with adding:
+            # What a task has reported may come after its end is known here, or the bar closed.
+            before = shares.get(future, 1.0)
+            if share > before:
+                shares[future] = share
+                bar.update(share - before)
 
     with bar:
-        for future in futures:
-            follow(future)
-        for done in as_completed(futures):
-            set_share(done, 1.0)  # type: ignore[arg-type]  # one of those that were given
-            yield done
-        # Sums of thirds are not quite whole.
-        bar.n = round(bar.n, 6)
-        bar.refresh()
+        try:
+            for future in futures:
+                follow(future)
+            for done in as_completed(futures):
+                set_share(done, 1.0)  # type: ignore[arg-type]  # one of those that were given
+                yield done
+            # Sums of thirds are not quite whole.
+            bar.n = round(bar.n, 6)
+            bar.refresh()
+        finally:
+            with adding:
+                shares.clear()
