@@ -10,9 +10,22 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor import FileDescriptor, MessageChannel, MessageEvent, MessagePort
+import pytest
+
+from tests.dropin.gate import Gate, pass_gate
+from tests.pool.work import double
+from webworker_executor import (
+    FileDescriptor,
+    MessageChannel,
+    MessageEvent,
+    MessagePort,
+    PortClosedError,
+    WorkerFuture,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor import WebWorkerExecutor
 
 TIMEOUT = 20.0
@@ -77,6 +90,23 @@ def test_a_port_is_a_result(pool: WebWorkerExecutor) -> None:
     port = pool.submit(make_port).result(TIMEOUT)
     assert "from the maker" == port.receive(TIMEOUT).data
     port.close()
+
+
+@pytest.mark.parametrize("stop", [WorkerFuture.cancel, WorkerFuture.abort])
+def test_a_task_that_never_runs_closes_its_ports(
+    forked: WebWorkerExecutor, gate: Gate, stop: Callable[[WorkerFuture], bool]
+) -> None:
+    """
+    Whoever has the other end is told at once, and not when the tasks before it are done.
+    """
+    forked.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    _ = [forked.submit(double, number) for number in range(10)]
+    with MessageChannel() as channel:
+        future = forked.submit(ask_and_answer, channel.port2)
+        assert stop(future)
+        with pytest.raises(PortClosedError):
+            channel.port1.receive(TIMEOUT)
 
 
 def test_two_workers_talk_past_the_host(pool: WebWorkerExecutor) -> None:

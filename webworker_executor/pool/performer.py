@@ -141,7 +141,7 @@ class Performer:
             if self._crew.talks.waiting:
                 self._crew.talks.attend(process, self._crew)
         for task in dropped:
-            self._promises.calls.pop(task.ident, None)
+            self._promises.forget(task)
             self._promises.tally.n_cancelled += task.future.cancelled()
             self.perform(self._scheduler.task_dropped(action.worker, task))
 

@@ -320,7 +320,7 @@ class Pool(EndingPool):
         assert isinstance(task, Call)
         if task.state is not QUEUED:
             return ()
-        self.promises.calls.pop(task.ident, None)
+        self.promises.forget(task)
         task.future._claim()
         self.promises.tally.n_cancelled += 1
         return self._scheduler.task_cancelled(task)

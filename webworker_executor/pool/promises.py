@@ -57,9 +57,18 @@ class Promises:
         has_waited = not call.future.done()
         # Out of the table only afterwards: after a tear it is found there.
         call.future._finish(None, error)
-        self.calls.pop(task.ident, None)
-        call.fds = ()
+        self.forget(call)
         return has_waited
+
+    def forget(self, call: Call) -> None:
+        """
+        Take a call out of the table: it is settled, and will not be sent any more.
+
+        Whoever keeps it, as the backlog does for a while with one that was cancelled, does not keep
+        what was to be sent: a port in it is closed, so that its other side is told.
+        """
+        self.calls.pop(call.ident, None)
+        call.parts, call.fds = [], ()
 
     def cancel(self, tasks: Iterable[Task]) -> None:
         """Cancel calls that never ran, and wake who waits for them."""
@@ -68,15 +77,15 @@ class Promises:
             if call is not None:
                 call.future._cancel_by_owner()
                 self.tally.n_cancelled += call.future.cancelled()
-                self.calls.pop(task.ident, None)
+                self.forget(call)
 
     def fail_all(self, answer: FailureAnswer) -> None:
         """Resolve every future with the same answer, which makes a new error for each."""
         while self.calls:
-            ident, call = next(iter(self.calls.items()))
+            call = next(iter(self.calls.values()))
             self.tally.n_failed += not call.future.done()
             call.future._finish(answer)
-            self.calls.pop(ident, None)
+            self.forget(call)
 
     def call_back(self, call: Callable[[], object]) -> None:
         """Run a user's code on the events thread; ``wait_for_callbacks`` waits for it."""

@@ -206,9 +206,7 @@ class Reports:
             self._promises.tally.n_failed += not future.done()
         future._finish(answer)
         # Out of the table only afterwards: after a tear it is found there.
-        self._promises.calls.pop(call.ident, None)
-        # Whoever keeps the call does not keep open what was sent with it.
-        call.fds = ()
+        self._promises.forget(call)
 
     def _answered(self, process: WorkerProcess, frames: list[Frame]) -> do.Actions:
         if len(frames) == 1:

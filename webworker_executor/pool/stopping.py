@@ -126,14 +126,14 @@ class Stopper:
         if has_waited:
             self._note(task, error)
         if task.state is QUEUED:
-            self._promises.calls.pop(task.ident, None)
+            self._promises.forget(task)
             return self._scheduler.task_cancelled(task)
         process = None if task.worker is None else self._crew.processes.get(task.worker)
         if process is None or task.worker is None:
             return ()
         if not task.is_posted:
             # Its process is not even there yet.
-            self._promises.calls.pop(task.ident, None)
+            self._promises.forget(task)
             return self._scheduler.task_dropped(task.worker, task)
         # What it has not come to yet it passes over.
         process.post_control(cancel)
