@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.launch.launcher import interpreter, interpreter_flags
@@ -23,78 +24,89 @@ from webworker_executor.wire.messagepack import check_installed
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.launch.limits import Limits
     from webworker_executor.web.script import Script
 
 CODECS = ("pickle", "raw", "json", "msgpack")
 _LIVES = {"json": JsonLife, "msgpack": MsgpackLife}
 
 
-def make_life(
-    *,
-    script: Any,
-    source: Any,
-    module: Any,
-    command: Any,
-    codec: Any,
-    name: Any,
-    argv: Any,
-    worker_data: Any,
-    env: Any,
-    cwd: Any,
-    executable: Any,
-    interpreter_args: Any,
-    stdin: Any,
-    stdout: Any,
-    stderr: Any,
-    limits: Any,
-    user: Any,
-    group: Any,
-    nice: Any,
-    umask: Any,
-    cpu_affinity: Any,
-    start_new_session: Any,
-    handshake_timeout: Any,
-    max_duration: Any,
-    launcher: Any,
-) -> NativeLife | RawLife:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a `Worker` was given, as that class tells, and not yet checked."""
+
+    script: str | os.PathLike[str] | Callable[..., object] | None
+    source: str | None
+    module: str | None
+    command: Sequence[str] | None
+    codec: str | None
+    name: str
+    argv: Sequence[Any]
+    worker_data: Any
+    env: Mapping[str, str] | None
+    cwd: str | os.PathLike[str] | None
+    executable: str | os.PathLike[str] | None
+    interpreter_args: Sequence[str]
+    stdin: Any
+    stdout: Any
+    stderr: Any
+    limits: Limits | None
+    user: str | int | None
+    group: str | int | None
+    nice: int
+    umask: int | None
+    cpu_affinity: Iterable[int] | None
+    start_new_session: bool
+    handshake_timeout: float | None
+    max_duration: float | None
+    launcher: str | Launcher
+
+
+def make_life(given: Options) -> NativeLife | RawLife:
     """
     Check what a `Worker` was given, and make the life of its process.
 
     Raises:
         Exception: As the class tells.
     """
+    name, env, launcher = given.name, given.env, given.launcher
     if not isinstance(name, str):
         raise TypeError(f"name must be a text, not {shown(name)}")
     check_env(env)
-    times = _seconds("handshake_timeout", handshake_timeout), _seconds("max_duration", max_duration)
-    folder = None if cwd is None else os.path.abspath(os.fspath(cwd))
-    own = settings(
-        cwd=folder,
-        limits=limits,
-        nice=nice,
-        user=user,
-        group=group,
-        umask=umask,
-        cpu_affinity=cpu_affinity,
-        start_new_session=start_new_session,
+    times = (
+        _seconds("handshake_timeout", given.handshake_timeout),
+        _seconds("max_duration", given.max_duration),
     )
-    flags = _texts("interpreter_args", interpreter_args)
-    program = None if executable is None else os.fsdecode(executable)
-    wanted = _raw_command(script, source, module, command, codec, argv)
+    own = settings(
+        cwd=None if given.cwd is None else os.path.abspath(os.fspath(given.cwd)),
+        limits=given.limits,
+        nice=given.nice,
+        user=given.user,
+        group=given.group,
+        umask=given.umask,
+        cpu_affinity=given.cpu_affinity,
+        start_new_session=given.start_new_session,
+    )
+    flags = _texts("interpreter_args", given.interpreter_args)
+    program = None if given.executable is None else os.fsdecode(given.executable)
+    wanted = _raw_command(given)
     if wanted is not None:
-        _check_raw(command, launcher, program, flags)
-        if worker_data is not None:
+        _check_raw(given.command, launcher, program, flags)
+        if given.worker_data is not None:
             raise ValueError("worker_data needs pickle; to a command, send a message or arguments")
         title = os.fspath(wanted[0])
         if isinstance(wanted, tuple):
             wanted = [program or interpreter(), *interpreter_flags(), *flags, *wanted]
-        streams = Streams(stdin, stdout, stderr)
+        streams = Streams(given.stdin, given.stdout, given.stderr)
         environ = None if env is None else {**os.environ, **env}
-        life = _LIVES.get(codec, RawLife)
+        life = RawLife if given.codec is None else _LIVES.get(given.codec, RawLife)
         return life(name or title, wanted, own, environ, streams, *times)
-    what = make_script(script, source, module, argv)
+    what = make_script(given.script, given.source, given.module, given.argv)
     how = find_launcher(launcher)
-    streams = Streams(stdin, stdout, stderr)
+    streams = Streams(given.stdin, given.stdout, given.stderr)
     if how.name != "spawn" and (flags or program or not streams.is_default):
         streams.close()
         raise ValueError(
@@ -102,36 +114,35 @@ def make_life(
             "streams; use 'spawn' with executable, interpreter_args, stdin, stdout and stderr"
         )
     try:
-        plan = Plan(what, how, name, worker_data, env, own, program, flags)
+        plan = Plan(what, how, name, given.worker_data, env, own, program, flags)
         return NativeLife(plan, streams, *times)
     except BaseException:
         streams.close()
         raise
 
 
-def _raw_command(
-    script: Any, source: Any, module: Any, command: Any, codec: Any, argv: Any
-) -> list[str] | tuple[str, ...] | None:
+def _raw_command(given: Options) -> list[str] | tuple[str, ...] | None:
     """Return the whole command, a tuple of what follows an interpreter, or ``None``."""
+    codec = given.codec
     if codec is not None and codec not in CODECS:
         raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {codec!r}")
     if codec == "msgpack":
         check_installed()
-    if command is not None:
-        if script is not None or source is not None or module is not None:
+    if given.command is not None:
+        if not (given.script is None and given.source is None and given.module is None):
             raise TypeError("a worker runs one thing: give command= alone")
         if codec == "pickle":
             raise ValueError(
                 "a command speaks the raw profile, in bytes or in values that any language has: "
                 "codec='raw', codec='json' or codec='msgpack'"
             )
-        words = _texts("command", command)
+        words = _texts("command", given.command)
         if not words:
             raise ValueError("command is empty; its first word is the program")
-        return [*words, *_texts("argv", argv)]
+        return [*words, *_texts("argv", given.argv)]
     if codec is None or codec == "pickle":
         return None
-    what: Script = make_script(script, source, module, argv)
+    what: Script = make_script(given.script, given.source, given.module, given.argv)
     if what.kind == "path":
         return what.argv
     if what.kind == "module":

@@ -10,7 +10,7 @@ import signal as signals
 from typing import TYPE_CHECKING, Any, Self
 
 from webworker_executor.web.incoming import WorkerTarget
-from webworker_executor.web.options import make_life
+from webworker_executor.web.options import Options, make_life
 from webworker_executor.web.process_statistics import ProcessStatistics, take
 from webworker_executor.web.seconds import check_seconds
 
@@ -125,10 +125,36 @@ class Worker(WorkerTarget):
         max_duration: float | None = None,
         launcher: str | Launcher = "spawn",
     ) -> None:
-        options = {key: value for key, value in locals().items() if key not in _NOT_OPTIONS}
+        options = Options(
+            script=script,
+            source=source,
+            module=module,
+            command=command,
+            codec=codec,
+            name=name,
+            argv=argv,
+            worker_data=worker_data,
+            env=env,
+            cwd=cwd,
+            executable=executable,
+            interpreter_args=interpreter_args,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            limits=limits,
+            user=user,
+            group=group,
+            nice=nice,
+            umask=umask,
+            cpu_affinity=cpu_affinity,
+            start_new_session=start_new_session,
+            handshake_timeout=handshake_timeout,
+            max_duration=max_duration,
+            launcher=launcher,
+        )
         super().__init__()
         self._name = name
-        self._life = make_life(**options)
+        self._life = make_life(options)
         self._life.begin(self)
 
     def __repr__(self) -> str:
@@ -341,6 +367,3 @@ class Worker(WorkerTarget):
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
-
-
-_NOT_OPTIONS = frozenset({"self", "__class__"})
