@@ -7,11 +7,12 @@ What is refused is asked for in ``test_worker``.
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from webworker_executor.web.options import _raw_command, _seconds
+from webworker_executor.web.options import Options, _raw_command, _seconds
 
 
 @pytest.mark.parametrize(
@@ -29,8 +30,8 @@ def test_commands_of_the_raw_profile(given: dict[str, Any], command: object) -> 
     """
     A command is whole; what needs an interpreter in front is a tuple.
     """
-    options: dict[str, Any] = dict.fromkeys(("script", "source", "module", "command", "codec"))
-    assert command == _raw_command(**{**options, "argv": (), **given})
+    options: dict[str, Any] = dict.fromkeys(field.name for field in fields(Options))
+    assert command == _raw_command(Options(**{**options, "argv": (), **given}))
 
 
 @pytest.mark.parametrize(
