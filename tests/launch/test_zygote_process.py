@@ -1,0 +1,94 @@
+"""
+Tests of `webworker_executor.launch.zygote_process`: what is asked of the zygote, and its silence.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.launch.peer import Peer
+from webworker_executor.launch.zygote import ZygoteLauncher
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+    from webworker_executor.link.reactor import Reactor
+
+
+def test_killed_zygote(reactor: Reactor) -> None:
+    """
+    With the zygote its workers end, each end is told, and the next worker gets a new zygote.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as one, Peer(launcher, reactor) as two:
+        zygote = one.ready().run(os.getppid)
+        two.ready()
+        os.kill(zygote, signal.SIGKILL)
+        assert [None, None] == [one.wait(), two.wait()]
+        with Peer(launcher, reactor) as three:
+            assert zygote != three.ready().run(os.getppid)
+
+
+def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
+    """
+    Also a worker that is busy in C, and knows of nothing, ends with the zygote.
+    """
+    launcher = ZygoteLauncher()
+    with Peer(launcher, reactor) as peer:
+        zygote = peer.ready().run(os.getppid)
+        peer.call(1, sum, range(10**12))
+        pidfd = os.pidfd_open(peer.child.pid)
+        os.kill(zygote, signal.SIGKILL)
+        peer.wait()
+        assert [pidfd] == select.select([pidfd], [], [], 1.0)[0]
+        os.close(pidfd)
+
+
+NO_ROOM = """
+import os, resource, sys
+from tests.launch.peer import Peer, Program
+from webworker_executor.launch.zygote import ZygoteLauncher
+from webworker_executor.web.host import host
+
+program = Program()
+reactor, _ = host.acquire(program)
+launcher = ZygoteLauncher()
+with Peer(launcher, reactor) as first:
+    first.ready()
+    # Just enough to ask: as many as socket pairs take, and none for the pidfd.
+    held = [os.dup(0) for _ in range(50)]
+    lowered = max(held) + 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowered, 4096))
+    for fd in held[:int(sys.argv[1])]:
+        os.close(fd)
+    try:
+        with Peer(launcher, reactor) as peer:
+            if isinstance(peer.outcome, OSError):
+                print("error")
+            else:
+                peer.ready()
+                print("ready")
+    except OSError:
+        print("error")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    with Peer(launcher, reactor) as peer:
+        print(peer.ready().run(abs, -1))
+host.release(program)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_free", [0, 2, 4, 5, 6, 7, 8])
+def test_no_descriptor_for_the_pidfd(run_script: ScriptRunner, n_free: int) -> None:
+    """
+    Where the program has no descriptor left, a start succeeds or fails, and the next one works.
+    """
+    done = run_script(NO_ROOM, str(n_free))
+    assert "" == done.stderr
+    outcome, later = done.stdout.split()
+    assert outcome in {"ready", "error"}
+    assert "1" == later

@@ -1,0 +1,265 @@
+"""
+The zygote and its workers as the host sees them: what is asked of it, and what it tells.
+
+What a changer must know: the kernel kills the zygote when the *thread* that started it ends. So
+that it can outlive the reactor's, one that is kept is started on a thread that does nothing else.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import queue
+import socket
+import sys
+import threading
+from collections import deque
+from struct import Struct
+
+from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.launch.spawn import spawn_interpreter
+from webworker_executor.link.fds import is_readable, lifted, socket_pair
+from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
+from webworker_executor.wire import codec
+from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
+from webworker_executor.wire.frame import (
+    CALL,
+    COUNT,
+    HELLO,
+    MESSAGE,
+    RAISE,
+    RESULT,
+    Frame,
+    encode,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    _Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
+
+NUMBER = Struct(">q")
+FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
+
+# A killed process is gone long before, unless the kernel is in trouble.
+_END_SECONDS = 5.0
+
+
+class ZygoteChild(Child):
+    """A worker whose parent is the zygote, which tells how it ended."""
+
+    def __init__(self, pid: int, pidfd: int | None) -> None:
+        super().__init__(pid, pidfd)
+        self._on_exit: Callable[[], object] | None = None
+
+    def watch(self, reactor: Reactor, on_exit: Callable[[], object]) -> None:
+        """Call ``on_exit`` when the zygote has told of the end, or has itself ended."""
+        self._on_exit = on_exit
+
+    def reap(self) -> bool:
+        """Whether the end is known; only the zygote can collect the status."""
+        return self.ended.is_set()
+
+    def tell(self, exitcode: int | None) -> None:
+        """Take the zygote's word."""
+        if not self.ended.is_set():
+            self._finish(exitcode)
+            if self._on_exit is not None:
+                self._on_exit()
+
+
+class Zygote:
+    """The process and its socket; on the reactor's thread, but for ``end``."""
+
+    def __init__(self, environ: Mapping[str, str] | None, *, is_kept: bool) -> None:
+        self._reactor: Reactor | None = None
+        self._decoder = FrameDecoder(FROM_ZYGOTE)
+        self._waiting: dict[int, _Waiting] = {}
+        self._children: dict[int, ZygoteChild] = {}
+        self._pidfds: deque[int] = deque()
+        self._n_asked = 0
+        self.is_kept = is_kept
+        self.is_gone = False
+        self._on_closed: Callable[[], object] = lambda: None
+        self._parent: _ParentThread | None = None
+        self._socket, far = socket_pair()
+        try:
+            with far:
+                own = WorkerSpec(far.fileno(), far.fileno(), environ=environ)
+                if is_kept:
+                    self._parent = _ParentThread()
+                    pid = self._parent.spawn(own)
+                else:
+                    pid = spawn_interpreter(own, "template", "main")
+                self._process = Child(pid)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def greet(self, preload: list[str]) -> None:
+        """Send the first frame, which makes it ready to fork."""
+        hello = {
+            "sys_path": list(sys.path),
+            "argv": list(getattr(sys, "argv", ())),
+            "preload": preload,
+        }
+        for part in encode(HELLO, 0, codec.pack(hello).payload):
+            self._socket.sendall(part)
+
+    def attach(self, reactor: Reactor) -> None:
+        """Be read by a reactor, if that is not so."""
+        if self._reactor is None and not self.is_gone:
+            self._reactor = reactor
+            reactor.register(self._socket.fileno(), READ, self._ready)
+            if self._process.reap():
+                # While nobody looked.
+                self._end()
+            else:
+                self._process.watch(reactor, self._end)
+
+    def detach(self) -> None:
+        """Be read by none: no worker is left, and the reactor may end."""
+        reactor, self._reactor = self._reactor, None
+        if reactor is not None:
+            reactor.unregister(self._socket.fileno())
+            if self._process.pidfd is not None:
+                reactor.unregister(self._process.pidfd)
+
+    def end(self) -> None:
+        """End a zygote that no reactor reads, and see it gone; on any thread."""
+        if self.is_gone:
+            return
+        self._process.kill()
+        pidfd = self._process.pidfd
+        if pidfd is not None:
+            is_readable(pidfd, _END_SECONDS)
+        elif not self._process.reap():
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._process.reap()
+        self._end()
+
+    def ask(
+        self,
+        spec: WorkerSpec,
+        on_started: Callable[[Child], object],
+        on_failed: Callable[[Exception], object],
+    ) -> None:
+        self._n_asked += 1
+        fds = [spec.data, spec.control]
+        null = -1
+        try:
+            if spec.ledger is None:
+                null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            fds.append(null if spec.ledger is None else spec.ledger)
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+            self._socket.sendmsg([encode(CALL, self._n_asked)[0]], rights)
+        finally:
+            if null != -1:
+                os.close(null)
+        self._waiting[self._n_asked] = (on_started, on_failed)
+
+    def _ready(self, _: int) -> None:
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(
+                READ_NBYTES, RIGHTS_NBYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            data, ancillary = b"", []
+        self._pidfds.extend(numbers_in(ancillary))
+        if not data:
+            if self._reactor is not None:
+                self._reactor.unregister(self._socket.fileno())
+            self._process.kill()
+            return
+        try:
+            for frame in self._decoder.feed(data):
+                self._take(frame)
+        except (MalformedFrame, LookupError):
+            self._process.kill()
+
+    def _take(self, frame: Frame) -> None:
+        (number,) = NUMBER.unpack(frame.payload[-NUMBER.size :])
+        if frame.kind == RESULT:
+            # Without room for a descriptor the kernel drops it; then one may be had a moment later.
+            (n_pidfds,) = COUNT.unpack_from(frame.payload)
+            has_come = bool(n_pidfds and self._pidfds)
+            child = ZygoteChild(number, lifted(self._pidfds.popleft()) if has_come else None)
+            self._children[number] = child
+            self._waiting.pop(frame.ident)[0](child)
+        elif frame.kind == RAISE:
+            self._waiting.pop(frame.ident)[1](OSError(number, os.strerror(number)))
+        else:
+            self._children.pop(frame.ident).tell(number)
+
+    def _end(self) -> None:
+        """The zygote is dead, and the kernel kills what it forked."""
+        self.is_gone = True
+        if self._reactor is not None:
+            self._reactor.unregister(self._socket.fileno())
+        self._socket.close()
+        if self._parent is not None:
+            self._parent.end()
+        while self._pidfds:
+            os.close(self._pidfds.popleft())
+        waiting, self._waiting = self._waiting, {}
+        children, self._children = self._children, {}
+        code = self._process.exitcode
+        for _, on_failed in waiting.values():
+            on_failed(OSError(f"the zygote (pid {self._process.pid}) ended with status {code}"))
+        for child in children.values():
+            child.kill()
+            child.tell(None)
+        self._on_closed()
+
+    def close(self, on_closed: Callable[[], object]) -> None:
+        # Its workers have left, and it holds nothing else; it may be in a long import.
+        self._on_closed = on_closed
+        self._process.kill()
+
+
+class _ParentThread:
+    """A thread that starts a process and lives as long: it is what the kernel calls its parent."""
+
+    def __init__(self) -> None:
+        self._is_over = threading.Event()
+        self._outcome: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
+        self._spec: WorkerSpec | None = None
+        # A daemon: a program that ends without leaving the `with` ends the process by it.
+        self._thread = threading.Thread(target=self._run, name="webworker-zygote", daemon=True)
+
+    def spawn(self, spec: WorkerSpec) -> int:
+        """
+        Start the process and return its id.
+
+        Raises:
+            OSError: It cannot be created.
+        """
+        self._spec = spec
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise OSError(f"no thread can be started for a zygote: {error}") from error
+        outcome = self._outcome.get()
+        if isinstance(outcome, Exception):
+            self.end()
+            raise outcome
+        return outcome
+
+    def _run(self) -> None:
+        assert self._spec is not None
+        try:
+            self._outcome.put(spawn_interpreter(self._spec, "template", "main"))
+        except Exception as error:
+            self._outcome.put(error)
+        self._is_over.wait()
+
+    def end(self) -> None:
+        """Let the thread go, the process being gone."""
+        self._is_over.set()
+        self._thread.join(_END_SECONDS)
