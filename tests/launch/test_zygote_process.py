@@ -7,16 +7,79 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
+import threading
+from multiprocessing import spawn
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.launch.peer import Peer
+from tests.launch.peer import TIMEOUT, Peer
+from tests.patience import wait_until
 from webworker_executor.launch.zygote import ZygoteLauncher
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
     from webworker_executor.link.reactor import Reactor
+
+
+STOPPED = """\
+#!/bin/sh
+echo $$ > {folder}/began
+mv {folder}/began {folder}/pid
+kill -STOP $$
+exec {python} "$@"
+"""
+
+
+def test_stopped_zygote_holds_nobody_up(
+    reactor: Reactor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    More is to be told to it than its socket takes; meanwhile the reactor serves others.
+    """
+    script = tmp_path / "python"
+    script.write_text(STOPPED.format(folder=tmp_path, python=sys.executable))
+    script.chmod(0o700)
+    monkeypatch.setattr(spawn, "_python_exe", str(script))
+    monkeypatch.setattr(sys, "argv", ["program", "x" * 1_000_000])
+    launcher = ZygoteLauncher()
+    peers: list[Peer] = []
+    starting = [
+        threading.Thread(target=lambda: peers.append(Peer(launcher, reactor))) for _ in range(2)
+    ]
+    for thread in starting:
+        thread.start()
+    wait_until((tmp_path / "pid").exists)
+    is_served = threading.Event()
+    reactor.call_soon(is_served.set)
+    was_served = is_served.wait(TIMEOUT / 4)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGCONT)
+    for thread in starting:
+        thread.join()
+    with peers[0] as one, peers[1] as two:
+        assert one.ready().run(os.getppid) == two.ready().run(os.getppid)
+    assert was_served
+
+
+@pytest.mark.slow
+def test_end_that_a_stopped_zygote_does_not_tell(reactor: Reactor) -> None:
+    """
+    It is seen all the same, and how the worker ended stays unknown.
+    """
+    with Peer(ZygoteLauncher(), reactor) as peer:
+        zygote = peer.ready().run(os.getppid)
+        os.kill(zygote, signal.SIGSTOP)
+        status = Path(f"/proc/{zygote}/status")
+        wait_until(lambda: "T (stopped)" in status.read_text())
+        try:
+            peer.child.kill()
+            has_ended = peer.exited.wait(TIMEOUT)
+        finally:
+            os.kill(zygote, signal.SIGCONT)
+        assert has_ended
+        assert peer.child.exitcode is None
 
 
 def test_killed_zygote(reactor: Reactor) -> None:

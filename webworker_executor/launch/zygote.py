@@ -132,7 +132,7 @@ class ZygoteLauncher:
             zygote = self._zygote
             if self._n_users or zygote is None or zygote.is_gone:
                 zygote = None
-            elif self._n_keepers and zygote.is_kept:
+            elif self._n_keepers and zygote.is_kept and zygote.is_at_rest:
                 zygote.detach()
                 zygote = None
             else:

@@ -7,21 +7,22 @@ that it can outlive the reactor's, one that is kept is started on a thread that 
 
 from __future__ import annotations
 
-import array
 import contextlib
 import os
 import queue
 import socket
 import sys
 import threading
+import time
 from collections import deque
 from struct import Struct
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import is_readable, lifted, socket_pair
-from webworker_executor.link.reactor import READ, Reactor
-from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
+from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.reactor import READ, WRITE, Reactor
+from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor, numbers_in
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
@@ -39,6 +40,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from webworker_executor.link.reactor import Timer
+
     _Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
 
 NUMBER = Struct(">q")
@@ -46,6 +49,8 @@ FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 
 # A killed process is gone long before, unless the kernel is in trouble.
 _END_SECONDS = 5.0
+# The zygote tells of an end within a millisecond, unless it is stopped.
+_WORD_SECONDS = 1.0
 
 
 class ZygoteChild(Child):
@@ -53,19 +58,44 @@ class ZygoteChild(Child):
 
     def __init__(self, pid: int, pidfd: int | None) -> None:
         super().__init__(pid, pidfd)
+        self._reactor: Reactor | None = None
         self._on_exit: Callable[[], object] | None = None
+        self._timer: Timer | None = None
 
     def watch(self, reactor: Reactor, on_exit: Callable[[], object]) -> None:
-        """Call ``on_exit`` when the zygote has told of the end, or has itself ended."""
+        """
+        Call ``on_exit`` when the zygote has told of the end, or has itself ended.
+
+        Where the kernel gives a pidfd, the end is seen without its word, too: a zygote that is
+        stopped says nothing, and the status is unknown then.
+        """
+        if self.pidfd is not None:
+            reactor.register(self.pidfd, READ, lambda _: self._has_ended())
+            self._reactor = reactor
         self._on_exit = on_exit
+
+    def _has_ended(self) -> None:
+        reactor = self._reactor
+        self._look_away()
+        if reactor is not None:
+            due = time.monotonic() + _WORD_SECONDS
+            self._timer = reactor.call_at(due, lambda: self.tell(None))
+
+    def _look_away(self) -> None:
+        reactor, self._reactor = self._reactor, None
+        if reactor is not None and self.pidfd is not None:
+            reactor.unregister(self.pidfd)
 
     def reap(self) -> bool:
         """Whether the end is known; only the zygote can collect the status."""
         return self.ended.is_set()
 
     def tell(self, exitcode: int | None) -> None:
-        """Take the zygote's word."""
+        """Take the zygote's word, or ``None`` where it has none."""
         if not self.ended.is_set():
+            self._look_away()
+            if self._timer is not None:
+                self._timer.cancel()
             self._finish(exitcode)
             if self._on_exit is not None:
                 self._on_exit()
@@ -98,6 +128,14 @@ class Zygote:
         except BaseException:
             self._socket.close()
             raise
+        # It may be in a long import, or stopped: the reactor waits for nobody.
+        self._outbox = Outbox(self._socket)
+        self._is_armed = False
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is to be told to it, nor to be heard."""
+        return self._outbox.is_empty and not self._waiting
 
     def greet(self, preload: list[str]) -> None:
         """Send the first frame, which makes it ready to fork."""
@@ -106,8 +144,7 @@ class Zygote:
             "argv": list(getattr(sys, "argv", ())),
             "preload": preload,
         }
-        for part in encode(HELLO, 0, codec.pack(hello).payload):
-            self._socket.sendall(part)
+        self._outbox.append(encode(HELLO, 0, codec.pack(hello).payload))
 
     def attach(self, reactor: Reactor) -> None:
         """Be read by a reactor, if that is not so."""
@@ -148,21 +185,49 @@ class Zygote:
         on_started: Callable[[Child], object],
         on_failed: Callable[[Exception], object],
     ) -> None:
-        self._n_asked += 1
-        fds = [spec.data, spec.control]
-        null = -1
-        try:
-            if spec.ledger is None:
-                null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            fds.append(null if spec.ledger is None else spec.ledger)
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
-            self._socket.sendmsg([encode(CALL, self._n_asked)[0]], rights)
-        finally:
-            if null != -1:
-                os.close(null)
-        self._waiting[self._n_asked] = (on_started, on_failed)
+        """
+        Have it fork a worker; it answers when it can.
 
-    def _ready(self, _: int) -> None:
+        Raises:
+            OSError: It has ended, or there is no descriptor for a copy of each that it is to get.
+        """
+        if self.is_gone:
+            raise self._error()
+        ledger = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if spec.ledger is None else -1
+        try:
+            # Copies: the caller closes his before the zygote may have them.
+            given = (spec.data, spec.control, ledger if spec.ledger is None else spec.ledger)
+            fds = [Descriptor.copy_of(fd) for fd in given]
+        finally:
+            if ledger != -1:
+                os.close(ledger)
+        self._n_asked += 1
+        self._waiting[self._n_asked] = (on_started, on_failed)
+        self._outbox.append(encode(CALL, self._n_asked), fds)
+        self._flush()
+
+    def _flush(self) -> None:
+        assert self._reactor is not None
+        is_full = False
+        try:
+            self._outbox.write()
+        except BlockingIOError:
+            is_full = True
+        except OSError:
+            # It reads no more. Whoever waits hears it when the process has ended.
+            self._outbox.clear()
+            self._process.kill()
+        if is_full != self._is_armed:
+            self._is_armed = is_full
+            self._reactor.modify(self._socket.fileno(), READ | WRITE if is_full else READ)
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._flush()
+        if events & ~WRITE:
+            self._read()
+
+    def _read(self) -> None:
         try:
             data, ancillary, _, _ = self._socket.recvmsg(
                 READ_NBYTES, RIGHTS_NBYTES, socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
@@ -175,6 +240,8 @@ class Zygote:
         if not data:
             if self._reactor is not None:
                 self._reactor.unregister(self._socket.fileno())
+            self._outbox.clear()
+            self._is_armed = False
             self._process.kill()
             return
         try:
@@ -202,6 +269,7 @@ class Zygote:
         self.is_gone = True
         if self._reactor is not None:
             self._reactor.unregister(self._socket.fileno())
+        self._outbox.clear()
         self._socket.close()
         if self._parent is not None:
             self._parent.end()
@@ -209,13 +277,16 @@ class Zygote:
             os.close(self._pidfds.popleft())
         waiting, self._waiting = self._waiting, {}
         children, self._children = self._children, {}
-        code = self._process.exitcode
         for _, on_failed in waiting.values():
-            on_failed(OSError(f"the zygote (pid {self._process.pid}) ended with status {code}"))
+            on_failed(self._error())
         for child in children.values():
             child.kill()
             child.tell(None)
         self._on_closed()
+
+    def _error(self) -> OSError:
+        process = self._process
+        return OSError(f"the zygote (pid {process.pid}) ended with status {process.exitcode}")
 
     def close(self, on_closed: Callable[[], object]) -> None:
         # Its workers have left, and it holds nothing else; it may be in a long import.
