@@ -117,6 +117,22 @@ os.posix_spawn, os.fork = real, fork
 pool.shutdown()
 work()
 """,
+    "logging that waits for a pool": """
+import logging
+late = []
+class Handler(logging.Handler):
+    def emit(self, record):
+        try:
+            work()
+        except BaseException as error:
+            late.append((record.getMessage(), error))
+logger = logging.getLogger("webworker_executor.web")
+logger.setLevel(logging.DEBUG)
+logger.addHandler(Handler())
+with Worker(source="scope.post_message(7)", launcher=LAUNCHER) as worker:
+    assert 7 == worker.receive(10).data
+assert not late, late
+""",
     "descriptors above 1024": """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

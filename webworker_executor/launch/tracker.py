@@ -8,8 +8,7 @@ is started here only when a task has imported what needs it; see ``child.identit
 
 from __future__ import annotations
 
-import logging
-
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.link.thread import hush
 from webworker_executor.wire.frame import TRACKER, encode
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.wire.frame import Parts
 
-_log = logging.getLogger("webworker_executor.launch")
+_log = Journal("webworker_executor.launch")
 
 
 def share_tracker(post: Callable[[Parts, Sequence[Any]], object]) -> None:

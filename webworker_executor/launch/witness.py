@@ -20,6 +20,7 @@ import time
 
 from webworker_executor.launch import procfs
 from webworker_executor.link.fds import lifted
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ
 from webworker_executor.wire.dump import fatal_dump, thread_dump
 
@@ -50,6 +51,23 @@ LOOK_AGAIN_SECONDS = 0.001
 READ_NBYTES = 65536
 # faulthandler stops at 100 threads of 100 frames; whoever writes more is not it.
 MAX_NBYTES = 1 << 20
+
+_log = Journal("webworker_executor.launch")
+
+
+def find_witness(reactor: Reactor, title: object) -> Witness | None:
+    """
+    Make a witness for a process, if there is room.
+
+    Args:
+        reactor: Who reads its pipe.
+        title: What a reader knows the process by.
+    """
+    try:
+        return Witness(reactor)
+    except OSError as error:
+        _log.info("%s will not tell of its stacks: %s", title, error)
+        return None
 
 
 class Witness:

@@ -13,11 +13,11 @@ handler may raise, or call them again, between any two calls. How that is borne 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import threading
 from collections import deque
 
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending
 from webworker_executor.link.outbox import Outbox, entry
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
 
-_log = logging.getLogger("webworker_executor.link")
+_log = Journal("webworker_executor.link")
 _tells_frames = False
 if "WEBWORKER_DEBUG" in os.environ:
     from webworker_executor.link import debug

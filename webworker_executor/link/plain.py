@@ -7,11 +7,11 @@ reactor's thread.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ READ_NBYTES = 65536
 # More than this in one round would keep other links waiting.
 READS_PER_ROUND = 16
 
-_log = logging.getLogger("webworker_executor.link")
+_log = Journal("webworker_executor.link")
 
 
 class PlainLink:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import logging
 import os
 import select
 import time
 from collections import deque
 
 from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, lift, lifted
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.thread import ServiceThread, hush
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
-_log = logging.getLogger("webworker_executor.link")
+_log = Journal("webworker_executor.link")
 
 
 class Timer:
@@ -208,10 +208,10 @@ class Reactor:
         # One bad call must not take the whole process's I/O with it; it is our bug, so it is loud.
         try:
             call(*args)
-        except BaseException:
-            # The handlers of the program's logging are code of a user, which may raise anything.
+        except BaseException as error:
+            # Where no thread takes it, the program's own handlers run here, and may raise anything.
             with contextlib.suppress(BaseException):
-                _log.exception("a call on the reactor failed")
+                _log.exception("a call on the reactor failed", error)
 
 
 def _new_epoll() -> select.epoll:

@@ -8,9 +8,9 @@ changes who is there runs under the pool's lock; what any thread may ask looks a
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.process import News, WorkerProcess
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 30.0
 
-_log = logging.getLogger("webworker_executor.pool")
+_log = Journal("webworker_executor.pool")
 
 
 class Crew:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import logging
 import os
 import signal
 import threading
 import time
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
-from webworker_executor.launch.witness import Witness
+from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from webworker_executor.launch.witness import Witness
     from webworker_executor.link.reactor import Reactor, Timer
     from webworker_executor.pool.birth import Birth
     from webworker_executor.rules.worker import Worker
@@ -56,9 +56,6 @@ CLOSE_SECONDS = 5.0
 TERMINATE_SECONDS = 1.0
 # A process that closed its link is about to end; one that has not by then never will.
 LAST_WORDS_SECONDS = 1.0
-
-
-_log = logging.getLogger("webworker_executor.pool")
 
 
 class News(Protocol):
@@ -154,7 +151,7 @@ class WorkerProcess:
             self._control = Link(
                 control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
             )
-            self.witness = self._find_witness()
+            self.witness = find_witness(self._reactor, self)
             writers = [] if self.witness is None else [self.witness.writer]
             self._send_fds(control, [*birth.initializer_fds, *writers])
             if self.witness is not None:
@@ -180,13 +177,6 @@ class WorkerProcess:
             birth.launcher.launch(spec, self._started, self.failed)
         if not self._has_failed:
             self._news.launched(self)
-
-    def _find_witness(self) -> Witness | None:
-        try:
-            return Witness(self._reactor)
-        except OSError as error:
-            _log.info("%r will not tell of its stacks: %s", self, error)
-            return None
 
     def open(self) -> None:
         """Let frames be posted; under the pool's lock, which so keeps them in order."""

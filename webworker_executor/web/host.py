@@ -7,11 +7,11 @@ before the interpreter exits, and marks everything as the parent's in a forked c
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
 
+from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.web.events import EventsThread
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
-
-_log = logging.getLogger("webworker_executor.web")
 
 
 class User(Protocol):
@@ -61,6 +59,7 @@ class Host:
                 reactor, events = self._make_threads()
                 reactor.start()
                 events.start()
+                tell_on(events.call)
             except RuntimeError as error:
                 # From Python 3.12 no thread can be started once the program has begun to end.
                 if self._reactor is not None:
@@ -102,6 +101,7 @@ class Host:
             self._users.remove(user)
             if self._users or self._reactor is None or self._events is None:
                 return
+            tell_on(None)
             self._events.stop()
             self._reactor.stop()
             self._reactor = self._events = None
@@ -128,6 +128,7 @@ class Host:
         self._lock = threading.RLock()
         users, self._users = self._users, []
         reactor, self._reactor, self._events = self._reactor, None, None
+        tell_on(None)
         for user in users:
             user.disown_after_fork()
         if reactor is not None:

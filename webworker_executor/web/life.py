@@ -9,7 +9,6 @@ life, the owner keeps the life, and the life keeps its owner only while somebody
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import signal
@@ -20,6 +19,7 @@ from weakref import ref
 
 from webworker_executor.launch import roll
 from webworker_executor.launch.exit_status import how_it_ended
+from webworker_executor.link.journal import Journal
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from webworker_executor.launch.witness import Witness
     from webworker_executor.web.incoming import WorkerTarget
 
-_log = logging.getLogger("webworker_executor.web")
+_log = Journal("webworker_executor.web")
 
 # Between SIGTERM and SIGKILL.
 GRACE_SECONDS = 1.0

@@ -5,7 +5,6 @@ The process of a `Worker` that runs Python: frames on the data link, its life on
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import ProtocolError, WorkerLoadError, WorkerStartError
 from webworker_executor.launch.launcher import WorkerSpec
-from webworker_executor.launch.witness import Witness
+from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
 from webworker_executor.link.rights import Descriptor
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from webworker_executor.web.script import Script
     from webworker_executor.wire.frame import Frame, Parts
 
-_log = logging.getLogger("webworker_executor.web")
 
 # Sockets in what a worker is born with, in programs that have no executor to learn it from.
 learn_later(movable)
@@ -163,12 +161,9 @@ class NativeLife(Life):
 
     def _find_witness(self) -> list[Descriptor]:
         """Make the pipe for the process's stacks; returns its end of it, if there is room."""
-        try:
-            witness = Witness(self._reactor)
-        except OSError as error:
-            _log.info("%s will not tell of its stacks: %s", self.title, error)
+        witness = self.witness = find_witness(self._reactor, self.title)
+        if witness is None:
             return []
-        self.witness = witness
         try:
             return [Descriptor.copy_of(witness.writer)]
         finally:

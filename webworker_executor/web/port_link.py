@@ -16,7 +16,6 @@ on the main thread too, where a signal handler may raise or read between any two
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import select
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.fds import LONGEST_WAIT
 from webworker_executor.link.intake import NOW, WAIT, Intake
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.posting import Posting
@@ -45,7 +45,7 @@ READS_PER_ROUND = 16
 # kernel and in his `buffered_amount`. Smaller, and each fill would cost a turn of the reactor.
 HELD_NBYTES = 1 << 20
 
-_log = logging.getLogger("webworker_executor.web")
+_log = Journal("webworker_executor.web")
 
 
 class PortLink(Posting):

@@ -10,11 +10,11 @@ raise or post between any two calls: see ``outbox``, which holds what must not b
 from __future__ import annotations
 
 import errno
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.end import End
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.attention import Attention
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-_log = logging.getLogger("webworker_executor.web")
+_log = Journal("webworker_executor.web")
 
 
 class Posting:

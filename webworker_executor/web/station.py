@@ -15,7 +15,6 @@ would be late.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import socket
 import struct
@@ -24,6 +23,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.fds import lifted
+from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
@@ -40,7 +40,7 @@ CONNECT_SECONDS = 1.0
 BACKLOG = 128
 _CREDENTIALS = struct.Struct("3i")
 
-_log = logging.getLogger("webworker_executor.web")
+_log = Journal("webworker_executor.web")
 
 
 class Station:
