@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
-from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import (
+    BrokenWorkerPool,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+    ZygoteLauncher,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.dropin.gate import Gate
 
 
@@ -155,3 +162,17 @@ def test_a_worker_that_cannot_be_launched_leaves_no_socket() -> None:
         assert isinstance(error, BrokenWorkerPool)
         assert isinstance(error.__cause__, OSError)
         assert before == count_sockets()
+
+
+@pytest.mark.slow
+def test_a_process_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever is to fork it does not get to it: a shutdown with a time-out comes to its end.
+    """
+    (tmp_path / "endless_module.py").write_text("import signal; signal.pause()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pool = WebWorkerExecutor(2, launcher=ZygoteLauncher(["endless_module"]))
+    future = pool.submit(abs, -1)
+    pool.shutdown(wait=False, timeout=0.0)
+    assert isinstance(future.exception(10.0), BrokenWorkerPool)
+    assert pool._pool.stopped.wait(10.0)

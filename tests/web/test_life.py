@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
-from webworker_executor import Worker, WorkerStartError
+from webworker_executor import Worker, WorkerStartError, ZygoteLauncher
 from webworker_executor.web import life
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
 
 
@@ -40,6 +42,18 @@ def test_a_signal_before_the_process_is_there() -> None:
     worker = Worker(source="import time; time.sleep(60)")
     worker.kill(signal.SIGKILL)
     assert -signal.SIGKILL == worker.exited.result(SECONDS)
+
+
+@pytest.mark.slow
+def test_a_process_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Whoever is to fork it does not get to it: a worker that is killed is over all the same.
+    """
+    (tmp_path / "endless_module.py").write_text("import signal; signal.pause()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    worker = Worker(source="", launcher=ZygoteLauncher(["endless_module"]))
+    worker.terminate(0)
+    assert None is worker.exited.result(SECONDS)
 
 
 @pytest.mark.slow

@@ -54,8 +54,9 @@ else:
 # Between being asked to leave and SIGTERM, and between that and SIGKILL.
 CLOSE_SECONDS = 5.0
 TERMINATE_SECONDS = 1.0
-# A process that closed its link is about to end; one that has not by then never will.
-LAST_WORDS_SECONDS = 1.0
+# A process that closed its link is about to end, and one that was killed unborn to come; one that
+# has not by then never will.
+LAST_WORDS_SECONDS = BIRTH_SECONDS = 1.0
 
 
 class News(Protocol):
@@ -187,6 +188,10 @@ class WorkerProcess:
             send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
 
     def _started(self, child: Child) -> None:
+        if self._has_failed:
+            # Nobody waits any more: see `kill`.
+            child.kill()
+            return
         self.child = child
         try:
             child.watch(self._reactor, self._exited)
@@ -200,6 +205,8 @@ class WorkerProcess:
 
     def failed(self, error: Exception) -> None:
         """Take back what was opened for a process that does not come."""
+        if self._has_failed:
+            return
         self._has_failed = True
         self._close_links()
         self.started.set()
@@ -301,9 +308,16 @@ class WorkerProcess:
         self._later(CLOSE_SECONDS, self.terminate)
 
     def kill(self, why: str = "") -> None:
-        """Send SIGKILL."""
+        """Send SIGKILL; a process that does not come soon is not waited for. Any thread."""
         self.why = self.why or why
         self.send_signal(signal.SIGKILL)
+        if self.child is None:
+            self._reactor.call_soon(lambda: self._later(BIRTH_SECONDS, self._stop_waiting))
+
+    def _stop_waiting(self) -> None:
+        # Whoever forks it may be stopped, or in an import that never ends.
+        if self.child is None:
+            self.failed(TimeoutError("it was to end, and whoever starts it does not answer"))
 
     def send_signal(self, number: int) -> None:
         """Send a signal, now or as soon as the process exists."""

@@ -42,6 +42,8 @@ _log = Journal("webworker_executor.web")
 GRACE_SECONDS = 1.0
 # A process that closed its channel is about to end; one that has not by then never will.
 LAST_WORDS_SECONDS = 1.0
+# What was to be killed before it was there is waited for no longer.
+BIRTH_SECONDS = 1.0
 # How long the end of the program waits for workers that are asked to leave.
 EXIT_SECONDS = 5.0
 
@@ -147,6 +149,10 @@ class Life(Profile):
             self.streams.started()
 
     def _started(self, child: Child) -> None:
+        if self.is_over:
+            # Nobody waits any more: see `_send_signal`.
+            child.kill()
+            return
         self.child = child
         try:
             child.watch(self._reactor, self._exited)
@@ -227,8 +233,15 @@ class Life(Profile):
     def _send_signal(self, number: int) -> None:
         if self.child is not None:
             self.child.send_signal(number)
-        else:
-            self._last_signal = number
+            return
+        self._last_signal = number
+        if number == signal.SIGKILL:
+            # Whoever forks it may be stopped, or in an import that never ends.
+            self._deadlines.set("force", BIRTH_SECONDS, self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        if self.child is None:
+            self._refused(TimeoutError("it was to end, and whoever starts it does not answer"))
 
     def _goodbye(self) -> None:
         """Hear that nothing more will come, and that the process ends by itself."""
