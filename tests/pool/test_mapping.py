@@ -25,7 +25,7 @@ from tests.pool.work import (
     pid_of,
     pipe_or_lock,
 )
-from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import PoolFullError, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool import mapping
 
 if TYPE_CHECKING:
@@ -129,6 +129,24 @@ def test_dropping_the_iterator_cancels_what_has_not_begun() -> None:
     assert (1,) == next(results)
     results.close()  # type: ignore[attr-defined]  # a generator
     assert [False, True, True] == [future.cancelled() for future in executor.futures]
+
+
+@pytest.mark.parametrize("buffersize", [None, 5])
+def test_a_submit_that_fails_cancels_those_before_it(buffersize: int | None) -> None:
+    """
+    Nobody has an iterator then, to take their results or to cancel them.
+    """
+
+    class FullExecutor(StubExecutor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if len(self.futures) == 2:
+                raise PoolFullError("there is no room")
+            return super().submit(fn, *args, **kwargs)
+
+    executor = FullExecutor()
+    with pytest.raises(PoolFullError):
+        mapping.ordered(executor, add, [(1,), (2,), (3,)], None, buffersize)
+    assert [True, True] == [future.cancelled() for future in executor.futures]
 
 
 def test_a_time_out_cancels_the_rest() -> None:

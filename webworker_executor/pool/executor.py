@@ -237,8 +237,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             ValueError: ``chunksize`` or ``buffersize`` is less than 1.
             TypeError: ``buffersize`` is no integer.
             TimeoutError: From the iterator.
-            PoolFullError: As ``submit``, here or from the iterator; what was submitted before may
-                still run.
+            PoolFullError: As ``submit``, here or from the iterator; what was submitted before and
+                has not begun is cancelled then.
             BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.
             OSError: As ``submit``.

@@ -90,15 +90,21 @@ def ordered(
         buffersize: How many calls may be submitted and not yielded; ``None`` for all.
 
     Returns:
-        An iterator that cancels what has not begun when it is dropped or closed.
+        An iterator that, once it was asked for a result, cancels what has not begun when it is
+        dropped or closed.
+
+    Raises:
+        Exception: What a submit or the iterable raises; what has not begun is cancelled then.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     iterator = iter(argument_tuples)
+    futures: deque[Future[Any]] = deque()
+    with _cancelled_on_error(futures):
+        futures.extend(
+            executor.submit(fn, *args) for args in itertools.islice(iterator, buffersize)
+        )
     if buffersize is None:
-        futures = deque(executor.submit(fn, *args) for args in iterator)
         return _yield_results(futures, deadline, None)
-    ahead = itertools.islice(iterator, buffersize)
-    futures = deque(executor.submit(fn, *args) for args in ahead)
     # Held weakly: an iterator that is kept must not keep the executor from being collected.
     reference = weakref.ref(executor)
 
@@ -109,6 +115,17 @@ def ordered(
                 futures.append(living.submit(fn, *args))
 
     return _yield_results(futures, deadline, submit_next)
+
+
+@contextlib.contextmanager
+def _cancelled_on_error(futures: Iterable[Future[Any]]) -> Iterator[None]:
+    """If the block raises, cancel what it had submitted: nobody will ask for it."""
+    try:
+        yield
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
 
 
 def _yield_results(
@@ -170,15 +187,11 @@ def adaptive(
     if len(items) < FEWEST:
         return ordered(executor, fn, items if singles is None else zip(items), timeout, None)
     futures: deque[Future[Any]] = deque()
-    try:
-        as_chunk = lay_out if singles is None else tuple
-        latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
-        wait = functools.partial(_wait_for_worker, is_up, latest)
+    as_chunk = lay_out if singles is None else tuple
+    latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
+    wait = functools.partial(_wait_for_worker, is_up, latest)
+    with _cancelled_on_error(futures):
         _submit_chunks(executor, fn, items, as_chunk, n_workers, wait, futures)
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
     return _yield_outcomes(_yield_results(futures, deadline, None))
 
 
