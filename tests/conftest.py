@@ -110,3 +110,14 @@ def run_script(tmp_path: Path) -> ScriptRunner:
     Run programs in interpreters of their own, see :class:`tests.script.ScriptRunner`.
     """
     return ScriptRunner(tmp_path)
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    """
+    Have the interpreter change threads a thousand times as often, as a crowded machine does to it.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(interval / 1000)
+    yield
+    sys.setswitchinterval(interval)

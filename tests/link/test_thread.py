@@ -47,6 +47,34 @@ def test_a_start_within_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [1] == served
 
 
+def test_a_start_that_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who starts it while another thread does returns when it is there: if need be by doing it.
+    """
+    served: list[int] = []
+    service = ServiceThread(lambda: served.append(1), "service")
+    errors: list[str] = []
+    second = threading.Thread(target=service.start)
+    start = threading.Thread.start
+
+    def fail_once(thread: threading.Thread) -> None:
+        if thread is not service.thread or errors:
+            start(thread)
+            return
+        errors.append("can't start new thread")
+        second.start()
+        # It cannot end before this has failed.
+        second.join(0.2)
+        raise RuntimeError(errors[0])
+
+    monkeypatch.setattr(threading.Thread, "start", fail_once)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        service.start()
+    second.join()
+    service.join()
+    assert [1] == served
+
+
 STARTING = """
 import signal
 from webworker_executor.link.thread import ServiceThread

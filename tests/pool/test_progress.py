@@ -54,22 +54,18 @@ def test_futures_move_the_bar_while_they_run(forked: WebWorkerExecutor) -> None:
     assert "2/2" in screen.getvalue() or "2.0/2" in screen.getvalue()
 
 
+@pytest.mark.usefixtures("restless_threads")
 def test_reports_and_ends_that_come_at_once(
     forked: WebWorkerExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     A bar that two threads move adds nothing twice, and nobody moves it when it is closed.
     """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(50):
-            screen = io.StringIO()
-            futures = [forked.submit(talking.report, 1) for _ in range(20)]
-            assert set(futures) == set(progress(futures, file=screen, mininterval=0))
-            assert re.search(r"20(\.0)?/20", screen.getvalue())
-    finally:
-        sys.setswitchinterval(interval)
+    for _ in range(50):
+        screen = io.StringIO()
+        futures = [forked.submit(talking.report, 1) for _ in range(20)]
+        assert set(futures) == set(progress(futures, file=screen, mininterval=0))
+        assert re.search(r"20(\.0)?/20", screen.getvalue())
     assert [] == caplog.records
 
 

@@ -198,6 +198,7 @@ def test_endless_time() -> None:
     beyond.cancel()
 
 
+@pytest.mark.usefixtures("restless_threads")
 def test_many_threads_add_and_cancel() -> None:
     """
     No call is lost when the thread ends and begins while others add to it.

@@ -56,7 +56,8 @@ class ServiceThread:
     ``threading.Thread.start`` is many steps. A signal handler that runs between them may come here
     again, and would start the thread twice; or it may raise, and then nobody knows whether the
     thread was started: before its own steps are done, a new thread even dies of that. Handlers run
-    on the main thread alone, so that another thread takes those steps for it.
+    on the main thread alone, so that another thread takes those steps for it: one at a time, under
+    a lock that no handler can find half taken.
 
     Args:
         serve: What the thread does.
@@ -69,9 +70,10 @@ class ServiceThread:
     def __init__(self, serve: Callable[[], object], name: str) -> None:
         self._serve = serve
         self._name = name
+        # Reentrant: a finalizer may come here in the midst of a start.
+        self._starting = threading.RLock()
         self._is_begun = False
         self._is_up = threading.Event()
-        self._error: BaseException | None = None
         self.thread = self._make()
 
     def _make(self) -> threading.Thread:
@@ -95,45 +97,45 @@ class ServiceThread:
         Raises:
             RuntimeError: No thread can be started. It may be tried again.
         """
-        if self._is_begun:
+        if self._is_up.is_set():
             return
         if threading.current_thread() is not threading.main_thread():
-            self._is_begun = True
             self._start()
         else:
             self._start_elsewhere()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
 
     def _start_elsewhere(self) -> None:
         # A bare lock: a handler that raises within an Event's wait may break it.
         is_done = _thread.allocate_lock()
         is_done.acquire()
+        errors: list[BaseException] = []
 
         def start() -> None:
             try:
                 self._start()
+            except BaseException as error:
+                errors.append(error)
             finally:
                 is_done.release()
 
-        try:
-            # Stored in one breath with the call.
-            self._is_begun = True
-            _thread.start_new_thread(start, ())
-        except RuntimeError:
-            self._is_begun = False
-            raise
+        _thread.start_new_thread(start, ())
         is_done.acquire()
+        if errors:
+            raise errors.pop()
 
     def _start(self) -> None:
-        try:
-            self.thread.start()
-        except BaseException as error:
-            self._error = error
-            if not self._is_up.is_set():
-                self.thread = self._make()
-                self._is_begun = False
+        # Whoever waits here returns when the thread is there, or tries again.
+        with self._starting:
+            if self._is_begun:
+                return
+            self._is_begun = True
+            try:
+                self.thread.start()
+            except BaseException:
+                if not self._is_up.is_set():
+                    self.thread = self._make()
+                    self._is_begun = False
+                raise
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end of the thread, if it was started; at once on the thread itself."""
