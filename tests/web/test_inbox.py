@@ -4,6 +4,7 @@ Tests of `webworker_executor.web.inbox`: the way of messages to listeners.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -100,3 +101,79 @@ def test_without_a_worker_the_events_thread_calls() -> None:
     inbox.onmessage = lambda event: calls(threading.current_thread().name)
     bring(inbox, 0)
     assert "webworker-events" == calls.get()
+
+
+def test_what_a_closed_loop_was_to_deliver_goes_to_the_next_handler() -> None:
+    """A handler that is set on another loop gets what came when the first one had ended."""
+    inbox = Inbox()
+
+    async def hear(count: int) -> list[Any]:
+        got: asyncio.Queue[Any] = asyncio.Queue()
+        inbox.onmessage = lambda event: got.put_nowait(event.data)
+        return [await asyncio.wait_for(got.get(), 5.0) for _ in range(count)]
+
+    bring(inbox, 0)
+    assert [0] == asyncio.run(hear(1))
+    bring(inbox, 1)
+    bring(inbox, 2)
+    assert [1, 2] == asyncio.run(hear(2))
+
+
+def test_a_listener_on_a_new_loop_moves_those_of_a_closed_one() -> None:
+    """Nobody would ever be called any more where the first of them was added."""
+    inbox, calls = Inbox(), Calls[Any]()
+
+    async def listen() -> None:
+        inbox.add_event_listener("message", lambda event: calls(event.data))
+
+    async def listen_too() -> None:
+        heard = asyncio.Event()
+        inbox.add_event_listener("message", lambda event: heard.set())
+        bring(inbox, 1)
+        await asyncio.wait_for(heard.wait(), 5.0)
+
+    asyncio.run(listen())
+    asyncio.run(listen_too())
+    assert 1 == calls.get()
+
+
+def test_the_first_listener_for_messages_says_where() -> None:
+    """Not one that was there before, nor one for something else."""
+    inbox, got = Inbox(), list[Any]()
+
+    async def hear() -> None:
+        heard = asyncio.Event()
+
+        def take(event: MessageEvent) -> None:
+            got.append((event.data, threading.current_thread()))
+            heard.set()
+
+        inbox.add_event_listener("message", take)
+        bring(inbox, 1)
+        await asyncio.wait_for(heard.wait(), 5.0)
+
+    with Place() as place:
+        inbox.add_event_listener("close", print)
+        inbox.add_event_listener("message", print)
+        inbox.remove_event_listener("message", print)
+        asyncio.run(hear())
+        assert [] == place.calls
+    assert [(1, threading.current_thread())] == got
+
+
+def test_a_handler_is_never_called_where_it_was_not_set() -> None:
+    """A call that was asked for at the former place finds nothing to do there."""
+    inbox, got = Inbox(), list[Any]()
+
+    async def hear(place: Place) -> None:
+        inbox.onmessage = got.append
+        place.turn()
+        assert [] == got
+        while not got:
+            await asyncio.sleep(0)
+
+    with Place() as place:
+        inbox.onmessage = print
+        bring(inbox, 1)
+        asyncio.run(hear(place))
+    assert [1] == [event.data for event in got]

@@ -269,6 +269,8 @@ class _OnEventsThread:
 
     __slots__ = ("_conversation",)
 
+    is_closed = False
+
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
 

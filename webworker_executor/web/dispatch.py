@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     class Dispatcher(Protocol):
         """A place where handlers run."""
 
+        @property
+        def is_closed(self) -> bool:
+            """Whether nothing will be called there any more."""
+
         def call(self, call: Call) -> object:
             """Have something called there, after what was asked for before; from any thread."""
 
@@ -37,6 +41,11 @@ class LoopDispatcher:
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the loop is."""
+        return self._loop.is_closed()
+
     def call(self, call: Call) -> None:
         """Make a call in the loop's next round; none is made once it is closed."""
         try:
@@ -53,6 +62,8 @@ class _Own:
     """Runs handlers where this process runs them: in a worker its loop, else the events thread."""
 
     __slots__ = ("_call", "_expect")
+
+    is_closed = False
 
     def __init__(self) -> None:
         self._call: Callable[[Call], object] | None = None

@@ -50,7 +50,9 @@ class Inbox(EventTarget):
         self._waiters = Waiters()
         self._dispatcher: Dispatcher | None = None
         self._claims: dict[str, object] = {}
-        self._is_scheduled = False
+        # Which is to make the next call. No flag: a loop may be closed, and then it never calls.
+        self._asked: Dispatcher | None = None
+        self._had_listeners = False
         self._has_ended = False
         self._has_told_end = False
 
@@ -83,19 +85,30 @@ class Inbox(EventTarget):
     def _stir(self) -> None:
         if self._waiters:
             self._waiters.wake()
-        if not self._is_scheduled and self._has_work():
+        if (self._asked is None or self._asked is not self._dispatcher) and self._has_work():
             self._schedule()
 
     # -- events that are pushed
 
     def _handler_set(self, type: str) -> None:
         # Also when one handler replaces another: it runs where it was set.
-        if type == "message":
-            self._dispatcher = self._here()
+        if type == "message" or self._is_nowhere:
+            self._move_here()
 
     def _listeners_changed(self, type: str) -> None:
-        if self._dispatcher is None:
-            self._dispatcher = self._here()
+        was_heard, self._had_listeners = self._had_listeners, self._has_listeners("message")
+        if self._is_nowhere or (self._had_listeners and not was_heard):
+            self._move_here()
+        elif self._has_work():
+            self._schedule()
+
+    @property
+    def _is_nowhere(self) -> bool:
+        return self._dispatcher is None or self._dispatcher.is_closed
+
+    def _move_here(self) -> None:
+        """Have handlers run where the caller is."""
+        self._dispatcher = self._here()
         if self._has_work():
             self._schedule()
 
@@ -106,21 +119,28 @@ class Inbox(EventTarget):
 
     def _schedule(self) -> None:
         """Have ``_deliver`` called; once too often is no harm."""
-        if self._is_scheduled:
+        place = self._dispatcher
+        if place is None:
+            place = self._dispatcher = self._here()
+        if self._asked is place:
             return
-        if self._dispatcher is None:
-            self._dispatcher = self._here()
-        self._is_scheduled = True
+        self._asked = place
         try:
-            self._dispatcher.call(self._deliver)
+            place.call(lambda: self._deliver_at(place))
         except BaseException:
             # Of a signal handler; or there is nowhere to call it.
-            self._is_scheduled = False
+            self._asked = None
             raise
+
+    def _deliver_at(self, place: Dispatcher) -> None:
+        """Dispatch one event, unless handlers have moved meanwhile: it is asked for there then."""
+        if self._asked is place:
+            self._asked = None
+        if self._dispatcher is place:
+            self._deliver()
 
     def _deliver(self) -> None:
         """Dispatch one event; where handlers run."""
-        self._is_scheduled = False
         claimant = object()
         try:
             # If not, another thread is in a handler of this target. It comes back here.

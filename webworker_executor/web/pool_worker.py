@@ -115,6 +115,8 @@ class _OnEventsThread:
 
     __slots__ = ("_owner",)
 
+    is_closed = False
+
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
 
