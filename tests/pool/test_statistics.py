@@ -97,6 +97,25 @@ def test_crashes_retries_and_replacements_are_counted(forked: WebWorkerExecutor)
     assert (5, 4, 4) == (started, died, statistics.n_workers_replaced)
 
 
+def test_what_was_stopped_is_not_retried(forked: WebWorkerExecutor, gate: Gate) -> None:
+    """
+    However often it may run again when its worker dies: it is counted once, and for what it was.
+    """
+    view = forked.options(retries=2, cancel_running=True)
+    aborted = view.submit(pass_gate, gate.path, 1)
+    gate.wait_for_begun(1)
+    assert aborted.abort()
+    assert 4 == forked.submit(double, 2).result(10.0)
+    cancelled = view.submit(pass_gate, gate.path, 2)
+    gate.wait_for_begun(2)
+    assert cancelled.cancel()
+    assert 6 == forked.submit(double, 3).result(10.0)
+    statistics = forked.statistics()
+    check_sum(statistics)
+    assert (1, 1) == (statistics.n_aborted, statistics.n_cancelled)
+    assert (0, 2) == (statistics.n_retried, statistics.n_done)
+
+
 def test_what_runs_and_what_waits_is_told(pool: WebWorkerExecutor, gate: Gate) -> None:
     """
     Each worker says what it runs, since when, and how large it is.

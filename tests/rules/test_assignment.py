@@ -8,7 +8,8 @@ import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks
 from webworker_executor.rules.action import Recall, Retire, Send, Start
-from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
+from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.rules.supervisor import UNKNOWN
 from webworker_executor.rules.worker import ASKED, DRAINING
 
 

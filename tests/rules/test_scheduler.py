@@ -7,9 +7,10 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks
-from webworker_executor.rules.action import Fail, Recall, Retire, Send, Start
+from webworker_executor.rules.action import Fail, Recall, Retire, Retry, Send, Start
 from webworker_executor.rules.machine import InvalidTransition
-from webworker_executor.rules.scheduler import UNKNOWN, ProtocolViolation, Scheduler
+from webworker_executor.rules.scheduler import ProtocolViolation, Scheduler
+from webworker_executor.rules.supervisor import UNKNOWN
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
 
 
@@ -196,7 +197,8 @@ def test_a_task_survives_as_many_workers_as_it_may() -> None:
     scheduler, (worker,) = make_crew(1)
     task = SpecialTask(1, retries=1)
     scheduler.submitted(task)
-    start, send = scheduler.worker_exited(worker, task, 0.0)
+    retry, start, send = scheduler.worker_exited(worker, task, 0.0)
+    assert Retry(task, worker) == retry
     assert isinstance(start, Start)
     assert Send(start.worker, [task]) == send
     scheduler.worker_ready(start.worker)

@@ -4,6 +4,8 @@ Births, deaths, shutdown, breakage and tears.
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks
@@ -18,9 +20,10 @@ from webworker_executor.rules.action import (
     Start,
     Stopped,
 )
-from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
+from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.rules.supervisor import UNKNOWN, culprit_of
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
-from webworker_executor.rules.worker import CLOSING, READY
+from webworker_executor.rules.worker import CLOSING, READY, Worker
 
 
 def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
@@ -72,6 +75,41 @@ def test_three_unbegun_deaths_are_charged() -> None:
         actions = scheduler.worker_exited(worker, None, 0.0)
         failures.append([action for action in actions if isinstance(action, Fail)])
     assert [[], [], [Fail(task, worker)]] == failures
+
+
+def test_a_task_that_was_to_be_stopped_does_not_survive() -> None:
+    """However many deaths of workers it may survive, this one was meant for it."""
+    scheduler, (worker,) = make_crew(1)
+    task = SpecialTask(1, retries=3)
+    scheduler.submitted(task)
+    actions = scheduler.worker_exited(worker, task, 0.0, asked=True)
+    assert [Fail(task, worker)] == list(actions)
+
+
+def test_a_death_that_was_asked_for_is_no_strike() -> None:
+    """It was meant for a task that had just ended, not for the one behind it."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.worker_ready(worker)
+    scheduler.worker_exited(worker, None, 0.0, asked=True)
+    assert (0, SENT) == (task.strikes, task.state)
+
+
+def test_a_death_is_blamed_on_what_ran() -> None:
+    """On the head of the line where that is not known, and on nothing before the worker is up."""
+    scheduler, (worker,) = make_crew(1)
+    tasks = make_tasks(3)
+    for task in tasks[:2]:
+        scheduler.submitted(task)
+    worker.inflight = deque(tasks[:2])
+    assert tasks[:2] == [culprit_of(worker, UNKNOWN), culprit_of(worker, tasks[1])]
+    assert [None, None] == [culprit_of(worker, None), culprit_of(worker, tasks[2])]
+    worker.inflight = deque()
+    assert culprit_of(worker, UNKNOWN) is None
+    unready = Worker(1, 1)
+    unready.inflight = deque(tasks)
+    assert culprit_of(unready, UNKNOWN) is None
 
 
 def test_a_crash_breaks_the_pool_if_so_told() -> None:

@@ -20,11 +20,13 @@ from webworker_executor.rules.action import (
     Fail,
     Recall,
     Retire,
+    Retry,
     Send,
     Start,
     Stopped,
 )
-from webworker_executor.rules.scheduler import UNKNOWN, Scheduler
+from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.rules.supervisor import UNKNOWN
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SpecialTask, Task
 from webworker_executor.rules.worker import (
     ASKED,
@@ -121,6 +123,9 @@ class World:
             case Fail(task, _):
                 self.charged.append(task)
                 self.settle(task, "failed")
+            case Retry(task, _):
+                assert task not in self.outcome
+                assert task.state is not DONE
             case Cancel(tasks):
                 for task in tasks:
                     self.settle(task, "cancelled")

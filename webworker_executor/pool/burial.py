@@ -14,7 +14,7 @@ from webworker_executor.pool import broken
 from webworker_executor.pool.answer import failure_opener
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.talk import taken_back
-from webworker_executor.rules.scheduler import UNKNOWN, Unknown
+from webworker_executor.rules.supervisor import UNKNOWN, Unknown, culprit_of
 from webworker_executor.rules.worker import CLOSING, STARTING
 
 TYPE_CHECKING = False
@@ -60,17 +60,12 @@ class Burial:
         if worker.state is STARTING and process.load_error is None:
             self._note_stillbirth(process)
         begun = self._begun(process)
-        charged = _charged(process, begun)
-        self._chronicle.worker_exited(
-            process, None if charged is None else charged.fn_name, was_asked=was_asked
-        )
+        culprit = culprit_of(worker, begun)
+        name = None if culprit is None else culprit.name
+        self._chronicle.worker_exited(process, name, was_asked=was_asked)
         if self._breakage.on_crash and not was_asked and worker.state is not STARTING:
             self._breakage.last_error = error_of_death(
-                worker,
-                process,
-                self._crew.birth.memory,
-                "" if charged is None else charged.fn_name,
-                broken.POOL_BROKE,
+                worker, process, self._crew.birth.memory, name or "", broken.POOL_BROKE
             )
         if process.load_error is not None:
             cause = failure_opener(process.load_error)
@@ -79,7 +74,6 @@ class Burial:
             assert isinstance(task, Call)
             task.is_posted = False
             taken_back(task, self._crew.talks)
-        n_retries = getattr(charged, "retries", 0)
         self._performer.perform(
             self._scheduler.worker_exited(
                 worker,
@@ -89,9 +83,6 @@ class Burial:
                 transient=process.was_killed,
             )
         )
-        if charged is not None and 0 <= getattr(charged, "retries", 0) < n_retries:
-            self._promises.tally.n_retried += 1
-            self._chronicle.task_retried(charged, process)
         self._crew.forget(process)
         return ()
 
@@ -143,12 +134,3 @@ def error_of_death(
         None if memory is None else memory[1],
         outcome,
     )
-
-
-def _charged(process: WorkerProcess, begun: Task | Unknown | None) -> Call | None:
-    """Return the task that the death is charged to, as far as is known beforehand."""
-    inflight = process.worker.inflight
-    if process.worker.state is STARTING or not inflight or begun is None:
-        return None
-    task = begun if isinstance(begun, Call) else inflight[0]
-    return task if isinstance(task, Call) else None

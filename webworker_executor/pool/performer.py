@@ -60,6 +60,7 @@ class Performer:
             do.Recall: lambda action: crew.recall(action.worker, action.count),
             do.Retire: lambda action: crew.retire(action.worker),
             do.Fail: lambda action: self._fail(action.task, action.worker),
+            do.Retry: lambda action: self._retry(action.task, action.worker),
             do.Cancel: lambda action: promises.cancel(action.tasks),
             do.Break: self._break,
             do.Alarm: lambda action: crew.call_at(action.at, self._ring),
@@ -152,6 +153,11 @@ class Performer:
         if self._promises.fail(task, error):
             self._promises.tally.n_crashed += 1
             self._chronicle.task_crashed(task, error)
+
+    def _retry(self, task: Task, worker: Worker) -> None:
+        assert isinstance(task, Call)
+        self._promises.tally.n_retried += 1
+        self._chronicle.task_retried(task, self._crew.processes[worker])
 
     def _break(self, action: do.Break) -> None:
         self._breakage.note_action(action.worker is not None)

@@ -25,6 +25,7 @@ __all__ = [
     "Fail",
     "Recall",
     "Retire",
+    "Retry",
     "Send",
     "Start",
     "Stopped",
@@ -103,6 +104,16 @@ class Fail(_Record):
         self.worker = worker
 
 
+class Retry(_Record):
+    """Tell that the task survives the worker's death, and waits to run again."""
+
+    __slots__ = __match_args__ = ("task", "worker")
+
+    def __init__(self, task: Task, worker: Worker) -> None:
+        self.task = task
+        self.worker = worker
+
+
 class Cancel(_Record):
     """Cancel these tasks, which never ran."""
 
@@ -138,5 +149,5 @@ class Stopped(_Record):
     __slots__ = __match_args__ = ()
 
 
-Action: TypeAlias = Start | Send | Recall | Retire | Fail | Cancel | Break | Alarm | Stopped
+Action: TypeAlias = Start | Send | Recall | Retire | Fail | Retry | Cancel | Break | Alarm | Stopped
 Actions: TypeAlias = Sequence[Action]

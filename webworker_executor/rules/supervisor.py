@@ -17,12 +17,13 @@ from webworker_executor.rules.action import (
     Fail,
     Recall,
     Retire,
+    Retry,
     Start,
     Stopped,
 )
 from webworker_executor.rules.sizing import Sizing
 from webworker_executor.rules.stage import OPEN, POOL_TABLE, SHUTTING, STOPPED
-from webworker_executor.rules.task import CANCELLED, DONE, SENT, TASK_TABLE, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, TASK_TABLE, Task
 from webworker_executor.rules.worker import ASKED, CLOSING, EXITED, FREE, READY, STARTING, Worker
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-__all__ = ["UNKNOWN", "Supervisor", "Unknown"]
+__all__ = ["UNKNOWN", "Supervisor", "Unknown", "culprit_of"]
 
 LAST_STRIKE = 3
 
@@ -45,6 +46,26 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
+
+
+def culprit_of(worker: Worker, begun: Task | Unknown | None) -> Task | None:
+    """
+    Tell which task a worker's death is blamed on.
+
+    Args:
+        worker: Who died.
+        begun: As for `Supervisor.worker_exited`.
+
+    Returns:
+        One of those it held; None if it ran none.
+
+    Source: docs, "What a crash costs", "Nothing else".
+    """
+    if isinstance(begun, Task):
+        return begun if begun in worker.inflight else None
+    if begun is None or worker.state is STARTING or not worker.inflight:
+        return None
+    return worker.inflight[0]
 
 
 class Supervisor(Sizing):
@@ -111,7 +132,7 @@ class Supervisor(Sizing):
         if self._break_on_crash and is_crash and self._stage in {OPEN, SHUTTING}:
             worker.step("exit")
             return self._break("a worker died unexpectedly", worker)
-        return self._bury(worker, begun, now, transient)
+        return self._bury(worker, begun, now, asked=asked, transient=transient)
 
     def start_failed(self, worker: Worker, now: float, transient: bool = False) -> Actions:
         """
@@ -127,7 +148,9 @@ class Supervisor(Sizing):
 
         Source: docs, "What a crash costs", "A new worker".
         """
-        return () if worker.state is EXITED else self._bury(worker, None, now, transient)
+        if worker.state is EXITED:
+            return ()
+        return self._bury(worker, None, now, asked=False, transient=transient)
 
     def clock(self, now: float) -> Actions:
         """
@@ -237,11 +260,19 @@ class Supervisor(Sizing):
         self._roster.sort(worker)
 
     def _bury(
-        self, worker: Worker, begun: Task | Unknown | None, now: float, transient: bool = False
+        self,
+        worker: Worker,
+        begun: Task | Unknown | None,
+        now: float,
+        *,
+        asked: bool,
+        transient: bool,
     ) -> Actions:
         was_starting = worker.state is STARTING
-        # Those that survive go to the front of the queue, like those that had not begun.
-        charged = [task for task in self._charge(worker, begun) if not task.survive()]
+        blamed = self._blame(worker, begun, asked)
+        # Those that survive go to the front of the queue, like those that had not begun. The one
+        # that was to be stopped, which is the last, shall not run again.
+        charged = [task for task in blamed if (asked and task is blamed[-1]) or not task.survive()]
         for task in charged:
             task.state = TASK_TABLE[task.state]["fail"]
         worker.step("exit")
@@ -252,30 +283,36 @@ class Supervisor(Sizing):
         if not worker.n_sent:
             # It died without ever being given work: replacing it unasked could go on for ever.
             self._woken = False
-        actions: list[Action] = [Fail(task, worker) for task in charged]
-        if was_starting and self._stage in {OPEN, SHUTTING}:
-            has_alarm = self._births.failed(worker.birth, now, transient=transient)
-            if self._is_hopeless(now):
-                return [*actions, *self._break("workers cannot start", worker)]
-            if has_alarm and self._births.retry_at is not None:
-                actions.append(Alarm(self._births.retry_at))
-        return [*actions, *self._assign()]
+        sequel = self._after_stillbirth(worker, now, transient) if was_starting else self._assign()
+        # Now that it is settled: what survived may have been cancelled, or failed with the pool.
+        return [
+            *[Fail(task, worker) for task in charged],
+            *[Retry(task, worker) for task in blamed if task.state in {QUEUED, SENT}],
+            *sequel,
+        ]
 
-    def _charge(self, worker: Worker, begun: Task | Unknown | None) -> list[Task]:
-        if not worker.inflight:
-            return []
-        head = worker.inflight[0]
-        if isinstance(begun, Task):
+    def _after_stillbirth(self, worker: Worker, now: float, transient: bool) -> Actions:
+        if self._stage not in {OPEN, SHUTTING}:
+            return self._assign()
+        has_alarm = self._births.failed(worker.birth, now, transient=transient)
+        if self._is_hopeless(now):
+            return self._break("workers cannot start", worker)
+        if not has_alarm or self._births.retry_at is None:
+            return self._assign()
+        return [Alarm(self._births.retry_at), *self._assign()]
+
+    def _blame(self, worker: Worker, begun: Task | Unknown | None, asked: bool) -> list[Task]:
+        culprit = culprit_of(worker, begun)
+        if culprit is not None:
             # Those before it have run, too, and their answers are lost: after garbage in its link
             # nothing of a worker is read. They must not run twice.
             held = list(worker.inflight)
-            return held[: held.index(begun) + 1] if begun in held else []
-        if worker.state is STARTING:
-            return []
-        if begun is None:
+            return held[: held.index(culprit) + 1]
+        if begun is None and worker.inflight and worker.state is not STARTING and not asked:
+            head = worker.inflight[0]
             head.strikes += 1
             return [head] if head.strikes >= LAST_STRIKE else []
-        return [head]
+        return []
 
     def _is_hopeless(self, now: float) -> bool:
         has_work = not self._backlog.is_empty or self._wanted
