@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import _thread
 import posix
-from _struct import Struct
 
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import CLOSE, RECALL, SIGNAL, SIGNALED, TO_WORKER, encode
+from webworker_executor.wire.frame import CLOSE, COUNT, RECALL, SIGNAL, SIGNALED, TO_WORKER, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 # EBADF and ENOTSOCK: the number is nobody's, or another's.
 NOT_OURS = frozenset({9, 88})
-COUNT = Struct(">I")
 
 
 def start(

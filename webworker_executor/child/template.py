@@ -15,7 +15,6 @@ import _socket
 import os
 import select
 import sys
-from _struct import Struct
 from collections import deque
 
 from webworker_executor.child.entry import fill_standard_streams
@@ -29,6 +28,7 @@ from webworker_executor.wire.frame import (
     COUNT,
     HELLO,
     MESSAGE,
+    NUMBER,
     RAISE,
     RESULT,
     TO_WORKER,
@@ -40,7 +40,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NUMBER = Struct(">q")
 FDS_PER_WORKER = 3
 EMFILE = 24
 # What a function of `__main__` needs.

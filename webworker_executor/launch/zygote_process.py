@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections import deque
-from struct import Struct
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
@@ -30,6 +29,7 @@ from webworker_executor.wire.frame import (
     COUNT,
     HELLO,
     MESSAGE,
+    NUMBER,
     RAISE,
     RESULT,
     Frame,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     _Waiting = tuple[Callable[[Child], object], Callable[[Exception], object]]
 
-NUMBER = Struct(">q")
 FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 
 # A killed process is gone long before, unless the kernel is in trouble.

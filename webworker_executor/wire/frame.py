@@ -146,6 +146,8 @@ MAX_PAYLOAD_NBYTES = 1 << 30
 COUNT = Struct(">I")
 # A task by its number; and any other number as large.
 IDENT = Struct(">Q")
+# What a zygote tells: a pid, an errno, or an exit status, which may be negative.
+NUMBER = Struct(">q")
 MAX_BUFFERS = 65536
 # One call of the kernel takes 253 (unix(7), SCM_MAX_FD), and a frame's must not be torn apart.
 MAX_FDS = 253
