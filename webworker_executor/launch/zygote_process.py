@@ -122,7 +122,7 @@ class Zygote:
                     self._parent = _ParentThread()
                     pid = self._parent.spawn(own)
                 else:
-                    pid = spawn_interpreter(own, "template", "main")
+                    pid = spawn_interpreter(own, "zygote", "main")
                 self._process = Child(pid)
         except BaseException:
             self._socket.close()
@@ -324,7 +324,7 @@ class _ParentThread:
     def _run(self) -> None:
         assert self._spec is not None
         try:
-            self._outcome.put(spawn_interpreter(self._spec, "template", "main"))
+            self._outcome.put(spawn_interpreter(self._spec, "zygote", "main"))
         except Exception as error:
             self._outcome.put(error)
         self._is_over.wait()

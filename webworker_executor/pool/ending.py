@@ -1,7 +1,7 @@
 """
 How an executor ends: when all is done, when its time is over, by force, or by Ctrl-C.
 
-Not for single tasks (``stopping``) nor for what the pool does then (``pool``).
+Not for single tasks (``stopping``) nor for what the pool does then (``pool_ending``).
 """
 
 from __future__ import annotations

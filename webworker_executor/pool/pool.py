@@ -17,10 +17,10 @@ from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
-from webworker_executor.pool.departure import EndingPool
 from webworker_executor.pool.leading import lead
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
+from webworker_executor.pool.pool_ending import EndingPool
 from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
 from webworker_executor.pool.room import Bounded, Room

@@ -1,5 +1,5 @@
 """
-Tests of `webworker_executor.child.template`: the zygote as its host sees it on the socket.
+Tests of `webworker_executor.child.zygote`: the zygote as its host sees it on the socket.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Zygote:
     def __init__(self) -> None:
         self.socket, far = socket_pair()
         with far:
-            self.pid = spawn_interpreter(WorkerSpec(far.fileno(), far.fileno()), "template", "main")
+            self.pid = spawn_interpreter(WorkerSpec(far.fileno(), far.fileno()), "zygote", "main")
         self.socket.settimeout(10)
         self._decoder = FrameDecoder(frozenset({RESULT, RAISE, MESSAGE}))
         self._frames: list[Frame] = []

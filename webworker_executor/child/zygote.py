@@ -46,12 +46,12 @@ EMFILE = 24
 _SOON = ("webworker_executor.wire.arrival",)
 
 
-class Template:
+class ForkServer:
     """
-    The state of the zygote.
+    What the zygote does: it forks a worker for each request, and tells how each ended.
 
     Args:
-        host_end: The socket to the host; owned by the template.
+        host_end: The socket to the host; owned by the fork server.
     """
 
     def __init__(self, host_end: _socket.socket) -> None:
@@ -231,7 +231,7 @@ def main(host: int) -> None:
     # Before a worker's links come in, which get the lowest numbers there are.
     fill_standard_streams()
     try:
-        Template(_socket.socket(fileno=3)).serve()
+        ForkServer(_socket.socket(fileno=3)).serve()
     except ConnectionError:
         # The host left while something was being told to it.
         pass
