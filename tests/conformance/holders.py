@@ -10,7 +10,7 @@ import signal
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor import current_task
+from webworker_executor import BroadcastChannel, current_task
 
 if TYPE_CHECKING:
     from webworker_executor import MessagePort
@@ -96,3 +96,10 @@ def pid() -> int:
 def fail() -> None:
     """Keep a worker from coming up."""
     raise OSError("not today")
+
+
+def overhear(port: MessagePort, name: str, count: int) -> list[Any]:
+    """Say that one listens to a broadcast, and return what comes."""
+    with BroadcastChannel(name) as channel:
+        port.post_message("listening")
+        return [channel.receive(LIMIT).data for _ in range(count)]
