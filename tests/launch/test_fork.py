@@ -166,6 +166,30 @@ def test_own_threads_are_no_reason_to_warn(reactor: Reactor) -> None:
     assert [] == caught
 
 
+def test_a_warning_that_nobody_reads(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of threads of the program its user is warned, and no worker waits until that is read.
+    """
+    is_up, is_told = threading.Event(), threading.Event()
+
+    def show(*args: object) -> None:
+        assert is_up.wait(20.0)
+        is_told.set()
+
+    thread = threading.Thread(target=is_up.wait)
+    thread.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", show)
+        with Peer(make_launcher("fork"), reactor) as peer:
+            peer.ready()
+            is_up.set()
+            thread.join()
+            assert is_told.wait(20.0 if sys.version_info >= (3, 12) else 0.0) is (
+                sys.version_info >= (3, 12)
+            )
+
+
 def test_worker_is_on_its_main_thread(reactor: Reactor) -> None:
     """
     A task runs on what Python takes for the main thread, so that it may handle signals.

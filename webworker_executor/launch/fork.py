@@ -15,8 +15,10 @@ import os
 import sys
 import threading
 import warnings
+from types import FunctionType
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.link.journal import tell
 from webworker_executor.link.thread import listen
 
 TYPE_CHECKING = False
@@ -87,18 +89,35 @@ class ForkLauncher:
         on_started(Child(pid))
 
     def _fork(self) -> int:
-        # Python 3.12 warns of threads at a fork. Ours are of no danger to the copy: it throws away
-        # what they held. Threads of the program are, and then the warning is the user's to see.
-        main = threading.main_thread()
-        if all(thread is main or self._is_ours(thread) for thread in threading.enumerate()):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                return os.fork()
-        return os.fork()
+        pid: int = _fork_without_a_word()
+        if pid and sys.version_info >= (3, 12):
+            # Our own threads are of no danger to the copy: it throws away what they held. Threads
+            # of the program are, and that is the user's to see.
+            main = threading.main_thread()
+            if not all(thread is main or self._is_ours(thread) for thread in threading.enumerate()):
+                tell(_warn)
+        return pid
 
     def close(self, on_closed: Callable[[], object]) -> None:
         """Nothing is kept."""
         on_closed()
+
+
+# Python 3.12 warns of threads at a fork, and to show a warning is code of a user, or waits for who
+# reads standard error; the reactor must not. To ignore it for the while is to change filters that
+# other threads change, too. But where a module has no name any more, as when Python exits, nobody
+# is warned.
+_fork_without_a_word = FunctionType((lambda: os.fork()).__code__, {"__name__": None, "os": os})
+
+
+def _warn() -> None:
+    text = (
+        f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to deadlocks "
+        "in the child."
+    )
+    with contextlib.suppress(DeprecationWarning):
+        # Where warnings are errors, there is nobody here who could be told of one.
+        warnings.warn(text, DeprecationWarning, stacklevel=1)
 
 
 def leave_the_terminal() -> None:

@@ -24,6 +24,14 @@ def tell_on(lent: _Lent | None) -> None:
     _lent[:] = [] if lent is None else [lent]
 
 
+def tell(call: Callable[[], object]) -> None:
+    """Make a call that runs handlers."""
+    if _lent:
+        _lent[0](call)
+    else:
+        call()
+
+
 class Journal:
     """
     The logger of a module that runs on the reactor, or under a lock.
@@ -53,13 +61,5 @@ class Journal:
 
     def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
         """Log at a level."""
-        if not self._logger.isEnabledFor(level):
-            return
-
-        def tell() -> None:
-            self._logger.log(level, text, *args, exc_info=error)
-
-        if _lent:
-            _lent[0](tell)
-        else:
-            tell()
+        if self._logger.isEnabledFor(level):
+            tell(lambda: self._logger.log(level, text, *args, exc_info=error))
