@@ -49,6 +49,22 @@ def test_users_share_the_threads() -> None:
     assert not first[0].thread.is_alive()
 
 
+def test_calls_behind_a_handler_that_does_not_end() -> None:
+    """
+    They are made, also when the last user leaves meanwhile: the reactor ends after them.
+    """
+    host, user = Host(), User()
+    reactor, events = host.acquire(user)
+    goes_on, is_made = threading.Event(), threading.Event()
+    events.call(lambda: goes_on.wait(20.0))
+    events.call(is_made.set)
+    host.release(user)
+    was_made = is_made.wait(10.0)
+    goes_on.set()
+    reactor.join()
+    assert was_made
+
+
 def test_threads_come_anew() -> None:
     """
     After the last user has gone, the next one gets fresh threads that work.

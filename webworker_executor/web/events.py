@@ -45,6 +45,7 @@ class EventsThread:
         self._busy_since: float | None = None
         self._is_watched = False
         self._is_over = False
+        self._on_end: Callable[[], object] | None = None
 
     def start(self) -> None:
         """
@@ -77,8 +78,15 @@ class EventsThread:
             self._is_watched = True
             self._reactor.call_soon(self._watch)
 
-    def stop(self) -> None:
-        """End the thread after the calls that wait, and those that they have made."""
+    def stop(self, on_end: Callable[[], object] | None = None) -> None:
+        """
+        End the thread after the calls that wait, and those that they have made.
+
+        Args:
+            on_end: Called then, on the events thread. Until then the reactor is to live: it has
+                another thread take over where a call takes long.
+        """
+        self._on_end = on_end
         self._queue.put(None)
 
     def _come_back(self) -> None:
@@ -150,6 +158,8 @@ class EventsThread:
             call = self._next()
             if call is None:
                 if self._is_at_an_end():
+                    if self._on_end is not None:
+                        self._on_end()
                     return
                 continue
             self._busy_since = time.monotonic()

@@ -102,8 +102,7 @@ class Host:
             if self._users or self._reactor is None or self._events is None:
                 return
             tell_on(None)
-            self._events.stop()
-            self._reactor.stop()
+            self._events.stop(self._reactor.stop)
             self._reactor = self._events = None
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
