@@ -30,7 +30,7 @@ def test_case_130_all_others_hear_in_the_order_of_their_making() -> None:
     with ExitStack() as stack:
         channels = [stack.enter_context(BroadcastChannel("news")) for _ in range(4)]
         for place in (2, 0, 3, 1):
-            channels[place].onmessage = lambda event, place=place: heard((place, event.data))  # type: ignore[misc]  # bound early
+            channels[place].onmessage = lambda event, place=place: heard((place, event.data))
         for number in range(2):
             channels[3].post_message(number)
         expected = [(place, number) for number in range(2) for place in range(3)]
