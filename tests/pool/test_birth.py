@@ -4,12 +4,10 @@ The first frame tells a worker all that it is born with.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.launch.spawn import SpawnLauncher
-from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.pool.birth import Birth
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
@@ -35,13 +33,3 @@ def test_a_worker_hears_where_it_stands() -> None:
     assert (2, 5, "resize") == (told["index"], told["ledger_entry"], told["name"])
     assert (sys.path, sys.argv) == (told["sys_path"], told["argv"])
     assert (0, None, None) == (told["n_fds"], told["initializer"], told["worker_data"])
-
-
-def test_a_worker_that_was_forked_elsewhere_hears_of_the_surroundings() -> None:
-    """
-    One whose launcher passes them on does not.
-    """
-    told = told_by(ZygoteLauncher())
-    assert (os.getcwd(), "red") == (told["cwd"], told["environ"]["COLOUR"])
-    told = told_by(SpawnLauncher())
-    assert (None, None) == (told["cwd"], told["environ"])

@@ -6,13 +6,9 @@ Not for how the process comes to be: launchers do that, for ``process``.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 
-from webworker_executor.web import environment
-from webworker_executor.wire import codec
-from webworker_executor.wire.frame import HELLO, encode
+from webworker_executor.web.hello import lay_out_hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,33 +65,23 @@ class Birth:
             entry: Its entry in the ledger.
             has_witness: Whether the last descriptor it gets is for its stacks.
         """
-        process = sys.modules.get("multiprocessing.process")
-        main = sys.modules.get("__main__")
-        hello: dict[str, Any] = {
-            "index": slot,
-            "name": self.name,
-            "sys_path": list(sys.path),
-            # An embedded interpreter may have none.
-            "argv": list(getattr(sys, "argv", ())),
+        particulars: dict[str, Any] = {
             "main": None,
-            "environ": None,
-            "cwd": None,
-            "authkey": None if process is None else bytes(process.current_process().authkey),
             "ledger_entry": entry,
             "n_fds": len(self.initializer_fds) + has_witness,
-            "has_witness": has_witness,
             "logs": None if self.logs is None else self.logs.told(),
             "initializer": self.initializer,
             "worker_data": self.worker_data,
-            "environment": environment.told(),
             "memory": self.memory,
         }
         if not self.launcher.shares_memory:
-            file = getattr(main, "__file__", None)
-            hello["main"] = {} if file is None else {"__file__": file}
-        if not self.launcher.passes_surroundings:
-            hello["environ"] = {**os.environ, **(self.env or {})}
-            with contextlib.suppress(OSError):
-                hello["cwd"] = os.getcwd()
-        packed = codec.pack(hello)
-        return encode(HELLO, 0, packed.payload, packed.buffers)
+            file = getattr(sys.modules.get("__main__"), "__file__", None)
+            particulars["main"] = {} if file is None else {"__file__": file}
+        return lay_out_hello(
+            self.launcher,
+            self.env,
+            index=slot,
+            name=self.name,
+            has_witness=has_witness,
+            **particulars,
+        )

@@ -16,7 +16,7 @@ from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
 from webworker_executor.link.rights import Descriptor
-from webworker_executor.web import environment
+from webworker_executor.web.hello import lay_out_hello
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
 from webworker_executor.web.movable import movable
@@ -28,7 +28,6 @@ from webworker_executor.wire.frame import (
     DEFINE,
     ERROR,
     FROM_SCRIPT,
-    HELLO,
     LOAD_ERROR,
     MAX_FDS,
     MESSAGE,
@@ -172,26 +171,21 @@ class NativeLife(Life):
 
     def _hello(self, *, has_witness: bool) -> Parts:
         plan = self._plan
-        process = sys.modules.get("multiprocessing.process")
-        hello: dict[str, Any] = {
-            "index": None,
-            "name": plan.name,
-            "sys_path": list(sys.path) if plan.executable is None else _path_for_another(),
-            "keeps_path": plan.executable is not None,
+        particulars: dict[str, Any] = {
             "argv": list(plan.script.argv),
-            "environment": environment.told(),
-            "environ": None,
-            "cwd": None,
-            "authkey": None if process is None else bytes(process.current_process().authkey),
-            "has_witness": has_witness,
+            "keeps_path": plan.executable is not None,
             "script": {**plan.script.described(), "settings": dict(plan.settings)},
         }
-        if not plan.launcher.passes_surroundings:
-            hello["environ"] = {**os.environ, **(plan.env or {})}
-            with contextlib.suppress(OSError):
-                hello["cwd"] = os.getcwd()
-        packed = codec.pack(hello)
-        return encode(HELLO, 0, packed.payload, packed.buffers)
+        if plan.executable is not None:
+            particulars["sys_path"] = _path_for_another()
+        return lay_out_hello(
+            plan.launcher,
+            plan.env,
+            index=None,
+            name=plan.name,
+            has_witness=has_witness,
+            **particulars,
+        )
 
     def _launch(self) -> None:
         plan = self._plan

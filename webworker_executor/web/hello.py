@@ -1,0 +1,65 @@
+"""
+The first frame to every worker, of a pool or a `Worker`: what it is told of its host.
+
+Not for what becomes of it there: ``child.identity`` adopts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from webworker_executor.web import environment
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import HELLO, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.wire.frame import Parts
+
+
+def lay_out_hello(
+    launcher: Launcher,
+    env: Mapping[str, str] | None,
+    *,
+    index: int | None,
+    name: str,
+    has_witness: bool,
+    **particulars: Any,
+) -> Parts:
+    """
+    Lay out the first frame for a worker.
+
+    Args:
+        launcher: How it is started, which tells what it finds by itself.
+        env: Variables laid over the program's own.
+        index: ``scope.index``.
+        name: ``scope.name``.
+        has_witness: Whether the last descriptor it gets is for its stacks.
+        **particulars: What only its kind is told, or is told otherwise than what stands here.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    hello = {
+        "index": index,
+        "name": name,
+        "sys_path": list(sys.path),
+        # An embedded interpreter may have none.
+        "argv": list(getattr(sys, "argv", ())),
+        "environment": environment.told(),
+        "environ": None,
+        "cwd": None,
+        "authkey": None if process is None else bytes(process.current_process().authkey),
+        "has_witness": has_witness,
+        **particulars,
+    }
+    if not launcher.passes_surroundings:
+        hello["environ"] = {**os.environ, **(env or {})}
+        with contextlib.suppress(OSError):
+            hello["cwd"] = os.getcwd()
+    packed = codec.pack(hello)
+    return encode(HELLO, 0, packed.payload, packed.buffers)
