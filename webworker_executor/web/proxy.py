@@ -47,6 +47,7 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     Serve an object to the other side of a port, until that is closed or its proxy is released.
 
     Requests are handled one at a time, in order, where the port's ``onmessage`` runs: see there.
+    If that is an asyncio loop, close the port before the loop: nobody would answer any more.
     What the object's methods return is copied, or goes by reference where it is in ``proxy()``;
     one that is ``async def`` is run to its end there.
     Whoever has the other side may call anything but special methods (``__x__``).
@@ -265,7 +266,8 @@ class Proxy:
 
     ``proxy.method(...)`` calls a method there and returns a future, which can be awaited.
     ``proxy.name`` is a proxy of an attribute: call it, go further, or ``fetch`` its value.
-    ``proxy.name = value`` sets it, and waits until that is done.
+    ``proxy.name = value`` sets it, and waits until that is done; so not on the very asyncio loop
+    where the object is served.
 
     A call raises what it raised there, with the traceback; ``PortClosedError`` if the other side
     is gone; and what packing the arguments raises, at once.
