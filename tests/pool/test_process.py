@@ -4,7 +4,9 @@ One worker process: birth, life, and how its end is told.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import stat
@@ -176,3 +178,31 @@ def test_a_process_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pool.shutdown(wait=False, timeout=0.0)
     assert isinstance(future.exception(10.0), BrokenWorkerPool)
     assert pool._pool.stopped.wait(10.0)
+
+
+def fail_unread() -> None:
+    """Raise, where nobody reads standard error."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(select.PIPE_BUF))
+    os.set_blocking(writer, True)
+    os.dup2(writer, 2)
+    # Without a reader it would be an error to write.
+    assert reader
+    raise ValueError("of the initializer")
+
+
+@pytest.mark.slow
+def test_an_initializer_whose_words_nobody_reads(launcher: str) -> None:
+    """
+    What it raised is the cause of each future's error, also where it cannot be logged.
+    """
+    pool = WebWorkerExecutor(1, launcher=launcher, initializer=fail_unread)
+    try:
+        error = pool.submit(abs, -1).exception(20.0)
+    finally:
+        pool.shutdown(timeout=0.0)
+    assert isinstance(error, BrokenWorkerPool)
+    assert "of the initializer" == str(error.__cause__)

@@ -175,6 +175,8 @@ def _initialize(
 def _report_initializer(loop: Loop, exc: BaseException) -> None:
     import logging
 
+    # Told before it is logged, which takes as long as nobody reads standard error: the host waits
+    # for the end of a process that has told, and forces it.
+    loop.load_error(exc)
     # The stdlib's own words and logger, which programs look for.
     logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=exc)
-    loop.load_error(exc)
