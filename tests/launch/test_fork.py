@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import errno
 import io
+import logging
 import os
 import select
 import sys
@@ -126,6 +127,29 @@ def test_a_reader_that_does_not_read(reactor: Reactor, monkeypatch: pytest.Monke
             peer.run(evaluate, "print('a task', flush=True)")
             assert b"a task\n" == reader.readline()
             assert 0 == peer.leave()
+
+
+def test_a_log_that_is_being_written(reactor: Reactor) -> None:
+    """
+    While a thread of the program writes to its log, workers start, and log to the same.
+    """
+    logger = logging.getLogger(__name__)
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb") as reader, open(write_end, "w") as stream:
+        handler = logging.StreamHandler(stream)
+        logger.addHandler(handler)
+        n_bytes = 1_000_000
+        writing = threading.Thread(target=logger.warning, args=("x" * n_bytes,))
+        writing.start()
+        wait_until(lambda: not select.select([], [stream], [], 0)[1])
+        with Peer(make_launcher("fork"), reactor) as peer:
+            peer.ready()
+            assert n_bytes + 1 == len(reader.read(n_bytes + 1))
+            writing.join()
+            peer.run(evaluate, f"__import__('logging').getLogger({__name__!r}).warning('a task')")
+            assert b"a task\n" == reader.readline()
+            assert 0 == peer.leave()
+        logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["none", "closed"])

@@ -135,10 +135,15 @@ def forget_what_is_buffered() -> None:
 
     Not flushed before the fork, as the stdlib does: the program's reader may be slow, or none, and
     whoever flushed would wait for it. A thread that does just that holds the stream's lock, which
-    nobody would let go of here; so the buffer is made anew.
+    nobody would let go of here; so the buffer is made anew. The same for what is logged: of that
+    the stdlib itself frees the locks of handlers, but not those of their streams.
     """
+    streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
+    handlers = [handler() for handler in getattr(sys.modules.get("logging"), "_handlerList", ())]
+    # Not by `getattr`, which may run code of a user.
+    streams += [getattr(handler, "__dict__", {}).get("stream") for handler in handlers]
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    for stream in streams:
         # Whatever else a program puts there, such as a notebook's stream, minds forks itself.
         if not isinstance(stream, io.TextIOWrapper):
             continue
