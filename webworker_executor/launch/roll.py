@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     class Subject(Protocol):
         """A process that may be asked; hashed by its identity."""
 
-        child: Child | None
         witness: Witness | None
+
+        @property
+        def child(self) -> Child | None:
+            """The process, once there is one."""
 
         @property
         def pid(self) -> int | None:

@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 
+from webworker_executor.launch.escalation import LAST_SECONDS, Escalation
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from webworker_executor.launch.witness import Witness
-    from webworker_executor.link.reactor import Reactor, Timer
+    from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
     from webworker_executor.rules.worker import Worker
     from webworker_executor.wire.frame import Parts
@@ -51,12 +52,8 @@ else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
 
-# Between being asked to leave and SIGTERM, and between that and SIGKILL.
+# Between being asked to leave and SIGTERM.
 CLOSE_SECONDS = 5.0
-TERMINATE_SECONDS = 1.0
-# A process that closed its link is about to end, and one that was killed unborn to come; one that
-# has not by then never will.
-LAST_WORDS_SECONDS = BIRTH_SECONDS = 1.0
 
 
 class News(Protocol):
@@ -89,15 +86,13 @@ class WorkerProcess:
         self.worker = worker
         self._news = news
         self._reactor = reactor
-        self.child: Child | None = None
+        self._escalation = Escalation(reactor, self.failed)
         self.data: Link | None = None
         self._control: Link | None = None
         self._entry = UNKNOWN_ENTRY
         self._ledger: Ledger | None = None
         self._definitions: set[int] = set()
-        self._last_signal = 0
         self.n_recalled = 0
-        self._timer: Timer | None = None
         self._link: Link | None = None
         self._has_failed = False
         self.started = threading.Event()
@@ -113,6 +108,11 @@ class WorkerProcess:
 
     def __repr__(self) -> str:
         return f"<WorkerProcess {self.worker!r} {self.child!r}>"
+
+    @property
+    def child(self) -> Child | None:
+        """The process, once there is one."""
+        return self._escalation.child
 
     @property
     def pid(self) -> int | None:
@@ -188,19 +188,11 @@ class WorkerProcess:
             send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
 
     def _started(self, child: Child) -> None:
-        if self._has_failed:
-            # Nobody waits any more: see `kill`.
-            child.kill()
-            return
-        self.child = child
         try:
-            child.watch(self._reactor, self._exited)
+            self._escalation.take(child, self._exited)
         except OSError as error:
-            child.kill()
             self.failed(error)
             return
-        if self._last_signal:
-            child.send_signal(self._last_signal)
         self.started.set()
 
     def failed(self, error: Exception) -> None:
@@ -295,40 +287,25 @@ class WorkerProcess:
         if self._link is not None:
             self._link.post(encode(CLOSE, 0))
             self._link.flush()
-        self._later(CLOSE_SECONDS, self.terminate)
+        self._escalation.later(CLOSE_SECONDS, self.terminate)
 
-    def terminate(self, grace: float = TERMINATE_SECONDS) -> None:
-        """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
-        self.send_signal(signal.SIGTERM)
-        self._later(grace, self.kill)
+    def terminate(self) -> None:
+        """Send SIGTERM, and SIGKILL if that has not helped."""
+        self._escalation.terminate()
 
     def leave(self, load_error: bytes) -> None:
         """Hear that the initializer failed and the process leaves; force it if it does not."""
         self.load_error = load_error
-        self._later(CLOSE_SECONDS, self.terminate)
+        self._escalation.later(CLOSE_SECONDS, self.terminate)
 
     def kill(self, why: str = "") -> None:
         """Send SIGKILL; a process that does not come soon is not waited for. Any thread."""
         self.why = self.why or why
-        self.send_signal(signal.SIGKILL)
-        if self.child is None:
-            self._reactor.call_soon(lambda: self._later(BIRTH_SECONDS, self._stop_waiting))
-
-    def _stop_waiting(self) -> None:
-        # Whoever forks it may be stopped, or in an import that never ends.
-        if self.child is None:
-            self.failed(TimeoutError("it was to end, and whoever starts it does not answer"))
+        self._escalation.kill()
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, now or as soon as the process exists."""
-        self._last_signal = number
-        if self.child is not None:
-            self.child.send_signal(number)
-
-    def _later(self, seconds: float, call: Any) -> None:  # a method of this class
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._reactor.call_at(time.monotonic() + seconds, call)
+        """Send a signal, now or as soon as the process exists. Any thread."""
+        self._escalation.send_signal(number)
 
     def _data_ended(self, error: Exception | None) -> None:
         if isinstance(error, MemoryError):
@@ -337,7 +314,7 @@ class WorkerProcess:
             self.kill(f"it wrote what is no frame ({error})")
         elif self.child is None or not self.child.ended.is_set():
             # The end of the link is a reason to kill, not proof of death.
-            self._later(LAST_WORDS_SECONDS, lambda: self.kill("it closed its link"))
+            self._escalation.later(LAST_SECONDS, lambda: self.kill("it closed its link"))
 
     def _control_ended(self, error: Exception | None) -> None:
         if error is not None:
@@ -358,7 +335,7 @@ class WorkerProcess:
     def was_killed(self) -> bool:
         """Whether a signal that was not ours ended it."""
         code = None if self.child is None else self.child.exitcode
-        return not self._last_signal and code in {-signal.SIGKILL, -signal.SIGTERM, None}
+        return not self._escalation.last_signal and code in {-signal.SIGKILL, -signal.SIGTERM, None}
 
     def begun(self) -> int | None:
         """Return the task that the dead process began last, 0 for none, ``None`` if not known."""
@@ -369,8 +346,7 @@ class WorkerProcess:
         return None if self._ledger is None else self._ledger.begun_at(self._entry, ident)
 
     def _close_links(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._escalation.close()
         for link in (self._control, self._link):
             if link is not None:
                 link.close()

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 from weakref import ref
 
 from webworker_executor.launch import roll
+from webworker_executor.launch.escalation import GRACE_SECONDS, LAST_SECONDS, Escalation
 from webworker_executor.launch.exit_status import how_it_ended
 from webworker_executor.link.journal import Journal
 from webworker_executor.rules.script import EXITED, ScriptMachine
@@ -38,12 +38,6 @@ if TYPE_CHECKING:
 
 _log = Journal("webworker_executor.web")
 
-# Between SIGTERM and SIGKILL.
-GRACE_SECONDS = 1.0
-# A process that closed its channel is about to end; one that has not by then never will.
-LAST_WORDS_SECONDS = 1.0
-# What was to be killed before it was there is waited for no longer.
-BIRTH_SECONDS = 1.0
 # How long the end of the program waits for workers that are asked to leave.
 EXIT_SECONDS = 5.0
 
@@ -65,7 +59,6 @@ class Life(Profile):
         ready: Resolves to ``None`` when the process is ready.
         lifetime: Resolves to ``None`` when it has ended as it should, else fails.
         exited: Resolves to its exit status, ``-signal`` if killed, ``None`` if not known.
-        child: The process, once there is one.
         witness: Tells of its stacks, if it can.
         created_at: When its start was asked for, as ``time.monotonic`` has it.
         streams: As given.
@@ -82,7 +75,6 @@ class Life(Profile):
         self.ready: Outcome[None] = Outcome()
         self.lifetime: Outcome[None] = Outcome()
         self.exited: Outcome[int | None] = Outcome()
-        self.child: Child | None = None
         self.witness: Witness | None = None
         self.created_at = time.monotonic()
         self._machine = ScriptMachine()
@@ -93,13 +85,13 @@ class Life(Profile):
         self._verdict: BaseException | None = None
         self._is_wanted = False  # the end
         self._said_goodbye = False
-        self._last_signal = 0
         # The stacks of a process that died of a fault.
         self._words: str | None = None
         self._ended = threading.Event()
         self._pid = os.getpid()
         self._reactor, _ = host.acquire(self)
         self._deadlines = Deadlines(self._reactor)
+        self._escalation = Escalation(self._reactor, self._refused)
         _living.add(self)
 
     def __repr__(self) -> str:
@@ -149,20 +141,11 @@ class Life(Profile):
             self.streams.started()
 
     def _started(self, child: Child) -> None:
-        if self.is_over:
-            # Nobody waits any more: see `_send_signal`.
-            child.kill()
-            return
-        self.child = child
-        try:
-            child.watch(self._reactor, self._exited)
-        except OSError as error:
-            child.kill()
-            self._refused(error)
-            return
         _log.debug("%s was started as process %d", self.title, child.pid)
-        if self._last_signal:
-            child.send_signal(self._last_signal)
+        try:
+            self._escalation.take(child, self._exited)
+        except OSError as error:
+            self._refused(error)
 
     def _refused(self, error: BaseException) -> None:
         self._verdict = self._verdict or endings.not_started(self.title, error)
@@ -187,7 +170,7 @@ class Life(Profile):
     def _fail(self, error: BaseException, grace: float = GRACE_SECONDS) -> None:
         """Stop the process because of an error, which is why it ends."""
         self._verdict = self._verdict or error
-        self._stop(grace)
+        self._escalation.terminate(grace)
 
     # -- death
 
@@ -201,7 +184,7 @@ class Life(Profile):
 
     def send_signal(self, number: int) -> None:
         """Send a signal, now or as soon as the process exists; any thread."""
-        self._call(lambda: self._send_signal(number))
+        self._call(lambda: self._escalation.send_signal(number))
 
     def _call(self, call: Callable[[], object]) -> None:
         if not self.is_over and self._pid == os.getpid():
@@ -213,35 +196,17 @@ class Life(Profile):
         self._is_wanted = True
         self._machine.step("close")
         if timeout == 0:
-            self._send_signal(signal.SIGKILL)
+            self._escalation.kill()
             return
         self._ask_to_close()
         if timeout is not None and time.monotonic() + timeout < self._deadline:
             self._deadline = time.monotonic() + timeout
-            self._deadlines.set("force", timeout, lambda: self._stop(GRACE_SECONDS))
+            self._escalation.later(timeout, self._escalation.terminate)
 
     def _leave_when_idle(self) -> None:
         if not self.is_over:
             self._is_wanted = True
             self._let_go()
-
-    def _stop(self, grace: float) -> None:
-        """Send SIGTERM, and SIGKILL if that has not helped."""
-        self._send_signal(signal.SIGTERM)
-        self._deadlines.set("force", grace, lambda: self._send_signal(signal.SIGKILL))
-
-    def _send_signal(self, number: int) -> None:
-        if self.child is not None:
-            self.child.send_signal(number)
-            return
-        self._last_signal = number
-        if number == signal.SIGKILL:
-            # Whoever forks it may be stopped, or in an import that never ends.
-            self._deadlines.set("force", BIRTH_SECONDS, self._stop_waiting)
-
-    def _stop_waiting(self) -> None:
-        if self.child is None:
-            self._refused(TimeoutError("it was to end, and whoever starts it does not answer"))
 
     def _goodbye(self) -> None:
         """Hear that nothing more will come, and that the process ends by itself."""
@@ -256,7 +221,7 @@ class Life(Profile):
                 self._owner_hears(error)
             self._fail(error, 0.0)
         elif not self._said_goodbye:
-            self._deadlines.set("force", LAST_WORDS_SECONDS, self._has_closed_channel)
+            self._escalation.later(LAST_SECONDS, self._has_closed_channel)
 
     def _has_closed_channel(self) -> None:
         self._fail(endings.closed_channel(self.title, self.pid, was_ready=self.ready.done()))
@@ -276,6 +241,7 @@ class Life(Profile):
         if self.is_over:
             return
         self._deadlines.close()
+        self._escalation.close()
         self._words = None if self.witness is None else self.witness.last_words()
         self._close_links()
         self._machine.step("exit")
@@ -305,6 +271,11 @@ class Life(Profile):
         if exitcode == 0:
             return None
         return endings.crashed(self.title, self.pid, exitcode, self._words)
+
+    @property
+    def child(self) -> Child | None:
+        """The process, once there is one; any thread."""
+        return self._escalation.child
 
     @property
     def pid(self) -> int | None:

@@ -1,0 +1,116 @@
+"""
+How a process is brought to its end, whether it is there yet or not: one measure after the other.
+
+Not for asking it to leave, which its owner does over a link. On the reactor's thread, but for
+``send_signal`` and ``kill``.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webworker_executor.launch.launcher import Child
+    from webworker_executor.link.reactor import Reactor, Timer
+
+# Between SIGTERM and SIGKILL.
+GRACE_SECONDS = 1.0
+# A process that closed its link is about to end, and one that was killed before it was there to
+# come; one that has not by then never will.
+LAST_SECONDS = 1.0
+
+
+class Escalation:
+    """
+    The measures against one process, of which one at most is to come.
+
+    Args:
+        reactor: Has the clock.
+        give_up: Called with an error when what was killed before it was there does not come.
+
+    Attributes:
+        child: The process, once there is one.
+        last_signal: What it was sent last, or will be; 0 for nothing.
+    """
+
+    def __init__(self, reactor: Reactor, give_up: Callable[[Exception], object]) -> None:
+        self._reactor = reactor
+        self._give_up = give_up
+        self._timer: Timer | None = None
+        self._is_over = False
+        self.child: Child | None = None
+        self.last_signal = 0
+
+    def take(self, child: Child, on_exit: Callable[[], object]) -> None:
+        """
+        Take the process that has been started, and send it what it was to be sent.
+
+        One that nobody waits for any more is killed.
+
+        Raises:
+            OSError: Its end cannot be watched; it is killed.
+        """
+        if self._is_over:
+            child.kill()
+            return
+        self.child = child
+        try:
+            child.watch(self._reactor, on_exit)
+        except OSError:
+            child.kill()
+            raise
+        if self.last_signal:
+            child.send_signal(self.last_signal)
+
+    def later(self, seconds: float, measure: Callable[[], object]) -> None:
+        """Do something if it has not ended by then, in place of what was to come."""
+        self._cancel()
+        if not self._is_over:
+            self._timer = self._reactor.call_at(time.monotonic() + seconds, measure)
+
+    def terminate(self, grace: float = GRACE_SECONDS) -> None:
+        """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
+        self.send_signal(signal.SIGTERM)
+        self.later(grace, self.kill)
+
+    def kill(self) -> None:
+        """Send SIGKILL; any thread."""
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        """
+        Send a signal, now or as soon as the process exists; any thread.
+
+        With a SIGKILL, one that does not exist soon is not waited for.
+        """
+        self.last_signal = number
+        child = self.child
+        if child is not None:
+            child.send_signal(number)
+        elif number == signal.SIGKILL:
+            self._reactor.call_soon(lambda: self.later(LAST_SECONDS, self._stop_waiting))
+
+    def close(self) -> None:
+        """Take no more measures: the process has ended, or will not come."""
+        self._is_over = True
+        # Of the owner, who has this: nothing is to keep the two until a collection.
+        self._give_up = _ignore
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop_waiting(self) -> None:
+        # Whoever forks it may be stopped, or in an import that never ends.
+        if self.child is None:
+            self._give_up(TimeoutError("it was to end, and whoever starts it does not answer"))
+
+
+def _ignore(error: Exception) -> None:
+    """Do nothing: it is over."""
