@@ -58,6 +58,19 @@ def main(
         posix.close(ledger_fd)
         script.main(loop, control, hello, host)
         return
+    _get_ready(loop, control, hello, ledger_fd, inherited)
+    # Not kept for as long as the worker lives.
+    del hello, inherited
+    loop.run()
+
+
+def _get_ready(
+    loop: Loop,
+    control: _socket.socket,
+    hello: dict[str, Any],
+    ledger_fd: int,
+    inherited: tuple[Callable[..., object], tuple[object, ...]] | None,
+) -> None:
     fds = _receive_fds(control, hello["n_fds"])
     if hello.get("has_witness"):
         from webworker_executor.child.witness import testify
@@ -89,8 +102,6 @@ def main(
 
         loop.meter = Meter(loop, *hello["memory"])
     loop.ready()
-    del hello, inherited
-    loop.run()
 
 
 def fill_standard_streams() -> None:
