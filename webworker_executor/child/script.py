@@ -19,7 +19,16 @@ from webworker_executor.child.scope import scope
 from webworker_executor.child.turns import Turns
 from webworker_executor.web import dispatch, uncaught
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import CLOSING, DEFINE, LOAD_ERROR, LOADED, READY, encode
+from webworker_executor.wire.frame import (
+    CLOSING,
+    DEFINE,
+    LOAD_ERROR,
+    LOADED,
+    OF_SCRIPT,
+    OF_SURROUNDINGS,
+    READY,
+    encode,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.child.loop import Loop
-
-# The ident of a LOAD_ERROR: what could not be had, the script or the surroundings it asked for.
-OF_SCRIPT, OF_SURROUNDINGS = 0, 1
 
 
 def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) -> None:

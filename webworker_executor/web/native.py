@@ -31,6 +31,7 @@ from webworker_executor.wire.frame import (
     LOAD_ERROR,
     MAX_FDS,
     MESSAGE,
+    OF_SURROUNDINGS,
     READY,
     TRACKER,
     encode,
@@ -227,7 +228,7 @@ class NativeLife(Life):
     def _cannot_load(self, frame: Frame) -> None:
         cause = unpack_failure(frame.payload)
         error: BaseException
-        if frame.ident:
+        if frame.ident == OF_SURROUNDINGS:
             error = WorkerStartError(f"{self.title} could not be set up as asked for: {cause}")
         else:
             error = WorkerLoadError(f"{self.title} could not be loaded: {cause}")

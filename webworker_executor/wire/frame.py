@@ -118,6 +118,9 @@ PICKLE = 2
 CALL_PREFIX = Struct(">IB")
 ANSWER_PREFIX = Struct(">dI")
 
+# The ident of a LOAD_ERROR: what could not be had, the script (or initializer) or the surroundings
+# that were asked for.
+OF_SCRIPT, OF_SURROUNDINGS = 0, 1
 # The ident of what a running task and its future say to each other has in its highest byte what it
 # is; below that stands the task.
 POSTED, POSTED_WITH_LIST = 0, 1  # a message, as the ident of a MESSAGE says it
