@@ -217,7 +217,7 @@ class Scope(MessageTarget):
         Run more files in the namespace of the script, one after the other.
 
         Args:
-            paths: Paths or ``file:`` URLs, relative to the script. None is fine.
+            *paths: Paths or ``file:`` URLs, relative to the script. None is fine.
 
         Raises:
             NetworkError: A file cannot be read; those before it have run.
@@ -236,7 +236,7 @@ class Scope(MessageTarget):
         Args:
             callback: What is called.
             delay: Seconds, not milliseconds; less than 0 counts as 0.
-            args: What it is called with.
+            *args: What it is called with.
 
         Returns:
             A number for ``clear_timeout``.

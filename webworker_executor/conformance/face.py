@@ -120,7 +120,7 @@ def face_of(pool: Any, **options: Any) -> Face:
 
     Args:
         pool: Any process pool.
-        options: What to give with every call, where a pool has no place for it at its making.
+        **options: What to give with every call, where a pool has no place for it at its making.
 
     Raises:
         TypeError: If it is like none of the pools known.

@@ -240,7 +240,15 @@ class Pool(EndingPool):
         self.promises.call_back(call)
 
     def post_message(self, index: int, parts: Parts, fds: Sequence[Any]) -> None:
-        """Send a message to the worker in a place, starting one if need be. Raises as ``open``."""
+        """
+        Send a message to the worker in a place, starting one if need be.
+
+        Raises:
+            ValueError: The place is gone.
+            BrokenWorkerPool: As ``open``, like what follows.
+            RuntimeError: The same.
+            OSError: The same.
+        """
         self.open()
         with self._steps.lock:
             if index >= self._scheduler.max_workers:

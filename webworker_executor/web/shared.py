@@ -216,6 +216,7 @@ def address_of(buffer: Any) -> int:
 
     Raises:
         TypeError: It is none, or cannot be written.
+        OSError: It is not in one piece.
     """
     import ctypes
 

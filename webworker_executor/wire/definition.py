@@ -264,6 +264,7 @@ def unpack_call(
         the call can be made directly.
 
     Raises:
+        LookupError: It has no callable, neither inside nor by its definition.
         Exception: As `unpack`.
     """
     unpacked: Any = () if shape == NO_ARGUMENTS else codec.unpack(payload, buffers, fds)
