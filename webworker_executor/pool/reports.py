@@ -10,6 +10,7 @@ import errno
 import logging
 import time
 
+from webworker_executor.link.journal import Journal
 from webworker_executor.pool import broken
 from webworker_executor.pool.answer import read_failure, read_result
 from webworker_executor.pool.burial import Burial
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 # The system had no room for a process just now; it may have some soon.
 _TRANSIENT = {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC}
 
-_log = logging.getLogger("webworker_executor.pool")
+_log = Journal("webworker_executor.pool")
 
 
 class Reports:
@@ -80,14 +81,8 @@ class Reports:
         # From 3.12 nothing can be forked once the program has begun to end. A replacement that
         # nobody waits for is no news then, and a task that does wait is told by its future.
         level = logging.DEBUG if host.is_exiting else logging.WARNING
-        self._tell(level, "a worker could not be started: %s", error)
+        _log.log(level, "a worker could not be started: %s", error)
         self._steps.apply(self._unborn, process, getattr(error, "errno", None) in _TRANSIENT)
-
-    def _tell(self, level: int, text: str, error: BaseException) -> None:
-        # The handlers of the program's logging are code of a user: one may wait for a lock whose
-        # holder submits, or raise.
-        if _log.isEnabledFor(level):
-            self._promises.call_back(lambda: _log.log(level, text, error))
 
     def received(self, process: WorkerProcess, frames: list[Frame]) -> None:
         """Take the frames of one read: answers that stand together in one step."""
