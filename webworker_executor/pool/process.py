@@ -338,7 +338,7 @@ class WorkerProcess:
         return not self._escalation.last_signal and code in {-signal.SIGKILL, -signal.SIGTERM, None}
 
     def begun(self) -> int | None:
-        """Return the task that the dead process began last, 0 for none, ``None`` if not known."""
+        """Return the task that the process began last, 0 for none, ``None`` if not known."""
         return None if self._ledger is None else self._ledger.begun(self._entry)
 
     def begun_at(self, ident: int) -> float | None:

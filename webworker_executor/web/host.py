@@ -24,7 +24,7 @@ else:
 
 
 class User(Protocol):
-    """Whoever keeps workers: a pool."""
+    """Whoever needs the two threads: a pool, the life of a `Worker`, a single call."""
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
         """Bring everything to its end; the interpreter is about to exit."""
