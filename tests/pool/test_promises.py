@@ -4,11 +4,12 @@ The table of calls, and callbacks that somebody waits for.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
 from tests.pool.work import double
-from webworker_executor import BrokenWorkerPool
+from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
@@ -121,3 +122,18 @@ def test_a_forked_copy_lets_nobody_wait() -> None:
     promises.disown(RuntimeError("copy"))
     assert "copy" == str(call.future.exception(0))
     assert [] == seen
+
+
+def test_a_worker_that_is_forked_while_threads_begin_to_wait() -> None:
+    """
+    What another thread held at the fork is no reason for the new worker to wait for ever.
+    """
+    with (
+        WebWorkerExecutor(1, launcher="fork", max_tasks_per_child=1) as executor,
+        contextlib.ExitStack() as stack,
+    ):
+        assert 4 == executor.submit(pow, 2, 2).result(20)
+        for event in (executor._pool.stopped, executor._pool.promises._no_callbacks):
+            stack.enter_context(event._cond)  # type: ignore[attr-defined]
+        # Each in a new worker.
+        assert [8, 8] == [executor.submit(pow, 2, 3).result(20) for _ in range(2)]

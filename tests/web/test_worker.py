@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -509,6 +510,43 @@ def test_a_forked_copy_of_the_program_has_no_workers() -> None:
         assert (pid, 0) == os.waitpid(pid, 0)
         worker.post_message("still here")
         assert "still here" == worker.receive(SECONDS).data
+
+
+COPY = """
+import os, warnings
+from webworker_executor import Worker
+
+warnings.simplefilter("ignore")
+with Worker(source="onmessage = lambda event: post_message(event.data)") as worker:
+    worker.onexit = print
+    worker.exited.add_done_callback(print)
+    pid = os.fork()
+    if pid == 0:
+        for ask in (worker.lifetime.result, worker.receive):
+            try:
+                ask()
+            except Exception as error:
+                print(type(error).__name__, error)
+    else:
+        os.waitpid(pid, 0)
+        worker.post_message("still here")
+        print(worker.receive(20).data)
+        worker.onexit = None
+        os._exit(0)
+print(worker, worker.exited.result())
+"""
+
+
+def test_nobody_waits_in_a_forked_copy_of_the_program(run_script: ScriptRunner) -> None:
+    """
+    There the worker has ended, without a word to listeners, and how is not known.
+    """
+    done = run_script(COPY, options=["-u"])
+    lifetime, receive, whole, answer = done.stdout.splitlines()
+    assert re.match("RuntimeError worker .* belongs to the process that this one was", lifetime)
+    assert receive.startswith("PortClosedError")
+    assert re.fullmatch(r"<Worker '.*'( pid=\d+)? exited> None", whole)
+    assert ("still here", "") == (answer, done.stderr)
 
 
 @pytest.mark.parametrize(

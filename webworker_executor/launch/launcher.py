@@ -19,6 +19,7 @@ from operator import attrgetter
 
 from webworker_executor.link.fds import is_readable, pidfd_open
 from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.thread import set_after_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,10 +191,13 @@ class Child:
     def _finish(self, exitcode: int | None) -> bool:
         self.exitcode = exitcode
         self.ended.set()
+        self._close()
+        return True
+
+    def _close(self) -> None:
         pidfd, self.pidfd = self.pidfd, None
         if pidfd is not None:
             os.close(pidfd)
-        return True
 
     def is_alive(self) -> bool:
         """Whether its end has not been seen yet."""
@@ -232,7 +236,8 @@ class Child:
 
     def forget_after_fork(self) -> None:
         """In a forked copy of the host: let go of the pidfd, for the process is not ours."""
-        self._finish(None)
+        set_after_fork(self.ended)
+        self._close()
 
 
 def interpreter_flags() -> list[str]:

@@ -49,6 +49,17 @@ def listen() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _hushed[0])
 
 
+def set_after_fork(event: threading.Event) -> None:
+    """
+    Set an event in a forked process.
+
+    A thread that was about to wait for it held the event's lock, and is not here to let go of it.
+    """
+    # Private, but what `threading` does with events of its own.
+    event._at_fork_reinit()  # type: ignore[attr-defined]
+    event.set()
+
+
 class ServiceThread:
     """
     A daemon thread, apart from its start.

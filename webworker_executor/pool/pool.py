@@ -12,6 +12,7 @@ import itertools
 import threading
 import time
 
+from webworker_executor.link.thread import set_after_fork
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
@@ -278,7 +279,7 @@ class Pool(EndingPool):
         self.is_open = False
         self._steps.reset_after_fork()
         self.promises.disown(RuntimeError(broken.IN_FORKED_CHILD))
-        self.stopped.set()
+        set_after_fork(self.stopped)
         self.crew.disown()
 
     # -- steps

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 
+from webworker_executor.link.thread import set_after_fork
 from webworker_executor.pool.tally import Tally
 
 TYPE_CHECKING = False
@@ -119,4 +120,4 @@ class Promises:
             for name in ("_condition", "_done_callbacks"):
                 call.future.__dict__.pop(name, None)
             call.future._finish(None, error)
-        self._no_callbacks.set()
+        set_after_fork(self._no_callbacks)

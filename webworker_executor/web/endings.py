@@ -46,6 +46,14 @@ def late(title: str, seconds: float) -> HandshakeTimeoutError:
     )
 
 
+def disowned(title: str) -> RuntimeError:
+    """Whatever becomes of it, this process will not hear."""
+    return RuntimeError(
+        f"{title} belongs to the process that this one was forked from, which alone hears of it. "
+        "Make a worker of its own here."
+    )
+
+
 def ran_too_long(title: str, seconds: float) -> MaxDurationError:
     """It has used its time."""
     return MaxDurationError(

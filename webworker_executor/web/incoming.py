@@ -58,6 +58,12 @@ class WorkerTarget(MessageTarget):
         # Whoever waits for a message waits in vain.
         self._ended()
 
+    def _disown(self) -> None:
+        """In a forked copy of the program: let nothing come any more, and tell nobody."""
+        self._is_dead = self._has_ended = self._has_told_end = self._has_told_exit = True
+        self._inbox.clear()
+        self._errors.clear()
+
     # -- what the process does; on the reactor's thread
 
     def _source(self) -> WorkerTarget:

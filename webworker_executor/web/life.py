@@ -20,6 +20,7 @@ from webworker_executor.launch import roll
 from webworker_executor.launch.escalation import GRACE_SECONDS, LAST_SECONDS, Escalation
 from webworker_executor.launch.exit_status import how_it_ended
 from webworker_executor.link.journal import Journal
+from webworker_executor.link.thread import set_after_fork
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
@@ -298,8 +299,17 @@ class Life(Profile):
         self._ended.wait()
 
     def disown_after_fork(self) -> None:
-        """In a forked copy of the host: the worker is the parent's."""
+        """In a forked copy of the host: the worker is the parent's, and nobody hears of it here."""
         _living.discard(self)
         self._disown_links()
         if self.child is not None:
             self.child.forget_after_fork()
+        self._machine.step("exit")
+        set_after_fork(self._ended)
+        error = endings.disowned(self.title)
+        self.ready.disown(error=error)
+        self.lifetime.disown(error=error)
+        self.exited.disown()
+        owner, self._kept = self._owner(), None
+        if owner is not None:
+            owner._disown()

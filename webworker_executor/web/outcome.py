@@ -8,6 +8,7 @@ at once, and callbacks run where handlers run.
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,13 @@ class Outcome(Future[T]):
             self.set_exception(error)
         else:
             self.set_result(value)  # type: ignore[arg-type]  # None where T has it
+
+    def disown(self, value: T | None = None, error: BaseException | None = None) -> None:
+        """Resolve in a forked copy of the process, where nothing will be known any more."""
+        # Its lock may have been held by a thread that is not here. The callbacks are the parent's.
+        self._condition = threading.Condition()
+        self._done_callbacks.clear()  # type: ignore[attr-defined]  # typeshed leaves private names out
+        self.settle(value, error)
 
     def _invoke_callbacks(self) -> None:
         callbacks = self._done_callbacks  # type: ignore[attr-defined]  # typeshed leaves private names out
