@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
     from webworker_executor.rules.task import Task
-    from webworker_executor.rules.worker import Worker
 
     Break = Callable[[str, Callable[[], BaseException | None]], do.Actions]
 
@@ -65,7 +64,7 @@ class Burial:
         self._chronicle.worker_exited(process, name, was_asked=was_asked)
         if self._breakage.on_crash and not was_asked and worker.state is not STARTING:
             self._breakage.last_error = error_of_death(
-                worker, process, self._crew.birth.memory, name or "", broken.POOL_BROKE
+                process, self._crew.birth.memory, name or "", broken.POOL_BROKE
             )
         if process.load_error is not None:
             cause = failure_opener(process.load_error)
@@ -89,10 +88,8 @@ class Burial:
     def _note_stillbirth(self, process: WorkerProcess) -> None:
         from webworker_executor.errors import WorkerStartError
 
-        code = None if process.child is None else process.child.exitcode
         self._breakage.last_error = WorkerStartError(
-            f"worker {process.worker.slot} (pid {process.pid}) {how_it_ended(code)} before "
-            "it was ready"
+            f"{process.title} {how_it_ended(process.exitcode)} before it was ready"
         )
 
     def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
@@ -107,8 +104,7 @@ class Burial:
 
 
 def error_of_death(
-    worker: Worker,
-    process: WorkerProcess | None,
+    process: WorkerProcess,
     memory: tuple[int | None, int | None] | None,
     task: str,
     outcome: str = broken.ONE_TASK_FAILED,
@@ -117,20 +113,18 @@ def error_of_death(
     Make the error that tells how a worker died.
 
     Args:
-        worker: The dead.
-        process: Its process, if it ever had one.
+        process: The dead.
         memory: How much its workers may have, as ``Birth`` has it.
         task: What it was running, empty for nothing.
         outcome: What that means for the rest.
     """
-    child = None if process is None else process.child
     return broken.crashed(
-        worker.slot,
-        None if child is None else child.pid,
-        None if child is None else child.exitcode,
+        process.worker.slot,
+        process.pid,
+        process.exitcode,
         task,
-        "" if process is None else process.why,
-        None if process is None else process.last_words(),
+        process.why,
+        process.last_words(),
         None if memory is None else memory[1],
         outcome,
     )

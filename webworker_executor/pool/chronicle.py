@@ -77,7 +77,7 @@ class Chronicle:
         """Note that a worker is up and can run tasks."""
         slot, pid = process.worker.slot, process.pid
         self.n_started += 1
-        level, text = logging.DEBUG, f"{_name(process)} is up"
+        level, text = logging.DEBUG, f"{process.title} is up"
         if slot in self._last_pids:
             self.n_replaced += 1
             level, text = logging.INFO, f"{text}, in the place of pid {self._last_pids[slot]}"
@@ -93,8 +93,8 @@ class Chronicle:
             task: What it was running.
             was_asked: Whether the pool wanted that.
         """
-        code = None if process.child is None else process.child.exitcode
-        text = f"{_name(process)} {how_it_ended(code)}"
+        code = process.exitcode
+        text = f"{process.title} {how_it_ended(code)}"
         if task is not None:
             text += f" while running {task}"
         if process.worker.state is STARTING and process.load_error is None:
@@ -124,7 +124,7 @@ class Chronicle:
     def worker_outgrew(self, process: WorkerProcess, nbytes: int) -> None:
         """Note that a worker leaves, because it uses so many bytes after a task."""
         text = (
-            f"{_name(process)} leaves: it uses {nbytes >> 20} MiB of memory, more than "
+            f"{process.title} leaves: it uses {nbytes >> 20} MiB of memory, more than "
             "max_memory_per_child allows"
         )
         slot, pid = process.worker.slot, process.pid
@@ -148,7 +148,7 @@ class Chronicle:
 
     def task_retried(self, call: Call, process: WorkerProcess) -> None:
         """Note that a task will run again after the death of its worker."""
-        text = f"{call.fn_name} (task {call.ident}) runs again after the death of {_name(process)}"
+        text = f"{call.fn_name} (task {call.ident}) runs again after the death of {process.title}"
         self._tell_of(observe.TASK_RETRIED, logging.INFO, text, call, process)
 
     def task_stopped(self, call: Call, error: BaseException, process: WorkerProcess | None) -> None:
@@ -189,7 +189,3 @@ class Chronicle:
             for observer in observers:
                 # Each in a call of its own: one that raises is logged, and the others are told.
                 self._call_back(functools.partial(observer, event))
-
-
-def _name(process: WorkerProcess) -> str:
-    return f"worker {process.worker.slot} (pid {process.pid})"

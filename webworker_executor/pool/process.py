@@ -119,6 +119,16 @@ class WorkerProcess:
         """Its process id once it is known."""
         return None if self.child is None else self.child.pid
 
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit status, ``-signal`` if it was killed; ``None`` while it is not known."""
+        return None if self.child is None else self.child.exitcode
+
+    @property
+    def title(self) -> str:
+        """What errors, events and log lines call it."""
+        return f"worker {self.worker.slot} (pid {self.pid})"
+
     def running(self) -> Call | None:
         """Return the task that it runs, as it notes itself; else the first that it was given."""
         inflight, ident = tuple(self.worker.inflight), self.begun()
@@ -334,8 +344,8 @@ class WorkerProcess:
     @property
     def was_killed(self) -> bool:
         """Whether a signal that was not ours ended it."""
-        code = None if self.child is None else self.child.exitcode
-        return not self._escalation.last_signal and code in {-signal.SIGKILL, -signal.SIGTERM, None}
+        kills = {-signal.SIGKILL, -signal.SIGTERM, None}
+        return not self._escalation.last_signal and self.exitcode in kills
 
     def begun(self) -> int | None:
         """Return the task that the process began last, 0 for none, ``None`` if not known."""

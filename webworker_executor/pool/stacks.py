@@ -49,13 +49,12 @@ def dump(pool: Pool, timeout: float) -> dict[PoolWorker, str]:
 
 def heading(process: WorkerProcess) -> str:
     """Return the line that stands above the stacks of a process."""
-    name = f"worker {process.worker.slot} (pid {process.pid})"
     task = process.running()
     now = time.monotonic()
     if task is not None:
         started = process.begun_at(task.ident)
         seconds = "" if started is None else f" for {now - started:.1f} s"
-        return f"{name}, running {task.fn_name}{seconds}:"
+        return f"{process.title}, running {task.fn_name}{seconds}:"
     if process.worker.state is STARTING:
-        return f"{name}, starting for {now - process.created_at:.1f} s:"
-    return f"{name}, idle:"
+        return f"{process.title}, starting for {now - process.created_at:.1f} s:"
+    return f"{process.title}, idle:"
