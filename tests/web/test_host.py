@@ -202,3 +202,36 @@ def test_users_finish_before_threads_are_joined(run_script: ScriptRunner) -> Non
     done = run_script(AT_EXIT)
     assert "" == done.stderr
     assert ["user", "thread"] == json.loads(done.stdout)[:2]
+
+
+PATCHED = """
+import {module}
+{patch}
+from webworker_executor import WebWorkerExecutor
+try:
+    WebWorkerExecutor(1).submit(abs, -1)
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "patch"),
+    [
+        ("select", "del select.epoll"),
+        (
+            "_thread",
+            "start = _thread.start_new_thread; _thread.start_new_thread = lambda *args: start(*args)",
+        ),
+        ("queue", "queue.SimpleQueue = type('SimpleQueue', (queue.Queue,), {})"),
+    ],
+)
+def test_a_patched_standard_library_is_refused(
+    run_script: ScriptRunner, module: str, patch: str
+) -> None:
+    """
+    Where threads are none, as under gevent, nothing hangs: the first call says what to leave out.
+    """
+    done = run_script(PATCHED.format(module=module, patch=patch))
+    assert done.stdout.startswith("the standard library was patched, as gevent")
+    assert "" == done.stderr

@@ -7,9 +7,13 @@ before the interpreter exits, and marks everything as the parent's in a forked c
 
 from __future__ import annotations
 
+import _thread
 import os
+import queue
+import select
 import sys
 import threading
+from types import BuiltinFunctionType
 
 from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
@@ -49,14 +53,15 @@ class Host:
         Take up a user.
 
         Raises:
-            RuntimeError: The interpreter is exiting, or no thread can be started.
+            RuntimeError: The interpreter is exiting, no thread can be started, or the standard
+                library was patched.
             OSError: No descriptor is left.
         """
         with self._lock:
             if self.is_exiting:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            reactor, events = self._make_threads()
             try:
-                reactor, events = self._make_threads()
                 reactor.start()
                 events.start()
                 tell_on(events.call)
@@ -78,6 +83,7 @@ class Host:
             return reactor, events
 
     def _make_threads(self) -> tuple[Reactor, EventsThread]:
+        _check_that_nothing_is_patched()
         # Looked at again after each making, and stored before another call: a signal handler that
         # ran meanwhile may have made one, too, and others may be using it.
         if self._reactor is None:
@@ -132,6 +138,20 @@ class Host:
             user.disown_after_fork()
         if reactor is not None:
             reactor.close_after_fork()
+
+
+def _check_that_nothing_is_patched() -> None:
+    is_whole = (
+        hasattr(select, "epoll")
+        and isinstance(_thread.start_new_thread, BuiltinFunctionType)
+        and queue.SimpleQueue.__module__ == "_queue"
+    )
+    if not is_whole:
+        raise RuntimeError(
+            "the standard library was patched, as gevent and eventlet do: workers are served by "
+            "threads, with select.epoll and queue.SimpleQueue, and those are no more. Leave out "
+            "thread, select, queue, os and subprocess where you patch, or use workers elsewhere"
+        )
 
 
 host = Host()
