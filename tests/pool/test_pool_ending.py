@@ -5,10 +5,13 @@ A pool ends once, lets go of its threads, and is not kept by a time that has not
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
+from webworker_executor.link.journal import tell
+from webworker_executor.web.host import host
 
 
 def test_a_limit_far_off_keeps_nothing() -> None:
@@ -34,3 +37,14 @@ def test_a_pool_that_was_never_used_has_ended() -> None:
     pool._pool.end_within(0.0)
     pool.shutdown(timeout=0.0)
     assert pool._pool.stopped.is_set()
+
+
+def test_the_threads_are_gone_when_a_shutdown_returns() -> None:
+    """
+    Also when one of them is still at work: the reactor ends after the events thread.
+    """
+    never = threading.Event()
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        assert 2 == pool.submit(double, 1).result(10.0)
+        tell(lambda: never.wait(0.05))
+    assert [] == [each for each in threading.enumerate() if host.is_own_thread(each)]

@@ -98,8 +98,10 @@ class EndingPool:
             return
         if events is None or reactor is None or events.is_current_thread:
             return
-        if reactor.is_stopping:
+        if events.is_stopping:
             events.join()
+        # Not yet, where a handler holds the events thread, after which the reactor ends.
+        if reactor.is_stopping:
             reactor.join()
 
     def finish_at_exit(self, *, interrupted: bool) -> None:

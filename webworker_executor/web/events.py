@@ -45,6 +45,8 @@ class EventsThread:
         self._busy_since: float | None = None
         self._is_watched = False
         self._is_over = False
+        # Whether it is to end when nothing waits any more.
+        self.is_stopping = False
         self._on_end: Callable[[], object] | None = None
 
     def start(self) -> None:
@@ -87,6 +89,7 @@ class EventsThread:
                 another thread take over where a call takes long.
         """
         self._on_end = on_end
+        self.is_stopping = True
         self._queue.put(None)
 
     def _come_back(self) -> None:
