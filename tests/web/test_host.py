@@ -220,8 +220,8 @@ except RuntimeError as error:
     [
         ("select", "del select.epoll"),
         (
-            "_thread",
-            "start = _thread.start_new_thread; _thread.start_new_thread = lambda *args: start(*args)",
+            "_thread, functools",
+            "_thread.start_new_thread = functools.partial(_thread.start_new_thread)",
         ),
         ("queue", "queue.SimpleQueue = type('SimpleQueue', (queue.Queue,), {})"),
     ],
