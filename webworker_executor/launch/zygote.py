@@ -17,7 +17,6 @@ from webworker_executor.wire.shown import shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from webworker_executor.launch.launcher import Child, WorkerSpec
@@ -77,12 +76,7 @@ class ZygoteLauncher:
             self._n_keepers += 1
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._owner != os.getpid():
             # A forked copy of the program that leaves the statement, too: the process is not its.
             return

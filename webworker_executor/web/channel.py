@@ -12,7 +12,6 @@ from webworker_executor.link.fds import socket_pair
 from webworker_executor.web.port import MessagePort
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 
@@ -43,11 +42,6 @@ class MessageChannel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.port1.close()
         self.port2.close()

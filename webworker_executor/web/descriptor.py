@@ -16,7 +16,6 @@ from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from webworker_executor.wire.transfer import Parcel
@@ -70,12 +69,7 @@ class FileDescriptor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[int], FileDescriptor], tuple[int]]:

@@ -26,7 +26,6 @@ from webworker_executor.wire.transfer import current_parcel, taken
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Self
 
     from webworker_executor.web.event import CloseEvent, MessageEvent
@@ -181,12 +180,7 @@ class MessagePort(MessageTarget):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
