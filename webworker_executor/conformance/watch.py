@@ -113,26 +113,24 @@ def _end_and_count(program: Program, limit: float, number: signal.Signals) -> st
 
 
 def _measure_interrupt(program: Program, limit: float) -> str:
-    if not program.wait_for_tasks(2, limit):
-        return program.outcome or "tasks do not start"
-    program.press_ctrl_c()
-    pressed = monotonic()
-    if not program.ends_within(limit):
-        return HANGS
-    seconds = monotonic() - pressed
-    return f"{seconds:.1f} s, {_describe_noise(program.read('stderr'))}"
+    return _interrupt(program, limit, lambda: _describe_noise(program.read("stderr")))
 
 
 def _measure_interrupt_at_terminal(program: Program, limit: float) -> str:
+    def describe() -> str:
+        return f"{_describe_noise(program.read_terminal())}, {_describe_survivors(program)}"
+
+    return _interrupt(program, limit, describe)
+
+
+def _interrupt(program: Program, limit: float, describe: Callable[[], str]) -> str:
     if not program.wait_for_tasks(2, limit):
         return program.outcome or "tasks do not start"
     program.press_ctrl_c()
     pressed = monotonic()
     if not program.ends_within(limit):
         return HANGS
-    seconds = monotonic() - pressed
-    survivors = _describe_survivors(program)
-    return f"{seconds:.1f} s, {_describe_noise(program.read_terminal())}, {survivors}"
+    return f"{monotonic() - pressed:.1f} s, {describe()}"
 
 
 def _press_and_go_on(program: Program, limit: float) -> str:
