@@ -16,6 +16,8 @@ from tests.link.inbox import Inbox
 from webworker_executor.web.host import Host, host
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
 
 
@@ -235,3 +237,35 @@ def test_a_patched_standard_library_is_refused(
     done = run_script(PATCHED.format(module=module, patch=patch))
     assert done.stdout.startswith("the standard library was patched, as gevent")
     assert "" == done.stderr
+
+
+CHAIN = {
+    "starts.py": """
+from webworker_executor import WebWorkerExecutor
+import needed
+def call(n):
+    return needed.double(n)
+with WebWorkerExecutor(1, launcher={launcher!r}) as executor:
+    executor.submit(call, 1).result()
+""",
+    "needed.py": """
+import starts
+def double(n):
+    return 2 * n
+""",
+}
+
+
+@pytest.mark.parametrize("launcher", ["spawn", "zygote"])
+def test_an_import_that_starts_workers_ends(
+    run_script: ScriptRunner, tmp_path: Path, launcher: str
+) -> None:
+    """
+    Workers whose first task imports what starts workers are no chain without an end.
+    """
+    for name, text in CHAIN.items():
+        (tmp_path / name).write_text(text.format(launcher=launcher))
+    done = run_script("import sys; sys.path.insert(0, sys.argv[1]); import needed", str(tmp_path))
+    assert 1 == done.returncode
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("RuntimeError: a worker of a worker starts workers of its own")

@@ -196,6 +196,7 @@ class Loop(DataEnd):
         scope.is_worker = True
         scope.index = hello["index"]
         scope.name = hello["name"]
+        codec.generation = hello["generation"]
         scope._send = self.post
         return hello
 

@@ -47,6 +47,7 @@ def lay_out_hello(
     hello = {
         "index": index,
         "name": name,
+        "generation": codec.generation + 1,
         "sys_path": list(sys.path),
         # An embedded interpreter may have none.
         "argv": list(getattr(sys, "argv", ())),

@@ -18,6 +18,8 @@ from types import BuiltinFunctionType
 from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.web.events import EventsThread
+from webworker_executor.wire import codec
+from webworker_executor.wire.definition import unpack_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class Host:
         with self._lock:
             if self.is_exiting:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            if codec.generation > 1 and not self._users:
+                _check_that_no_chain_begins()
             reactor, events = self._make_threads()
             try:
                 reactor.start()
@@ -138,6 +142,26 @@ class Host:
             user.disown_after_fork()
         if reactor is not None:
             reactor.close_after_fork()
+
+
+def _check_that_no_chain_begins() -> None:
+    """
+    Refuse workers to the import of a module that a task needs, two workers below the program.
+
+    The module's body, which starts them, has run in the program and in a worker. Their tasks need
+    the module again, and so on: each a process more, and with several workers each, thousands.
+    """
+    is_import, frame = False, sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is unpack_call.__code__ and is_import:
+            raise RuntimeError(
+                "a worker of a worker starts workers of its own while it imports a module for its "
+                "first task, and each of those would do the same. What a module does when it is "
+                "imported is done in every worker: start workers in a function, or under "
+                "'if __name__ == \"__main__\":'"
+            )
+        is_import = is_import or frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _check_that_nothing_is_patched() -> None:

@@ -54,6 +54,9 @@ is_stand_in = False
 is_initialized = False
 """Whether an initializer has run here, which may have changed what globals of `__main__` hold."""
 
+generation = 0
+"""How many workers stand between this process and the program that nobody here started."""
+
 
 def after_fork() -> None:
     """
