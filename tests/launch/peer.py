@@ -135,6 +135,7 @@ class Peer:
             "environ": None,
             "cwd": None,
             "authkey": None,
+            "generation": 1,
             "ledger_entry": -1,
             "n_fds": 0,
             "initializer": None,
