@@ -10,16 +10,18 @@ import signal
 import sys
 import threading
 from multiprocessing import spawn
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.launch.peer import TIMEOUT, Peer
 from tests.patience import wait_until
+from webworker_executor.launch.procfs import state_of
 from webworker_executor.launch.zygote import ZygoteLauncher
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
     from webworker_executor.link.reactor import Reactor
 
@@ -52,10 +54,12 @@ def test_stopped_zygote_holds_nobody_up(
     for thread in starting:
         thread.start()
     wait_until((tmp_path / "pid").exists)
+    zygote = int((tmp_path / "pid").read_text())
+    wait_until(lambda: state_of(zygote) == "T")
     is_served = threading.Event()
     reactor.call_soon(is_served.set)
     was_served = is_served.wait(TIMEOUT / 4)
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGCONT)
+    os.kill(zygote, signal.SIGCONT)
     for thread in starting:
         thread.join()
     with peers[0] as one, peers[1] as two:
@@ -71,8 +75,7 @@ def test_end_that_a_stopped_zygote_does_not_tell(reactor: Reactor) -> None:
     with Peer(ZygoteLauncher(), reactor) as peer:
         zygote = peer.ready().run(os.getppid)
         os.kill(zygote, signal.SIGSTOP)
-        status = Path(f"/proc/{zygote}/status")
-        wait_until(lambda: "T (stopped)" in status.read_text())
+        wait_until(lambda: state_of(zygote) == "T")
         try:
             peer.child.kill()
             has_ended = peer.exited.wait(TIMEOUT)
