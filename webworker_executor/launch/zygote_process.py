@@ -48,8 +48,8 @@ FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 
 # A killed process is gone long before, unless the kernel is in trouble.
 _END_SECONDS = 5.0
-# The zygote tells of an end within a millisecond, unless it is stopped.
-_WORD_SECONDS = 1.0
+# The zygote tells of an end within a millisecond, unless it is stopped; or the machine is crowded.
+_WORD_SECONDS = 3.0
 
 
 class ZygoteChild(Child):
