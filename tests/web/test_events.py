@@ -4,12 +4,13 @@ Tests of `webworker_executor.web.events`: handlers run one at a time, and none h
 
 from __future__ import annotations
 
+import io
 import logging
 import threading
 import time
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -240,7 +241,45 @@ def test_no_thread_can_be_started(
         events.call(partial(seen, "first"))
         reactor.call_soon(tried.set)
         assert tried.wait(5)
-    assert "no thread can be started for event handlers; they wait" in caplog.text
     events.call(partial(seen, "second"))
     assert ["first", "second"] == seen.take(2)
+    assert "no thread can be started for event handlers; they wait" in caplog.text
     events.stop()
+
+
+def test_no_thread_can_take_over(
+    events: EventsThread, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A handler of logging that takes long keeps its thread, which then makes the calls that wait.
+    """
+    seen = Inbox[str]()
+    is_held, go_on, tried = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        # As its `emit` does while it runs.
+        with handler.lock:
+            is_held.set()
+            assert go_on.wait(10)
+
+    def refuse(thread: threading.Thread) -> None:
+        tried.set()
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    handler: Any = logging.StreamHandler(io.StringIO())
+    logger = logging.getLogger("webworker_executor.web")
+    logger.addHandler(handler)
+    try:
+        with monkeypatch.context() as patch:
+            events.call(hold)
+            assert is_held.wait(5)
+            patch.setattr(threading.Thread, "start", refuse)
+            events.call(partial(seen, "later"))
+            assert tried.wait(5)
+            reactor.call_soon(partial(seen, "the reactor goes on"))
+            assert "the reactor goes on" == seen.get()
+            go_on.set()
+            assert "later" == seen.get()
+    finally:
+        go_on.set()
+        logger.removeHandler(handler)

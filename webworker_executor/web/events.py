@@ -45,6 +45,7 @@ class EventsThread:
         self._busy_since: float | None = None
         self._is_watched = False
         self._is_over = False
+        self._has_warned = False
         # Whether it is to end when nothing waits any more.
         self.is_stopping = False
         self._on_end: Callable[[], object] | None = None
@@ -135,16 +136,29 @@ class EventsThread:
             self._take_over()
 
     def _take_over(self) -> None:
+        # The lock is held until the thread is there: whoever had the queue before looks under it,
+        # and so either sees one that serves, or goes on.
         with self._lock:
             if self._service is not None:
                 return
             service = self._service = self._new_service()
-        try:
-            service.start()
-        except RuntimeError:
-            # No thread can be had. The calls wait; the next one tries again.
-            self._service = None
-            _log.warning("no thread can be started for event handlers; they wait")
+            try:
+                service.start()
+            except RuntimeError:
+                # None can be had, as at the end of the program. The calls wait for the handler
+                # that has the thread; the next one tries again.
+                self._service = None
+                if not self._has_warned:
+                    self._has_warned = True
+                    # Not here: this is the reactor, and that handler may be one of logging.
+                    self._queue.put(_warn_of_no_thread)
+
+    def _has_queue(self, service: ServiceThread) -> bool:
+        """Whether a thread serves, or does so again because no other could take over."""
+        with self._lock:
+            if self._service is None:
+                self._service = service
+            return self._service is service
 
     def _next(self) -> Callable[[], object] | None:
         with contextlib.suppress(queue.Empty):
@@ -157,7 +171,9 @@ class EventsThread:
             listen()
 
     def _run(self, service: ServiceThread) -> None:
-        while self._service is service:
+        while True:
+            if not self._has_queue(service):
+                return
             call = self._next()
             if call is None:
                 if self._is_at_an_end():
@@ -179,3 +195,7 @@ class EventsThread:
             del call
             if self._service is service:
                 self._busy_since = None
+
+
+def _warn_of_no_thread() -> None:
+    _log.warning("no thread can be started for event handlers; they wait")
