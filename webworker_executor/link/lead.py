@@ -60,10 +60,12 @@ class Lead:
         OSError: No descriptor is left for the alarm.
     """
 
+    # Of one that a signal handler broke off before it had any.
+    _alarm = -1
+
     def __init__(self, fd: int) -> None:
         self.is_held = False
         self._pid = os.getpid()
-        self._alarm = -1
         self._alarm = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
