@@ -341,3 +341,14 @@ def test_calls_of_other_threads_are_made_between_tasks(peer: Peer, tmp_path: Pat
         assert "MainThread idle" == gate.read()
     assert [] == peer.run(tasks.call_in_task)
     assert ["called"] == peer.run(tasks.called)
+
+
+def test_an_alarm_that_comes_after_its_call_is_no_frame(peer: Peer, tmp_path: Path) -> None:
+    """
+    A worker that was rung for without need waits for calls again, and not for frames alone.
+    """
+    os.mkfifo(tmp_path / "gate")
+    assert peer.run(tasks.listen_for_calls)
+    peer.run(tasks.ring_before_calling, str(tmp_path / "gate"))
+    with open(tmp_path / "gate") as gate:
+        assert "called" == gate.read()

@@ -76,7 +76,7 @@ class Loop(DataEnd):
         # What other threads want done on this one, between tasks; see `call_soon`.
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
-        self._wait: Callable[[], object] | None = None
+        self._wait: Callable[[], list[tuple[int, int]]] | None = None
         self.desk = desk.install(self)
         # Weighs tasks, where that was asked for.
         self.meter: Meter | None = None
@@ -102,17 +102,24 @@ class Loop(DataEnd):
                 except IndexError:
                     # The control thread has given the last one back.
                     continue
+            flags = 0
             if self._wait is not None:
-                self._wait()
-                if self._calls:
-                    self._make_calls()
+                for fd, _ in self._wait():
+                    if fd == self._alarm:
+                        self._make_calls()
+                    else:
+                        # Never to wait in the socket alone, deaf to calls: what came may be tasks
+                        # that the control thread has given back by now.
+                        flags = _socket.MSG_DONTWAIT
+                if not flags:
+                    # An alarm may be for a call that was made already, between two tasks.
                     continue
             with self._reading:
                 # The control thread may have filled it while this one waited for the lock.
                 if not todo:
                     if self._exchange is not None:
                         self._note()
-                    self._read(0)
+                    self._read(flags)
 
     def give_back(self, count: int) -> None:
         """Return up to ``count`` tasks from the end of the queue; on the control thread."""
