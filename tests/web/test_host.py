@@ -207,36 +207,43 @@ def test_users_finish_before_threads_are_joined(run_script: ScriptRunner) -> Non
 
 
 PATCHED = """
-import {module}
+import functools, queue, select, _thread
 {patch}
 from webworker_executor import WebWorkerExecutor
 try:
-    WebWorkerExecutor(1).submit(abs, -1)
+    with WebWorkerExecutor(1) as pool:
+        print(pool.submit(abs, -1).result())
 except RuntimeError as error:
     print(error)
 """
+WRAPPED = """
+@functools.wraps(_thread.start_new_thread)
+def start(*args, original=_thread.start_new_thread, **kwargs):
+    return original(*args, **kwargs)
+start.__module__ = {module!r}
+_thread.start_new_thread = start
+"""
+QUEUE = "queue.SimpleQueue = type('SimpleQueue', (queue.Queue,), {'__module__': 'eventlet.queue'})"
 
 
 @pytest.mark.parametrize(
-    ("module", "patch"),
-    [
-        ("select", "del select.epoll"),
-        (
-            "_thread, functools",
-            "_thread.start_new_thread = functools.partial(_thread.start_new_thread)",
-        ),
-        ("queue", "queue.SimpleQueue = type('SimpleQueue', (queue.Queue,), {})"),
-    ],
+    "patch", ["del select.epoll", WRAPPED.format(module="gevent.thread"), QUEUE]
 )
-def test_a_patched_standard_library_is_refused(
-    run_script: ScriptRunner, module: str, patch: str
-) -> None:
+def test_a_patched_standard_library_is_refused(run_script: ScriptRunner, patch: str) -> None:
     """
     Where threads are none, as under gevent, nothing hangs: the first call says what to leave out.
     """
-    done = run_script(PATCHED.format(module=module, patch=patch))
+    done = run_script(PATCHED.format(patch=patch))
     assert done.stdout.startswith("the standard library was patched, as gevent")
     assert "" == done.stderr
+
+
+def test_a_debugger_that_wraps_the_start_of_threads_is_welcome(run_script: ScriptRunner) -> None:
+    """
+    Whoever watches threads starts them all the same.
+    """
+    done = run_script(PATCHED.format(patch=WRAPPED.format(module="pydevd")))
+    assert ("1\n", "") == (done.stdout, done.stderr)
 
 
 CHAIN = {

@@ -13,7 +13,6 @@ import queue
 import select
 import sys
 import threading
-from types import BuiltinFunctionType
 
 from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
+
+# Who puts something else in the place of threads.
+GREEN_PACKAGES = frozenset({"gevent", "eventlet"})
 
 
 class User(Protocol):
@@ -87,10 +89,10 @@ class Host:
             return reactor, events
 
     def _make_threads(self) -> tuple[Reactor, EventsThread]:
-        _check_that_nothing_is_patched()
         # Looked at again after each making, and stored before another call: a signal handler that
         # ran meanwhile may have made one, too, and others may be using it.
         if self._reactor is None:
+            _check_that_threads_are_threads()
             reactor = Reactor()
             if self._reactor is None:
                 self._reactor = reactor
@@ -164,18 +166,22 @@ def _check_that_no_chain_begins() -> None:
         is_import = is_import or frame.f_code.co_filename.startswith("<frozen importlib")
 
 
-def _check_that_nothing_is_patched() -> None:
-    is_whole = (
-        hasattr(select, "epoll")
-        and isinstance(_thread.start_new_thread, BuiltinFunctionType)
-        and queue.SimpleQueue.__module__ == "_queue"
+def _check_that_threads_are_threads() -> None:
+    # By whose they are now: a debugger wraps them, too, and that is no harm.
+    if hasattr(select, "epoll") and not (
+        _is_green(_thread.start_new_thread) or _is_green(queue.SimpleQueue)
+    ):
+        return
+    raise RuntimeError(
+        "the standard library was patched, as gevent and eventlet do: workers are served by "
+        "threads, with select.epoll and queue.SimpleQueue, and those are no more. Leave out "
+        "thread, select, queue, os and subprocess where you patch, or use workers elsewhere"
     )
-    if not is_whole:
-        raise RuntimeError(
-            "the standard library was patched, as gevent and eventlet do: workers are served by "
-            "threads, with select.epoll and queue.SimpleQueue, and those are no more. Leave out "
-            "thread, select, queue, os and subprocess where you patch, or use workers elsewhere"
-        )
+
+
+def _is_green(function: object) -> bool:
+    module = getattr(function, "__module__", None) or ""
+    return module.partition(".")[0] in GREEN_PACKAGES
 
 
 host = Host()
