@@ -44,6 +44,21 @@ def test_a_signal_before_the_process_is_there() -> None:
     assert -signal.SIGKILL == worker.exited.result(SECONDS)
 
 
+def test_a_fork_right_after_a_worker_has_ended() -> None:
+    """
+    The copy lets go of what is over in the original, and of all that follows.
+    """
+    worker = Worker(source="")
+    worker.terminate(0)
+    worker.exited.result(SECONDS)
+    pid = os.fork()
+    if pid == 0:
+        # As from the reactor's last step on, which takes a moment to let go of the worker.
+        worker._life.disown_after_fork()
+        os._exit(0)
+    assert (pid, 0) == os.waitpid(pid, 0)
+
+
 @pytest.mark.slow
 def test_a_process_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """

@@ -304,7 +304,8 @@ class Life(Profile):
         self._disown_links()
         if self.child is not None:
             self.child.forget_after_fork()
-        self._machine.step("exit")
+        if self.state != EXITED:
+            self._machine.step("exit")
         set_after_fork(self._ended)
         error = endings.disowned(self.title)
         self.ready.disown(error=error)

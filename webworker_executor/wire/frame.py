@@ -393,4 +393,4 @@ def _encode_in_pieces(
             piece = view[start : start + MAX_PAYLOAD_NBYTES]
             yield HEADER.pack(COUNTED_NBYTES + len(piece), kind, flags | MORE, PICKLE, 0, ident)
             yield piece
-    yield HEADER.pack(12, kind, flags, PICKLE, n_fds, ident)
+    yield HEADER.pack(COUNTED_NBYTES, kind, flags, PICKLE, n_fds, ident)
