@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING
 
 from tests.link.inbox import Inbox
 from webworker_executor.web import dispatch
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_in_the_host_it_is_the_events_thread() -> None:
@@ -31,11 +35,15 @@ def test_on_a_running_loop_it_is_the_loop() -> None:
     assert threading.current_thread().name == asyncio.run(main())
 
 
-def test_a_closed_loop_gets_no_calls() -> None:
-    """An event for a loop that has ended is dropped, and no error of who brings it."""
+def test_a_closed_loop_gets_no_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """An event for a loop that has ended is dropped with a word, and no error of who brings it."""
     loop = asyncio.new_event_loop()
     loop.close()
-    dispatch.LoopDispatcher(loop).call(print)
+    called: list[None] = []
+    with caplog.at_level("DEBUG", "webworker_executor.web"):
+        dispatch.LoopDispatcher(loop).call(lambda: called.append(None))
+    assert not called
+    assert [f"an event came for {loop!r}, which is closed"] == caplog.messages
 
 
 def test_a_worker_says_where() -> None:
