@@ -46,6 +46,31 @@ def listen(target: Target, *types: str) -> queue.SimpleQueue[Any]:
     return heard
 
 
+class Ending(Target):
+    """
+    One whose process ends while an event is looked for.
+    """
+
+    ends = 0
+
+    def _is_delivering(self) -> bool:
+        if self.ends:
+            self.ends -= 1
+            self._has_exited(0)
+        return super()._is_delivering()
+
+
+def test_a_process_that_ends_while_an_event_is_looked_for() -> None:
+    """
+    Whoever saw no end yet tells of no exit either: the close is first.
+    """
+    target = Ending()
+    heard = listen(target, "close", "exit")
+    target.ends = 1
+    target._deliver()
+    assert ["close", "exit"] == [heard.get(timeout=SECONDS).type for _ in range(2)]
+
+
 def test_everything_in_order() -> None:
     """
     Messages and errors as they came, then the close, then the exit.

@@ -96,6 +96,8 @@ class WorkerTarget(MessageTarget):
         was_killed = exitcode is not None and exitcode < 0
         code = None if was_killed else exitcode
         number = -exitcode if exitcode is not None and was_killed else None
+        # In this order: whoever sees the exit sees the end, and tells of that first.
+        self._has_ended = True
         self._exit = ExitEvent(code, number)
         self._ended()
 
@@ -109,12 +111,14 @@ class WorkerTarget(MessageTarget):
         return has_exited and self._dispatcher is not None
 
     def _next_event(self) -> MessageEvent | CloseEvent | None:
+        # Looked at first: what came before it, and may come at this moment, is told before it.
         event: Any = None
+        exited = self._exit
         if not self._is_dead:
             event = self._next_error() or super()._next_event()
-        if event is None and self._exit is not None and not self._has_told_exit:
+        if event is None and exited is not None and not self._has_told_exit:
             self._has_told_exit = True
-            event = self._exit
+            event = exited
         return event  # type: ignore[no-any-return]  # also an ErrorEvent or ExitEvent, which dispatch as well
 
     def _next_error(self) -> Event | None:
