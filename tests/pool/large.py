@@ -65,6 +65,11 @@ def let_go() -> None:
     KEPT.clear()
 
 
+def let_go_when_told(port: Any) -> None:
+    """Keep nothing any more from the first message on."""
+    port.onmessage = lambda event: let_go()
+
+
 def fillings() -> list[int]:
     """Return the first byte of each block that is kept."""
     return [kept.memory[0] for kept in KEPT if isinstance(kept, Block)]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait_until
 from tests.pool import large
-from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.link.memory import Store, store
 
 
@@ -151,6 +152,22 @@ def test_plain_buffers(forked: WebWorkerExecutor) -> None:
         back = forked.submit(large.same, pickle.PickleBuffer(plain)).result(20.0)
         assert plain == back
         assert type(plain) is type(back)
+
+
+def test_what_a_handler_lets_go_of(
+    forked: WebWorkerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The host may use it again at once, and not only when the worker has got its next task.
+    """
+    channel = MessageChannel()
+    forked.submit(large.let_go_when_told, channel.port2).result(20.0)
+    monkeypatch.setattr(store, "max_segments", 1)
+    gc.collect()
+    assert 1 == forked.submit(large.keep, large.block(1)).result(20.0)
+    assert None is store.shelve([memoryview(bytes(large.NBYTES))])
+    channel.port1.post_message(None)
+    wait_until(lambda: store.shelve([memoryview(bytes(large.NBYTES))]))
 
 
 def test_a_worker_that_dies_gives_back_what_it_had(forked: WebWorkerExecutor) -> None:

@@ -102,6 +102,9 @@ class Loop(DataEnd):
                 except IndexError:
                     # The control thread has given the last one back.
                     continue
+            # Before any wait: nobody else tells the host what it may use again.
+            if self._exchange is not None:
+                self._note()
             flags = 0
             if self._wait is not None:
                 for fd, _ in self._wait():
@@ -117,8 +120,6 @@ class Loop(DataEnd):
             with self._reading:
                 # The control thread may have filled it while this one waited for the lock.
                 if not todo:
-                    if self._exchange is not None:
-                        self._note()
                     self._read(flags)
 
     def give_back(self, count: int) -> None:
