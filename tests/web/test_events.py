@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import logging
+import queue
 import threading
 import time
 import weakref
@@ -19,6 +20,8 @@ from tests.threads import run_together
 from webworker_executor.web.events import PATIENCE, EventsThread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor.link.reactor import Reactor
 
 
@@ -101,6 +104,40 @@ def test_blocked_handler_is_relieved(events: EventsThread, running_first: bool) 
 
 
 @pytest.mark.slow
+class Crossed(queue.SimpleQueue[Any]):
+    """
+    A queue into which somebody puts something right after it was found empty.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[Callable[[], object]] = []
+
+    def empty(self) -> bool:
+        is_empty = super().empty()
+        while is_empty and self.late:
+            self.late.pop()()
+        return is_empty
+
+
+def test_a_call_that_comes_while_the_watch_ends(reactor: Reactor) -> None:
+    """
+    It is watched for as well: the handler that it waits for is relieved.
+    """
+    events = EventsThread(reactor)
+    events._queue = crossed = Crossed()
+    events.start()
+    second_waits, go_on, was_relieved = threading.Event(), threading.Event(), Inbox[bool]()
+    # The watch begins with the second, is still on during the third, and finds nothing that waits.
+    events.call(partial(second_waits.wait, 10.0))
+    events.call(lambda: crossed.late.append(lambda: events.call(go_on.set)))
+    events.call(lambda: was_relieved(go_on.wait(10.0)))
+    second_waits.set()
+    assert was_relieved.get(20.0)
+    events.stop()
+    events.join()
+
+
 def test_every_blocked_handler_is_relieved(events: EventsThread) -> None:
     """
     Several handlers that wait for what a later one does all come to their end.

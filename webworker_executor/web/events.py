@@ -127,6 +127,10 @@ class EventsThread:
         busy_since = self._busy_since
         if busy_since is None or self._queue.empty():
             self._is_watched = False
+            # Once more: whoever has called or begun since may have seen that it is watched.
+            if self._busy_since is not None and not self._queue.empty():
+                self._is_watched = True
+                self._watch()
         elif time.monotonic() - busy_since < PATIENCE:
             self._watch()
         else:
