@@ -179,6 +179,30 @@ def test_receiving_on_a_loop_uses_no_thread(channel: MessageChannel) -> None:
     assert ["a", 0, 1, 2] == asyncio.run(main())
 
 
+def test_a_port_that_was_closed_leaves_nothing_on_the_loop() -> None:
+    """The next port with the same descriptor is read, though another was awaited by it before."""
+
+    async def main() -> tuple[int, Any]:
+        with MessageChannel() as first:
+            assert first.port1._link is not None
+            number = first.port1._link.fileno()
+            waiting = asyncio.ensure_future(first.port1.areceive())
+            await asyncio.sleep(0)
+            first.port2.close()
+            with pytest.raises(PortClosedError):
+                await waiting
+        with MessageChannel() as second:
+            near, far = second.port1, second.port2
+            assert near._link is not None
+            reused = near._link.fileno()
+            waiting = asyncio.ensure_future(near.areceive())
+            await asyncio.sleep(0)
+            far.post_message("x")
+            return number - reused, (await asyncio.wait_for(waiting, LIMIT)).data
+
+    assert (0, "x") == asyncio.run(main())
+
+
 def test_a_cancelled_areceive_loses_nothing(channel: MessageChannel) -> None:
     """A wait that was cancelled leaves the message to the next one."""
 

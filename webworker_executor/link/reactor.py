@@ -61,7 +61,7 @@ class Reactor:
         self._order = itertools.count()
         self._callbacks: dict[int, Callable[[int], object]] = {}
         self.is_stopping = False
-        self._epoll = _new_epoll()
+        self._epoll = new_epoll()
         # Wait for other events of a registered descriptor. The C function itself: see `local`.
         self.modify: Callable[[int, int], object] = self._epoll.modify
         try:
@@ -214,7 +214,8 @@ class Reactor:
                 _log.exception("a call on the reactor failed", error)
 
 
-def _new_epoll() -> select.epoll:
+def new_epoll() -> select.epoll:
+    """Open an epoll set, away from the standard streams."""
     epoll = select.epoll()
     if epoll.fileno() > STANDARD_ERROR:
         return epoll

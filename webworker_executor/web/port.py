@@ -10,6 +10,7 @@ up; whoever unpacks it has a new port, which is not started.
 
 from __future__ import annotations
 
+import select
 import socket
 import weakref
 from _thread import get_ident
@@ -17,6 +18,7 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import InvalidStateError
+from webworker_executor.link.reactor import READ, new_epoll
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.web.port_moving import DETACHED, FROZEN, OPEN, freeze
@@ -63,7 +65,7 @@ class MessagePort(MessageTarget):
         port._state = OPEN
         port._is_started = False
         port._has_ref = True
-        port._n_awaiting = {}
+        port._awaited = {}
         port._has_ended = end is None
         port._link = None if end is None else PortLink(end, port)
         return port
@@ -71,7 +73,7 @@ class MessagePort(MessageTarget):
     _state: str
     _is_started: bool
     _has_ref: bool
-    _n_awaiting: dict[Any, int]
+    _awaited: dict[Any, tuple[select.epoll, list[None]]]
     _link: PortLink | None
 
     def __repr__(self) -> str:
@@ -268,20 +270,33 @@ class MessagePort(MessageTarget):
         return super()._must_wait() and (self._is_started or "reader" in self._claims)
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
-        if self._link is None or self._is_started or self._link.is_closed:
+        link = self._link
+        if link is None or self._is_started or link.is_closed:
             return
-        count = self._n_awaiting[loop] = self._n_awaiting.get(loop, 0) + 1
-        if count == 1:
-            loop.add_reader(self._link.fileno(), self._look)
+        if loop not in self._awaited:
+            # Not the socket itself: it may be closed meanwhile, in any thread. Its number goes to
+            # the next descriptor then, which the loop would take for the one that it has.
+            watch = new_epoll()
+            try:
+                watch.register(link.fileno(), READ)
+            except ValueError:
+                # Closed a moment ago.
+                watch.close()
+                return
+            loop.add_reader(watch.fileno(), self._look)
+            self._awaited[loop] = (watch, [])
+        self._awaited[loop][1].append(None)
 
     def _end_await(self, loop: AbstractEventLoop) -> None:
-        if self._link is None or loop not in self._n_awaiting:
+        if loop not in self._awaited:
             return
-        self._n_awaiting[loop] -= 1
-        if self._n_awaiting[loop] == 0:
-            del self._n_awaiting[loop]
-            if not loop.is_closed() and not self._link.is_closed:
-                loop.remove_reader(self._link.fileno())
+        watch, awaiting = self._awaited[loop]
+        awaiting.pop()
+        if not awaiting:
+            del self._awaited[loop]
+            if not loop.is_closed():
+                loop.remove_reader(watch.fileno())
+            watch.close()
 
     # -- the move
 

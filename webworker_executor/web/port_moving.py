@@ -42,7 +42,7 @@ def check_movable(port: MessagePort, name: str) -> None:
         why = "is being transferred" if port._state is FROZEN else f"is {port._state} already"
     elif port._has_ended and not port._inbox:
         why = "has ended: the other side is gone, and no message is left"
-    elif "reader" in port._claims or port._n_awaiting:
+    elif "reader" in port._claims or port._awaited:
         why = "is being waited on in receive()"
     if why is not None:
         raise DataCloneError(f"{name} {why}, and cannot be transferred", port)
