@@ -428,6 +428,83 @@ asyncio.run(main())
     assert [1, 2] == told(source, 2, 1, 2)
 
 
+def test_a_handler_that_is_set_again_while_asyncio_runs() -> None:
+    """
+    What came while nobody listened waits for the next handler, and no further message is needed.
+    """
+    source = """
+import asyncio
+async def main():
+    done = asyncio.Event()
+    scope.onmessage = lambda event: post_message("early")
+    scope.onmessage = None
+    # What the first handler had the loop do is done.
+    await asyncio.sleep(0.01)
+    post_message("nobody listens")
+    while not scope._inbox:
+        await asyncio.sleep(0)
+    def answer(event):
+        post_message(event.data)
+        done.set()
+    scope.onmessage = answer
+    await done.wait()
+asyncio.run(main())
+"""
+    with Worker(source=source) as worker:
+        assert "nobody listens" == worker.receive(SECONDS).data
+        worker.post_message("x")
+        assert "x" == worker.receive(SECONDS).data
+
+
+def test_a_wait_on_a_loop_ends_when_the_worker_is_to_leave() -> None:
+    """
+    As one without a loop does: the script hears of it at once, and nothing need be forced.
+    """
+    source = """
+import asyncio
+from webworker_executor import PortClosedError
+async def main():
+    waiting = asyncio.ensure_future(scope.areceive())
+    # What the wait has the loop do at its begin is done.
+    await asyncio.sleep(0.01)
+    post_message("waits")
+    try:
+        await waiting
+    except PortClosedError:
+        return
+asyncio.run(main())
+"""
+    with Worker(source=source) as worker:
+        assert "waits" == worker.receive(SECONDS).data
+        assert 0 == worker.terminate(SECONDS).result(SECONDS)
+
+
+def test_waits_on_two_loops() -> None:
+    """
+    A wait that is cancelled on a loop of before leaves those of the next one alone.
+    """
+    source = """
+import asyncio
+first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+waiting = first.create_task(scope.areceive())
+first.run_until_complete(asyncio.sleep(0))
+other = second.create_task(scope.areceive())
+second.run_until_complete(asyncio.sleep(0))
+waiting.cancel()
+first.run_until_complete(asyncio.wait([waiting]))
+first.close()
+for wait in (other, scope.areceive()):
+    second.call_later(0.01, post_message, "waits")
+    post_message(second.run_until_complete(wait).data)
+second.close()
+"""
+    with Worker(source=source) as worker:
+        for number in range(2):
+            assert "waits" == worker.receive(SECONDS).data
+            worker.post_message(number)
+            assert number == worker.receive(SECONDS).data
+
+
 def test_what_a_port_s_handler_raises() -> None:
     """
     It is reported as any error of the script, and the port goes on.

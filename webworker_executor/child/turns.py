@@ -269,15 +269,20 @@ class Turns:
             step: 1 for one more that counts on it, -1 for one less.
         """
         if self._events is not events:
+            if step < 0:
+                # A wait on an earlier loop, which has been cancelled late.
+                return
             self._events, self._n_attached = events, 0
         self._n_attached += step
-        fd = self._loop._data.fileno()
-        if step > 0 and self._n_attached == 1:
-            events.add_reader(fd, self._read_on_loop)
+        # The alarm as well: that the host wants an end is told by another thread.
+        for fd in (self._loop._data.fileno(), self._loop._alarm):
+            if step > 0 and self._n_attached == 1:
+                events.add_reader(fd, self._read_on_loop)
+            elif self._n_attached == 0:
+                events.remove_reader(fd)
+        if step > 0:
             # What has been read already does not make the socket readable.
             events.call_soon(self._read_on_loop)
-        elif self._n_attached == 0:
-            events.remove_reader(fd)
 
     def _read_on_loop(self) -> None:
         self.look(0.0)
