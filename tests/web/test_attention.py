@@ -28,8 +28,9 @@ class Watched:
         self.came: Inbox[int] = Inbox()
 
     def ready(self, events: int) -> None:
-        self.came(events)
+        # In this order: whoever hears of it may have it go on at once.
         self.attention.pause()
+        self.came(events)
 
     def wait_until_written(self, timeout: float | None) -> bool:
         return True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.patience import wait_until
 from tests.threads import run_together
 from webworker_executor.web.events import PATIENCE, EventsThread
 
@@ -103,7 +104,6 @@ def test_blocked_handler_is_relieved(events: EventsThread, running_first: bool) 
     assert 3 == seen.get()
 
 
-@pytest.mark.slow
 class Crossed(queue.SimpleQueue[Any]):
     """
     A queue into which somebody puts something right after it was found empty.
@@ -138,6 +138,7 @@ def test_a_call_that_comes_while_the_watch_ends(reactor: Reactor) -> None:
     events.join()
 
 
+@pytest.mark.slow
 def test_every_blocked_handler_is_relieved(events: EventsThread) -> None:
     """
     Several handlers that wait for what a later one does all come to their end.
@@ -148,6 +149,50 @@ def test_every_blocked_handler_is_relieved(events: EventsThread) -> None:
         events.call(lambda: seen("blocked" if release.wait(5) else "late"))
     events.call(release.set)
     assert ["blocked"] * 3 == seen.take(3)
+
+
+class Met(queue.SimpleQueue[Any]):
+    """
+    A queue at which others have their turn, right after the reactor has looked into it.
+    """
+
+    meet: Callable[[], object] | None = None
+
+    def empty(self) -> bool:
+        was_empty = super().empty()
+        if self.meet is not None and threading.current_thread().name == "webworker-reactor":
+            meet, self.meet = self.meet, None
+            meet()
+        return was_empty
+
+
+def test_a_thread_that_waits_again_is_not_relieved(reactor: Reactor) -> None:
+    """
+    Where a long handler ends while the reactor looks, its thread serves on, and no second one.
+    """
+    events = EventsThread(reactor)
+    events._queue = met = Met()
+    events.start()
+    release, started, looked = threading.Event(), threading.Event(), threading.Event()
+
+    def end() -> None:
+        release.set()
+        wait_until(lambda: events._busy_since is None and met.qsize() == 0)
+        reactor.call_soon(looked.set)
+
+    def block() -> None:
+        started.set()
+        release.wait(5)
+
+    events.call(block)
+    assert started.wait(5)
+    met.meet = end
+    events.call(lambda: None)
+    assert looked.wait(5)
+    names = [thread.name for thread in threading.enumerate()]
+    assert 1 == names.count("webworker-events")
+    events.stop()
+    events.join()
 
 
 def test_patient_handler_keeps_its_thread(events: EventsThread) -> None:

@@ -124,20 +124,20 @@ class EventsThread:
         self._reactor.call_at(time.monotonic() + PATIENCE, self._look)
 
     def _look(self) -> None:
+        # First of all: from here on, whoever leaves a call has it watched anew.
+        self._is_watched = False
         busy_since = self._busy_since
         if busy_since is None or self._queue.empty():
-            self._is_watched = False
-            # Once more: whoever has called or begun since may have seen that it is watched.
-            if self._busy_since is not None and not self._queue.empty():
-                self._is_watched = True
-                self._watch()
-        elif time.monotonic() - busy_since < PATIENCE:
-            self._watch()
-        else:
-            self._is_watched = False
-            self._busy_since = None
-            self._service = None
+            return
+        is_long = time.monotonic() - busy_since >= PATIENCE
+        # No call stands between this look and the stores. A thread that has come to another call,
+        # or waits for one, keeps the queue: two would wait, and one of them for ever.
+        if is_long and self._busy_since is busy_since:
+            self._busy_since = self._service = None
             self._take_over()
+        elif not self._is_watched:
+            self._is_watched = True
+            self._watch()
 
     def _take_over(self) -> None:
         # The lock is held until the thread is there: whoever had the queue before looks under it,

@@ -10,7 +10,6 @@ up; whoever unpacks it has a new port, which is not started.
 
 from __future__ import annotations
 
-import select
 import socket
 import weakref
 from _thread import get_ident
@@ -26,6 +25,7 @@ from webworker_executor.web.port_record import thaw
 from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
+    import select
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Sequence
     from typing import Self
