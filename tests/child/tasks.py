@@ -248,6 +248,21 @@ def call_from_thread(path: str) -> None:
     threading.Thread(target=lambda: loop.call_soon(tell), daemon=True).start()
 
 
+def listen_from_thread(path: str) -> None:
+    """
+    Leave a thread behind that listens for calls once the worker waits for frames, and asks for one.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
+
+    def call() -> None:
+        while not (loop._reading.locked() or loop._wait is not None):
+            time.sleep(0.001)  # nobody tells that another waits
+        loop.listen()
+        loop.call_soon(lambda: Path(path).write_text("called"))
+
+    threading.Thread(target=call, daemon=True).start()
+
+
 def ring_before_calling(path: str) -> None:
     """
     Ring as for a call that was made already, and leave a thread that asks for one after that.

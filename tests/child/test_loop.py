@@ -13,6 +13,7 @@ import pytest
 from tests.child import tasks
 from tests.house.layout import HEAVY
 from tests.launch.peer import Peer
+from tests.patience import wait_until
 from webworker_executor.conformance.tasks import unblock_channels
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
@@ -341,6 +342,15 @@ def test_calls_of_other_threads_are_made_between_tasks(peer: Peer, tmp_path: Pat
         assert "MainThread idle" == gate.read()
     assert [] == peer.run(tasks.call_in_task)
     assert ["called"] == peer.run(tasks.called)
+
+
+def test_a_thread_listens_for_calls_while_the_worker_idles(peer: Peer, tmp_path: Path) -> None:
+    """
+    A thread that a task has left behind may have calls made, though nobody asked for them before.
+    """
+    path = tmp_path / "called"
+    peer.run(tasks.listen_from_thread, str(path))
+    wait_until(path.exists)
 
 
 def test_an_alarm_that_comes_after_its_call_is_no_frame(peer: Peer, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ the answer of a process that is not sure of itself is its death, which the host 
 from __future__ import annotations
 
 import _socket
+import _thread
 import posix
 import sys
 from collections import deque
@@ -77,6 +78,9 @@ class Loop(DataEnd):
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
         self._wait: Callable[[], list[tuple[int, int]]] | None = None
+        self._ears: dict[str, tuple[int, Callable[[], list[tuple[int, int]]]]] = {}
+        # The control thread's as well. A forked process has the count of its parent.
+        self._n_threads = _thread._count() + 1
         self.desk = desk.install(self)
         # Weighs tasks, where that was asked for.
         self.meter: Meter | None = None
@@ -106,6 +110,10 @@ class Loop(DataEnd):
             if self._exchange is not None:
                 self._note()
             flags = 0
+            if self._wait is None and _thread._count() > self._n_threads:
+                # A task has left it behind. While this one waits in the socket alone, it would ask
+                # for calls in vain.
+                self.listen()
             if self._wait is not None:
                 for fd, _ in self._wait():
                     if fd == self._alarm:
@@ -163,19 +171,23 @@ class Loop(DataEnd):
 
     def listen(self) -> None:
         """
-        Wait for calls as well as for frames from now on; for the main thread.
+        Wait for calls as well as for frames from now on.
 
-        Nobody who has not asked for it pays for the second system call.
+        Nobody who has not asked for it, nor left a thread behind, pays for the second system call.
         """
         if self._wait is not None:
             return
         import select
 
-        self._alarm = posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
+        alarm = posix.eventfd(0, posix.EFD_CLOEXEC | posix.EFD_NONBLOCK)
         both = select.poll()
         both.register(self._data, select.POLLIN)
-        both.register(self._alarm, select.POLLIN)
-        self._wait = both.poll
+        both.register(alarm, select.POLLIN)
+        # Of two threads that come here at once, one's is everybody's.
+        ears = self._ears.setdefault("ears", (alarm, both.poll))
+        if ears[0] != alarm:
+            posix.close(alarm)
+        self._alarm, self._wait = ears
 
     def _make_calls(self) -> None:
         # The alarm first: whoever rings after this has a call that is seen in the next round.
