@@ -10,6 +10,7 @@ import gc
 import os
 import pickle
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,17 @@ def near() -> Iterator[Any]:
     counter = wrap(channel.port2)
     yield counter
     release(counter)
+
+
+@pytest.fixture
+def extreme() -> Iterator[tuple[Extreme, Any]]:
+    """
+    Make an object of this process, and a proxy of it.
+    """
+    with MessageChannel() as channel:
+        value = Extreme()
+        expose(value, channel.port1)
+        yield value, wrap(channel.port2)
 
 
 def test_methods_that_are_async(remote: Any) -> None:
@@ -292,6 +304,103 @@ def test_what_cannot_be_told_from_others_is_told_to_all() -> None:
             with pytest.raises(ValueError, match="no number"):
                 reply.result(10.0)
         release(remote)
+
+
+class Exits:
+    """
+    Ends whoever unpacks it.
+    """
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
+class Refuses:
+    """
+    Ends whoever packs it.
+    """
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(4)
+
+
+class Extreme:
+    """
+    Returns what is hard to send, when it is let go.
+    """
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def exits(self) -> Exits:
+        return Exits()
+
+    def refuses(self) -> Refuses:
+        return Refuses()
+
+    def wait(self, number: int) -> int:
+        assert self.go_on.wait(20.0)
+        return number
+
+
+def test_an_answer_that_would_end_a_thread_ends_a_call(extreme: tuple[Extreme, Any]) -> None:
+    """
+    ``SystemExit`` out of packing or unpacking an answer is the error of its call; others go on.
+    """
+    value, remote = extreme
+    value.go_on.set()
+    with pytest.raises(SystemExit):
+        remote.exits().result(20.0)
+    with pytest.raises(TypeError, match=r"what refuses returned cannot be sent: .*4"):
+        remote.refuses().result(20.0)
+    assert 1 == remote.wait(1).result(20.0)
+
+
+def test_a_callback_that_exits_costs_no_other_call(
+    extreme: tuple[Extreme, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Whatever a callback of a reply raises, the other replies are resolved.
+    """
+    value, remote = extreme
+    replies = [remote.wait(number) for number in range(2)]
+    replies[0].add_done_callback(lambda _: sys.exit())
+    value.go_on.set()
+    assert [0, 1] == [reply.result(20.0) for reply in replies]
+    assert ["a callback of a reply failed"] == [record.message for record in caplog.records]
+
+
+def test_a_callback_that_exits_at_the_end(extreme: tuple[Extreme, Any]) -> None:
+    """
+    Of calls that fail because the proxy is released, too.
+    """
+    value, remote = extreme
+    replies = [remote.wait(number) for number in range(3)]
+    for reply in replies:
+        reply.add_done_callback(lambda _: sys.exit())
+    with pytest.raises(SystemExit):
+        release(remote)
+    value.go_on.set()
+    assert [PortClosedError] * 3 == [type(reply.exception(20.0)) for reply in replies]
+
+
+def test_no_thread_for_the_answers(
+    extreme: tuple[Extreme, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where no thread can be started the call says so, and the next one tries again.
+    """
+    value, remote = extreme
+    value.go_on.set()
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            remote.wait(1)
+    assert 2 == remote.wait(2).result(20.0)
 
 
 def test_special_names_are_not_served(near: Any) -> None:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import threading
+import logging
 import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import PortClosedError
+from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
 
 Path = tuple[str, ...]
+
+_log = logging.getLogger("webworker_executor.web")
 
 
 # -- the side that has the object
@@ -97,7 +100,7 @@ class _Server:
             answer = (ident, False, pack_failure(exc, skip=1))
         try:
             self._port.post_message(answer)
-        except Exception as exc:
+        except BaseException as exc:
             # Of the packing itself, which knows nothing of what stands around the value.
             cause = exc.__cause__ or exc
             part = find_culprit(cause, {"result": answer[2]}, pack_for_message)
@@ -194,7 +197,7 @@ class _Connection:
         # Whoever takes one out answers it: single steps of C, so that no lock is needed.
         self._waiting: dict[int, Reply] = {}
         self._why_closed: str | None = None
-        self._thread_started = threading.Lock()
+        self._service = ServiceThread(self._listen, "webworker-proxy")
 
     def request(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Reply:
         reply = Reply()
@@ -204,11 +207,10 @@ class _Connection:
         try:
             if self._why_closed is None:
                 self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
+            self._service.start()
         except BaseException:
             self._waiting.pop(ident, None)
             raise
-        if self._thread_started.acquire(False):
-            threading.Thread(target=self._listen, name="webworker-proxy", daemon=True).start()
         if self._why_closed is not None:
             self._fail_all()
         return reply
@@ -219,9 +221,13 @@ class _Connection:
                 _, is_value, value = self._port.receive().data
             except PortClosedError:
                 break
-            except Exception as exc:
+            except BaseException as exc:
+                # Also what would end this thread: others wait for it.
                 is_value, value = False, exc
-            self._settle(take_ident(), is_value, value)
+            try:
+                self._settle(take_ident(), is_value, value)
+            except BaseException:
+                _log.exception("a callback of a reply failed")
             del value
         self.close("the other side was closed, or its process has ended")
 
@@ -246,9 +252,13 @@ class _Connection:
         while self._waiting:
             with contextlib.suppress(KeyError):
                 _, reply = self._waiting.popitem()
-                reply.set_exception(
-                    PortClosedError(f"the object cannot answer: {self._why_closed}")
-                )
+                error = PortClosedError(f"the object cannot answer: {self._why_closed}")
+                try:
+                    reply.set_exception(error)
+                except BaseException:
+                    # Of a callback.
+                    self._fail_all()
+                    raise
 
 
 class _Lease:
