@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.link.interrupts import interrupted_after
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.rights import Descriptor, receive
 
@@ -81,6 +83,23 @@ def test_a_small_frame_alone_is_written_at_once() -> None:
         assert not outbox.write_alone([b"second"])
         outbox.write()
         assert b"firstsecond" == far.recv(20)
+
+
+@pytest.mark.parametrize("writes_alone", [False, True])
+def test_what_a_signal_handler_appends_at_the_last_moment(writes_alone: bool) -> None:
+    """A frame that is appended when another has just gone is written, too, or reported as left."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        with interrupted_after("popleft", lambda: outbox.append([b"second"])):
+            if writes_alone:
+                assert not outbox.write_alone([b"first"])
+                outbox.write()
+            else:
+                outbox.append([b"first"])
+                outbox.write()
+        assert outbox.is_empty
+        assert b"firstsecond" == far.recv(100)
 
 
 def test_descriptors_go_with_their_frame() -> None:

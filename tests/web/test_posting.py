@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import interrupted_after
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.wire.frame import MESSAGE, encode
@@ -67,3 +68,28 @@ def test_nobody_waits_for_a_reader_that_is_gone(linked: tuple[PortLink, socket.s
     assert link.wait_until_written(LIMIT)
     link.post(encode(MESSAGE, 2, b"x"))
     assert (True, 0) == (link.is_written, link.unsent_nbytes)
+
+
+def test_a_post_of_a_signal_handler_does_not_wait_for_another(
+    linked: tuple[PortLink, socket.socket],
+) -> None:
+    """What a handler posts when the frame before has just gone leaves with it."""
+    link, far = linked
+    first, second = (encode(MESSAGE, number, b"x") for number in range(2))
+    with interrupted_after("popleft", lambda: link.post(second)):
+        link.post(first)
+    assert link.is_written
+    assert b"".join([*first, *second]) == far.recv(10_000)
+
+
+def test_a_signal_handler_closes_what_is_being_posted_to(
+    linked: tuple[PortLink, socket.socket],
+) -> None:
+    """The frame leaves, and then the other side hears of the end."""
+    link, far = linked
+    parts = encode(MESSAGE, 1, b"x")
+    with interrupted_after("extend", link.finish):
+        link.post(parts)
+    assert link.is_closed
+    assert parts[0] == far.recv(10_000)
+    assert b"" == far.recv(1)

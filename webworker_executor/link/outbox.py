@@ -129,7 +129,8 @@ class Outbox:
             # All of it was taken: the place in the stream may stay where it was.
             self._counts = fresh
             entries.popleft()
-            return True
+            # A signal handler may have posted since.
+            return not entries
         return False
 
     def write(self) -> None:
@@ -150,7 +151,9 @@ class Outbox:
                 if len(entries) == 1 and counts[0] == nbytes:
                     self._counts = fresh
                     entries.popleft()
-                    return
+                    if not entries:
+                        return
+                    # A signal handler has posted since.
         self._write_all()
 
     def _write_all(self) -> None:

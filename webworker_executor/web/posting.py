@@ -83,7 +83,8 @@ class Posting:
                 if not (self._is_writing or self._is_frozen or self.is_closed):
                     self._is_writing = True
                     try:
-                        if outbox.write_alone(parts):
+                        # A signal handler may have closed the port meanwhile.
+                        if outbox.write_alone(parts) and not self._closes_when_written:
                             return
                     except BaseException as exc:
                         self._cannot_go_on(exc)
