@@ -20,6 +20,7 @@ from webworker_executor import (
     WebWorkerExecutor,
     structured_clone,
 )
+from webworker_executor.web.abort import OwnSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,30 @@ def test_a_copy_without_its_original_never_aborts() -> None:
     gc.collect()
     assert not copy.wait(0.05)
     assert not copy.aborted
+
+
+def test_a_copy_that_is_made_while_the_first_one_is() -> None:
+    """
+    It hears of an abort that comes before the making of the first is over.
+    """
+    copies: list[AbortSignal] = []
+
+    class Met(OwnSignal):
+        """One at which another thread has its turn, while it is sent for the first time."""
+
+        def _add_algorithm(self, algorithm: Callable[[], object]) -> bool:
+            thread = threading.Thread(target=send_and_abort)
+            thread.start()
+            thread.join()
+            return super()._add_algorithm(algorithm)
+
+    def send_and_abort() -> None:
+        copies.append(structured_clone(signal))
+        signal._abort("enough")
+
+    signal = Met()
+    copies.append(structured_clone(signal))
+    assert ["enough", "enough"] == [copy.reason for copy in copies]
 
 
 def test_a_reason_that_cannot_be_sent_aborts_as_well() -> None:

@@ -93,6 +93,8 @@ def reduce_signal(
         # Two threads may come here at once; the first one's is everybody's.
         beacon = signal.__dict__.setdefault("_beacon", fresh)
         if beacon is fresh and not signal._add_algorithm(fresh.light):
+            # Another thread may have sent a copy meanwhile.
+            fresh.light()
             return AbortSignal.abort, (signal.reason,)
     return _receive_signal, (parcel.add(beacon.far),)
 
