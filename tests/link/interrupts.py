@@ -1,33 +1,66 @@
 """
-Signals that come at a given moment: right after the return of a function of C.
+Signals that come at a given moment: where Python runs handlers, and where else it takes luck.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import webworker_executor
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_PACKAGE = os.path.join(os.path.dirname(webworker_executor.__file__), "")
 
 
 @contextlib.contextmanager
 def interrupted_after(name: str, handle: Callable[[], object]) -> Iterator[None]:
     """
-    Send this process a signal when a function returns for the first time, on the main thread.
+    Send this process a signal when a function of C returns for the first time.
 
     Args:
-        name: The function's; it is one of C.
-        handle: Called by the handler, once; may raise.
+        name: The function's; called by the package, on the main thread.
+        handle: Called by the handler of the signal.
     """
-    has_come = False
+    is_it = iter([False])
 
+    def is_due(event: str, function: Any) -> bool:
+        return event == "c_return" and function.__name__ == name and not next(is_it, True)
+
+    with _interrupted(is_due, handle):
+        yield
+    assert next(is_it, None) is None, f"{name} was not called"
+
+
+@contextlib.contextmanager
+def interrupted_at(step: int, handle: Callable[[], object]) -> Iterator[None]:
+    """
+    Send this process a signal at one of the places where Python runs handlers.
+
+    Args:
+        step: How many such places of the package, on the main thread, come before.
+        handle: Called by the handler of the signal.
+    """
+    steps = iter(range(step + 1))
+
+    def is_due(event: str, _: Any) -> bool:
+        return event in {"call", "c_return"} and next(steps, None) == step
+
+    with _interrupted(is_due, handle):
+        yield
+
+
+@contextlib.contextmanager
+def _interrupted(
+    is_due: Callable[[str, Any], bool], handle: Callable[[], object]
+) -> Iterator[None]:
     def watch(frame: Any, event: str, function: Any) -> None:
-        nonlocal has_come
-        if event == "c_return" and function.__name__ == name and not has_come:
-            has_come = True
+        if frame.f_code.co_filename.startswith(_PACKAGE) and is_due(event, function):
             signal.raise_signal(signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, lambda *_: handle())
@@ -37,4 +70,3 @@ def interrupted_after(name: str, handle: Callable[[], object]) -> Iterator[None]
     finally:
         sys.setprofile(None)
         signal.signal(signal.SIGUSR1, before)
-    assert has_come, f"{name} was not called"

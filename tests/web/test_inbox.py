@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.link.inbox import Inbox as Calls
+from tests.link.interrupts import interrupted_at
 from webworker_executor.web import dispatch
 from webworker_executor.web.inbox import Inbox
 from webworker_executor.wire import codec
@@ -81,6 +82,32 @@ def test_a_handler_is_not_entered_again() -> None:
         thread.join(5.0)
         place.turn()
         assert [0, 1] == got
+
+
+def test_a_delivery_that_is_broken_off_anywhere_is_not_the_last() -> None:
+    """Wherever a signal handler raises, the next message is delivered."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_broken_off = True
+    step = 0
+    while is_broken_off:
+        with Place() as place:
+            inbox, got = Inbox(), list[Any]()
+            inbox.onmessage = lambda event, got=got: got.append(event.data)
+            bring(inbox, "first")
+            try:
+                with interrupted_at(step, stop):
+                    inbox._deliver()
+                is_broken_off = False
+            except KeyboardInterrupt:
+                step += 1
+            bring(inbox, "next")
+            while place.calls:
+                place.turn()
+            assert "next" == got[-1], step
+    assert step > 10
 
 
 def test_messages_wait_again_when_nobody_listens_any_more() -> None:

@@ -5,6 +5,7 @@ Tests of `webworker_executor.web.port`: states, waiting in threads and on loops,
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from tests.conformance import holders
 from tests.link.inbox import Inbox
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from webworker_executor import (
     InvalidStateError,
@@ -631,6 +633,33 @@ def test_posts_that_are_interrupted_never_break_the_stream(
     done = run_script(POSTING, str(size), str(count))
     assert "" == done.stderr
     assert "ok True\n" == done.stdout
+
+
+def test_a_wait_that_is_broken_off_anywhere_leaves_the_port_to_others() -> None:
+    """Wherever a signal handler raises, another thread reads afterwards."""
+
+    def stop() -> None:
+        raise ZeroDivisionError
+
+    for step in itertools.count():
+        with MessageChannel() as channel:
+            port, got = channel.port2, Inbox[Any]()
+            try:
+                with interrupted_at(step, stop):
+                    port.receive(0.0)
+            except ZeroDivisionError:
+                pass
+            except TimeoutError:
+                # So many steps has a wait.
+                assert step > 10
+                break
+            thread = threading.Thread(
+                target=lambda port, got: got(port.receive(LIMIT).data), args=(port, got)
+            )
+            thread.start()
+            channel.port1.post_message(step)
+            assert step == got.get(LIMIT)
+            thread.join()
 
 
 def test_closing_frees_everything_at_once() -> None:

@@ -149,8 +149,11 @@ class Inbox(EventTarget):
                 if event is not None:
                     self.dispatch_event(event)
         finally:
-            if self._claims.get("turn") is claimant:
-                del self._claims["turn"]
+            claims = self._claims
+            # No call stands between these steps: a signal handler that raised there would leave
+            # the claim of a handler that does not run.
+            if "turn" in claims and claims["turn"] is claimant:
+                del claims["turn"]
                 if self._has_work():
                     self._schedule()
 

@@ -257,7 +257,9 @@ class MessagePort(MessageTarget):
                 link.wait(timeout)
             return True
         finally:
-            if claims.get("reader") is claimant:
+            # No call stands between these steps: a signal handler that raised there would leave
+            # the claim of a reader that nobody is.
+            if "reader" in claims and claims["reader"] is claimant:
                 del claims["reader"]
                 if self._waiters:
                     self._waiters.wake()
