@@ -263,6 +263,24 @@ def listen_from_thread(path: str) -> None:
     threading.Thread(target=call, daemon=True).start()
 
 
+def recall_before_waiting(path: str) -> None:
+    """
+    Have the control thread give back a task right before the next wait, once somebody says so.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
+    native = loop._wait
+
+    def wait() -> object:
+        loop._wait = native
+        wait_for_line(path)
+        thread = threading.Thread(target=loop.give_back, args=(1,))
+        thread.start()
+        thread.join()
+        return native()
+
+    loop._wait = wait
+
+
 def ring_before_calling(path: str) -> None:
     """
     Ring as for a call that was made already, and leave a thread that asks for one after that.

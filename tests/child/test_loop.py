@@ -353,6 +353,23 @@ def test_a_thread_listens_for_calls_while_the_worker_idles(peer: Peer, tmp_path:
     wait_until(path.exists)
 
 
+def test_what_is_not_given_back_is_done_by_a_worker_that_is_about_to_wait(
+    peer: Peer, tmp_path: Path
+) -> None:
+    """
+    Whoever waits for calls, too, is rung for: what the control thread has read is in no socket.
+    """
+    os.mkfifo(tmp_path / "gate")
+    assert peer.run(tasks.listen_for_calls)
+    peer.run(tasks.recall_before_waiting, str(tmp_path / "gate"))
+    peer.call(1, abs, -1)
+    peer.call(2, abs, -2)
+    (tmp_path / "gate").write_text("go")
+    frame = peer.next_frame()
+    assert (RETURNED, (2).to_bytes(8, "big")) == (frame.kind, bytes(frame.payload))
+    assert 1 == peer.answer(1)
+
+
 def test_an_alarm_that_comes_after_its_call_is_no_frame(peer: Peer, tmp_path: Path) -> None:
     """
     A worker that was rung for without need waits for calls again, and not for frames alone.

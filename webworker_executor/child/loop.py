@@ -100,6 +100,8 @@ class Loop(DataEnd):
         """
         todo = self._todo
         while True:
+            # Looked at first: if it is there, the control thread rings for what it leaves behind.
+            wait = self._wait
             if todo:
                 try:
                     return todo.popleft()
@@ -110,12 +112,13 @@ class Loop(DataEnd):
             if self._exchange is not None:
                 self._note()
             flags = 0
-            if self._wait is None and _thread._count() > self._n_threads:
+            if wait is None and _thread._count() > self._n_threads:
                 # A task has left it behind. While this one waits in the socket alone, it would ask
                 # for calls in vain.
                 self.listen()
-            if self._wait is not None:
-                for fd, _ in self._wait():
+                continue
+            if wait is not None:
+                for fd, _ in wait():
                     if fd == self._alarm:
                         self._make_calls()
                     else:
@@ -156,8 +159,11 @@ class Loop(DataEnd):
                     idents.append(frame.ident)
                 else:
                     kept.append(frame)
-            # If the main thread found the deque empty meanwhile, it waits for the lock held here.
+            # If the main thread found the deque empty meanwhile, it waits for the lock held here;
+            # or for the alarm as well, where what came no longer makes the socket readable.
             self._todo.extend(reversed(kept))
+            if self._todo and self._alarm >= 0:
+                posix.eventfd_write(self._alarm, 1)
             answer = b"".join(map(IDENT.pack, reversed(idents)))
             self._send(encode(RETURNED, 0, answer))
 
