@@ -5,10 +5,10 @@ A pool with a bound takes so many tasks and no more.
 from __future__ import annotations
 
 import queue
-import signal
 import sys
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from tests.dropin.gate import Gate, pass_gate
 from tests.patience import wait_until
 from tests.pool.work import double
+from tests.threads import struck
 from webworker_executor import BrokenWorkerPool, PoolFullError, WebWorkerExecutor
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.room import Bounded, Room
@@ -55,10 +56,21 @@ def test_a_full_pool_lets_submit_wait(gate: Gate) -> None:
     """
     with WebWorkerExecutor(1, launcher="fork", max_pending=2) as pool:
         fill(pool, gate, 2)
-        threading.Timer(0.1, gate.open).start()
-        started = time.monotonic()
-        assert 2 == pool.submit(double, 1).result(10.0)
-        assert time.monotonic() - started > 0.09
+        opened_at: list[float] = []
+
+        def open_later() -> None:
+            wait_until(lambda: calls.sleepers)
+            opened_at.append(time.monotonic())
+            gate.open()
+
+        calls: Any = pool._pool.promises.calls
+        thread = threading.Thread(target=open_later)
+        thread.start()
+        future = pool.submit(double, 1)
+        submitted_at = time.monotonic()
+        thread.join()
+        assert 2 == future.result(10.0)
+        assert submitted_at > opened_at[0]
 
 
 def test_a_cancel_makes_room(gate: Gate) -> None:
@@ -147,23 +159,38 @@ def test_a_handler_that_raises_ends_the_wait(gate: Gate) -> None:
     """
     Ctrl-C ends a submit that waits, and the next in line is not forgotten.
     """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1) as pool:
+        fill(pool, gate, 1)
+        calls: Any = pool._pool.promises.calls
+        with (
+            pytest.raises(KeyboardInterrupt),
+            struck(KeyboardInterrupt, lambda _: calls.sleepers),
+        ):
+            pool.submit(double, 1)
+        assert 0 == len(calls.sleepers)
+        gate.open()
+        assert 2 == pool.submit(double, 1).result(10.0)
 
-    def raise_it(number: int, frame: FrameType | None) -> None:
+
+class StruckLine(deque[Any]):
+    """A line in which a signal handler strikes as soon as somebody stands in it."""
+
+    def append(self, sleeper: object) -> None:
+        super().append(sleeper)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, raise_it)
-    try:
-        with WebWorkerExecutor(1, launcher="fork", max_pending=1) as pool:
-            fill(pool, gate, 1)
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-            with pytest.raises(KeyboardInterrupt):
-                pool.submit(double, 1)
-            calls: Any = pool._pool.promises.calls
-            assert 0 == len(calls.sleepers)
-            gate.open()
-            assert 2 == pool.submit(double, 1).result(10.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
+
+def test_a_handler_that_raises_right_behind_the_last_in_line() -> None:
+    """
+    Nobody is left there who does not wait: who is woken in his place would sleep on.
+    """
+    calls = Bounded()
+    calls[1] = Call(1, double, (1,), {})
+    calls.sleepers = StruckLine()
+    room = Room(calls, 1, "block", lambda call: None, lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        room.submit(Call(2, double, (1,), {}))
+    assert 0 == len(calls.sleepers)
 
 
 def test_a_handler_that_raises_on_the_way_in_takes_no_room() -> None:

@@ -139,9 +139,11 @@ class Room:
         while True:
             sleeper = _thread.allocate_lock()
             sleeper.acquire()
-            sleepers.append(sleeper)
             is_woken = False
             try:
+                # Not before: a signal handler that raises right behind it would leave word of one
+                # who is gone, and whoever is next in line would not be woken.
+                sleepers.append(sleeper)
                 if self._enter(call):
                     return
                 left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
