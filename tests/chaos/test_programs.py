@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,7 +104,8 @@ assert 5 == future.result(10)
 """,
     "a forked copy": """
 list(pool.map(abs, range(5)))
-future = pool.submit(time.sleep, 0.05)
+os.mkfifo("gate")
+future = pool.submit(lambda: open("gate").close())
 pid = os.fork()
 if pid == 0:
     for attempt in (lambda: pool.submit(abs, 1), lambda: future.result(5)):
@@ -120,6 +120,7 @@ if pid == 0:
         assert 3 == own.submit(abs, -3).result(10)
     sys.exit(7)
 assert 7 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+open("gate", "w").close()
 assert future.result(10) is None
 """,
     "many pools one after the other": """
@@ -295,11 +296,9 @@ def test_ctrl_c_ends_the_program_at_once(tmp_path: Path, launcher: str, stage: s
         assert process.stdout is not None
         process.stdout.readline()
         wait_until(lambda: is_waiting(process.pid), 20.0)
-        began = monotonic()
         os.killpg(process.pid, signal.SIGINT)
+        wait_until(lambda: process.poll() is not None, 2.0)
         _, stderr = process.communicate(timeout=20.0)
-        seconds = monotonic() - began
-    assert seconds < 2.0
     assert -signal.SIGINT == process.returncode
     # There it is a CancelledError first, and then raised by a line that is shown.
     expected = 2 if stage == IN_ASYNCIO else 1

@@ -163,8 +163,10 @@ def test_death_in_the_middle_of_a_large_value(pool: WebWorkerExecutor, direction
     pid = pool.submit(os.getpid).result(10.0)
     task: Future[Any]
     task = pool.submit(len, large) if direction == "argument" else pool.submit(bytes, len(large))
-    threading.Timer(0.005, kill, [pid]).start()
+    timer = threading.Timer(0.005, kill, [pid])
+    timer.start()
     error = task.exception(30.0)
+    timer.join()
     assert isinstance(error, WorkerCrashedError | None)
     assert 1 == pool.submit(faults.same, 1).result(10.0)
 

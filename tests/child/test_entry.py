@@ -5,14 +5,17 @@ Tests of `webworker_executor.child.entry`: what is settled before the first task
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.child import tasks
 from tests.launch.peer import Peer
+from tests.patience import wait_until
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
@@ -23,8 +26,6 @@ from webworker_executor.wire.frame import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from webworker_executor.link.reactor import Reactor
 
 
@@ -123,6 +124,9 @@ def test_interrupt_between_tasks(peer: Peer) -> None:
     for _ in range(100):
         peer.child.send_signal(signal.SIGINT)
         peer.post(None)
+    status = Path(f"/proc/{peer.child.pid}/status")
+    # The last one may wait for a thread that does not get its turn.
+    wait_until(lambda: re.search(r"^ShdPnd:\s+0+$", status.read_text(), re.MULTILINE))
     # A signal that reaches the control thread first may come to the main thread's notice late.
     peer.run(tasks.absorb_interrupts)
     for ident in range(1, 20):

@@ -82,10 +82,11 @@ def test_answer_tells_the_time(peer: Peer) -> None:
     before = time.monotonic()
     peer.call(1, tasks.evaluate, "time.sleep(0.02)")  # what is measured
     frame = peer.next_frame()
+    after = time.monotonic()
     started, microseconds = ANSWER_PREFIX.unpack_from(frame.payload)
     assert RESULT == frame.kind
-    assert 20_000 <= microseconds < 2_000_000
-    assert before < started < time.monotonic() - 0.02
+    assert before < started
+    assert 0.02 <= microseconds / 1e6 <= after - started
 
 
 @pytest.mark.parametrize("exc", ["ValueError('x')", "SystemExit(3)", "KeyboardInterrupt()"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,11 +19,13 @@ def test_an_executor_is_used_as_one() -> None:
     assert 3 == face.wait_for(face.submit(abs, -3), 10.0)
     with pytest.raises(ZeroDivisionError):
         face.wait_for(face.submit(divmod, 1, 0), 10.0)
-    handle = face.submit(time.sleep, 0.1)
+    may_return = threading.Event()
+    handle = face.submit(may_return.wait, 20.0)
     with pytest.raises(TimeoutError):
         face.wait_for(handle, 0.0)
     with pytest.raises(NotAskedError, match="no API"):
         face.abort(handle)
+    may_return.set()
     assert face.pool is face.executor
     face.leave()
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
+from tests.patience import wait_until
 from webworker_executor import (
     DataCloneError,
     HandshakeError,
@@ -386,21 +387,21 @@ def test_case_109_a_parent_that_vanishes(echo: Path) -> None:
             near.sendall(b"\0")
             near.settimeout(SECONDS)
             assert b"\1" == near.recv(1)
-        started = time.monotonic()
-        assert 1 == worker.wait(SECONDS)
-        assert time.monotonic() - started < 1.0
+        wait_until(lambda: worker.poll() is not None, 1.0)
+        assert 1 == worker.returncode
 
 
 def test_case_110_max_duration() -> None:
     """
     When the time is over the worker is stopped, and its lifetime says why.
     """
+    started = time.monotonic()
     worker = Worker(source="while True: pass", max_duration=0.5)
     assert None is worker.ready.result(SECONDS)
-    started = time.monotonic()
+    wait_until(worker.lifetime.done, 2.0)
+    assert time.monotonic() - started > 0.5
     with pytest.raises(MaxDurationError, match=r"the 0\.5 s that max_duration allows"):
-        worker.lifetime.result(SECONDS)
-    assert 0.3 < time.monotonic() - started < 2.0
+        worker.lifetime.result(0)
     assert -signal.SIGTERM == worker.exited.result(SECONDS)
 
 
@@ -424,5 +425,5 @@ def test_a_foreign_program_dies_with_its_host(tmp_path: Path) -> None:
         assert host.stdout is not None
         pidfd = os.pidfd_open(int(host.stdout.readline()))
         host.kill()
-    assert [pidfd] == select.select([pidfd], [], [], 5.0)[0]
+    assert [pidfd] == select.select([pidfd], [], [], SECONDS)[0]
     os.close(pidfd)

@@ -195,7 +195,7 @@ for future in [executor.submit(work, sys.argv[2]) for _ in range(2)]:
         process.send_signal(number)
         try:
             for pidfd in pidfds:
-                _wait_for_exit(pidfd, timeout=3.0)
+                _wait_for_exit(pidfd, timeout=20.0)
         finally:
             for pidfd in pidfds:
                 os.close(pidfd)

@@ -58,7 +58,7 @@ def test_stopped_zygote_holds_nobody_up(
     wait_until(lambda: state_of(zygote) == "T")
     is_served = threading.Event()
     reactor.call_soon(is_served.set)
-    was_served = is_served.wait(TIMEOUT / 4)
+    was_served = is_served.wait(TIMEOUT / 2)
     os.kill(zygote, signal.SIGCONT)
     for thread in starting:
         thread.join()
@@ -110,7 +110,7 @@ def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
         pidfd = os.pidfd_open(peer.child.pid)
         os.kill(zygote, signal.SIGKILL)
         peer.wait()
-        assert [pidfd] == select.select([pidfd], [], [], 1.0)[0]
+        assert [pidfd] == select.select([pidfd], [], [], TIMEOUT)[0]
         os.close(pidfd)
 
 

@@ -4,19 +4,19 @@ Tests of `webworker_executor.link.signals`: whose error it is.
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import sys
-import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.patience import wait_until
+from tests.threads import struck
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.rights import receive
 from webworker_executor.link.signals import is_of_a_handler
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def test_what_a_socket_says() -> None:
@@ -44,24 +44,10 @@ def test_what_a_handler_says(kind: type[OSError]) -> None:
     An error of the same type that a handler raises is told from it, in a read that it broke off.
     """
 
-    def fail(*_: object) -> None:
-        raise kind
+    def is_reading(frame: FrameType | None) -> bool:
+        return frame is not None and frame.f_code is receive.__code__
 
-    reader = threading.get_ident()
-
-    def kill_when_it_reads() -> None:
-        wait_until(lambda: sys._current_frames()[reader].f_code is receive.__code__)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, fail)
     near, far = socket.socketpair()
-    killer = threading.Thread(target=kill_when_it_reads)
-    try:
-        with near, far:
-            killer.start()
-            with pytest.raises(kind) as caught:
-                receive(near)
-    finally:
-        killer.join()
-        signal.signal(signal.SIGUSR1, before)
+    with near, far, pytest.raises(kind) as caught, struck(kind, is_reading):
+        receive(near)
     assert is_of_a_handler(caught.value)

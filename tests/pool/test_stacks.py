@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool.work import double, spin
+from tests.threads import struck
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.launch.procfs import state_of
 
@@ -204,24 +206,17 @@ def test_a_handler_that_raises_leaves_no_worker_asked(
     Whoever is thrown out of the wait does not leave behind what asks for ever.
     """
 
-    def strike(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
     future = forked.submit(forget_handlers, gate.path)
     gate.wait_for_begun(1)
     (process,) = forked._pool.crew.processes.values()
-    assert process.witness is not None
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(KeyboardInterrupt):
-            forked.dump_stacks(60.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    deadline = time.monotonic() + 10.0
-    while process.witness._askers:
-        assert time.monotonic() < deadline
-        os.sched_yield()
+    witness = process.witness
+    assert witness is not None
+    with (
+        pytest.raises(KeyboardInterrupt),
+        struck(KeyboardInterrupt, lambda _: witness._askers),
+    ):
+        forked.dump_stacks(60.0)
+    wait_until(lambda: not witness._askers)
     gate.open()
     assert future.result(10.0) is None
 

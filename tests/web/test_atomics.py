@@ -4,7 +4,6 @@ Shared numbers: every change is whole, and who waits for one is woken.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.threads import struck
 from tests.web import sharing
 from webworker_executor import Atomics, SharedBuffer, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.web import atomics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 WIDTHS = {"i": 32, "I": 32, "q": 64, "Q": 64}
 
@@ -185,13 +186,25 @@ def test_a_wide_number_is_waited_for(
     """
     Also a change of the upper half alone is noticed; and where there is no futex, any change is.
     """
-    if not has_futex:
-        monkeypatch.setattr(atomics, "_futex", lambda: None)
+    is_waiting = threading.Event()
+    futex = atomics._futex() if has_futex else None
+
+    def futex_of_who_waits() -> Any:
+        # Whoever asks for it has seen that the number is the one to wait at.
+        is_waiting.set()
+        return futex
+
+    monkeypatch.setattr(atomics, "_futex", futex_of_who_waits)
+
+    def change() -> None:
+        assert is_waiting.wait(sharing.LIMIT)
+        Atomics.store(view, 1, 1 << 40)
+
     with memoryview(shared) as whole, whole.cast("q") as view:
-        timer = threading.Timer(0.05, Atomics.store, (view, 1, 1 << 40))
-        timer.start()
+        thread = threading.Thread(target=change)
+        thread.start()
         assert "ok" == Atomics.wait(view, 1, 0, sharing.LIMIT)
-        timer.join()
+        thread.join()
         assert Atomics.notify(view, 1) == 0
 
 
@@ -200,15 +213,12 @@ def test_a_signal_ends_the_waiting(shared: SharedBuffer) -> None:
     A handler that raises is heard while its thread waits, and the number can be changed after it.
     """
 
-    def raise_it(number: int, frame: object) -> None:
-        raise InterruptedError("from the handler")
+    def is_in_the_wait(frame: FrameType | None) -> bool:
+        return frame is not None and frame.f_code.co_filename == atomics.__file__
 
-    before = signal.signal(signal.SIGALRM, raise_it)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(InterruptedError, match="from the handler"):
-            Atomics.wait(shared, 0, 0, sharing.LIMIT)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with (
+        pytest.raises(InterruptedError, match="from the handler"),
+        struck(InterruptedError, is_in_the_wait),
+    ):
+        Atomics.wait(shared, 0, 0, sharing.LIMIT)
     assert 0 == Atomics.add(shared, 0, 1)

@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import re
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from tests.conformance import holders
 from tests.link.inbox import Inbox
 from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
+from tests.threads import struck
 from webworker_executor import (
     InvalidStateError,
     MessageChannel,
@@ -491,26 +491,8 @@ def test_an_interrupt_while_waiting_loses_nothing(channel: MessageChannel) -> No
     class Alarm(Exception):
         pass
 
-    def handle(*_: object) -> None:
-        raise Alarm
-
-    before = signal.signal(signal.SIGUSR1, handle)
-    try:
-        main = threading.main_thread().ident
-        assert main is not None
-
-        def interrupt() -> None:
-            while "reader" not in channel.port2._claims:
-                pass
-            signal.pthread_kill(main, signal.SIGUSR1)
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(Alarm):
-            channel.port2.receive(LIMIT)
-        thread.join(LIMIT)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(Alarm), struck(Alarm, lambda _: "reader" in channel.port2._claims):
+        channel.port2.receive(LIMIT)
     channel.port1.post_message("x")
     assert "x" == channel.port2.receive(LIMIT).data
 

@@ -143,12 +143,16 @@ def test_the_death_of_the_other_side_fails_every_call(remote: Any) -> None:
     Those that wait and those that come.
     """
     pid = remote.pid().result(10.0)
-    waiting = remote.call(proxy(lambda number: threading.Event().wait(2.0)), 1)
+    may_return = threading.Event()
+    waiting = remote.call(proxy(lambda number: may_return.wait(20.0)), 1)
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(PortClosedError, match="its process has ended"):
-        waiting.result(5.0)
-    with pytest.raises(PortClosedError):
-        remote.add().result(5.0)
+    try:
+        with pytest.raises(PortClosedError, match="its process has ended"):
+            waiting.result(10.0)
+        with pytest.raises(PortClosedError):
+            remote.add().result(10.0)
+    finally:
+        may_return.set()
 
 
 def test_classes_make_instances_there(near: Any) -> None:
