@@ -7,11 +7,17 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
+from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.link.journal import tell
+from webworker_executor.web import events
 from webworker_executor.web.host import host
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_limit_far_off_keeps_nothing() -> None:
@@ -26,7 +32,8 @@ def test_a_limit_far_off_keeps_nothing() -> None:
         reference = weakref.ref(pool._pool)
         del pool
         gc.collect()
-        assert reference() is None
+        # The reactor may still be on its way out of what ended it.
+        wait_until(lambda: reference() is None)
 
 
 def test_a_pool_that_was_never_used_has_ended() -> None:
@@ -39,10 +46,12 @@ def test_a_pool_that_was_never_used_has_ended() -> None:
     assert pool._pool.stopped.is_set()
 
 
-def test_the_threads_are_gone_when_a_shutdown_returns() -> None:
+def test_the_threads_are_gone_when_a_shutdown_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Also when one of them is still at work: the reactor ends after the events thread.
     """
+    # A call that takes longer is not waited for.
+    monkeypatch.setattr(events, "PATIENCE", 20.0)
     never = threading.Event()
     with WebWorkerExecutor(1, launcher="fork") as pool:
         assert 2 == pool.submit(double, 1).result(10.0)
