@@ -14,7 +14,7 @@ with WebWorkerExecutor(max_workers=2) as executor:
     futures = {number: executor.submit(fibonacci, number) for number in (10, 90, 15)}
     for number, future in futures.items():
         try:
-            print(number, "->", future.result(timeout=1.0))
+            print(number, "->", future.result(timeout=5.0))
         except TimeoutError:
             print(number, "-> stopped:", future.abort(reason="it takes too long"))
 

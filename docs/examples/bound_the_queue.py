@@ -31,7 +31,7 @@ print("sum:", total)
 print("never more than eight:", most <= 8)
 
 with WebWorkerExecutor(1, max_pending=1, when_full="raise") as executor:
-    first = executor.submit(sum, range(10_000_000))
+    first = executor.submit(sum, range(50_000_000))
     try:
         executor.submit(square, 5)
     except PoolFullError as error:

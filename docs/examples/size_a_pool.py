@@ -22,12 +22,12 @@ def n_workers(executor: WebWorkerExecutor) -> int:
 events: queue.SimpleQueue[PoolEvent] = queue.SimpleQueue()
 with WebWorkerExecutor(max_workers=2, idle_timeout=0.5, min_workers=1) as executor:
     executor.observe(events.put)
-    futures = [executor.submit(work, 0.2) for _ in range(12)]
+    futures = [executor.submit(work, 0.5) for _ in range(12)]
     executor.resize(4)
     print("at four:", sorted({future.result() for future in futures}))
 
     executor.resize(2)
-    futures = [executor.submit(work, 0.05) for _ in range(8)]
+    futures = [executor.submit(work, 0.3) for _ in range(8)]
     print("at two:", sorted({future.result() for future in futures}))
 
     while n_workers(executor) > 1:

@@ -2,14 +2,12 @@
 Let an urgent task run before those that wait.
 """
 
-import time
-
-from webworker_executor import WebWorkerExecutor, scope
+from webworker_executor import WebWorkerExecutor, current_task, scope
 
 
 def begin() -> None:
-    """Keep the only worker busy for a moment."""
-    time.sleep(0.5)  # stands for work
+    """Keep the only worker busy until a message comes."""
+    current_task().receive()
 
 
 def note(name: str) -> list[str]:
@@ -20,9 +18,10 @@ def note(name: str) -> list[str]:
 
 
 with WebWorkerExecutor(max_workers=1) as executor:
-    executor.submit(begin)
+    busy = executor.submit(begin)
     usual = [executor.submit(note, f"usual {number}") for number in range(3)]
     rare = executor.options(priority=-1).submit(note, "when nothing else waits")
     urgent = executor.options(priority=10).submit(note, "urgent")
+    busy.post_message("go on")
     print(urgent.result())
     print(rare.result())
