@@ -168,6 +168,36 @@ def test_signal_to_the_dead(start: Callable[..., Peer]) -> None:
         assert 0 == peer.child.exitcode
 
 
+def test_signal_while_the_end_is_seen(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Peer]
+) -> None:
+    """
+    A signal that is on its way when the process's end is seen reaches no process that came after.
+    """
+    send = signal.pidfd_send_signal
+
+    with start() as peer, start() as other:
+        peer.ready()
+        other.ready()
+
+        def send_late(pidfd: int, number: int) -> None:
+            monkeypatch.setattr(signal, "pidfd_send_signal", send)
+            peer.leave()
+            later: list[Child] = []
+            try:
+                # One of them gets the number, if it is free.
+                while not later or (later[-1].pidfd or pidfd) < pidfd:
+                    later.append(Child(other.child.pid))
+                send(pidfd, number)
+            finally:
+                for child in later:
+                    child.forget_after_fork()
+
+        monkeypatch.setattr(signal, "pidfd_send_signal", send_late)
+        peer.child.kill()
+        assert other.child.pid == other.run(os.getpid)
+
+
 def test_ledger_is_mapped(start: Callable[..., Peer]) -> None:
     """
     A worker notes a task before it begins it, where the host reads it.

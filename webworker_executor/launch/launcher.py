@@ -19,6 +19,7 @@ from operator import attrgetter
 
 from webworker_executor.link.fds import is_readable, pidfd_open
 from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.rights import Descriptor
 from webworker_executor.link.thread import set_after_fork
 
 TYPE_CHECKING = False
@@ -127,20 +128,27 @@ class Child:
 
     Attributes:
         pid: Its process id.
-        pidfd: Readable once it has ended, or ``None``. Owned by the child object.
         exitcode: ``None`` while it runs or when the status is not known; ``-signal`` if killed.
         ended: Set when the end has been seen.
     """
 
     def __init__(self, pid: int, pidfd: int | None = None) -> None:
         self.pid = pid
-        self.pidfd = pidfd_open(pid) if pidfd is None else pidfd
+        number = pidfd_open(pid) if pidfd is None else pidfd
+        # Closed when nobody refers to it any more, and not before: whoever is about to send a
+        # signal holds it, and must not send to a number that has come to be another process's.
+        self._held = None if number is None else Descriptor(number)
         self.exitcode: int | None = None
         self.ended = threading.Event()
 
     def __repr__(self) -> str:
         state = f"exitcode={self.exitcode}" if self.ended.is_set() else "running"
         return f"<{type(self).__name__} pid={self.pid} {state}>"
+
+    @property
+    def pidfd(self) -> int | None:
+        """Readable once it has ended, or ``None``; on the reactor's thread."""
+        return None if self._held is None else self._held.fileno()
 
     def watch(self, reactor: Reactor, on_exit: Callable[[], object]) -> None:
         """Call ``on_exit`` on the reactor's thread, once, when the process has ended."""
@@ -191,13 +199,8 @@ class Child:
     def _finish(self, exitcode: int | None) -> bool:
         self.exitcode = exitcode
         self.ended.set()
-        self._close()
+        self._held = None
         return True
-
-    def _close(self) -> None:
-        pidfd, self.pidfd = self.pidfd, None
-        if pidfd is not None:
-            os.close(pidfd)
 
     def is_alive(self) -> bool:
         """Whether its end has not been seen yet."""
@@ -208,10 +211,11 @@ class Child:
         self.ended.wait(timeout)
 
     def send_signal(self, number: int) -> None:
-        """Send a signal; nothing happens when the process has ended."""
+        """Send a signal; nothing happens when the process has ended. Any thread."""
         if self.ended.is_set():
             return
-        pidfd = self.pidfd
+        held = self._held
+        pidfd = None if held is None else held.fileno()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             try:
                 if pidfd is not None:
@@ -237,7 +241,9 @@ class Child:
     def forget_after_fork(self) -> None:
         """In a forked copy of the host: let go of the pidfd, for the process is not ours."""
         set_after_fork(self.ended)
-        self._close()
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held.take())
 
 
 def interpreter_flags() -> list[str]:
