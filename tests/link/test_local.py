@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -463,6 +464,43 @@ def test_who_waits_for_the_last_byte_is_told(near: End, pair: Pair, end: str) ->
     near.link.close()
     near.link.when_written(lambda: told("too late"))
     assert "too late" == told.get()
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True])
+def test_what_a_handler_posts_goes_with_the_flush_that_it_interrupts(
+    near: End, pair: Pair, is_waited_for: bool
+) -> None:
+    """
+    Wherever in it the handler comes: nobody else may come to write for hours.
+    """
+    link = near.link
+
+    def post_within(number: int) -> bool:
+        """Post in the midst, when so many calls have returned; whether there were so many."""
+        n_calls, has_posted = 0, False
+
+        def returned(_: object, event: str, __: object) -> None:
+            nonlocal n_calls, has_posted
+            n_calls += event == "c_return"
+            if n_calls == number and not has_posted:
+                has_posted = True
+                link.post(encode(MESSAGE, 2))
+                link.flush()
+
+        link.post(encode(MESSAGE, 1))
+        sys.setprofile(returned)
+        try:
+            link.when_written(int) if is_waited_for else link.flush()
+        finally:
+            sys.setprofile(None)
+        return has_posted
+
+    number = 1
+    while post_within(number):
+        assert 0 == link.unsent_nbytes, f"after {number} calls"
+        number += 1
+    assert number > 4
+    assert number * [1, 2] == [*idents(read_frames(pair[1], 2 * number - 1)), 2]
 
 
 def test_repr_tells_the_state(near: End) -> None:

@@ -193,10 +193,12 @@ class Link:
                     self._modify(self._fd, (EPOLLET if leading.is_leased else READ) | WRITE)
                 return
             if self._at_end:
+                # Once more after these calls, in which a signal handler may have posted.
                 self._tell()
+                continue
             if not leading.is_armed:
                 return
-            # Once more after this call, in which a signal handler may have posted.
+            # And after this one.
             leading.is_armed = False
             self._modify(self._fd, EPOLLET if leading.is_leased else READ)
 
