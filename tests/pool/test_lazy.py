@@ -4,7 +4,9 @@ A future that owns nothing until somebody needs it: its states, its sleepers, it
 
 from __future__ import annotations
 
+import _thread
 import threading
+from collections import deque
 from concurrent.futures import ALL_COMPLETED, CancelledError, Future, wait
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any
@@ -116,6 +118,27 @@ def test_callbacks_run_once_whoever_comes_first() -> None:
         future._settle(FINISHED, 1)
         adder.join(20.0)
         assert [future] == seen
+
+
+def test_two_threads_wake_at_once() -> None:
+    """
+    Whoever adds a callback wakes sleepers, too; the last one is woken by one of the two.
+    """
+
+    class Taken(deque[Any]):
+        """The sleepers, whom another thread takes as soon as it was seen that there are some."""
+
+        def __bool__(self) -> bool:
+            is_any = len(self) > 0
+            while is_any and len(self):
+                self.popleft().release()
+            return is_any
+
+    future, sleeper = Settled(), _thread.allocate_lock()
+    sleeper.acquire()
+    future._sleepers = Taken([sleeper])
+    future._settle(FINISHED, 1)
+    assert not sleeper.locked()
 
 
 def test_wait_counts_right_while_futures_end() -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -133,6 +133,27 @@ def test_finish_at_exit(
     assert [[f"finish, interrupted={interrupted}"]] * 2 == [user.told for user in users]
     with pytest.raises(RuntimeError, match="after interpreter shutdown"):
         host.acquire(User())
+
+
+def test_the_last_user_leaves_while_the_program_ends() -> None:
+    """
+    A pool that has ended by itself, on the reactor's thread, is not asked to.
+    """
+    host, user = Host(), User()
+    reactor, _ = host.acquire(user)
+
+    class Leaving(list[Any]):
+        """The users, the last of whom goes as soon as it was seen that there is one."""
+
+        def __bool__(self) -> bool:
+            is_any = len(self) > 0
+            host.release(user)
+            return is_any
+
+    host._users = Leaving(host._users)
+    host.finish_at_exit()
+    host.release(user)
+    reactor.join()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

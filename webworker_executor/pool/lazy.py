@@ -219,7 +219,12 @@ class LazyFuture(Future["Any"]):
             leader.release()
         sleepers = self.__dict__.get("_sleepers")
         while sleepers:
-            sleepers.popleft().release()
+            try:
+                sleeper = sleepers.popleft()
+            except IndexError:
+                # Another thread took the last one.
+                return
+            sleeper.release()
 
     def _invoke_callbacks(self) -> None:
         # Of the base class: called by its `set_result` and `set_exception`, too.

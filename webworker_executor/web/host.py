@@ -129,8 +129,9 @@ class Host:
         # The error that ended the program has been printed by now, and is kept for debuggers.
         last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         interrupted = isinstance(last, KeyboardInterrupt)
-        while self._users:
-            user = self._users[0]
+        # A copy for each look: another pool may end by itself meanwhile.
+        while users := self._users[:1]:
+            user = users[0]
             user.finish_at_exit(interrupted=interrupted)
             self.release(user)
 
