@@ -4,21 +4,33 @@ The pool under signals: handlers that raise, submit or shut down at any line los
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
+from tests.pool.talking import echo
 from tests.pool.work import double
-from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import (
+    BrokenWorkerPool,
+    TaskTimeout,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+    WorkerFuture,
+    ZygoteLauncher,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from types import FrameType
     from typing import Any
 
     from tests.dropin.gate import Gate
@@ -104,6 +116,113 @@ def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
     ]
     assert [] == wrong
     assert 6 == pool.submit(double, 3).result(10.0)
+
+
+class Strike:
+    """
+    Raises once where a handler could: when so many functions were entered or left.
+
+    A profiler is called at just these places, and not between plain loads and stores.
+
+    Args:
+        within: Only what this function calls is counted.
+        number: Of the function.
+    """
+
+    def __init__(self, within: str, number: int) -> None:
+        self._within = within
+        self._n_left = number
+        self.where = ""
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        if event not in {"call", "c_return"}:
+            return
+        outer: FrameType | None = frame
+        while outer is not None and outer.f_code.co_qualname != self._within:
+            outer = outer.f_back
+        self._n_left -= outer is not None
+        if not self._n_left:
+            sys.setprofile(None)
+            self.where = f"{event} in {frame.f_code.co_filename}:{frame.f_lineno}"
+            raise Interrupt
+
+    def during(self, call: Callable[[], object]) -> None:
+        sys.setprofile(self)
+        try:
+            call()
+        except Interrupt:
+            pass
+        finally:
+            sys.setprofile(None)
+
+
+Held = list[WorkerFuture]
+
+
+def submit_first(pool: WebWorkerExecutor, _: Held) -> Callable[[], object]:
+    return lambda: pool.submit(double, 1)
+
+
+def submit_on_time(pool: WebWorkerExecutor, _: Held) -> Callable[[], object]:
+    pool.submit(double, 1).result(10.0)
+    return lambda: pool.options(timeout=0.01).submit(double, 1)
+
+
+def cancel(pool: WebWorkerExecutor, held: Held) -> Callable[[], object]:
+    held.append(pool.submit(echo, 1))
+    return pool.submit(double, 1).cancel
+
+
+def abort(pool: WebWorkerExecutor, held: Held) -> Callable[[], object]:
+    held.append(pool.submit(echo, 1))
+    future = pool.submit(double, 1)
+    future.add_done_callback(id)
+    return future.abort
+
+
+def shut_down(pool: WebWorkerExecutor, _: Held) -> Callable[[], object]:
+    pool.submit(double, 1).result(10.0)
+    return pool.shutdown
+
+
+# A callback of a weak reference that is struck can tell nobody but the interpreter.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("begin", "within"),
+    [
+        (submit_first, "Crew.start"),
+        (submit_on_time, "Talks.watch"),
+        (cancel, "Pool._drop"),
+        (abort, "Stopper._stop"),
+        (shut_down, "EndingPool.wait"),
+    ],
+)
+def test_a_handler_that_raises_at_any_call(
+    begin: Callable[[WebWorkerExecutor, Held], Callable[[], object]], within: str
+) -> None:
+    """
+    Wherever it strikes, the pool goes on, keeps time and comes to its end.
+    """
+    with ZygoteLauncher() as zygote:
+        for number in itertools.count(1):
+            strike, pool = Strike(within, number), WebWorkerExecutor(1, launcher=zygote)
+            held: Held = []
+            strike.during(begin(pool, held))
+            for future in held:
+                future.post_message(1)
+            if not pool._pool.is_shut:
+                assert 6 == pool.submit(double, 3).result(10.0), strike.where
+            if begin is submit_on_time:
+                late = pool.options(timeout=0.02).submit(time.sleep, 5.0)
+                assert isinstance(late.exception(3.0), TaskTimeout), strike.where
+            ender = threading.Thread(target=pool.shutdown, daemon=True)
+            ender.start()
+            ender.join(10.0)
+            assert not ender.is_alive(), strike.where
+            if not strike.where:
+                break
+    assert number > 2
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ The table of calls, and callbacks that somebody waits for.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -128,12 +127,18 @@ def test_a_worker_that_is_forked_while_threads_begin_to_wait() -> None:
     """
     What another thread held at the fork is no reason for the new worker to wait for ever.
     """
-    with (
-        WebWorkerExecutor(1, launcher="fork", max_tasks_per_child=1) as executor,
-        contextlib.ExitStack() as stack,
-    ):
-        assert 4 == executor.submit(pow, 2, 2).result(20)
-        for event in (executor._pool.stopped, executor._pool.promises._no_callbacks):
-            stack.enter_context(event._cond)  # type: ignore[attr-defined]
-        # Each in a new worker.
-        assert [8, 8] == [executor.submit(pow, 2, 3).result(20) for _ in range(2)]
+    with WebWorkerExecutor(1, launcher="fork", max_tasks_per_child=1) as executor:
+        stopped, over = executor._pool.stopped, threading.Event()
+
+        def begin_to_wait() -> None:
+            while not over.is_set():
+                stopped.wait(0.0)
+
+        waiter = threading.Thread(target=begin_to_wait)
+        waiter.start()
+        try:
+            # Each in a new worker.
+            assert 20 * [8] == [executor.submit(pow, 2, 3).result(20) for _ in range(20)]
+        finally:
+            over.set()
+            waiter.join()

@@ -18,9 +18,9 @@ import threading
 from operator import attrgetter
 
 from webworker_executor.link.fds import is_readable, pidfd_open
+from webworker_executor.link.flag import Flag
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.link.rights import Descriptor
-from webworker_executor.link.thread import set_after_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Child:
         # signal holds it, and must not send to a number that has come to be another process's.
         self._held = None if number is None else Descriptor(number)
         self.exitcode: int | None = None
-        self.ended = threading.Event()
+        self.ended = Flag()
 
     def __repr__(self) -> str:
         state = f"exitcode={self.exitcode}" if self.ended.is_set() else "running"
@@ -240,7 +240,7 @@ class Child:
 
     def forget_after_fork(self) -> None:
         """In a forked copy of the host: let go of the pidfd, for the process is not ours."""
-        set_after_fork(self.ended)
+        self.ended.set()
         held, self._held = self._held, None
         if held is not None:
             os.close(held.take())

@@ -7,9 +7,9 @@ How one process is asked is told in ``witness``; here, what is said of one that 
 from __future__ import annotations
 
 import functools
-import threading
 
 from webworker_executor.launch import procfs
+from webworker_executor.link.flag import Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class _Roll:
         self.answers: dict[Subject, str] = {}
         self._processes = processes
         self._callbacks: dict[Subject, Callable[[str], None]] = {}
-        self._is_done = threading.Event()
-        self._is_over = threading.Event()
+        self._is_done = Flag()
+        self._is_over = Flag()
 
     def ask(self) -> None:
         for process in self._processes:

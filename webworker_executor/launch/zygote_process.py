@@ -19,6 +19,7 @@ from collections import deque
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import is_readable, lifted, socket_pair
+from webworker_executor.link.flag import Flag
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor, numbers_in
@@ -297,7 +298,7 @@ class _ParentThread:
     """A thread that starts a process and lives as long: it is what the kernel calls its parent."""
 
     def __init__(self) -> None:
-        self._is_over = threading.Event()
+        self._is_over = Flag()
         self._outcome: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
         self._spec: WorkerSpec | None = None
         # A daemon: a program that ends without leaving the `with` ends the process by it.

@@ -8,6 +8,8 @@ import _thread
 import signal
 import threading
 
+from webworker_executor.link.flag import Flag
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,17 +51,6 @@ def listen() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _hushed[0])
 
 
-def set_after_fork(event: threading.Event) -> None:
-    """
-    Set an event in a forked process.
-
-    A thread that was about to wait for it held the event's lock, and is not here to let go of it.
-    """
-    # Private, but what `threading` does with events of its own.
-    event._at_fork_reinit()  # type: ignore[attr-defined]
-    event.set()
-
-
 class ServiceThread:
     """
     A daemon thread, apart from its start.
@@ -84,7 +75,7 @@ class ServiceThread:
         # Reentrant: a finalizer may come here in the midst of a start.
         self._starting = threading.RLock()
         self._is_begun = False
-        self._is_up = threading.Event()
+        self._is_up = Flag()
         self.thread = self._make()
 
     def _make(self) -> threading.Thread:

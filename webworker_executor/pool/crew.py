@@ -99,16 +99,18 @@ class Crew:
             on_closed()
 
     def start(self, worker: Worker) -> None:
-        """Start a process for a worker, on the reactor; once only."""
-        if worker in self.processes:
-            return
+        """Start a process for a worker, on the reactor; once only, however often it is asked."""
         reactor = self._on_reactor()
-        assert self._news is not None
-        process = WorkerProcess(worker, self._news, reactor)
-        self.processes[worker] = process
+        process = self.processes.get(worker)
+        if process is None:
+            assert self._news is not None
+            process = self.processes[worker] = WorkerProcess(worker, self._news, reactor)
+        # Also if it is there already: the step that made it may have been torn before this.
         reactor.call_soon(lambda: self._launch(process, reactor))
 
     def _launch(self, process: WorkerProcess, reactor: Reactor) -> None:
+        if process.is_launched:
+            return
         self._open(reactor)
         process.launch(self.birth, self._ledger())
 

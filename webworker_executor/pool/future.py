@@ -307,7 +307,12 @@ class WorkerFuture(TrackedFuture):
         if owner is None or all(map(_is_quick, callbacks)):
             self._invoke_callbacks()
         else:
-            owner.call_back(self._invoke_callbacks)
+            try:
+                owner.call_back(self._invoke_callbacks)
+            except BaseException:
+                # A signal handler has raised: for the second time, see `_settle`.
+                self._owner = owner
+                raise
 
     def _attended(self) -> None:
         owner, task = self._owner, self._task

@@ -124,6 +124,9 @@ class Performer:
                 self._promises.tally.n_failed += self._promises.fail(call, error)
         self.perform(self._scheduler.recover(self._promises.in_order()))
         self._crew.flush_all()
+        if self._crew.processes:
+            # The alarm for time-outs may have been noted and not set.
+            self._crew.call_at(0.0, lambda: self._crew.talks.ring(self._crew))
 
     def _send(self, action: do.Send) -> None:
         process = self._crew.processes.get(action.worker)

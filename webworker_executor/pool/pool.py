@@ -9,10 +9,9 @@ to its worker's socket by the very call of ``submit``.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 
-from webworker_executor.link.thread import set_after_fork
+from webworker_executor.link.flag import Flag
 from webworker_executor.pool import broken
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
@@ -113,7 +112,7 @@ class Pool(EndingPool):
         self.is_open = False
         self.is_shut = False
         self._is_foreign = False
-        self.stopped = threading.Event()
+        self.stopped = Flag()
         # What users call: `submit`, or that when there is room.
         self.take: Callable[[Call], None] = self.submit
 
@@ -279,7 +278,7 @@ class Pool(EndingPool):
         self.is_open = False
         self._steps.reset_after_fork()
         self.promises.disown(RuntimeError(broken.IN_FORKED_CHILD))
-        set_after_fork(self.stopped)
+        self.stopped.set()
         self.crew.disown()
 
     # -- steps
@@ -329,7 +328,10 @@ class Pool(EndingPool):
         assert isinstance(task, Call)
         if task.state is not QUEUED:
             return ()
-        self.promises.forget(task)
+        # Out of the table only afterwards: after a tear it is found there, and else it would leave
+        # the queue twice.
+        actions = self._scheduler.task_cancelled(task)
         task.future._claim()
+        self.promises.forget(task)
         self.promises.tally.n_cancelled += 1
-        return self._scheduler.task_cancelled(task)
+        return actions

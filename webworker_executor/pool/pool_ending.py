@@ -15,8 +15,7 @@ from webworker_executor.pool import broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import threading
-
+    from webworker_executor.link.flag import Flag
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.crew import Crew
     from webworker_executor.pool.promises import Promises
@@ -33,7 +32,7 @@ class EndingPool:
     if TYPE_CHECKING:
         crew: Crew
         promises: Promises
-        stopped: threading.Event
+        stopped: Flag
         is_open: bool
         is_shut: bool
         _events: EventsThread | None

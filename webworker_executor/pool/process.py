@@ -12,13 +12,13 @@ import functools
 import itertools
 import os
 import signal
-import threading
 import time
 
 from webworker_executor.launch.escalation import LAST_SECONDS, Escalation
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
+from webworker_executor.link.flag import Flag
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
@@ -95,7 +95,8 @@ class WorkerProcess:
         self.n_recalled = 0
         self._link: Link | None = None
         self._has_failed = False
-        self.started = threading.Event()
+        self.is_launched = False
+        self.started = Flag()
         self.died_receiving = False
         # The task that it was told to end, if need be by its own end.
         self.stopped_task = 0
@@ -142,6 +143,7 @@ class WorkerProcess:
 
     def launch(self, birth: Birth, ledger: Ledger | None) -> None:
         """Start the process; the pool hears how that went."""
+        self.is_launched = True
         try:
             self._launch(birth, ledger)
         except Exception as error:

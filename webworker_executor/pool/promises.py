@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from webworker_executor.link.thread import set_after_fork
+from webworker_executor.link.flag import Flag
 from webworker_executor.pool.tally import Tally
 
 TYPE_CHECKING = False
@@ -37,9 +37,9 @@ class Promises:
         self.n_taken = 0
         self.tally = Tally()
         self._events: EventsThread | None = None
-        self._lock = threading.RLock()  # guards the count
-        self._n_callbacks = 0
-        self._no_callbacks = threading.Event()
+        self._lock = threading.RLock()  # makes one step of each change of the two below
+        self._callbacks: set[object] = set()
+        self._no_callbacks = Flag()
         self._no_callbacks.set()
 
     def run_callbacks_on(self, events: EventsThread) -> None:
@@ -93,19 +93,29 @@ class Promises:
         if self._events is None:
             call()
             return
-        with self._lock:
-            self._n_callbacks += 1
-            self._no_callbacks.clear()
-        self._events.call(lambda: self._called_back(call))
 
-    def _called_back(self, call: Callable[[], object]) -> None:
+        def call_and_tell() -> None:
+            try:
+                call()
+            finally:
+                self._called_back(call_and_tell)
+
         try:
-            call()
-        finally:
             with self._lock:
-                self._n_callbacks -= 1
-                if self._n_callbacks == 0:
-                    self._no_callbacks.set()
+                self._callbacks.add(call_and_tell)
+                self._no_callbacks.clear()
+            self._events.call(call_and_tell)
+        except BaseException:
+            # A signal handler has raised, perhaps before the call was handed over: nobody is to
+            # wait for that.
+            self._called_back(call_and_tell)
+            raise
+
+    def _called_back(self, callback: object) -> None:
+        with self._lock:
+            self._callbacks.discard(callback)
+            if not self._callbacks:
+                self._no_callbacks.set()
 
     def wait_for_callbacks(self, timeout: float | None = None) -> bool:
         """Wait until no callback is left, unless the caller is one; False if that took longer."""
@@ -120,4 +130,4 @@ class Promises:
             for name in ("_condition", "_done_callbacks"):
                 call.future.__dict__.pop(name, None)
             call.future._finish(None, error)
-        set_after_fork(self._no_callbacks)
+        self._no_callbacks.set()

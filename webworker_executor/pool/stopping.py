@@ -126,15 +126,18 @@ class Stopper:
         if has_waited:
             self._note(task, error)
         if task.state is QUEUED:
+            # Out of the table only afterwards: after a tear it is found there.
+            actions = self._scheduler.task_cancelled(task)
             self._promises.forget(task)
-            return self._scheduler.task_cancelled(task)
+            return actions
         process = None if task.worker is None else self._crew.processes.get(task.worker)
         if process is None or task.worker is None:
             return ()
         if not task.is_posted:
             # Its process is not even there yet.
+            actions = self._scheduler.task_dropped(task.worker, task)
             self._promises.forget(task)
-            return self._scheduler.task_dropped(task.worker, task)
+            return actions
         # What it has not come to yet it passes over.
         process.post_control(cancel)
         measures = _measures(grace)

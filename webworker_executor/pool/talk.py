@@ -339,9 +339,10 @@ class Talks:
         # One alarm for all, for the earliest: most tasks end long before their time.
         if deadline < self._alarm_at:
             self._alarm_at = deadline
-            crew.call_at(deadline, lambda: self._ring(crew))
+            crew.call_at(deadline, lambda: self.ring(crew))
 
-    def _ring(self, crew: Place) -> None:
+    def ring(self, crew: Place) -> None:
+        """End what is over its time, and set the alarm for the rest; on the reactor's thread."""
         self._alarm_at = float("inf")
         now = time.monotonic()
         for deadline, call, conversation in list(self._deadlines.values()):

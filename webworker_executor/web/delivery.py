@@ -7,9 +7,9 @@ Not for the order of calls or the time they are due.
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
+from webworker_executor.link.flag import Flag
 from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Delivery:
     """One call on its way to the events thread, which lives as long as the host has users."""
 
     def __init__(self) -> None:
-        self._is_over = threading.Event()
+        self._is_over = Flag()
 
     def hand_over(self, call: Callable[[], object]) -> bool:
         """Hand it over; False if the program is ending, or no thread can be started."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -19,8 +18,8 @@ from weakref import ref
 from webworker_executor.launch import roll
 from webworker_executor.launch.escalation import GRACE_SECONDS, LAST_SECONDS, Escalation
 from webworker_executor.launch.exit_status import how_it_ended
+from webworker_executor.link.flag import Flag
 from webworker_executor.link.journal import Journal
-from webworker_executor.link.thread import set_after_fork
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
@@ -88,7 +87,7 @@ class Life(Profile):
         self._said_goodbye = False
         # The stacks of a process that died of a fault.
         self._words: str | None = None
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._pid = os.getpid()
         self._reactor, _ = host.acquire(self)
         self._deadlines = Deadlines(self._reactor)
@@ -306,7 +305,7 @@ class Life(Profile):
             self.child.forget_after_fork()
         if self.state != EXITED:
             self._machine.step("exit")
-        set_after_fork(self._ended)
+        self._ended.set()
         error = endings.disowned(self.title)
         self.ready.disown(error=error)
         self.lifetime.disown(error=error)

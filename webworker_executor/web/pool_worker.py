@@ -8,8 +8,7 @@ channel.
 
 from __future__ import annotations
 
-import threading
-
+from webworker_executor.link.flag import Flag
 from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
 from webworker_executor.web.messaging import MessageTarget
 
@@ -89,7 +88,7 @@ class PoolWorker(MessageTarget):
         return self._owner.crew.unsent_nbytes(self.index)
 
     def _wait_until_written(self, timeout: float | None) -> bool:
-        written = threading.Event()
+        written = Flag()
         self._owner.when_written(self.index, written.set)
         return written.wait(timeout)
 

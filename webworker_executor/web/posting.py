@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.end import End
+from webworker_executor.link.flag import Flag
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
@@ -159,7 +160,7 @@ class Posting:
 
     def wait_until_written(self, timeout: float | None) -> bool:
         """Wait until the kernel has everything, or nobody is left to read it."""
-        arrived = threading.Event()
+        arrived = Flag()
         self._waiters[arrived] = arrived.set
         try:
             self.flush()

@@ -4,8 +4,9 @@ What one way of speaking with a worker's process must provide; the rest is the s
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
+
+from webworker_executor.link.flag import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ class Profile:
 
     def wait_until_written(self, timeout: float | None) -> bool:
         """Wait until the kernel has all that was posted, or never will; any thread but this."""
-        written = threading.Event()
+        written = Flag()
         self._when_written(written.set)
         return self.is_over or written.wait(timeout)
 

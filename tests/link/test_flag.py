@@ -1,0 +1,76 @@
+"""
+Tests of `webworker_executor.link.flag`: who waits is woken, and who sets never waits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+
+import pytest
+
+from webworker_executor.link.flag import Flag
+
+
+def test_everybody_is_woken() -> None:
+    """Who waits, and who comes later, until it is taken back."""
+    flag, woken = Flag(), list[bool]()
+    threads = [threading.Thread(target=lambda: woken.append(flag.wait(20.0))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    flag.set()
+    for thread in threads:
+        thread.join(20.0)
+    assert [True] * 5 == woken
+    assert flag.is_set()
+    assert flag.wait()
+    flag.clear()
+    assert not flag.is_set()
+
+
+@pytest.mark.parametrize("timeout", [-1.0, 0, 0.01])
+def test_a_wait_in_vain(timeout: float) -> None:
+    """It ends in time, and leaves nothing behind."""
+    flag = Flag()
+    assert not flag.wait(timeout)
+    assert not flag._sleepers
+
+
+def test_a_handler_that_raises_in_a_wait_holds_nobody_up() -> None:
+    """At whatever call: the flag can be set, and the next wait ends."""
+
+    class Stop(Exception):
+        pass
+
+    def wait_and_raise(number: int) -> bool:
+        n_events = 0
+
+        def struck(_: object, event: str, __: object) -> None:
+            nonlocal n_events
+            n_events += event in {"call", "c_return"}
+            if n_events == number:
+                raise Stop
+
+        sys.setprofile(struck)
+        try:
+            flag.wait(0.001)
+        except Stop:
+            return True
+        finally:
+            sys.setprofile(None)
+        return False
+
+    for number in itertools.count(1):
+        flag = Flag()
+        was_struck = wait_and_raise(number)
+        waiter = threading.Thread(target=flag.wait, args=(20.0,), daemon=True)
+        setter = threading.Thread(target=flag.set, daemon=True)
+        for thread in (waiter, setter):
+            thread.start()
+        for thread in (waiter, setter):
+            thread.join(5.0)
+            assert not thread.is_alive(), f"after {number} calls"
+        if not was_struck:
+            break
+    assert number > 5
