@@ -227,6 +227,37 @@ def test_users_finish_before_threads_are_joined(run_script: ScriptRunner) -> Non
     assert ["user", "thread"] == json.loads(done.stdout)[:2]
 
 
+LAST_WORDS = """
+import threading, time
+from webworker_executor.web.host import host
+
+class User:
+    def finish_at_exit(self, *, interrupted):
+        pass
+    def disown_after_fork(self):
+        pass
+
+user = User()
+_, events = host.acquire(user)
+for number in range(20):
+    events.call(lambda number=number: (time.sleep(0.02), print(number)))
+events.call({last})
+host.release(user)
+"""
+
+
+@pytest.mark.parametrize("last", ["int", "threading.Event().wait"], ids=["done", "held"])
+def test_what_waits_for_handlers_is_told_before_the_end(
+    run_script: ScriptRunner, last: str
+) -> None:
+    """
+    The program ends after the calls that were left, but for one that never ends.
+    """
+    done = run_script(LAST_WORDS.format(last=last))
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [str(number) for number in range(20)] == done.stdout.split()
+
+
 PATCHED = """
 import functools, queue, select, _thread
 {patch}

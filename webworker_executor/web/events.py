@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -114,11 +115,23 @@ class EventsThread:
         self._queue.put(None)
         return False
 
-    def join(self) -> None:
-        """Wait for the thread's end, unless it is the caller or it is held by a handler."""
-        service = self._service
-        if service is not None and not self.is_current_thread:
-            service.join(PATIENCE if self._busy_since is not None else None)
+    def join(self, seconds: float = math.inf) -> None:
+        """
+        Wait for the thread's end, unless it is the caller, or held by one handler all the while.
+
+        Args:
+            seconds: How long at most, also where one handler follows the other.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.is_current_thread:
+            # Looked at anew each time: another thread may have taken over.
+            service, busy_since = self._service, self._busy_since
+            if service is None:
+                return
+            service.join(PATIENCE)
+            is_held = busy_since is not None and self._busy_since is busy_since
+            if not service.thread.is_alive() or is_held or time.monotonic() >= deadline:
+                return
 
     def _watch(self) -> None:
         self._reactor.call_at(time.monotonic() + PATIENCE, self._look)

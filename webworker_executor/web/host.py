@@ -27,6 +27,8 @@ else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
 
+# How long the end of the program waits for handlers, one after the other.
+EXIT_SECONDS = 5.0
 # Who puts something else in the place of threads.
 GREEN_PACKAGES = frozenset({"gevent", "eventlet"})
 
@@ -50,6 +52,8 @@ class Host:
         self._users: list[User] = []
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
+        # The one that was told to end last, after the calls that wait in it.
+        self._leaving: EventsThread | None = None
         self.is_exiting = False
 
     def acquire(self, user: User) -> tuple[Reactor, EventsThread]:
@@ -115,6 +119,7 @@ class Host:
                 return
             tell_on(None)
             self._events.stop(self._reactor.stop)
+            self._leaving = self._events
             self._reactor = self._events = None
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
@@ -134,12 +139,15 @@ class Host:
             user = users[0]
             user.finish_at_exit(interrupted=interrupted)
             self.release(user)
+        if self._leaving is not None:
+            # What happened last is told and logged there.
+            self._leaving.join(0.0 if interrupted else EXIT_SECONDS)
 
     def disown_after_fork(self) -> None:
         """In a forked child: the threads are not there, and the workers are the parent's."""
         self._lock = threading.RLock()
         users, self._users = self._users, []
-        reactor, self._reactor, self._events = self._reactor, None, None
+        reactor, self._reactor, self._events, self._leaving = self._reactor, None, None, None
         tell_on(None)
         for user in users:
             user.disown_after_fork()
