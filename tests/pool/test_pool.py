@@ -226,6 +226,43 @@ def test_a_handler_that_raises_at_any_call(
 
 
 @pytest.mark.slow
+class Crossing:
+    """
+    An event, and another that somebody brings in the moment in which this one is looked at.
+    """
+
+    def __init__(self, bring: Callable[[], object]) -> None:
+        self._bring = [bring]
+
+    def __eq__(self, other: object) -> bool:
+        while self._bring:
+            self._bring.pop()()
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]  # it is not to be looked up
+
+    def __call__(self) -> tuple[()]:
+        return ()
+
+
+def test_what_is_brought_during_a_recovery_is_kept(forked: WebWorkerExecutor) -> None:
+    """
+    Threads bring events whenever they like, and somebody waits for each.
+    """
+    steps = forked._pool._steps
+    came = threading.Event()
+
+    def late() -> tuple[()]:
+        came.set()
+        return ()
+
+    with steps.lock:
+        steps.inbox.append((Crossing(lambda: steps.inbox.append((late, ()))), ()))
+        steps.tear()
+    forked.submit(abs, -1).result(20.0)
+    assert came.is_set()
+
+
 def test_handlers_may_submit(pool: WebWorkerExecutor) -> None:
     """
     A submit in the middle of a submit is a task like others.

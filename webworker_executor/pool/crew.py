@@ -52,6 +52,7 @@ class Crew:
         self._reactor: Reactor | None = None
         self._news: News | None = None
         self._is_open = False
+        self._is_closed = False
         # More as the pool grows; what the dead give back in the first ones is used again.
         self._ledgers: list[Ledger] = []
 
@@ -87,16 +88,23 @@ class Crew:
                 # It never will be.
                 call()
         self._at_opening.clear()
-        for fd in self.birth.initializer_fds:
+        # Taken out first: done again after a tear, this would close what has the numbers by then.
+        fds, self.birth.initializer_fds = self.birth.initializer_fds, []
+        for fd in fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self.birth.initializer_fds = []
         while self._ledgers:
             self._ledgers.pop().close()
         if self._is_open:
-            self._on_reactor().call_soon(lambda: self.birth.launcher.close(on_closed))
+            self._on_reactor().call_soon(lambda: self._close_launcher(on_closed))
         else:
             on_closed()
+
+    def _close_launcher(self, on_closed: Callable[[], object]) -> None:
+        # Once, however often it is asked: a launcher may count who uses it.
+        if not self._is_closed:
+            self._is_closed = True
+            self.birth.launcher.close(on_closed)
 
     def start(self, worker: Worker) -> None:
         """Start a process for a worker, on the reactor; once only, however often it is asked."""

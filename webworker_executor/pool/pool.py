@@ -290,9 +290,10 @@ class Pool(EndingPool):
     def _recover(self) -> None:
         # Submitted calls are in the table of promises. Any other event can be applied twice.
         inbox = self._steps.inbox
-        others = [item for item in inbox if item[0] != self._take]
-        inbox.clear()
-        inbox.extend(others)
+        for item in tuple(inbox):
+            if item[0] == self._take:
+                # One by one: other threads bring events meanwhile.
+                inbox.remove(item)
         self._reports.recover()
         self._performer.recover()
 

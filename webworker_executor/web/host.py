@@ -117,10 +117,12 @@ class Host:
             self._users.remove(user)
             if self._users or self._reactor is None or self._events is None:
                 return
+            events, reactor = self._events, self._reactor
+            # First of all: if a signal handler raises in what follows, nobody is given threads that
+            # are about to end.
+            self._leaving, self._reactor, self._events = events, None, None
             tell_on(None)
-            self._events.stop(self._reactor.stop)
-            self._leaving = self._events
-            self._reactor = self._events = None
+            events.stop(reactor.stop)
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the package's."""
