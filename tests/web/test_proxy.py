@@ -360,6 +360,17 @@ def test_an_answer_that_would_end_a_thread_ends_a_call(extreme: tuple[Extreme, A
     assert 1 == remote.wait(1).result(20.0)
 
 
+def test_an_argument_that_would_end_a_thread_ends_a_call(extreme: tuple[Extreme, Any]) -> None:
+    """
+    ``SystemExit`` out of unpacking a request is the error of its call; others go on.
+    """
+    value, remote = extreme
+    value.go_on.set()
+    with pytest.raises(SystemExit):
+        remote.wait(Exits()).result(20.0)
+    assert 1 == remote.wait(1).result(20.0)
+
+
 def test_a_callback_that_exits_costs_no_other_call(
     extreme: tuple[Extreme, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -167,7 +167,10 @@ class Inbox(EventTarget):
             else:
                 try:
                     return event_of(frame, self._source())
-                except Exception as exc:
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:
+                    # Also an exit, which would be that of who sent it: somebody waits for a word.
                     return MessageEvent(None, self._source(), error=exc)
         if has_ended and not self._has_told_end and not self._inbox:
             self._has_told_end = True
