@@ -4,10 +4,13 @@ Tests of `webworker_executor.web.host`: threads while they are used, and order a
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import threading
+import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +68,24 @@ def test_calls_behind_a_handler_that_does_not_end() -> None:
     goes_on.set()
     reactor.join()
     assert was_made
+
+
+def test_what_has_ended_is_forgotten() -> None:
+    """
+    What the last calls were about is not kept until the next user comes.
+    """
+    host, user = Host(), User()
+    reactor, events = host.acquire(user)
+    about = User()
+    reactor.call_soon(lambda: reactor.call_at(time.monotonic() + 3600.0, about.disown_after_fork))
+    events.call(threading.Event().set)
+    host.release(user)
+    reactor.join()
+    events.join()
+    is_there = weakref.ref(about)
+    del about, reactor, events
+    gc.collect()
+    assert is_there() is None
 
 
 def test_threads_come_anew() -> None:

@@ -13,6 +13,7 @@ import queue
 import select
 import sys
 import threading
+import weakref
 
 from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
@@ -22,6 +23,7 @@ from webworker_executor.wire.definition import unpack_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 else:
     # The type checker's alone: to import it takes 3 ms.
@@ -52,8 +54,9 @@ class Host:
         self._users: list[User] = []
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
-        # The one that was told to end last, after the calls that wait in it.
-        self._leaving: EventsThread | None = None
+        # The one that was told to end last, after the calls that wait in it. Weakly: what has ended
+        # must not keep what its calls were about.
+        self._leaving: Callable[[], EventsThread | None] = _nobody
         self.is_exiting = False
 
     def acquire(self, user: User) -> tuple[Reactor, EventsThread]:
@@ -120,7 +123,7 @@ class Host:
             events, reactor = self._events, self._reactor
             # First of all: if a signal handler raises in what follows, nobody is given threads that
             # are about to end.
-            self._leaving, self._reactor, self._events = events, None, None
+            self._leaving, self._reactor, self._events = weakref.ref(events), None, None
             tell_on(None)
             events.stop(reactor.stop)
 
@@ -141,20 +144,26 @@ class Host:
             user = users[0]
             user.finish_at_exit(interrupted=interrupted)
             self.release(user)
-        if self._leaving is not None:
+        leaving = self._leaving()
+        if leaving is not None:
             # What happened last is told and logged there.
-            self._leaving.join(0.0 if interrupted else EXIT_SECONDS)
+            leaving.join(0.0 if interrupted else EXIT_SECONDS)
 
     def disown_after_fork(self) -> None:
         """In a forked child: the threads are not there, and the workers are the parent's."""
         self._lock = threading.RLock()
         users, self._users = self._users, []
-        reactor, self._reactor, self._events, self._leaving = self._reactor, None, None, None
+        reactor, self._reactor, self._events = self._reactor, None, None
+        self._leaving = _nobody
         tell_on(None)
         for user in users:
             user.disown_after_fork()
         if reactor is not None:
             reactor.close_after_fork()
+
+
+def _nobody() -> None:
+    return None
 
 
 def _check_that_no_chain_begins() -> None:
