@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,7 +78,8 @@ def test_what_has_ended_is_forgotten() -> None:
     host, user = Host(), User()
     reactor, events = host.acquire(user)
     about = User()
-    reactor.call_soon(lambda: reactor.call_at(time.monotonic() + 3600.0, about.disown_after_fork))
+    in_an_hour = time.monotonic() + 3600.0
+    reactor.call_soon(partial(reactor.call_at, in_an_hour, about.disown_after_fork))
     events.call(threading.Event().set)
     host.release(user)
     reactor.join()
