@@ -9,6 +9,7 @@ descriptors, threads, processes and memory are what they were.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import operator
 import os
@@ -42,14 +43,15 @@ class Holding(NamedTuple):
     def now(cls) -> Holding:
         """Look."""
         fields = Path("/proc/self/statm").read_text().split()
-        children = [
-            Path(f"/proc/self/task/{task}/children").read_text().split()
-            for task in os.listdir("/proc/self/task")
-        ]
+        children: list[str] = []
+        for task in os.listdir("/proc/self/task"):
+            # A thread that has ended meanwhile has none any more.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                children += Path(f"/proc/self/task/{task}/children").read_text().split()
         return cls(
             len(os.listdir("/proc/self/fd")) - 1,
             threading.active_count(),
-            sum(map(len, children)),
+            len(children),
             int(fields[1]) * os.sysconf("SC_PAGE_SIZE"),
         )
 
