@@ -225,7 +225,6 @@ def test_a_handler_that_raises_at_any_call(
     assert number > 2
 
 
-@pytest.mark.slow
 class Crossing:
     """
     An event, and another that somebody brings in the moment in which this one is looked at.
@@ -263,6 +262,7 @@ def test_what_is_brought_during_a_recovery_is_kept(forked: WebWorkerExecutor) ->
     assert came.is_set()
 
 
+@pytest.mark.slow
 def test_handlers_may_submit(pool: WebWorkerExecutor) -> None:
     """
     A submit in the middle of a submit is a task like others.
