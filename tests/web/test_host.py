@@ -262,21 +262,26 @@ class User:
 
 user = User()
 _, events = host.acquire(user)
+ends = threading.Event()
+# Called before what was registered earlier.
+threading._register_atexit(ends.set)
+events.call(lambda: (ends.wait(), time.sleep({seconds})))
 for number in range(20):
-    events.call(lambda number=number: (time.sleep(0.02), print(number)))
+    events.call(lambda number=number: (time.sleep(0.001), print(number)))
 events.call({last})
 host.release(user)
 """
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.11], ids=["quick", "slow"])
 @pytest.mark.parametrize("last", ["int", "threading.Event().wait"], ids=["done", "held"])
 def test_what_waits_for_handlers_is_told_before_the_end(
-    run_script: ScriptRunner, last: str
+    run_script: ScriptRunner, last: str, seconds: float
 ) -> None:
     """
     The program ends after the calls that were left, but for one that never ends.
     """
-    done = run_script(LAST_WORDS.format(last=last))
+    done = run_script(LAST_WORDS.format(last=last, seconds=seconds))
     assert (0, "") == (done.returncode, done.stderr)
     assert [str(number) for number in range(20)] == done.stdout.split()
 

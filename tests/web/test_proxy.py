@@ -5,6 +5,7 @@ Proxies: an object elsewhere, used as if it were here; and no call ever hangs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import os
@@ -393,7 +394,8 @@ def test_a_callback_that_exits_at_the_end(extreme: tuple[Extreme, Any]) -> None:
     replies = [remote.wait(number) for number in range(3)]
     for reply in replies:
         reply.add_done_callback(lambda _: sys.exit())
-    with pytest.raises(SystemExit):
+    # Raised here, unless the thread that waits for answers sees the end first.
+    with contextlib.suppress(SystemExit):
         release(remote)
     value.go_on.set()
     assert [PortClosedError] * 3 == [type(reply.exception(20.0)) for reply in replies]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # How long a handler may hold the queue while others wait in it.
 PATIENCE = 0.1
+# So often nothing has moved where a handler does not come back: a busy machine is not taken for it.
+LOOKS = 5
 
 _log = logging.getLogger("webworker_executor.web")
 
@@ -43,6 +45,8 @@ class EventsThread:
         # Guards the thread's change. Reentrant: a finalizer may call in the midst of one.
         self._lock = threading.RLock()
         self._service: ServiceThread | None = None
+        # Those that a handler holds, while another has the queue.
+        self._held: set[ServiceThread] = set()
         self._busy_since: float | None = None
         self._is_watched = False
         self._is_over = False
@@ -117,21 +121,28 @@ class EventsThread:
 
     def join(self, seconds: float = math.inf) -> None:
         """
-        Wait for the thread's end, unless it is the caller, or held by one handler all the while.
+        Wait for the end of the thread, and of those that handlers hold, unless one is the caller.
+
+        Not for handlers that do not come back: after five looks at which nothing has moved.
 
         Args:
             seconds: How long at most, also where one handler follows the other.
         """
+        if self.is_current_thread:
+            return
         deadline = time.monotonic() + seconds
-        while not self.is_current_thread:
-            # Looked at anew each time: another thread may have taken over.
-            service, busy_since = self._service, self._busy_since
-            if service is None:
+        before: object = None
+        n_same = 0
+        while n_same < LOOKS and time.monotonic() < deadline:
+            # Looked at anew each time: another may have taken over, or taken back.
+            services = {self._service, *self._held}
+            alive = [each for each in services if each is not None and each.thread.is_alive()]
+            if not alive:
                 return
-            service.join(PATIENCE)
-            is_held = busy_since is not None and self._busy_since is busy_since
-            if not service.thread.is_alive() or is_held or time.monotonic() >= deadline:
-                return
+            alive[0].join(PATIENCE)
+            state = len(alive), self._busy_since, self._queue.qsize()
+            n_same = n_same + 1 if state == before else 0
+            before = state
 
     def _watch(self) -> None:
         self._reactor.call_at(time.monotonic() + PATIENCE, self._look)
@@ -146,7 +157,10 @@ class EventsThread:
         # No call stands between this look and the stores. A thread that has come to another call,
         # or waits for one, keeps the queue: two would wait, and one of them for ever.
         if is_long and self._busy_since is busy_since:
+            service = self._service
             self._busy_since = self._service = None
+            if service is not None:
+                self._held.add(service)
             self._take_over()
         elif not self._is_watched:
             self._is_watched = True
@@ -173,6 +187,7 @@ class EventsThread:
     def _has_queue(self, service: ServiceThread) -> bool:
         """Whether a thread serves, or does so again because no other could take over."""
         with self._lock:
+            self._held.discard(service)
             if self._service is None:
                 self._service = service
             return self._service is service

@@ -4,29 +4,22 @@ Proxies: an object on the other side of a port, used as if it were here, in the 
 One side exposes an object, the other wraps the port. Calls are messages, answered in order. Not for
 the objects of an executor's workers: see ``executor.actor``.
 
-The thing to know before a change: no call may ever be left without an answer. Who waits for answers
-is a thread of the wrapping side, and not a handler: a handler may have to wait for the very code
-that waits for the answer.
+The thing to know before a change: no call may ever be left without an answer. How the wrapping side
+waits for it is told in ``request``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import itertools
-import logging
 import weakref
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.errors import PortClosedError
-from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
 from webworker_executor.web.port import MessagePort
+from webworker_executor.web.request import Connection, Path, Reply
 from webworker_executor.web.request_ident import RequestIdent, take_ident
-from webworker_executor.wire.failure import pack_failure, unpack_failure
+from webworker_executor.wire.failure import pack_failure
 from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
@@ -36,10 +29,6 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent
 
 GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
-
-Path = tuple[str, ...]
-
-_log = logging.getLogger("webworker_executor.web")
 
 
 # -- the side that has the object
@@ -181,90 +170,10 @@ def proxy(value: Any, *, finalizer: Callable[[], object] | None = None) -> Any:
 # -- the side that has the port
 
 
-class Reply(Future[Any]):
-    """The answer to a request; a ``concurrent.futures.Future`` that can be awaited."""
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return asyncio.wrap_future(self).__await__()
-
-
-class _Connection:
-    """The requests that wait for an answer, and the thread that waits with them."""
-
-    def __init__(self, port: MessagePort) -> None:
-        self._port = port
-        self._idents = itertools.count()
-        # Whoever takes one out answers it: single steps of C, so that no lock is needed.
-        self._waiting: dict[int, Reply] = {}
-        self._why_closed: str | None = None
-        self._service = ServiceThread(self._listen, "webworker-proxy")
-
-    def request(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Reply:
-        reply = Reply()
-        reply.set_running_or_notify_cancel()
-        ident = next(self._idents)
-        self._waiting[ident] = reply
-        try:
-            if self._why_closed is None:
-                self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
-            self._service.start()
-        except BaseException:
-            self._waiting.pop(ident, None)
-            raise
-        if self._why_closed is not None:
-            self._fail_all()
-        return reply
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                _, is_value, value = self._port.receive().data
-            except PortClosedError:
-                break
-            except BaseException as exc:
-                # Also what would end this thread: others wait for it.
-                is_value, value = False, exc
-            try:
-                self._settle(take_ident(), is_value, value)
-            except BaseException:
-                _log.exception("a callback of a reply failed")
-            del value
-        self.close("the other side was closed, or its process has ended")
-
-    def _settle(self, ident: int | None, is_value: bool, value: Any) -> None:
-        # What does not even unpack to its number is everybody's: one of them waits for it.
-        for key in tuple(self._waiting) if ident is None else (ident,):
-            reply = self._waiting.pop(key, None)
-            if reply is None:
-                continue
-            if is_value:
-                reply.set_result(value)
-            else:
-                reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
-
-    def close(self, why: str) -> None:
-        """Fail what waits, now and later; any thread, finalizers, too."""
-        self._why_closed = self._why_closed or why
-        self._port.close()
-        self._fail_all()
-
-    def _fail_all(self) -> None:
-        while self._waiting:
-            with contextlib.suppress(KeyError):
-                _, reply = self._waiting.popitem()
-                error = PortClosedError(f"the object cannot answer: {self._why_closed}")
-                try:
-                    reply.set_exception(error)
-                except BaseException:
-                    # Of a callback.
-                    self._fail_all()
-                    raise
-
-
 class _Lease:
     """What all proxies of one connection hold: with the last of them it is given up."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.give_up = weakref.finalize(self, connection.close, "the proxy was released")
         self.give_up.atexit = False
@@ -335,7 +244,7 @@ def wrap(port: MessagePort) -> Any:
     Source: Comlink, ``wrap``.
     """
     _check_port("wrap", port)
-    return Proxy(_Lease(_Connection(port)))
+    return Proxy(_Lease(Connection(port)))
 
 
 def fetch(proxy: Proxy) -> Reply:

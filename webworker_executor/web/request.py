@@ -1,0 +1,133 @@
+"""
+Requests to what is exposed on the other side of a port, and the replies that wait for answers.
+
+Not for what is asked: see ``proxy``. The thing to know before a change: no reply may ever be left
+without an answer. Who waits for answers is a thread of this side, and not a handler: a handler may
+have to wait for the very code that waits for the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor.errors import PortClosedError
+from webworker_executor.link.thread import ServiceThread
+from webworker_executor.web.request_ident import RequestIdent, take_ident
+from webworker_executor.wire.failure import unpack_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from webworker_executor.web.port import MessagePort
+
+Path = tuple[str, ...]
+
+_log = logging.getLogger("webworker_executor.web")
+
+
+class Reply(Future[Any]):
+    """The answer to a request; a ``concurrent.futures.Future`` that can be awaited."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()
+
+
+class Connection:
+    """
+    The requests that wait for an answer, and the thread that waits with them.
+
+    Args:
+        port: To who answers; nobody else's from here.
+    """
+
+    def __init__(self, port: MessagePort) -> None:
+        self._port = port
+        self._idents = itertools.count()
+        # Whoever takes one out answers it: single steps of C, so that no lock is needed.
+        self._waiting: dict[int, Reply] = {}
+        self._why_closed: str | None = None
+        self._service = ServiceThread(self._listen, "webworker-proxy")
+
+    def request(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Reply:
+        """
+        Send a request; any thread.
+
+        Args:
+            kind: What is asked.
+            path: Of what, from the exposed object on.
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+
+        Raises:
+            RuntimeError: No thread can be started to wait for the answer.
+            Exception: What packing the arguments raises.
+        """
+        reply = Reply()
+        reply.set_running_or_notify_cancel()
+        ident = next(self._idents)
+        self._waiting[ident] = reply
+        try:
+            if self._why_closed is None:
+                self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
+            self._service.start()
+        except BaseException:
+            self._waiting.pop(ident, None)
+            raise
+        if self._why_closed is not None:
+            self._fail_all()
+        return reply
+
+    def _listen(self) -> None:
+        is_over = False
+        while not is_over:
+            try:
+                is_over = self._take_answer()
+            except BaseException:
+                _log.exception("a callback of a reply failed")
+
+    def _take_answer(self) -> bool:
+        """Wait for an answer and resolve its reply; returns whether it was the end."""
+        try:
+            _, is_value, value = self._port.receive().data
+        except PortClosedError:
+            self.close("the other side was closed, or its process has ended")
+            return True
+        except BaseException as exc:
+            # Also what would end this thread: others wait for it.
+            is_value, value = False, exc
+        self._settle(take_ident(), is_value, value)
+        return False
+
+    def _settle(self, ident: int | None, is_value: bool, value: Any) -> None:
+        # What does not even unpack to its number is everybody's: one of them waits for it.
+        for key in tuple(self._waiting) if ident is None else (ident,):
+            reply = self._waiting.pop(key, None)
+            if reply is None:
+                continue
+            if is_value:
+                reply.set_result(value)
+            else:
+                reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
+
+    def close(self, why: str) -> None:
+        """Fail what waits, now and later; any thread, finalizers, too."""
+        self._why_closed = self._why_closed or why
+        self._port.close()
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        while self._waiting:
+            with contextlib.suppress(KeyError):
+                _, reply = self._waiting.popitem()
+                error = PortClosedError(f"the object cannot answer: {self._why_closed}")
+                try:
+                    reply.set_exception(error)
+                except BaseException:
+                    # Of a callback.
+                    self._fail_all()
+                    raise
