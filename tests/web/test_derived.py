@@ -272,12 +272,14 @@ def test_listener_elsewhere_keeps_its_signal(controllers: list[AbortController])
 # -- timeout
 
 
-def test_case_149_timeout() -> None:
+def test_case_149_timeout(held: Inbox[Callable[[], object]]) -> None:
     """
     After the time the signal has aborted, with a `TimeoutError` that tells how long it was.
     """
     signal = AbortSignal.timeout(0.01)
+    make = held.get()
     assert (False, None) == (signal.aborted, signal.reason)
+    make()
     assert signal.wait(5)
     assert isinstance(signal.reason, TimeoutError)
     assert "timed out after 0.01 s; allow more, or do less" == str(signal.reason)

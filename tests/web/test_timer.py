@@ -330,7 +330,7 @@ from webworker_executor import AbortSignal, WebWorkerExecutor
 
 def task():
     seen = []
-    signal = AbortSignal.timeout(0.05)
+    signal = AbortSignal.timeout(0.5)
     done = threading.Event()
     signal.onabort = lambda event: (seen.append(type(event.target.reason).__name__), done.set())
     return signal.wait(10), done.wait(10), seen
