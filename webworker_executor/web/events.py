@@ -175,11 +175,11 @@ class EventsThread:
             service = self._service = self._new_service()
             try:
                 service.start()
-            except RuntimeError:
-                # None can be had, as at the end of the program. The calls wait for the handler
-                # that has the thread; the next one tries again.
+            except RuntimeError as error:
+                # None can be had. The calls wait for the handler that has the thread; the next one
+                # tries again. At the end of the program that is as it should be.
                 self._service = None
-                if not self._has_warned:
+                if not self._has_warned and "shutdown" not in str(error):
                     self._has_warned = True
                     # Not here: this is the reactor, and that handler may be one of logging.
                     self._queue.put(_warn_of_no_thread)
