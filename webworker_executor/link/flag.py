@@ -13,6 +13,17 @@ import _thread
 from collections import deque
 
 
+def wake_all(sleepers: deque[_thread.LockType]) -> None:
+    """Wake all who wait, each with a lock that it has taken; any thread, and signal handlers."""
+    while sleepers:
+        try:
+            sleeper = sleepers.popleft()
+        except IndexError:
+            # Another thread took the last one.
+            return
+        sleeper.release()
+
+
 class Flag:
     """As much of ``threading.Event`` as is needed; in a forked process, too."""
 
@@ -29,14 +40,7 @@ class Flag:
     def set(self) -> None:
         """Set it, and wake all who wait; any thread, and signal handlers."""
         self._is_set = True
-        sleepers = self._sleepers
-        while sleepers:
-            try:
-                sleeper = sleepers.popleft()
-            except IndexError:
-                # Another thread took the last one.
-                return
-            sleeper.release()
+        wake_all(self._sleepers)
 
     def clear(self) -> None:
         """Take it back; who has been woken by then stays so."""

@@ -31,6 +31,7 @@ from concurrent.futures._base import (
     RUNNING,
 )
 
+from webworker_executor.link.flag import wake_all
 from webworker_executor.web.seconds import seconds_to_wait
 
 TYPE_CHECKING = False
@@ -218,13 +219,8 @@ class LazyFuture(Future["Any"]):
         if leader is not None:
             leader.release()
         sleepers = self.__dict__.get("_sleepers")
-        while sleepers:
-            try:
-                sleeper = sleepers.popleft()
-            except IndexError:
-                # Another thread took the last one.
-                return
-            sleeper.release()
+        if sleepers:
+            wake_all(sleepers)
 
     def _invoke_callbacks(self) -> None:
         # Of the base class: called by its `set_result` and `set_exception`, too.
