@@ -7,10 +7,15 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import wait_until
 from webworker_executor.link.flag import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_everybody_is_woken() -> None:
@@ -37,33 +42,35 @@ def test_a_wait_in_vain(timeout: float) -> None:
     assert not flag._sleepers
 
 
+class Stop(Exception):
+    pass
+
+
+def was_struck(number: int, call: Callable[[], object]) -> bool:
+    """Raise where so many functions were entered or left; False if there are not so many."""
+    n_events = 0
+
+    def strike(_: object, event: str, __: object) -> None:
+        nonlocal n_events
+        n_events += event in {"call", "c_return"}
+        if n_events == number:
+            raise Stop
+
+    sys.setprofile(strike)
+    try:
+        call()
+    except Stop:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
 def test_a_handler_that_raises_in_a_wait_holds_nobody_up() -> None:
     """At whatever call: the flag can be set, and the next wait ends."""
-
-    class Stop(Exception):
-        pass
-
-    def wait_and_raise(number: int) -> bool:
-        n_events = 0
-
-        def struck(_: object, event: str, __: object) -> None:
-            nonlocal n_events
-            n_events += event in {"call", "c_return"}
-            if n_events == number:
-                raise Stop
-
-        sys.setprofile(struck)
-        try:
-            flag.wait(0.001)
-        except Stop:
-            return True
-        finally:
-            sys.setprofile(None)
-        return False
-
     for number in itertools.count(1):
         flag = Flag()
-        was_struck = wait_and_raise(number)
+        was_raised = was_struck(number, lambda flag=flag: flag.wait(0.001))  # type: ignore[misc]  # bound early
         waiter = threading.Thread(target=flag.wait, args=(20.0,), daemon=True)
         setter = threading.Thread(target=flag.set, daemon=True)
         for thread in (waiter, setter):
@@ -71,6 +78,24 @@ def test_a_handler_that_raises_in_a_wait_holds_nobody_up() -> None:
         for thread in (waiter, setter):
             thread.join(5.0)
             assert not thread.is_alive(), f"after {number} calls"
-        if not was_struck:
+        if not was_raised:
             break
     assert number > 5
+
+
+def test_a_handler_that_raises_as_it_is_set_leaves_nobody_asleep() -> None:
+    """At whatever call: all are woken when it is set again."""
+    for number in itertools.count(1):
+        flag = Flag()
+        waiters = [threading.Thread(target=flag.wait, daemon=True) for _ in range(2)]
+        for waiter in waiters:
+            waiter.start()
+        wait_until(lambda flag=flag: len(flag._sleepers) == 2)  # type: ignore[misc]  # bound early
+        was_raised = was_struck(number, flag.set)
+        flag.set()
+        for waiter in waiters:
+            waiter.join(5.0)
+            assert not waiter.is_alive(), f"after {number} calls"
+        if not was_raised:
+            break
+    assert number > 2

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import _thread
 from collections import deque
+from operator import methodcaller
+
+_release = methodcaller("release")
 
 
 def wake_all(sleepers: deque[_thread.LockType]) -> None:
     """Wake all who wait, each with a lock that it has taken; any thread, and signal handlers."""
-    while sleepers:
-        try:
-            sleeper = sleepers.popleft()
-        except IndexError:
-            # Another thread took the last one.
-            return
-        sleeper.release()
+    try:
+        # Within C: whoever was taken out is woken, though a signal handler raises.
+        deque(map(_release, iter(sleepers.popleft, None)), maxlen=0)
+    except IndexError:
+        # That was the last one.
+        return
 
 
 class Flag:
