@@ -66,29 +66,36 @@ def test_a_good_class_passes(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 
 
 INTERRUPTED = """
-import os, signal, sys, threading
-from webworker_executor.conformance import command, watch
+import os, pathlib, signal, sys, threading
+from webworker_executor.conformance import command
+
+def count_children():
+    tasks = pathlib.Path("/proc/self/task").glob("*/children")
+    return sum(len(children.read_text().split()) for children in tasks)
 
 def press():
-    while len(watch._running) < int(sys.argv[1]):
-        threading.Event().wait(0.01)
+    while count_children() < int(sys.argv[3]):
+        pass
     os.kill(os.getpid(), signal.SIGINT)
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=press).start()
-    command.main([sys.argv[2], "--only", "values", "--jobs", sys.argv[1]])
+    command.main([sys.argv[1], "--only", "values", "--jobs", sys.argv[2]])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", ["1", "2"])
-def test_ctrl_c_ends_the_tool(run_script: ScriptRunner, planted: str, n_jobs: str) -> None:
-    """At once, with the scenarios that run, though each would hang for its limit."""
+@pytest.mark.parametrize(("n_jobs", "n_begun"), [("1", "1"), ("2", "1"), ("2", "2")])
+def test_ctrl_c_ends_the_tool(
+    run_script: ScriptRunner, planted: str, n_jobs: str, n_begun: str
+) -> None:
+    """At once, with the scenarios that run or just begin, though each would hang for its limit."""
     finished = run_script(
         INTERRUPTED,
-        n_jobs,
         f"{planted}:HangingForEver",
+        n_jobs,
+        n_begun,
         timeout=15.0,
         env={"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,19 +92,21 @@ def ask(subject: Subject, rows: Sequence[Row], n_jobs: int = 1) -> Iterator[Find
     Yields:
         What was found, as it is found, in the order of the rows.
     """
-    if n_jobs == 1:
-        # Where Ctrl-C lands: it ends the scenario's program at once.
-        for row in rows:
-            yield Finding(row, subject.title, watch.run(row, subject))
-        return
+    runs = watch.Runs()
+    # In threads even one by one: what Ctrl-C interrupts is this thread's waiting, and never the
+    # start of a program, which would be lost.
     with ThreadPoolExecutor(n_jobs) as threads:
-        outcomes = threads.map(lambda row: watch.run(row, subject), rows)
         try:
+            outcomes = [threads.submit(runs.run, row, subject) for row in rows]
             for row, outcome in zip(rows, outcomes, strict=True):
-                yield Finding(row, subject.title, outcome)
+                # A signal that comes just before a thread goes to sleep is not seen by CPython
+                # until it wakes.
+                while not outcome.done():
+                    wait([outcome], timeout=0.5)
+                yield Finding(row, subject.title, outcome.result())
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
-            watch.end_all()
+            runs.end()
             raise
 
 

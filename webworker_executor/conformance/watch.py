@@ -11,9 +11,9 @@ changed there.
 from __future__ import annotations
 
 import signal
-import tempfile
 import textwrap
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,39 @@ if TYPE_CHECKING:
 MAX_LENGTH = 120
 """Characters of an outcome."""
 
-_running: set[Program] = set()
-
 _TRACEBACK = "Traceback (most recent call last)"
+
+
+class Runs:
+    """Scenarios that run in several threads, to be ended together."""
+
+    def __init__(self) -> None:
+        self._programs: set[Program] = set()
+        self._is_over = False
+
+    def run(self, row: Row, subject: Subject) -> str:
+        """Run a scenario, as the module's `run` does; after `end`, the outcome is none."""
+        with (
+            TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as folder,
+            Program(row, subject, Path(folder)) as program,
+        ):
+            # Noted first, then looked; `end` does both the other way round. So one of the two sees
+            # the other, and a program that starts in that moment ends as well.
+            self._programs.add(program)
+            if self._is_over:
+                program.process.kill()
+            try:
+                outcome = _JUDGES.get(row.name, _take_its_word)(program, row.limit)
+            finally:
+                self._programs.discard(program)
+        # One line, that a table can hold: an exception's message may be a page.
+        return textwrap.shorten(outcome, MAX_LENGTH, placeholder=" …")
+
+    def end(self) -> None:
+        """Kill the programs that run or are about to: each `run` returns in a moment."""
+        self._is_over = True
+        for program in tuple(self._programs):
+            program.process.kill()
 
 
 def run(row: Row, subject: Subject) -> str:
@@ -47,23 +77,7 @@ def run(row: Row, subject: Subject) -> str:
     Returns:
         What happened, in a few words; "hangs" if nothing did within the row's limit.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as folder,
-        Program(row, subject, Path(folder)) as program,
-    ):
-        _running.add(program)
-        try:
-            outcome = _JUDGES.get(row.name, _take_its_word)(program, row.limit)
-        finally:
-            _running.discard(program)
-    # One line, that a table can hold: an exception's message may be a page.
-    return textwrap.shorten(outcome, MAX_LENGTH, placeholder=" …")
-
-
-def end_all() -> None:
-    """Kill the programs that run now, in whatever thread: each `run` returns in a moment."""
-    for program in tuple(_running):
-        program.process.kill()
+    return Runs().run(row, subject)
 
 
 def _take_its_word(program: Program, limit: float) -> str:
