@@ -20,6 +20,7 @@ from webworker_executor.conformance.subject import OURS, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from webworker_executor.conformance.row import Row
 
@@ -99,15 +100,18 @@ def ask(subject: Subject, rows: Sequence[Row], n_jobs: int = 1) -> Iterator[Find
         try:
             outcomes = [threads.submit(runs.run, row, subject) for row in rows]
             for row, outcome in zip(rows, outcomes, strict=True):
-                # A signal that comes just before a thread goes to sleep is not seen by CPython
-                # until it wakes.
-                while not outcome.done():
-                    wait([outcome], timeout=0.5)
-                yield Finding(row, subject.title, outcome.result())
+                yield Finding(row, subject.title, _wait_for(outcome))
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             runs.end()
             raise
+
+
+def _wait_for(outcome: Future[str]) -> str:
+    # A signal that comes just before a thread goes to sleep is not seen by CPython until it wakes.
+    while True:
+        if wait([outcome], timeout=0.5).done:
+            return outcome.result()
 
 
 def _report(finding: Finding, number: int, n_rows: int) -> None:
