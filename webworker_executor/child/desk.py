@@ -20,6 +20,7 @@ from webworker_executor.wire.frame import (
     CANCEL,
     COUNT,
     CREDIT,
+    RECEIPT,
     SAYING_SHIFT,
     SIGNAL,
     TASK_MASK,
@@ -92,6 +93,10 @@ class Desk:
             task = self.tasks.get(ident)
             if task is not None:
                 task._stir()
+        elif frame.kind == RECEIPT and frame.ident:
+            task = self.tasks.get(frame.ident)
+            if task is not None:
+                task._acknowledged()
         elif frame.kind in self.answers:
             self.answers[frame.kind](frame)
 

@@ -4,7 +4,6 @@ A generator in a worker, whose items go to the host one by one, as many as were 
 
 from __future__ import annotations
 
-import _thread
 from collections import deque
 
 from webworker_executor.wire import codec
@@ -100,14 +99,7 @@ class Flow:
     def _wait(self) -> None:
         task = self._task
         task._heed()
-        lock = _thread.allocate_lock()
-        lock.acquire()
-        task._waiters[lock] = lock.release
-        try:
-            if not self._grants and not task._has_ended:
-                lock.acquire()
-        finally:
-            task._waiters.pop(lock, None)
+        task._sleep(None, lambda: not self._grants and not task._has_ended)
         if task._has_ended:
             task.signal.throw_if_aborted()
 

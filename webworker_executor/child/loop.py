@@ -37,6 +37,7 @@ from webworker_executor.wire.frame import (
     MESSAGE,
     RAISE,
     READY,
+    RECEIPT,
     REJECT,
     RESULT,
     RETURNED,
@@ -224,6 +225,7 @@ class Loop(DataEnd):
         scope.name = hello["name"]
         codec.generation = hello["generation"]
         scope._send = self.post
+        self.desk.answers[RECEIPT] = lambda _: scope._acknowledged()
         return hello
 
     def map_ledger(self, fd: int, entry: int) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import sys
 
+from webworker_executor.child.host_target import HostTarget
 from webworker_executor.web.event import MessageEvent
-from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.message import REGISTERED
 from webworker_executor.web.target import EventHandler
+from webworker_executor.wire.frame import MESSAGE, ident_of, readdress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from webworker_executor.wire.frame import Parts
 
 
-class Scope(MessageTarget):
+class Scope(HostTarget):
     """
     What a worker process knows of itself, and its end of the channel to whoever started it.
 
@@ -54,8 +56,6 @@ class Scope(MessageTarget):
     """
 
     onerror = EventHandler("error")
-
-    _posts_to_host = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,6 +102,8 @@ class Scope(MessageTarget):
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         assert self._send is not None  # asked for by post_message
+        if self._is_due(parts):
+            parts = readdress(parts, MESSAGE, ident_of(parts) | REGISTERED)
         self._send(parts, fds)
 
     def _schedule(self) -> None:
@@ -119,6 +121,10 @@ class Scope(MessageTarget):
                 "set scope.onmessage, whose messages come between tasks."
             )
         self._turns.look(timeout)
+
+    def _must_drain(self) -> bool:
+        is_leaving = self._turns is not None and self._turns.is_asked
+        return not is_leaving and super()._must_drain()
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         self._script("areceive()").attach(loop, step=1)

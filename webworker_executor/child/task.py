@@ -14,8 +14,9 @@ from collections import deque
 from time import monotonic
 
 from webworker_executor.child import desk as desks
+from webworker_executor.child.host_target import HostTarget
 from webworker_executor.web.abort import OwnSignal
-from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.message import REGISTERED
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import EVENT, HEED, REPORT, SAYING_SHIFT, ident_of, readdress
 
@@ -38,7 +39,7 @@ REPORT_SECONDS = 0.1
 _inherited: ContextVar[RunningTask | None] = ContextVar("webworker_task", default=None)
 
 
-class RunningTask(MessageTarget):
+class RunningTask(HostTarget):
     """
     A task that runs, and its end of the conversation with its future.
 
@@ -50,8 +51,6 @@ class RunningTask(MessageTarget):
     Attributes:
         id: The number of the task, which no other task of its executor has.
     """
-
-    _posts_to_host = True
 
     def __init__(self, ident: int, desk: Desk) -> None:
         super().__init__()
@@ -158,6 +157,8 @@ class RunningTask(MessageTarget):
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         saying = ident_of(parts)
+        if self._is_due(parts):
+            saying |= REGISTERED
         parts = readdress(parts, EVENT, self.id | saying << SAYING_SHIFT)
         self._desk.runner.post(parts, fds, self._check)
 
@@ -180,6 +181,13 @@ class RunningTask(MessageTarget):
     def _await_arrival(self, timeout: float | None) -> None:
         self._heed()
         super()._await_arrival(timeout)
+
+    def _wait_until_written(self, timeout: float | None) -> bool:
+        self._heed()
+        is_written = super()._wait_until_written(timeout)
+        if self._has_ended:
+            self.signal.throw_if_aborted()
+        return is_written
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         self._heed()

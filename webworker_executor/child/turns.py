@@ -47,6 +47,7 @@ class Turns:
 
     Attributes:
         is_closing: Whether nothing more is to be begun.
+        is_asked: Whether the host wants an end.
         program: The script, once it is known.
 
     Source: HTML, "event loop", "processing model".
@@ -65,8 +66,7 @@ class Turns:
         self._thread = _thread.get_ident()
         self._handlers: dict[str, object] = dict.fromkeys(HANDLERS)
         self.program: Program | None = None
-        self.is_closing = False
-        self._is_asked = False
+        self.is_closing = self.is_asked = False
         self._is_let_go = False
         self._is_ended = False
         self._events: AbstractEventLoop | None = None
@@ -81,7 +81,9 @@ class Turns:
 
     def leave_soon(self) -> None:
         """Take note that the host wants the worker to end now; from any thread."""
-        self._is_asked = True
+        self.is_asked = True
+        # The main thread may be in `drain`, where it hears of nothing else.
+        self._scope._waiters.wake()
         self._loop.call_soon(_nothing)
 
     def close(self) -> None:
@@ -184,12 +186,12 @@ class Turns:
                 self.look(0.0 if is_busy else None, has_turn=True)
         self.is_closing = True
         self._scope._inbox.clear()
-        if self._is_asked:
+        if self.is_asked:
             # Its last words may still be posted.
             self.perform(self._scope.dispatch_event, CloseEvent())
 
     def _is_over(self) -> bool:
-        return self.is_closing or self._is_asked
+        return self.is_closing or self.is_asked
 
     def _fire_timer(self) -> bool:
         timer = self._timers.take(monotonic())
@@ -231,7 +233,7 @@ class Turns:
         if not self._loop._todo:
             self._poll(timeout, has_turn=has_turn)
         self._sort()
-        if self._is_asked and not self._is_ended:
+        if self.is_asked and not self._is_ended:
             self._is_ended = True
             self._scope._inbox.clear()
             self._scope._ended()

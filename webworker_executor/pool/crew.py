@@ -16,6 +16,7 @@ from webworker_executor.pool.call import Call
 from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talk import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
+from webworker_executor.web.registered import Receipts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Crew:
         self._max_workers = max_workers
         self.processes: dict[Worker, WorkerProcess] = {}
         self.talks = Talks()
+        self.receipts = Receipts()
         # Messages to a place whose process is not there yet.
         self._messages: dict[int, list[tuple[Parts, Sequence[Any]]]] = {}
         self._at_opening: dict[int, list[Callable[[], object]]] = {}

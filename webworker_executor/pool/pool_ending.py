@@ -91,6 +91,7 @@ class EndingPool:
         deadline = None if timeout is None else time.monotonic() + timeout
         # Copied by a single call of C: other threads and handlers go on.
         self.crew.talks.end(lambda: list(self.promises.calls.values()))
+        self.crew.receipts.give_early()
         self.stopped.wait()
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not self.promises.wait_for_callbacks(left):

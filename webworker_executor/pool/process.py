@@ -30,6 +30,7 @@ from webworker_executor.wire.frame import (
     FROM_WORKER,
     RAISE,
     RECALL,
+    RECEIPT,
     REJECT,
     RESULT,
     SIGNAL,
@@ -278,6 +279,10 @@ class WorkerProcess:
     def is_asked_to_stop(self) -> bool:
         """Whether its end, if it ends now, is that of the task that it was told to end."""
         return self.stopped_task > 0 and self.begun() in {None, self.stopped_task}
+
+    def give_receipt(self, ident: int) -> None:
+        """Tell a task, or with 0 the worker, that somebody took a message; any thread, any line."""
+        self._reactor.call_soon(lambda: self.post_control(encode(RECEIPT, ident)))
 
     def signal_task(self, ident: int, number: int) -> None:
         """Have the process send itself a signal, if it runs a task; no other is hit. Any thread."""

@@ -7,6 +7,7 @@ It is heard on the reactor's thread, but for an answer that the thread that wait
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import time
 
@@ -18,6 +19,7 @@ from webworker_executor.pool.talk import heard, taken_back
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import ProtocolViolation
 from webworker_executor.web.host import host
+from webworker_executor.web.message import REGISTERED
 from webworker_executor.wire import frame as wire
 from webworker_executor.wire.frame import ANSWER_PREFIX
 
@@ -103,8 +105,12 @@ class Reports:
         kind = frame.kind
         if kind == wire.MESSAGE:
             self._scheduler.worker_used(process.worker)
+            if frame.ident & REGISTERED:
+                frame = self._registered(process, frame, 0)
             self._workers[process.worker.slot]._arrive(frame)
         elif kind == wire.EVENT:
+            if frame.ident >> wire.SAYING_SHIFT & REGISTERED:
+                frame = self._registered(process, frame, frame.ident & wire.TASK_MASK)
             heard(frame, self._promises.calls)
         elif kind == wire.READY:
             self._steps.apply(self._readied, process)
@@ -125,6 +131,10 @@ class Reports:
         elif kind == wire.LOAD_ERROR:
             # The pool breaks when the process has ended: what it logged has been written by then.
             process.leave(bytes(frame.payload))
+
+    def _registered(self, process: WorkerProcess, frame: Frame, ident: int) -> Frame:
+        give = functools.partial(process.give_receipt, ident)
+        return self._crew.receipts.owe(frame, give)
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""

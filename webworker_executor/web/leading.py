@@ -15,6 +15,7 @@ from functools import partial
 from operator import call
 from typing import TYPE_CHECKING
 
+from webworker_executor.web.message import REGISTERED
 from webworker_executor.wire.frame import MESSAGE
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def lead(link: Link, target: WorkerTarget, timeout: float | None) -> bool:
 
 def _take(frame: Frame, target: WorkerTarget, leading: Leading) -> bool:
     """Take a message; anything else is the reactor's."""
-    if frame.kind != MESSAGE or target._is_dead:
+    if frame.kind != MESSAGE or frame.ident & REGISTERED or target._is_dead:
         return False
     # One step: twice, or not at all, it would be if an interruption came between the two.
     steps: Any = (partial(target._inbox.append, frame), leading.left.clear)

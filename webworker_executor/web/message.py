@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # what was transferred or sent beside it. With the bit LENT its large buffers lie in memory whose
 # descriptor is the last that came along.
 PLAIN, WITH_LIST = 0, 1
+# Whoever posted it wants a RECEIPT when it has been taken.
+REGISTERED = 0x08
 LENT = 0x10
 # It is no pickle but a text in JSON, or MessagePack.
 AS_JSON = 0x20

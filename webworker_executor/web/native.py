@@ -19,7 +19,9 @@ from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.hello import lay_out_hello
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
+from webworker_executor.web.message import REGISTERED
 from webworker_executor.web.movable import movable
+from webworker_executor.web.registered import Receipts
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
 from webworker_executor.wire.frame import (
@@ -33,6 +35,7 @@ from webworker_executor.wire.frame import (
     MESSAGE,
     OF_SURROUNDINGS,
     READY,
+    RECEIPT,
     TRACKER,
     encode,
 )
@@ -101,6 +104,7 @@ class NativeLife(Life):
         self, plan: Plan, streams: Streams, handshake_timeout: float, max_duration: float
     ) -> None:
         self._plan = plan
+        self._receipts = Receipts()
         try:
             baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
         except Exception as error:
@@ -209,6 +213,8 @@ class NativeLife(Life):
         kind = frame.kind
         owner = self._owner()
         if kind == MESSAGE:
+            if frame.ident & REGISTERED:
+                frame = self._receipts.owe(frame, self._give_receipt)
             if owner is not None:
                 owner._arrive(frame)
         elif kind == READY:
@@ -224,6 +230,9 @@ class NativeLife(Life):
             from webworker_executor.launch.tracker import share_tracker
 
             share_tracker(self._post_control)
+
+    def _give_receipt(self) -> None:
+        self._call(lambda: self._post_control(encode(RECEIPT, 0)))
 
     def _cannot_load(self, frame: Frame) -> None:
         cause = unpack_failure(frame.payload)

@@ -141,11 +141,15 @@ class Receiver(Inbox):
 
     def _await_arrival(self, timeout: float | None) -> None:
         """Wait until something may have come; for subclasses that read in the caller's thread."""
+        self._sleep(timeout, self._must_wait)
+
+    def _sleep(self, timeout: float | None, must_sleep: Callable[[], object]) -> None:
+        """Sleep until there is news, unless there was, which is asked when it would wake us."""
         lock = _thread.allocate_lock()
         lock.acquire()
         self._waiters[lock] = lock.release
         try:
-            if not self._must_wait():
+            if not must_sleep():
                 return
             if timeout is None:
                 lock.acquire()
@@ -155,7 +159,7 @@ class Receiver(Inbox):
             self._waiters.pop(lock, None)
 
     def _must_wait(self) -> bool:
-        """Whether nothing has come yet; asked when whoever brings something would wake us."""
+        """Whether nothing has come yet."""
         return not (self._inbox or self._has_ended)
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:

@@ -1,0 +1,79 @@
+"""
+Tests of `webworker_executor.web.registered`: each receipt is given once, whatever becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+
+import pytest
+
+from tests.threads import run_together
+from webworker_executor.web.message import REGISTERED, event_of
+from webworker_executor.web.registered import Receipts
+from webworker_executor.wire import codec
+from webworker_executor.wire.frame import MESSAGE, Frame
+
+
+def frame_of(value: object) -> Frame:
+    return Frame(MESSAGE, REGISTERED, codec.pack(value).payload)
+
+
+def test_a_receipt_is_given_when_the_message_is_taken() -> None:
+    """
+    Not before.
+    """
+    receipts, given = Receipts(), list[int]()
+    inbox = deque([receipts.owe(frame_of("one"), lambda: given.append(1))])
+    inbox.append(receipts.owe(frame_of("two"), lambda: given.append(2)))
+    assert [] == given
+    assert "one" == event_of(inbox.popleft()).data
+    assert [1] == given
+    # Whoever has lost interest has taken it, too.
+    inbox.clear()
+    assert [1, 2] == given
+
+
+def test_a_message_that_does_not_unpack_is_taken() -> None:
+    """
+    The error does not keep it.
+    """
+    receipts, given = Receipts(), list[int]()
+    inbox = [receipts.owe(Frame(MESSAGE, REGISTERED, b"nonsense"), lambda: given.append(1))]
+    with pytest.raises(Exception, match="invalid load key"):
+        event_of(inbox.pop())
+    assert [1] == given
+
+
+def test_receipts_given_early() -> None:
+    """
+    For what is there and for what comes; not once more when it is taken.
+    """
+    receipts, given = Receipts(), list[int]()
+    first = receipts.owe(frame_of("one"), lambda: given.append(1))
+    receipts.give_early()
+    assert [1] == given
+    second = receipts.owe(frame_of("two"), lambda: given.append(2))
+    assert [1, 2] == given
+    assert ["one", "two"] == [event_of(first).data, event_of(second).data]
+    del first, second
+    assert [1, 2] == given
+
+
+@pytest.mark.slow
+def test_early_receipts_while_messages_come_and_go() -> None:
+    """
+    From several threads: each once.
+    """
+    for _ in range(200):
+        receipts, given = Receipts(), list[int]()
+
+        def come(
+            start: int, receipts: Receipts = receipts, given: list[int] = given
+        ) -> list[Frame]:
+            numbers = range(start, start + 20)
+            return [receipts.owe(frame_of(n), partial(given.append, n)) for n in numbers]
+
+        run_together(partial(come, 0), receipts.give_early, partial(come, 20))
+        assert list(range(40)) == sorted(given)
