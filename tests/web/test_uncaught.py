@@ -5,14 +5,12 @@ Tests of `webworker_executor.web.uncaught`: exceptions that nobody caught, and w
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pytest
 
 from webworker_executor.web import uncaught
 from webworker_executor.web.event import ErrorEvent
 from webworker_executor.web.uncaught import error_event, is_passed_on, tell_last
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def caught(text: str) -> BaseException:
@@ -36,6 +34,32 @@ def test_an_event_of_an_exception() -> None:
     assert event.colno > 0
     assert "in caught" not in event.traceback
     assert "in caught" in error_event(error).traceback
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("x"), "ValueError: x"),
+        (ValueError(), "ValueError"),
+        (ValueError("first\nsecond"), "ValueError: first\nsecond"),
+        (SyntaxError("bad", ("file.py", 3, 5, "x = (", 3, 6)), "SyntaxError: bad"),
+        (
+            ExceptionGroup("some", [ValueError("x"), KeyError("y")]),
+            "ExceptionGroup: some (2 sub-exceptions)",
+        ),
+    ],
+)
+def test_the_message_of_an_exception_with_notes(error: Exception, message: str) -> None:
+    """
+    It is the exception's own type and text; the notes, and all else, are in the traceback.
+    """
+    error.add_note("a note\nof two lines")
+    error.add_note("second thought")
+    event = error_event(error)
+    assert message == event.message
+    assert "a note\n" in event.traceback
+    assert "second thought" in event.traceback
+    assert ["a note\nof two lines", "second thought"] == error.__notes__
 
 
 def test_places_that_are_not_known() -> None:

@@ -87,13 +87,16 @@ def error_event(error: BaseException, skip: int = 0) -> ErrorEvent:
     while skip > 0 and trace is not None:
         trace, skip = trace.tb_next, skip - 1
     try:
-        last = traceback.format_exception_only(type(error), error)[-1].strip()
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        told = traceback.TracebackException(type(error), error, trace, compact=True)
+        text = "".join(told.format())
+        # They would come last, where the exception's own type and text are looked for.
+        told.__notes__ = None
+        message = list(told.format_exception_only())[-1].strip()
     except Exception:
         # traceback meets the user's classes unguarded.
-        last, text = type(error).__qualname__, ""
+        message, text = type(error).__qualname__, ""
     filename, lineno, colno = _place(error, trace)
-    return ErrorEvent(last, filename, lineno, colno, error, text)
+    return ErrorEvent(message, filename, lineno, colno, error, text)
 
 
 def _place(error: BaseException, trace: TracebackType | None) -> tuple[str, int, int]:
