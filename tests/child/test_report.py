@@ -4,13 +4,12 @@ Tests of `webworker_executor.child.report`: exceptions that a script did not cat
 
 from __future__ import annotations
 
-import sys
 import threading
 from _pickle import loads
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.child.report import Reporter, own_frames
+from webworker_executor.child.report import Reporter
 from webworker_executor.child.scope import Scope
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.failure import unpack_failure
@@ -128,18 +127,3 @@ def test_another_thread_where_somebody_listens() -> None:
         assert [threading.main_thread()] == threads
         threads.clear()
     assert [] == post.told
-
-
-def test_frames_of_our_own() -> None:
-    """
-    The package's outermost frames are counted, and nobody else's.
-    """
-    assert 0 == own_frames(None)
-    assert 0 == own_frames(failure("x").__traceback__)
-    try:
-        Scope().close()
-    except RuntimeError:
-        trace = sys.exc_info()[2]
-        assert trace is not None
-        assert 0 == own_frames(trace)
-        assert 2 == own_frames(trace.tb_next)

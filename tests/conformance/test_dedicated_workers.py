@@ -20,8 +20,10 @@ import pytest
 from tests.conformance.listening import SECONDS, Ear
 from tests.patience import wait_until
 from webworker_executor import (
+    DataCloneError,
     ErrorEvent,
     Event,
+    NetworkError,
     ProtocolError,
     Worker,
     WorkerCrashedError,
@@ -111,6 +113,43 @@ def test_case_59_what_an_error_event_tells(tmp_path: Path) -> None:
         frames = event.traceback.splitlines()
         assert f'  File "{script}", line 6, in <module>' == frames[1]
         assert "Traceback (most recent call last):" == frames[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("import_scripts('missing.py')", NetworkError),
+        ("post_message(i for i in ())", DataCloneError),
+        ("set_timeout('no function')", TypeError),
+        ("import missing_module_of_case_59", ModuleNotFoundError),
+    ],
+)
+def test_case_59_the_line_is_the_script_s_own(
+    tmp_path: Path, statement: str, kind: type[Exception]
+) -> None:
+    """
+    What a call of the package has raised stands where the script made the call.
+    """
+    script = tmp_path / "failing.py"
+    script.write_text(f"\n\n{statement}\n")
+    with Worker(script) as worker:
+        event = Ear(worker).next()
+        assert isinstance(event.error, kind)
+        assert (str(script), 3, 1) == (event.filename, event.lineno, event.colno)
+
+
+def test_case_59_a_syntax_error_of_an_imported_script(tmp_path: Path) -> None:
+    """
+    It stands where the imported file is no Python.
+    """
+    imported = tmp_path / "imported.py"
+    imported.write_text("x = 1\ny = (\n")
+    script = tmp_path / "failing.py"
+    script.write_text("\nimport_scripts('imported.py')\n")
+    with Worker(script) as worker:
+        event = Ear(worker).next()
+        assert (str(imported), 2, 5) == (event.filename, event.lineno, event.colno)
+        assert f'File "{script}", line 2' in event.traceback
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import json
 
 import pytest
 
+from webworker_executor.child.scope import Scope
 from webworker_executor.web import uncaught
 from webworker_executor.web.event import ErrorEvent
-from webworker_executor.web.uncaught import error_event, is_passed_on, tell_last
+from webworker_executor.web.uncaught import error_event, is_passed_on, own_frames, tell_last
 
 
 def caught(text: str) -> BaseException:
@@ -75,6 +76,36 @@ def test_places_that_are_not_known() -> None:
         event.lineno,
         event.colno,
     )
+
+
+def test_frames_of_our_own() -> None:
+    """
+    The package's outermost frames are counted, and nobody else's.
+    """
+    assert 0 == own_frames(None)
+    assert 0 == own_frames(caught("{").__traceback__)
+    try:
+        Scope().close()
+    except RuntimeError as error:
+        trace = error.__traceback__
+        assert trace is not None
+        assert 0 == own_frames(trace)
+        assert 2 == own_frames(trace.tb_next)
+
+
+def test_the_place_of_a_call_that_raised_in_the_package() -> None:
+    """
+    It is where the user's code called; the traceback shows the rest of the way.
+    """
+    try:
+        Scope().close()
+    except RuntimeError as error:
+        event, placeless = error_event(error), error_event(error, skip=1)
+        trace = error.__traceback__
+    assert trace is not None
+    assert (__file__, trace.tb_lineno, 9) == (event.filename, event.lineno, event.colno)
+    assert "in close" in event.traceback
+    assert ("", 0, 0) == (placeless.filename, placeless.lineno, placeless.colno)
 
 
 def test_an_exception_that_cannot_be_printed() -> None:

@@ -11,21 +11,18 @@ import sys
 from _pickle import dumps
 from collections import deque
 
-from webworker_executor.web.uncaught import error_event
+from webworker_executor.web.uncaught import error_event, own_frames
 from webworker_executor.wire.failure import pack_failure
 from webworker_executor.wire.frame import ERROR, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Any
 
     from webworker_executor.child.scope import Scope
     from webworker_executor.web.event import ErrorEvent
     from webworker_executor.wire.frame import Parts
-
-_OWN = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
 
 
 class Reporter:
@@ -110,15 +107,6 @@ class Reporter:
         told = (event.message, event.filename, event.lineno, event.colno, event.traceback, failure)
         # Builtin types only; what the user's classes make of an exception is bytes already.
         self._post(encode(ERROR, 0, dumps(told, 5)), ())
-
-
-def own_frames(trace: TracebackType | None) -> int:
-    """Count the outermost frames that are this package's, which nobody wants to see."""
-    count = 0
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN):
-        count += 1
-        trace = trace.tb_next
-    return count
 
 
 def hear_threads(report: Callable[[BaseException], object]) -> None:

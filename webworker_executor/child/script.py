@@ -110,10 +110,9 @@ def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
         scope.worker_data, call = _baggage(loop, has_witness=hello.get("has_witness", False))
         return Program(hello["script"], call, scope)
     except BaseException as error:
-        from webworker_executor.child.report import own_frames
         from webworker_executor.wire.failure import pack_failure
 
-        failure = pack_failure(error, own_frames(error.__traceback__))
+        failure = pack_failure(error, uncaught.own_frames(error.__traceback__))
         loop.post(encode(LOAD_ERROR, blamed, failure), ())
         raise SystemExit(1) from None
 

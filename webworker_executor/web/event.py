@@ -168,7 +168,9 @@ class ErrorEvent(Event):
 
     Args:
         message: The exception's type and text.
-        filename: The absolute path of the file it was raised in, ``""`` if not known.
+        filename: The absolute path of the file it was raised in, ``""`` if not known. What this
+            package has raised stands where it was called, and a ``SyntaxError`` of a script that
+            was imported stands in that.
         lineno: The line, from 1; 0 if not known.
         colno: The column, from 1; 0 if not known.
         error: The exception, or a copy of it where it crossed from another process.

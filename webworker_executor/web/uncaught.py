@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Report = Callable[[BaseException], object]
 
+_OWN = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
+
 _pass: list[Pass] = []
 _report: list[Report] = []
 
@@ -99,22 +101,38 @@ def error_event(error: BaseException, skip: int = 0) -> ErrorEvent:
     return ErrorEvent(message, filename, lineno, colno, error, text)
 
 
-def _place(error: BaseException, trace: TracebackType | None) -> tuple[str, int, int]:
-    if trace is None:
-        return _place_in_source(error)
-    while trace.tb_next is not None:
+def own_frames(trace: TracebackType | None) -> int:
+    """Count the outermost frames that are this package's, which nobody wants to see."""
+    count = 0
+    while trace is not None and _is_own(trace):
+        count += 1
         trace = trace.tb_next
-    code = trace.tb_frame.f_code
+    return count
+
+
+def _is_own(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename.startswith(_OWN)
+
+
+def _place(error: BaseException, trace: TracebackType | None) -> tuple[str, int, int]:
+    """Find out where a user's code went wrong: what it called of ours may have raised for it."""
+    last = None
+    is_ours = True
+    while trace is not None:
+        is_ours = _is_own(trace)
+        if not is_ours:
+            last = trace
+        trace = trace.tb_next
+    if is_ours and isinstance(error, SyntaxError):
+        # Of a file that was run by its name.
+        return error.filename or "", error.lineno or 0, error.offset or 0
+    if last is None:
+        return "", 0, 0
+    code = last.tb_frame.f_code
     column = None
     # A list of one entry per instruction, of two bytes each.
     for index, position in enumerate(code.co_positions()):
-        if index == trace.tb_lasti // 2:
+        if index == last.tb_lasti // 2:
             column = position[2]
             break
-    return code.co_filename, trace.tb_lineno or 0, 0 if column is None else column + 1
-
-
-def _place_in_source(error: BaseException) -> tuple[str, int, int]:
-    if isinstance(error, SyntaxError):
-        return error.filename or "", error.lineno or 0, error.offset or 0
-    return "", 0, 0
+    return code.co_filename, last.tb_lineno or 0, 0 if column is None else column + 1
