@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
         running: int
 
-        def post(self, parts: Parts, fds: Sequence[Any], check: Callable[[], object]) -> None:
+        def post(
+            self, parts: Parts, fds: Sequence[Any], check: Callable[[], object] | None = None
+        ) -> None:
             """Write a frame, between whole ones, when ``check`` has not raised."""
 
 
@@ -160,7 +162,7 @@ def install(runner: Runner) -> Desk:
     """Make the desk of this process."""
     global desk
     desk = Desk(runner)
-    running.install(_current_task)
+    running.install(_current_task, runner.post)
     return desk
 
 

@@ -120,6 +120,10 @@ class Reports:
             process.signaled_task = frame.ident
         elif kind == wire.GROWN:
             self._steps.apply(self._grown, process, frame)
+        elif kind == wire.ESTATE:
+            from webworker_executor.web.estate import inherit
+
+            inherit(frame)
         elif kind == wire.TRACKER:
             from webworker_executor.launch.tracker import share_tracker
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.reactor import Reactor
 
-# How long the end of the program waits for what was posted and not yet written.
-EXIT_SECONDS = 5.0
-
 
 class Watched(Protocol):
     """What has a socket that is read and written."""
@@ -29,8 +26,8 @@ class Watched(Protocol):
     def ready(self, events: int) -> None:
         """Write and read what is possible."""
 
-    def wait_until_written(self, timeout: float | None) -> bool:
-        """Wait until nothing is left to be written."""
+    def finish_at_exit(self) -> None:
+        """See to it that nothing is left to be written; the interpreter is about to exit."""
 
 
 class Attention:
@@ -127,7 +124,8 @@ class Attention:
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have something called on the reactor's thread."""
         if self._reactor is None:
-            self._reactor, _ = host.acquire(self)
+            # Also while the program ends: what is posted then is to be written, too.
+            self._reactor, _ = host.acquire(self, at_exit=True)
         self._reactor.call_soon(call)
 
     def forget(self) -> None:
@@ -147,7 +145,7 @@ class Attention:
         """Let what was posted be written; the interpreter is about to exit."""
         watched = self._watched()
         if watched is not None and not interrupted:
-            watched.wait_until_written(EXIT_SECONDS)
+            watched.finish_at_exit()
 
     def disown_after_fork(self) -> None:
         """Forget the reactor, whose thread is not in the child."""

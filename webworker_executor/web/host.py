@@ -59,9 +59,13 @@ class Host:
         self._leaving: Callable[[], EventsThread | None] = _nobody
         self.is_exiting = False
 
-    def acquire(self, user: User) -> tuple[Reactor, EventsThread]:
+    def acquire(self, user: User, *, at_exit: bool = False) -> tuple[Reactor, EventsThread]:
         """
         Take up a user.
+
+        Args:
+            user: It is brought to its end before the program's.
+            at_exit: Whether it may come while the program ends, if the threads still run then.
 
         Raises:
             RuntimeError: The interpreter is exiting, no thread can be started, or the standard
@@ -69,7 +73,7 @@ class Host:
             OSError: No descriptor is left.
         """
         with self._lock:
-            if self.is_exiting:
+            if self.is_exiting and not (at_exit and self._users):
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             if codec.generation > 1 and not self._users:
                 _check_that_no_chain_begins()

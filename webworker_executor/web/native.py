@@ -16,6 +16,7 @@ from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
 from webworker_executor.link.rights import Descriptor
+from webworker_executor.web.estate import inherit
 from webworker_executor.web.hello import lay_out_hello
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
@@ -29,6 +30,7 @@ from webworker_executor.wire.frame import (
     CLOSING,
     DEFINE,
     ERROR,
+    ESTATE,
     FROM_SCRIPT,
     LOAD_ERROR,
     MAX_FDS,
@@ -226,6 +228,8 @@ class NativeLife(Life):
             self._cannot_load(frame)
         elif kind == CLOSING:
             self._goodbye()
+        elif kind == ESTATE:
+            inherit(frame)
         elif kind == TRACKER:
             from webworker_executor.launch.tracker import share_tracker
 

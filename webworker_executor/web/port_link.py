@@ -44,6 +44,8 @@ READS_PER_ROUND = 16
 # What a slow handler has before it: beyond that, messages wait where the writer sees them, in the
 # kernel and in his `buffered_amount`. Smaller, and each fill would cost a turn of the reactor.
 HELD_NBYTES = 1 << 20
+# How long the end of the program waits for those who are to read what was posted.
+EXIT_SECONDS = 5.0
 
 _log = Journal("webworker_executor.web")
 
@@ -230,6 +232,16 @@ class PortLink(Posting):
         self.kept = None
         self._waiters.wake()
         self.attention.release()
+
+    def finish_at_exit(self) -> None:
+        """Have what was posted written: by the host if this is a worker, else wait for a while."""
+        from webworker_executor.web.estate import bequeath
+
+        if self.is_written or bequeath(self) or self.wait_until_written(EXIT_SECONDS):
+            return
+        _log.warning(
+            "%d bytes that were posted to a port and not read are lost", self.unsent_nbytes
+        )
 
     def disown(self) -> None:
         """In a forked child: close this copy, whatever locks say."""

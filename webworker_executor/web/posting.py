@@ -63,6 +63,10 @@ class Posting:
         """Close now; for subclasses."""
         raise NotImplementedError
 
+    def finish_at_exit(self) -> None:
+        """See to it that nothing is left to be written; for subclasses."""
+        raise NotImplementedError
+
     @property
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""

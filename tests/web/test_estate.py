@@ -1,0 +1,124 @@
+"""
+Tests of `webworker_executor.web.estate`: what a worker has posted arrives, though it ends first.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
+from webworker_executor.web import running
+from webworker_executor.web.estate import bequeath
+from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.port_link import PortLink
+from webworker_executor.wire.frame import MESSAGE, encode
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+    from webworker_executor import MessagePort
+
+LIMIT = 20.0
+# More than any socket holds.
+N_MESSAGES = 30_000
+N_SOCKETS = 40
+
+
+def post_numbers(port: MessagePort) -> None:
+    for number in range(N_MESSAGES):
+        port.post_message(number)
+
+
+def post_sockets(port: MessagePort) -> None:
+    """Post more than the kernel takes, and then what has descriptors."""
+    for _ in range(100):
+        port.post_message(bytes(1 << 16))
+    for number in range(N_SOCKETS):
+        near, far = socket.socketpair()
+        near.sendall(b"%d" % number)
+        near.close()
+        port.post_message(far, [far])
+
+
+def post_from_below(port: MessagePort) -> None:
+    with WebWorkerExecutor(1) as pool:
+        pool.submit(post_numbers, port).result(LIMIT)
+
+
+def taken_from(port: MessagePort) -> list[Any]:
+    return [event.data for event in port]
+
+
+def test_what_a_task_posted_is_read_after_its_executor_has_ended(launcher: str) -> None:
+    """All of it, in order, and then the end."""
+    with MessageChannel() as channel:
+        with WebWorkerExecutor(1, launcher=launcher) as pool:
+            pool.submit(post_numbers, channel.port1).result(LIMIT)
+        assert list(range(N_MESSAGES)) == taken_from(channel.port2)
+
+
+def test_what_a_script_posted_is_read_after_its_end(launcher: str) -> None:
+    """The reader neither keeps the worker nor loses anything."""
+    script = f"for n in range({N_MESSAGES}): worker_data.post_message(n)\nclose()"
+    with MessageChannel() as channel:
+        worker = Worker(source=script, worker_data=channel.port1, launcher=launcher)
+        worker.lifetime.result(LIMIT)
+        assert list(range(N_MESSAGES)) == taken_from(channel.port2)
+
+
+def test_descriptors_are_left_as_well() -> None:
+    """Each with its message."""
+    with MessageChannel() as channel:
+        with WebWorkerExecutor(1) as pool:
+            pool.submit(post_sockets, channel.port1).result(LIMIT)
+        came = taken_from(channel.port2)[100:]
+        for number, end in enumerate(came):
+            with end:
+                assert b"%d" % number == end.recv(10)
+        assert N_SOCKETS == len(came)
+
+
+def test_a_worker_of_a_worker_leaves_it_to_the_program() -> None:
+    """Whoever inherits and ends leaves it on."""
+    with MessageChannel() as channel:
+        with WebWorkerExecutor(1) as pool:
+            pool.submit(post_from_below, channel.port1).result(LIMIT)
+        assert list(range(N_MESSAGES)) == taken_from(channel.port2)
+
+
+WITHOUT_READER = """
+import logging
+from webworker_executor import MessageChannel, WebWorkerExecutor
+from webworker_executor.web import port_link
+from tests.web.test_estate import post_numbers
+
+logging.basicConfig(format="%(message)s")
+port_link.EXIT_SECONDS = 0.1
+channel = MessageChannel()
+pool = WebWorkerExecutor(1)
+pool.submit(post_numbers, channel.port1).result(20)
+"""
+
+
+def test_the_end_of_the_program_has_nobody_above_it(run_script: ScriptRunner) -> None:
+    """What nobody reads within a while is lost, and that is told."""
+    ended = run_script(WITHOUT_READER)
+    assert 0 == ended.returncode, ended.stderr
+    assert "bytes that were posted to a port and not read are lost" in ended.stderr
+
+
+def test_what_cannot_be_left_stays() -> None:
+    """Outside a worker the link goes on."""
+    assert not running.is_worker()
+    near, far = socket.socketpair()
+    with near, far:
+        link = PortLink(near, MessageTarget())
+        link.post(encode(MESSAGE, 1, bytes(1 << 22)))
+        assert not link.is_written
+        assert not bequeath(link)
+        far.settimeout(LIMIT)
+        nbytes = 0
+        while nbytes < 1 << 22:
+            nbytes += len(far.recv(1 << 20))
+        assert link.wait_until_written(LIMIT)
+        link.close()
