@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
-from webworker_executor import NetworkError, Worker
+from webworker_executor import NetworkError, Worker, scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +79,20 @@ def test_modules_import() -> None:
         assert ["TypeError", "module="] == worker.receive(SECONDS).data
     with Worker(source="import_scripts(5)") as worker:
         assert "import_scripts() takes paths" in Ear(worker).next().message
+
+
+def import_one(path: str) -> None:
+    scope.import_scripts(path)
+
+
+def test_callables_import() -> None:
+    """
+    So has a callable: it has no namespace of its own, and nothing is skipped without a word.
+    """
+    with Worker(import_one, argv=["/missing.py"]) as worker:
+        event = Ear(worker).next()
+        assert "TypeError: import_scripts() is not for callables" in event.message
+        assert "Use import" in event.message
 
 
 def test_lines_of_a_text_are_shown() -> None:

@@ -227,7 +227,7 @@ class Scope(HostTarget):
 
         Raises:
             NetworkError: A file cannot be read; those before it have run.
-            TypeError: The script is a module, which imports.
+            TypeError: The script is a module or a callable, which import.
             Exception: What a file raises, ``SyntaxError`` included; those after it do not run.
             RuntimeError: This is no ``Worker``'s script.
 

@@ -132,8 +132,13 @@ class Turns:
 
     def import_scripts(self, paths: tuple[str, ...]) -> None:
         """Run more files in the namespace of the script."""
-        if self.program is not None:
-            self.program.import_scripts(paths)
+        if self.program is None:
+            # Its names would be another module's, or nobody's: a callable need not be a function.
+            raise TypeError(
+                "import_scripts() is not for callables: this worker runs one, which has no "
+                "namespace of its own. Use import, or start the worker with the path of a script."
+            )
+        self.program.import_scripts(paths)
 
     def adopt_handlers(self, names: tuple[str, ...] = HANDLERS) -> None:
         """Assign what the script has newly bound to the names of handlers, as a browser would."""
