@@ -375,6 +375,23 @@ def test_kill_sends_a_signal() -> None:
     worker.kill()
 
 
+def test_kill_sends_any_signal_that_there_is() -> None:
+    """
+    Those for real time have numbers only; what is no signal is refused.
+    """
+    worker = Worker(source=ECHO)
+    for wrong in (0, -9, 65, 32):
+        with pytest.raises(ValueError, match=f"{wrong} is no signal"):
+            worker.kill(wrong)
+    with pytest.raises(TypeError):
+        worker.kill("SIGKILL")  # type: ignore[arg-type]  # that is what is tested
+    worker.ready.result(SECONDS)
+    worker.kill(40)
+    assert -40 == worker.exited.result(SECONDS)
+    with pytest.raises(WorkerCrashedError, match="killed by signal 40"):
+        worker.lifetime.result(SECONDS)
+
+
 @pytest.mark.slow
 def test_terminate_again_and_never_by_force() -> None:
     """

@@ -7,6 +7,7 @@ Not for the process itself (`life`), nor for what comes from it (`incoming`).
 from __future__ import annotations
 
 import signal as signals
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 from webworker_executor.web.incoming import WorkerTarget
@@ -277,9 +278,19 @@ class Worker(WorkerTarget):
         """
         Send a signal; nothing happens when the process has ended.
 
+        Args:
+            signal: Its number, real-time signals included.
+
+        Raises:
+            ValueError: There is no such signal.
+            TypeError: It is no whole number.
+
         Source: worker-process, ``worker.kill``.
         """
-        self._life.send_signal(int(signals.Signals(signal)))
+        number = index(signal)
+        if number not in signals.valid_signals():
+            raise ValueError(f"{number} is no signal; signal.valid_signals() has those there are")
+        self._life.send_signal(number)
 
     def dump_stacks(self, timeout: float = 5.0) -> str:
         """
