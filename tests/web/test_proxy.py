@@ -13,7 +13,7 @@ import pickle
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,18 +85,57 @@ def test_methods_that_are_async(remote: Any) -> None:
 
 def test_methods_that_are_async_where_a_loop_runs() -> None:
     """
-    The loop cannot wait for them, and says so.
+    They are tasks of the loop, and whoever asks next does not wait for them.
     """
 
     async def main() -> None:
         with MessageChannel() as channel:
-            expose(Counter(), channel.port1)
-            counter = wrap(channel.port2)
-            with pytest.raises(TypeError, match=r"add_later is async def.*outside of coroutines"):
-                await counter.add_later()
-            assert 1 == await counter.add()
+            counter = Counter()
+            expose(counter, channel.port1)
+            near, is_free = wrap(channel.port2), asyncio.Event()
+
+            async def wait_and_add() -> int:
+                await is_free.wait()
+                return counter.add()
+
+            counter.add_freed = wait_and_add  # type: ignore[attr-defined]  # for this test
+            freed = asyncio.wrap_future(near.add_freed())
+            assert 1 == await near.add()
+            assert not freed.done()
+            is_free.set()
+            assert 2 == await freed
+            with pytest.raises(ValueError, match="as asked"):
+                await near.fail_later()
 
     asyncio.run(asyncio.wait_for(main(), 10.0))
+
+
+def test_methods_that_return_futures() -> None:
+    """
+    The answer is what they come to, and whoever asks next does not wait for it.
+    """
+    come, fail, never = Future[Any](), Future[Any](), Future[Any]()
+    with MessageChannel() as channel:
+        expose({"come": come, "fail": fail, "never": never}, channel.port1)
+        futures = wrap(channel.port2)
+        replies = [futures.get(name) for name in ("come", "fail", "never", "nothing")]
+        assert replies[3].result(10.0) is None
+        assert [False] * 3 == [reply.done() for reply in replies[:3]]
+        come.set_result("came")
+        assert "came" == replies[0].result(10.0)
+        fail.set_exception(ValueError("as asked"))
+        with pytest.raises(ValueError, match="as asked"):
+            replies[1].result(10.0)
+        assert never.cancel()
+        with pytest.raises(CancelledError):
+            replies[2].result(10.0)
+
+
+def test_a_method_that_asks_back_returns_the_reply(remote: Any) -> None:
+    """
+    As `return callback(...)` does, where the callback is a proxy.
+    """
+    assert 42 == remote.ask(proxy(lambda number: 2 * number), 21).result(10.0)
 
 
 def test_methods_attributes_and_exceptions(remote: Any) -> None:
@@ -225,6 +264,28 @@ def test_a_forgotten_proxy_is_released() -> None:
     assert 1 == add().result(10.0)
     del add
     gc.collect()
+    assert rung.wait(10.0)
+
+
+def test_a_call_keeps_its_connection_until_it_is_answered() -> None:
+    """
+    Nobody need hold the proxy for it; then the proxy is released.
+    """
+    channel = MessageChannel()
+    begun, goes_on, rung = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow:
+        def get(self) -> str:
+            begun.set()
+            assert goes_on.wait(10.0)
+            return "got"
+
+    expose(Slow(), channel.port1, finalizer=rung.set)
+    reply = wrap(channel.port2).get()
+    assert begun.wait(10.0)
+    gc.collect()
+    goes_on.set()
+    assert "got" == reply.result(10.0)
     assert rung.wait(10.0)
 
 
@@ -428,7 +489,7 @@ def test_special_names_are_not_served(near: Any) -> None:
         _ = near.__globals__
     connection = near._lease.connection
     with pytest.raises(AttributeError, match="special names"):
-        connection.request("get", ("add", "__globals__"), (), {}).result(10.0)
+        connection.request("get", ("add", "__globals__"), (), {}, None).result(10.0)
 
 
 def test_proxies_stay_where_they_are(near: Any) -> None:

@@ -57,10 +57,10 @@ def completed(result: Any) -> Any:
     """
     Return what was called from afar has returned; of an ``async def``, run it and return its value.
 
-    It runs to its end before the next call, on a loop of its own, as ``asyncio.run`` does.
+    It runs to its end before the next call, on a loop of its own, as ``asyncio.run`` does. Where a
+    loop runs in this thread, it becomes a task of that, which is returned, and calls go on.
 
     Raises:
-        TypeError: A loop runs in this thread, which would have to wait.
         BaseException: What it raises.
 
     Source: Comlink, which awaits what a method returns.
@@ -68,12 +68,10 @@ def completed(result: Any) -> Any:
     if not asyncio.iscoroutine(result):
         return result
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(result)
-    result.close()
-    name = getattr(result, "__qualname__", "a method")
-    raise TypeError(
-        f"{name} is async def, and where it is called an asyncio loop runs, which "
-        "cannot wait for it; expose the object outside of coroutines"
-    )
+    task = loop.create_task(result)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return task

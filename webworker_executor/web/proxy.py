@@ -10,7 +10,9 @@ waits for it is told in ``request``.
 
 from __future__ import annotations
 
+import asyncio
 import weakref
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.web.channel import MessageChannel
@@ -40,8 +42,10 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
 
     Requests are handled one at a time, in order, where the port's ``onmessage`` runs: see there.
     If that is an asyncio loop, close the port before the loop: nobody would answer any more.
-    What the object's methods return is copied, or goes by reference where it is in ``proxy()``;
-    one that is ``async def`` is run to its end there.
+    What the object's methods return is copied, or goes by reference where it is in ``proxy()``; of
+    a future, such as an executor's, the answer is its result, as soon as there is one. A method
+    that is ``async def`` is run to its end; on an asyncio loop as a task, and other requests are
+    answered meanwhile.
     Whoever has the other side may call anything but special methods (``__x__``).
 
     Args:
@@ -84,9 +88,26 @@ class _Server:
         ident = RequestIdent(take_ident())
         _, kind, path, args, kwargs = event.data
         try:
-            answer = (ident, True, self._perform(kind, path, args, kwargs))
+            value = self._perform(kind, path, args, kwargs)
+            if kind == CALL and isinstance(value, (Future, asyncio.Future)):
+                # Nobody waits here: the thread is that of other requests, too.
+                value.add_done_callback(lambda done: self._answer_later(ident, path, done))
+                return
+            answer = (ident, True, value)
         except BaseException as exc:
             answer = (ident, False, pack_failure(exc, skip=1))
+        self._answer(answer, path)
+
+    def _answer_later(self, ident: RequestIdent, path: Path, done: Any) -> None:
+        try:
+            error = done.exception()
+        except BaseException as exc:
+            # It was cancelled.
+            error = exc
+        is_value = error is None
+        self._answer((ident, is_value, done.result() if is_value else pack_failure(error)), path)
+
+    def _answer(self, answer: tuple[RequestIdent, bool, Any], path: Path) -> None:
         try:
             self._port.post_message(answer)
         except BaseException as exc:
@@ -98,7 +119,7 @@ class _Server:
                 "Return something that pickles, or proxy(value) to have it used from afar"
             )
             error.__cause__ = cause
-            self._port.post_message((ident, False, pack_failure(error)))
+            self._port.post_message((answer[0], False, pack_failure(error)))
 
     def refuse(self, event: MessageEvent) -> None:
         ident = RequestIdent(take_ident())
@@ -217,10 +238,10 @@ class Proxy:
         return Proxy(self._lease, (*self._path, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._lease.connection.request(SET, (*self._path, name), (value,), {}).result()
+        _ask(self, SET, (*self._path, name), (value,)).result()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Reply:
-        return self._lease.connection.request(CALL, self._path, args, kwargs)
+        return _ask(self, CALL, self._path, args, kwargs)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return fetch(self).__await__()
@@ -257,7 +278,8 @@ def fetch(proxy: Proxy) -> Reply:
     Raises:
         TypeError: ``proxy`` is none.
     """
-    return _lease_of("fetch", proxy).connection.request(GET, proxy._path, (), {})
+    _check_proxy("fetch", proxy)
+    return _ask(proxy, GET, proxy._path)
 
 
 def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
@@ -273,7 +295,8 @@ def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
 
     Source: Comlink, ``new`` of a ``Remote``.
     """
-    return _lease_of("construct", proxy).connection.request(CONSTRUCT, proxy._path, args, kwargs)
+    _check_proxy("construct", proxy)
+    return _ask(proxy, CONSTRUCT, proxy._path, args, kwargs)
 
 
 def clone(proxy: Proxy) -> Reply:
@@ -288,7 +311,8 @@ def clone(proxy: Proxy) -> Reply:
 
     Source: Comlink, ``createEndpoint``.
     """
-    return _lease_of("clone", proxy).connection.request(CLONE, proxy._path, (), {})
+    _check_proxy("clone", proxy)
+    return _ask(proxy, CLONE, proxy._path)
 
 
 def release(proxy: Proxy) -> None:
@@ -300,10 +324,17 @@ def release(proxy: Proxy) -> None:
 
     Source: Comlink, ``releaseProxy``.
     """
-    _lease_of("release", proxy).give_up()
+    _check_proxy("release", proxy)
+    proxy._lease.give_up()
 
 
-def _lease_of(caller: str, proxy: object) -> _Lease:
+def _check_proxy(caller: str, proxy: object) -> None:
     if not isinstance(proxy, Proxy):
         raise TypeError(f"{caller}() takes a Proxy, as wrap(port) makes it, not {shown(proxy)}")
-    return proxy._lease
+
+
+def _ask(
+    proxy: Proxy, kind: str, path: Path, args: tuple[Any, ...] = (), kwargs: Any = None
+) -> Reply:
+    lease = proxy._lease
+    return lease.connection.request(kind, path, args, kwargs or {}, lease)

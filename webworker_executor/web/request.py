@@ -48,12 +48,15 @@ class Connection:
     def __init__(self, port: MessagePort) -> None:
         self._port = port
         self._idents = itertools.count()
-        # Whoever takes one out answers it: single steps of C, so that no lock is needed.
-        self._waiting: dict[int, Reply] = {}
+        # Whoever takes one out answers it: single steps of C, so that no lock is needed. With each
+        # what keeps the connection meanwhile: nobody else may.
+        self._waiting: dict[int, tuple[Reply, object]] = {}
         self._why_closed: str | None = None
         self._service = ServiceThread(self._listen, "webworker-proxy")
 
-    def request(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Reply:
+    def request(
+        self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any, lease: object
+    ) -> Reply:
         """
         Send a request; any thread.
 
@@ -62,6 +65,7 @@ class Connection:
             path: Of what, from the exposed object on.
             args: Positional arguments.
             kwargs: Keyword arguments.
+            lease: Kept until there is an answer.
 
         Raises:
             RuntimeError: No thread can be started to wait for the answer.
@@ -70,7 +74,7 @@ class Connection:
         reply = Reply()
         reply.set_running_or_notify_cancel()
         ident = next(self._idents)
-        self._waiting[ident] = reply
+        self._waiting[ident] = reply, lease
         try:
             if self._why_closed is None:
                 self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
@@ -106,7 +110,7 @@ class Connection:
     def _settle(self, ident: int | None, is_value: bool, value: Any) -> None:
         # What does not even unpack to its number is everybody's: one of them waits for it.
         for key in tuple(self._waiting) if ident is None else (ident,):
-            reply = self._waiting.pop(key, None)
+            reply, _ = self._waiting.pop(key, (None, None))
             if reply is None:
                 continue
             if is_value:
@@ -123,7 +127,7 @@ class Connection:
     def _fail_all(self) -> None:
         while self._waiting:
             with contextlib.suppress(KeyError):
-                _, reply = self._waiting.popitem()
+                _, (reply, _) = self._waiting.popitem()
                 error = PortClosedError(f"the object cannot answer: {self._why_closed}")
                 try:
                     reply.set_exception(error)
