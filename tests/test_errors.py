@@ -37,13 +37,22 @@ def test_a_crash_travels_whole() -> None:
     """
     crash = errors.WorkerCrashedError("it died", 7, -9, "SIGKILL", "module.task")
     copy = pickle.loads(pickle.dumps(crash))
-    assert ("it died", 7, -9, "SIGKILL", "module.task") == (
+    assert ("it died", 7, -9, 9, "SIGKILL", "module.task") == (
         str(copy),
         copy.pid,
         copy.exitcode,
+        copy.signal,
         copy.signal_name,
         copy.task,
     )
+
+
+@pytest.mark.parametrize(("exitcode", "signal"), [(-40, 40), (0, None), (3, None), (None, None)])
+def test_the_signal_of_a_crash(exitcode: int | None, signal: int | None) -> None:
+    """
+    It is there if one killed the worker, and that is known.
+    """
+    assert signal == errors.WorkerCrashedError("it died", exitcode=exitcode).signal
 
 
 def test_an_abort_knows_its_reason() -> None:

@@ -230,3 +230,12 @@ class WorkerCrashedError(WebWorkerError, BrokenProcessPool):
         self.exitcode = exitcode
         self.signal_name = signal_name
         self.task = task
+
+    @property
+    def signal(self) -> int | None:
+        """
+        The number of the signal that killed it; ``None`` when none did, or it is not known.
+
+        Source: Node.js, ``signal`` of a child process, which is a name there.
+        """
+        return -self.exitcode if self.exitcode is not None and self.exitcode < 0 else None

@@ -447,7 +447,8 @@ os.kill(os.getpid(), signal.SIGSEGV)
     assert (None, signal.SIGSEGV) == (events[-1].code, events[-1].signal)
     with pytest.raises(WorkerCrashedError, match="SIGSEGV") as failure:
         worker.lifetime.result(SECONDS)
-    assert ("SIGSEGV", -11) == (failure.value.signal_name, failure.value.exitcode)
+    error = failure.value
+    assert (11, "SIGSEGV", -11) == (error.signal, error.signal_name, error.exitcode)
 
 
 def test_case_82_work_goes_on_side_by_side(tmp_path: Path) -> None:
