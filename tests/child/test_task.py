@@ -4,12 +4,13 @@ The running task from inside: who it is, what it may say, and when it is over.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pool import talking
-from webworker_executor import WebWorkerExecutor, current_task
+from webworker_executor import TaskAborted, WebWorkerExecutor, current_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,19 @@ def test_nothing_follows_the_result(pool: WebWorkerExecutor) -> None:
     (text,) = future.result(10.0)
     assert "has ended, and nothing of it can follow its result" in text
     assert [] == list(future.messages())
+
+
+def test_an_abort_comes_on_the_loop_of_a_task_that_listens(pool: WebWorkerExecutor) -> None:
+    """
+    So that what runs there can be cancelled, and the worker goes on.
+    """
+    pid = pool.submit(os.getpid).result(10.0)
+    future = pool.submit(talking.sleep_until)
+    future.messages().receive(10.0)
+    future.abort("enough")
+    with pytest.raises(TaskAborted):
+        future.result(10.0)
+    assert pid == pool.submit(os.getpid).result(10.0)
 
 
 def test_a_task_may_listen_on_its_own_loop(pool: WebWorkerExecutor) -> None:

@@ -164,6 +164,28 @@ def spin_for(given: AbortSignal) -> object:
     return given.reason
 
 
+def sleep_until(signal: AbortSignal | None = None) -> tuple[str, bool]:
+    """Sleep on a loop until a signal cancels that: one that came as an argument, or the task's."""
+
+    async def main() -> tuple[str, bool]:
+        loop = asyncio.get_running_loop()
+        sleeping, here = loop.create_task(asyncio.sleep(60.0)), list[bool]()
+
+        def cancel(_: object) -> None:
+            here.append(asyncio.get_running_loop() is loop)
+            sleeping.cancel()
+
+        (signal or current_task().signal).add_event_listener("abort", cancel)
+        current_task().post_message("sleeping")
+        try:
+            await sleeping
+        except asyncio.CancelledError:
+            return "cancelled", here == [True]
+        return "slept", False
+
+    return asyncio.run(main())
+
+
 def listen_for(given: AbortSignal) -> list[object]:
     """Listen to a signal that came as an argument."""
     heard: list[object] = []

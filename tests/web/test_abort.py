@@ -204,6 +204,14 @@ def test_signal_is_not_pickled(controller: AbortController) -> None:
         pickle.dumps(controller.signal)
 
 
+def test_a_controller_is_not_sent(controller: AbortController) -> None:
+    """
+    A copy could abort nothing here.
+    """
+    with pytest.raises(TypeError, match=r"stays where it was made.* send its signal"):
+        pickle.dumps(controller)
+
+
 # -- throwing
 
 
@@ -464,11 +472,11 @@ def interrupted_abort() -> Iterator[AbortController]:
         raise LookupError("by a handler")
 
     class Interrupted(AbortSignal):
-        def _announce(self) -> None:
+        def _announce(self, *, is_by_itself: bool) -> None:
             if not seen:
                 seen.append(None)
                 signal.raise_signal(signal.SIGUSR1)
-            super()._announce()
+            super()._announce(is_by_itself=is_by_itself)
 
     seen: list[None] = []
     controller = AbortController()

@@ -18,6 +18,7 @@ from webworker_executor import (
     AbortSignal,
     MessageChannel,
     WebWorkerExecutor,
+    Worker,
     structured_clone,
 )
 from webworker_executor.web.abort import OwnSignal
@@ -46,6 +47,46 @@ def test_a_signal_aborts_where_it_was_sent(
         assert "waiting" == future.messages().receive(10.0).data
         controller.abort("enough")
         assert expected == future.result(10.0)
+
+
+def test_a_signal_aborts_on_the_loop_that_listens(launcher: str) -> None:
+    """
+    So that what a task runs there can be cancelled.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        controller = AbortController()
+        future = pool.submit(talking.sleep_until, controller.signal)
+        future.messages().receive(10.0)
+        controller.abort("enough")
+        assert ("cancelled", True) == future.result(10.0)
+
+
+LISTENING = """
+is_busy = False
+
+def onmessage(event):
+    global is_busy
+    is_busy = True
+    event.data.onabort = lambda abort: post_message((is_busy, threading.current_thread().name))
+    post_message("listening")
+    while not event.data.aborted:
+        time.sleep(0.001)
+    is_busy = False
+
+import threading, time
+"""
+
+
+def test_a_signal_aborts_between_what_a_script_does(launcher: str) -> None:
+    """
+    On its main thread, like any handler, and never within another one.
+    """
+    with Worker(source=LISTENING, launcher=launcher) as worker:
+        controller = AbortController()
+        worker.post_message(controller.signal)
+        assert "listening" == worker.receive(20.0).data
+        controller.abort("enough")
+        assert (False, "MainThread") == worker.receive(20.0).data
 
 
 def test_every_copy_hears_of_it(launcher: str) -> None:

@@ -4,6 +4,7 @@ Tests of `webworker_executor.web.derived`: signals that follow others, and signa
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -19,6 +20,9 @@ from webworker_executor.web.timer import timers
 
 if TYPE_CHECKING:
     from webworker_executor.web.event import Event
+
+
+LIMIT = 10.0
 
 
 @pytest.fixture
@@ -296,6 +300,48 @@ def test_timeout_fires_on_the_events_thread() -> None:
     signal.onabort = lambda event: inbox((threading.current_thread().name, event.target.aborted))
     if not signal.aborted:
         assert ("webworker-events", True) == inbox.get()
+
+
+def test_timeout_fires_on_the_loop_that_listens() -> None:
+    """
+    So that a listener may cancel what runs there; also one that is `async def`.
+    """
+
+    async def main() -> list[object]:
+        heard: list[object] = []
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        async def listen(event: Event) -> None:
+            await asyncio.sleep(0)
+            heard.append(asyncio.get_running_loop() is loop)
+            ended.set()
+
+        sleeping = loop.create_task(asyncio.sleep(60.0))
+        signal = AbortSignal.any([AbortSignal.timeout(0.01)])
+        signal.add_event_listener("abort", lambda _: sleeping.cancel())
+        signal.add_event_listener("abort", listen)
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
+        await asyncio.wait_for(ended.wait(), LIMIT)
+        return heard
+
+    assert [True] == asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+def test_timeout_fires_though_the_loop_that_listened_is_closed() -> None:
+    """
+    Where it would without.
+    """
+    inbox = Inbox[str]()
+
+    async def main() -> AbortSignal:
+        signal = AbortSignal.timeout(0.2)
+        signal.onabort = lambda event: inbox(threading.current_thread().name)
+        return signal
+
+    signal = asyncio.run(main())
+    assert "webworker-events" == inbox.get()
+    assert signal.aborted
 
 
 def test_timeouts_in_order() -> None:

@@ -73,7 +73,8 @@ class RunningTask(HostTarget):
         task was submitted with.
 
         A task that has looked here is given the time to end by itself, and its worker goes on; any
-        other is ended together with its worker. Listeners run in a thread of their own.
+        other is ended together with its worker. Listeners run on the asyncio loop where the first
+        of them was added, if there was one, and else in a thread of their own.
 
         Source: DOM, "Interface AbortSignal".
         """
@@ -135,7 +136,7 @@ class RunningTask(HostTarget):
         self._has_ended = True
         try:
             if self._signal is not None:
-                self._signal._abort(reason)
+                self._signal._abort(reason, is_by_itself=True)
         finally:
             self._stir()
 

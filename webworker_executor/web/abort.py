@@ -1,8 +1,8 @@
 """
 Abort signals: one side says "enough", and whoever listens stops.
 
-Not for other processes: a signal lives in the process it was made in, and what carries an abort
-further adds itself as an algorithm. Whoever changes this must know that an abort may come in any
+Not for other processes: what carries an abort further adds itself as an algorithm, see ``beacon``.
+Whoever changes this must know that an abort may come in any
 thread and in a signal handler at any line: there is no lock, what decides are single calls into C,
 and whoever adds something looks again whether the signal has aborted meanwhile.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import _thread
 from _weakref import ref
 
+from webworker_executor.web.dispatch import place_to_interrupt
 from webworker_executor.web.event import Event
 from webworker_executor.web.listener import call_each, identity
 from webworker_executor.web.seconds import seconds_to_wait
@@ -22,8 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
     from types import TracebackType
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
+    from webworker_executor.web.dispatch import Dispatcher
     from webworker_executor.web.listener import Listener
 
     T = TypeVar("T")
@@ -39,7 +41,9 @@ class AbortSignal(EventTarget):
     when ``add_event_listener`` returns.
 
     Attributes:
-        onabort: Called with the ``abort`` event, once, in the thread that aborts.
+        onabort: Called with the ``abort`` event, once, in the thread that aborts. If a clock does,
+            or another process: on the asyncio loop, or in the script, where the first listener was
+            added; where there was neither, in a thread apart.
 
     Raises:
         TypeError: It is made by hand.
@@ -67,6 +71,7 @@ class AbortSignal(EventTarget):
         self._dependents: dict[int, ref[AbortSignal]] = {}
         # ... except the signals that somebody listens to, who may have kept nothing else.
         self._kept: dict[int, AbortSignal] = {}
+        self._place: Dispatcher | None = None
         self._sources: tuple[AbortSignal, ...] = ()
 
     def __repr__(self) -> str:
@@ -105,7 +110,7 @@ class AbortSignal(EventTarget):
         """
         Make a signal that aborts some time later, with a ``TimeoutError`` as its reason.
 
-        Its event is dispatched on the events thread. A signal that nobody keeps and nobody listens
+        A signal that nobody keeps and nobody listens
         to is forgotten, and none keeps the program from ending. In a forked copy of the process the
         signals of the original do not abort.
 
@@ -203,8 +208,8 @@ class AbortSignal(EventTarget):
 
     # -- the abort
 
-    def _abort(self, reason: object = None) -> None:
-        """Abort, unless that was done; listeners run before it returns."""
+    def _abort(self, reason: object = None, *, is_by_itself: bool = False) -> None:
+        """Abort, unless that was done; listeners run before it returns, or where they belong."""
         self._settle(reason)
         announcer = object()
         try:
@@ -212,7 +217,7 @@ class AbortSignal(EventTarget):
             # has broken off by an exception, the next abort brings to its end.
             self._announcers[announcer] = None
             if tuple(self._announcers)[0] is announcer:  # noqa: RUF015  # an iterator is two steps
-                self._announce()
+                self._announce(is_by_itself=is_by_itself)
         finally:
             # One step of C, and the first one here: no signal handler can raise before it.
             self._announcers.pop(announcer, None)
@@ -228,12 +233,14 @@ class AbortSignal(EventTarget):
             )
         self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
 
-    def _announce(self) -> None:
+    def _announce(self, *, is_by_itself: bool) -> None:
         # All have aborted before the first listener runs, which may look at any of them.
         signals = [self, *_living(self._dependents)]
         for signal in signals:
             signal._settle(self.reason)
-        steps = [step for signal in signals for step in (signal._run_algorithms, signal._fire)]
+        steps: list[Callable[[], object]] = []
+        for signal in signals:
+            steps += [signal._run_algorithms, signal._fire_there if is_by_itself else signal._fire]
         call_each(steps, lambda step: step())
 
     def _run_algorithms(self) -> None:
@@ -249,6 +256,13 @@ class AbortSignal(EventTarget):
             algorithm = self._algorithms.pop(key, None)
             if algorithm is not None:
                 yield algorithm
+
+    def _fire_there(self) -> None:
+        place = self._place
+        if place is None or place.is_closed:
+            self._fire()
+        else:
+            place.call(self._fire)
 
     def _fire(self) -> None:
         event = Event("abort")
@@ -290,6 +304,10 @@ class AbortSignal(EventTarget):
     # -- who must not be collected
 
     def _listeners_changed(self, type: str) -> None:
+        if not self._has_listeners("abort"):
+            self._place = None
+        elif self._place is None:
+            self._place = place_to_interrupt()
         self._observation_changed()
 
     def _observation_changed(self) -> None:
@@ -336,6 +354,12 @@ class AbortController:
 
     def __repr__(self) -> str:
         return f"<AbortController of {self._signal!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an AbortController stays where it was made, because a copy could abort nothing here; "
+            "send its signal"
+        )
 
     @property
     def signal(self) -> AbortSignal:

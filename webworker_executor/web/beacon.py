@@ -107,7 +107,8 @@ class DistantSignal(AbortSignal):
     """
     A copy of a signal of another process.
 
-    Listeners run in a thread of their own, or where ``aborted`` is looked at.
+    Listeners run on the asyncio loop, or in the script, where the first of them was added; where
+    there was neither, in a thread of their own, or where ``aborted`` is looked at.
 
     Args:
         fd: A socket on which the reason comes; owned by this object.
@@ -153,7 +154,7 @@ class DistantSignal(AbortSignal):
                 reason = exc
             # First of all, because `_abort` looks whether it has aborted, and so comes back here.
             self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
-            self._abort(reason)
+            self._abort(reason, is_by_itself=True)
         # Or the original is gone: it will never abort.
         return False
 

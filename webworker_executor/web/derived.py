@@ -79,9 +79,8 @@ class TimeoutSignal(AbortSignal):
         def time_out() -> None:
             signal = itself()
             if signal is not None:
-                signal._abort(
-                    TimeoutError(f"timed out after {seconds:g} s; allow more, or do less")
-                )
+                error = TimeoutError(f"timed out after {seconds:g} s; allow more, or do less")
+                signal._abort(error, is_by_itself=True)
 
         self._due = timers.call_later(seconds, time_out)
 

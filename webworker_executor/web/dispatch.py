@@ -74,6 +74,11 @@ class _Own:
     ) -> None:
         self._call, self._expect = call, expect
 
+    @property
+    def is_of_script(self) -> bool:
+        """Whether there is a main thread that comes back between one thing and the next."""
+        return self._call is not None and self._expect is None
+
     def expect(self) -> _Own:
         if self._expect is not None:
             self._expect()
@@ -102,14 +107,33 @@ def install(
         call: Has something called on the worker's main thread, later, in order; may be called from
             any thread and in signal handlers, does not block, wakes the thread if it is idle.
             ``None`` goes back to the events thread.
-        expect: Called when a handler is set, in that thread: there will be such calls.
+        expect: Called when a handler is set, in that thread: there will be such calls. ``None`` in
+            a script, which always looks.
     """
     _own.install(call, expect)
 
 
 def dispatcher_here() -> Dispatcher:
     """Return where a handler runs that is set by the caller, in this thread."""
+    loop = _running_loop()
+    return _own.expect() if loop is None else LoopDispatcher(loop)
+
+
+def place_to_interrupt() -> Dispatcher | None:
+    """
+    Return where a handler runs that the caller sets, and that is to hear while others are at work.
+
+    Returns:
+        The asyncio loop of this thread, or the main thread of a script. ``None`` elsewhere: a task
+        comes back when it is done, and the program's threads never.
+    """
+    loop = _running_loop()
+    if loop is not None:
+        return LoopDispatcher(loop)
+    return _own if _own.is_of_script else None
+
+
+def _running_loop() -> AbstractEventLoop | None:
     # Whoever has not imported asyncio runs no loop.
     events = sys.modules.get("asyncio.events")
-    loop = None if events is None else events._get_running_loop()
-    return _own.expect() if loop is None else LoopDispatcher(loop)
+    return None if events is None else events._get_running_loop()
