@@ -456,6 +456,131 @@ asyncio.run(main())
         assert "x" == worker.receive(SECONDS).data
 
 
+@pytest.mark.parametrize(
+    "listen",
+    [
+        "scope.onmessage = print; scope.onclose = close",
+        "scope.add_event_listener('close', close)",
+        "scope.onmessage = print; globals()['onclose'] = close",
+        # Who looks by itself takes the news, but not from the listener.
+        "scope.onclose = close; done.wait = look",
+    ],
+)
+def test_the_end_is_heard_on_a_loop(listen: str) -> None:
+    """
+    The script is told once, while its loop runs, which it can leave; its last words arrive.
+    """
+    source = f"""
+import asyncio
+async def main():
+    done = asyncio.Event()
+    def close(event):
+        worker_data.post_message((event.type, asyncio.get_running_loop().is_running()))
+        done.set()
+    async def look():
+        while not done.is_set():
+            scope.receive_nowait()
+            await asyncio.sleep(0)
+    {listen}
+    post_message("waits")
+    await done.wait()
+asyncio.run(main())
+"""
+    channel = MessageChannel()
+    with Worker(source=source, worker_data=channel.port2) as worker, channel.port1 as port:
+        assert "waits" == worker.receive(SECONDS).data
+        assert 0 == worker.terminate(SECONDS).result(SECONDS)
+        assert [("close", True)] == [event.data for event in port]
+
+
+def test_timers_on_a_loop() -> None:
+    """
+    They fire in their order while it runs, and not when they are cleared.
+    """
+    source = """
+import asyncio
+async def main():
+    done = asyncio.Event()
+    told = []
+    def tick():
+        told.append("tick")
+        if told.count("tick") == 2:
+            scope.clear_interval(interval)
+            scope.set_timeout(done.set)
+    scope.set_timeout(told.append, 3600.0, "never")
+    scope.set_timeout(told.append, 0.02, "late")
+    scope.clear_timeout(scope.set_timeout(told.append, 0.01, "cleared"))
+    scope.set_timeout(told.append, 0.0, "soon")
+    interval = scope.set_interval(tick, 0.03)
+    await done.wait()
+    post_message(told)
+    scope.close()
+asyncio.run(main())
+"""
+    assert [["soon", "late", "tick", "tick"]] == told(source)
+
+
+def test_an_interval_of_no_time_leaves_a_loop_its_turn() -> None:
+    """
+    It is called once in a round.
+    """
+    source = """
+import asyncio
+async def main():
+    ticks = []
+    scope.set_interval(ticks.append, 0.0, 1)
+    while len(ticks) < 3:
+        await asyncio.sleep(0)
+    post_message("its turn")
+asyncio.run(main())
+"""
+    assert ["its turn"] == told(source)
+
+
+def test_timers_that_were_not_set_on_the_loop() -> None:
+    """
+    A loop that reads for the script has those, too: of before it ran, and of other threads.
+    """
+    source = """
+import asyncio, threading
+started = []
+set_timeout(started.append, 0.0, "before")
+async def main():
+    done = asyncio.Event()
+    scope.onmessage = print
+    while not started:
+        await asyncio.sleep(0)
+    threading.Thread(target=set_timeout, args=(done.set, 0.0)).start()
+    await done.wait()
+    post_message(started)
+asyncio.run(main())
+"""
+    assert [["before"]] == told(source)
+
+
+def test_timers_of_two_loops() -> None:
+    """
+    What was to ring on a loop that is closed by now rings on the next one, or without any.
+    """
+    source = """
+import asyncio
+async def main(name):
+    set_timeout(post_message, 0.05, name)
+    # Until it is to ring here.
+    while scope._turns._bell is None:
+        await asyncio.sleep(0)
+async def wait():
+    done = asyncio.Event()
+    set_timeout(done.set, 0.06)
+    await done.wait()
+asyncio.run(main("first"))
+asyncio.run(wait())
+post_message("between")
+asyncio.run(main("last"))
+"""
+    assert ["first", "between", "last"] == told(source, 3)
+
+
 def test_a_wait_on_a_loop_ends_when_the_worker_is_to_leave() -> None:
     """
     As one without a loop does: the script hears of it at once, and nothing need be forced.

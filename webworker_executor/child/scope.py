@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from webworker_executor.child.host_target import HostTarget
+from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.web.message import REGISTERED
 from webworker_executor.web.target import EventHandler
@@ -134,9 +135,8 @@ class Scope(HostTarget):
 
     def _listeners_changed(self, type: str) -> None:
         super()._listeners_changed(type)
-        events = sys.modules.get("asyncio.events")
-        loop = None if events is None else events._get_running_loop()
-        if type == "message" and loop is not None and self._turns is not None:
+        loop = running_loop()
+        if type in ("message", "close") and loop is not None and self._turns is not None:
             # The script has a loop of its own, which it may never leave.
             self._turns.attach(loop, step=1)
 

@@ -18,13 +18,14 @@ from time import monotonic
 
 from webworker_executor.child.report import Reporter
 from webworker_executor.child.timers import Timers
+from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.event import CloseEvent
 from webworker_executor.wire.frame import CLOSE, MESSAGE
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, TimerHandle
     from collections.abc import Callable
     from typing import Any
 
@@ -68,9 +69,12 @@ class Turns:
         self.program: Program | None = None
         self.is_closing = self.is_asked = False
         self._is_let_go = False
-        self._is_ended = False
+        self._is_ended = self._has_told_end = False
         self._events: AbstractEventLoop | None = None
         self._n_attached = 0
+        # What calls on an asyncio loop when a timer is due; which loop, and when.
+        self._bell: TimerHandle | None = None
+        self._rings: tuple[AbstractEventLoop, float] | None = None
 
     # -- what others call
 
@@ -116,6 +120,9 @@ class Turns:
         ident = self._timers.add(monotonic(), delay, callback, args, repeats=repeats)
         if self._thread != _thread.get_ident():
             self._loop.call_soon(_nothing)
+        elif (events := running_loop()) is not None:
+            # Not now: this may be a signal handler, in the middle of `_arm` itself.
+            events.call_soon_threadsafe(self._arm)
         return ident
 
     def clear_timer(self, ident: int | None) -> None:
@@ -191,7 +198,12 @@ class Turns:
                 self.look(0.0 if is_busy else None, has_turn=True)
         self.is_closing = True
         self._scope._inbox.clear()
-        if self.is_asked:
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        """Let the script hear, once, that the host wants an end."""
+        if self.is_asked and not self._has_told_end:
+            self._has_told_end = True
             # Its last words may still be posted.
             self.perform(self._scope.dispatch_event, CloseEvent())
 
@@ -242,6 +254,9 @@ class Turns:
             self._is_ended = True
             self._scope._inbox.clear()
             self._scope._ended()
+            if (events := running_loop()) is not None:
+                # The script may wait on its loop for just that.
+                events.call_soon(self._tell_end)
 
     def _poll(self, timeout: float | None, *, has_turn: bool) -> None:
         loop = self._loop
@@ -293,8 +308,28 @@ class Turns:
 
     def _read_on_loop(self) -> None:
         self.look(0.0)
-        while self._deliver_message():
+        while not self.is_asked and self._deliver_message():
             continue
+        # Another thread may have set a timer, or the script one before its loop ran.
+        self._arm()
+
+    def _arm(self) -> None:
+        """Have the asyncio loop that runs on the main thread call when the next timer is due."""
+        events, due = running_loop(), self._timers.next_at()
+        if events is None or due is None or self._is_over() or self._rings == (events, due):
+            return
+        if self._bell is not None:
+            self._bell.cancel()
+        self._rings = events, due
+        # No time of the loop: it may have a clock of its own.
+        self._bell = events.call_later(max(0.0, due - monotonic()), self._ring)
+
+    def _ring(self) -> None:
+        self._rings = None
+        # One, as between two messages: an interval of no time at all leaves the loop its turn.
+        if not self._is_over():
+            self._fire_timer()
+        self._arm()
 
     def _sort(self) -> None:
         todo = self._loop._todo

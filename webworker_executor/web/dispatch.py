@@ -113,9 +113,16 @@ def install(
     _own.install(call, expect)
 
 
+def running_loop() -> AbstractEventLoop | None:
+    """Return the asyncio loop that runs in this thread, ``None`` if there is none."""
+    # Whoever has not imported asyncio runs no loop.
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()
+
+
 def dispatcher_here() -> Dispatcher:
     """Return where a handler runs that is set by the caller, in this thread."""
-    loop = _running_loop()
+    loop = running_loop()
     return _own.expect() if loop is None else LoopDispatcher(loop)
 
 
@@ -127,13 +134,7 @@ def place_to_interrupt() -> Dispatcher | None:
         The asyncio loop of this thread, or the main thread of a script. ``None`` elsewhere: a task
         comes back when it is done, and the program's threads never.
     """
-    loop = _running_loop()
+    loop = running_loop()
     if loop is not None:
         return LoopDispatcher(loop)
     return _own if _own.is_of_script else None
-
-
-def _running_loop() -> AbstractEventLoop | None:
-    # Whoever has not imported asyncio runs no loop.
-    events = sys.modules.get("asyncio.events")
-    return None if events is None else events._get_running_loop()
