@@ -4,9 +4,11 @@ Tests of `webworker_executor.web.luggage`: the list of a message is checked befo
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
-from webworker_executor import DataCloneError, MessageChannel
+from webworker_executor import DataCloneError, MessageChannel, SharedBuffer
 from webworker_executor.web.luggage import Luggage
 
 
@@ -23,6 +25,25 @@ def test_a_list_is_checked_item_by_item() -> None:
         with pytest.raises(TypeError, match=r"transfer\[0\] is None"):
             Luggage(None, [None], ())
     assert b"x" == block
+
+
+def test_an_array_in_the_list() -> None:
+    """It is told how its memory can be given up, and that works; others get no such advice."""
+    numbers = array("i", [1, 2, 3])
+    advice = (
+        r"memoryview can\. Its memory can be given up: list view = memoryview\(array\) and send"
+    )
+    with MessageChannel() as channel:
+        with pytest.raises(DataCloneError, match=advice):
+            channel.port1.post_message(numbers, [numbers])
+        view = memoryview(numbers)
+        channel.port1.post_message(view, [view])
+        assert numbers.tobytes() == bytes(channel.port2.receive(5.0).data)
+        with pytest.raises(ValueError, match="released"):
+            len(view)
+        for other in (b"1", SharedBuffer(1), {}):
+            with pytest.raises(DataCloneError, match=r"memoryview can$"):
+                channel.port1.post_message(1, [other])
 
 
 def test_descriptors_must_be_open() -> None:

@@ -7,6 +7,7 @@ Not for how one thing or another is given up: see ``port``, ``descriptor`` and `
 from __future__ import annotations
 
 from collections.abc import Iterable
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
@@ -165,7 +166,7 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
         if type(item) not in kinds:
             raise DataCloneError(
                 f"{name}, {shown(item)}, cannot be transferred: ports, sockets, files, pipes, "
-                "connections, FileDescriptor, bytearray and memoryview can"
+                f"connections, FileDescriptor, bytearray and memoryview can{_advice_on(item)}"
             )
         if is_marked_as_untransferable(item):
             raise DataCloneError(
@@ -180,6 +181,22 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
             raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
         if isinstance(item, MessagePort):
             check_movable(item, name)
+
+
+def _advice_on(item: Any) -> str:
+    """Say what to do instead with an object that has memory, such as an array."""
+    if isinstance(item, (bytes, mmap)):
+        # What is shared stays so, and what cannot change is as good as moved.
+        return ""
+    try:
+        memoryview(item).release()
+    except Exception:
+        # Whatever a user's own __buffer__ raises: there is none to be had.
+        return ""
+    return (
+        ". Its memory can be given up: list view = memoryview(array) and send that view. Or leave "
+        "it out of the list, and a copy goes"
+    )
 
 
 def unpack_luggage(
