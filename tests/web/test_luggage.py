@@ -41,7 +41,8 @@ def test_an_array_in_the_list() -> None:
         assert numbers.tobytes() == bytes(channel.port2.receive(5.0).data)
         with pytest.raises(ValueError, match="released"):
             len(view)
-        for other in (b"1", SharedBuffer(1), {}):
+        others: tuple[object, ...] = (b"1", SharedBuffer(1), {})
+        for other in others:
             with pytest.raises(DataCloneError, match=r"memoryview can$"):
                 channel.port1.post_message(1, [other])
 
