@@ -281,10 +281,13 @@ def test_callbacks_run_on_the_events_thread(pool: WebWorkerExecutor) -> None:
     assert {"webworker-events", "MainThread"} >= set(names)
 
 
-def test_a_callback_may_raise(forked: WebWorkerExecutor, gate: Gate) -> None:
+def test_a_callback_may_raise(
+    forked: WebWorkerExecutor, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
     """
     What a callback raises is logged, also SystemExit, and those after it run.
     """
+    called: list[Future[Any]] = []
     with forked:
         futures = [forked.submit(pass_gate, gate.path, number) for number in range(2)]
         for future, error in zip(futures, (ValueError("callback"), SystemExit(3)), strict=True):
@@ -294,9 +297,16 @@ def test_a_callback_may_raise(forked: WebWorkerExecutor, gate: Gate) -> None:
 
             # Before the task can end: added later, a callback raises where it is added.
             future.add_done_callback(fail)
+            future.add_done_callback(called.append)
         gate.open()
         assert [0, 1] == [future.result(10.0) for future in futures]
         assert 6 == forked.submit(double, 3).result(10.0)
+    assert set(futures) == set(called)
+    assert ["ValueError", "SystemExit"] == [
+        record.exc_info[0].__name__
+        for record in caplog.records
+        if record.name == "concurrent.futures" and record.exc_info and record.exc_info[0]
+    ]
 
 
 def test_a_callback_may_submit_block_and_wait(forked: WebWorkerExecutor) -> None:

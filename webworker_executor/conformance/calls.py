@@ -116,26 +116,27 @@ def dropped_pool(subject: Subject) -> str:
 
 def callback_raises(subject: Subject) -> str:
     """A callback that raises keeps nothing from the next, and nothing from other calls."""
+    return _describe_callbacks(subject, ValueError("in a callback"))
+
+
+def callback_exits(subject: Subject) -> str:
+    """Nor does one that raises SystemExit."""
+    return _describe_callbacks(subject, SystemExit(1))
+
+
+def _describe_callbacks(subject: Subject, error: BaseException) -> str:
     face = subject.make()
     called = threading.Event()
 
     def fail(_: object) -> None:
-        raise ValueError("in a callback")
+        raise error
 
-    future = _submit_future(face, abs, -1)
+    # Not done before the callbacks are there: added later, one raises where it is added.
+    future = _submit_future(face, time.sleep, 0.1)
     future.add_done_callback(fail)
     future.add_done_callback(lambda _: called.set())
     told = "the next is called" if called.wait(PATIENCE) else "the next is never called"
     return f"{told}, {describe_pool(face)}"
-
-
-def callback_exits(subject: Subject) -> str:
-    """So does one that raises SystemExit."""
-    face = subject.make()
-    future = _submit_future(face, time.sleep, 0.1)
-    future.add_done_callback(lambda _: sys.exit(1))
-    concurrent.futures.wait([future], PATIENCE)
-    return describe_pool(face)
 
 
 def callback_submits(subject: Subject) -> str:

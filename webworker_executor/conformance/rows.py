@@ -145,7 +145,12 @@ CALLS = (
     Row("submit_after_shutdown", "calls", "submit after two shutdowns", "RuntimeError"),
     Row("dropped_pool", "calls", "pool is dropped with work pending", "20 of 20 right"),
     Row("callback_raises", "calls", "callback raises", "the next is called, pool usable"),
-    Row("callback_exits", "calls", "callback raises SystemExit", "pool usable"),
+    Row(
+        "callback_exits",
+        "calls",
+        "callback raises SystemExit",
+        "the next is called, pool usable",
+    ),
     Row("callback_submits", "calls", "callback submits", "ok"),
     Row("callback_shuts_down", "calls", "callback shuts down", "ok, 10 of 10 others right"),
     Row("submit_from_threads", "calls", "submit from 16 threads", "800 of 800 right"),

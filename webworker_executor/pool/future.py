@@ -308,11 +308,16 @@ class WorkerFuture(TrackedFuture):
             self._invoke_callbacks()
         else:
             try:
-                owner.call_back(self._invoke_callbacks)
+                owner.call_back(self._call_back)
             except BaseException:
                 # A signal handler has raised: for the second time, see `_settle`.
                 self._owner = owner
                 raise
+
+    def _call_back(self) -> None:
+        # No exit is meant for a thread of ours, and it would lose the callbacks that follow: of an
+        # `asyncio.wrap_future`, say, which is waited for.
+        self._invoke_callbacks(BaseException)
 
     def _attended(self) -> None:
         owner, task = self._owner, self._task

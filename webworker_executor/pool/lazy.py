@@ -222,8 +222,9 @@ class LazyFuture(Future["Any"]):
         if sleepers:
             wake_all(sleepers)
 
-    def _invoke_callbacks(self) -> None:
-        # Of the base class: called by its `set_result` and `set_exception`, too.
+    def _invoke_callbacks(self, logged: type[BaseException] = Exception) -> None:
+        # Of the base class: called by its `set_result` and `set_exception`, too. What is not logged
+        # is raised: the caller's thread may be one that Ctrl-C or an exit is meant for.
         self._wake()
         callbacks = self._done_callbacks
         while callbacks:
@@ -234,7 +235,7 @@ class LazyFuture(Future["Any"]):
                 return
             try:
                 callback(self)
-            except Exception:
+            except logged:
                 LOGGER.exception("exception calling callback for %r", self)
 
     def _is_failure(self) -> bool:
