@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import deque
 from typing import Any
 
 import pytest
@@ -29,6 +30,53 @@ class Box:
         return self.held
 
 
+class Slotted:
+    """Holds something as well."""
+
+    __slots__ = ("__held", "unset")
+
+    def __init__(self, held: object) -> None:
+        self.__held = held
+
+
+class Both(Slotted):
+    """Has a slot of its base, and attributes."""
+
+
+class Filled(dict[str, object]):
+    """Has attributes beside its items."""
+
+    other: object = None
+
+
+def filled() -> Filled:
+    """Make one of which an attribute cannot be sent."""
+    value = Filled(a=1)
+    value.other = [LOCK]
+    return value
+
+
+def annotated() -> Exception:
+    """Make an exception of which an attribute cannot be sent."""
+    error = KeyError("k")
+    error.lock = LOCK  # type: ignore[attr-defined]  # it may have any
+    return error
+
+
+def closure(held: object) -> Any:
+    """Make a function that goes by value, because nobody can import it, with a variable."""
+    return lambda: held
+
+
+def defaults() -> Any:
+    """Make one with defaults."""
+
+    def fn(a: object = 1, b: object = LOCK, *, c: object = LOCK) -> object:
+        return a, b, c
+
+    return fn
+
+
 class Fails:
     """Has a hook with a mistake of its own."""
 
@@ -45,6 +93,17 @@ class Fails:
         ({1: {(2, 3): LOCK}}, "message[1][(2, 3)]"),
         (GENERATOR, "message"),
         ({"x": Box(Box({"deep": LOCK}))}, 'message["x"].held.held["deep"]'),
+        (Slotted([LOCK]), "message._Slotted__held[0]"),
+        (Both(LOCK), "message._Slotted__held"),
+        (deque([1, LOCK]), "message[1]"),
+        (filled(), "message.other[0]"),
+        (ValueError(1, [LOCK]), "message.args[1][0]"),
+        (annotated(), "message.lock"),
+        (ExceptionGroup("two", [ValueError(1), ValueError(LOCK)]), "message.args[1][1].args[0]"),
+        (closure([LOCK]), 'message.__closure__["held"][0]'),
+        (closure(closure(LOCK)), 'message.__closure__["held"].__closure__["held"]'),
+        (defaults(), "message.__defaults__[1]"),
+        ([lambda: LOCK], 'message[0].__globals__["LOCK"]'),
     ],
 )
 def test_the_part_is_named(message: Any, path: str) -> None:

@@ -9,14 +9,17 @@ gets a note.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import pickle
-import sys
-from types import MethodType
+from collections import deque
+from contextlib import suppress
+from types import FunctionType, MemberDescriptorType, MethodType
 from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.wire import codec
+from webworker_executor.wire.departure import global_names
 from webworker_executor.wire.shown import cut, shown
 from webworker_executor.wire.transfer import Trial, on_trial
 
@@ -172,30 +175,64 @@ def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
     """Give the parts of a value that are no atoms, each with its step of the path."""
     kind = type(value)
     steps: Any
-    if issubclass(kind, dict):
-        for key, part in tuple(dict.items(value)):
-            if type(key) not in ATOMS:
-                yield f".key({shown(key, 30)})", key
-            if type(part) not in ATOMS:
-                yield f"[{_quoted(key)}]", part
-        steps = ()
-    elif issubclass(kind, (list, tuple)):
-        steps = ((f"[{index}]", part) for index, part in enumerate(tuple(value)))
-    elif issubclass(kind, (set, frozenset)):
-        steps = ((f".item({shown(part, 30)})", part) for part in tuple(value))
+    if kind is FunctionType:
+        steps = _variables_of(value)
     elif kind is MethodType:
         steps = ((".__self__", value.__self__),)
     elif issubclass(kind, functools.partial):
         steps = ((f".{name}", getattr(value, name)) for name in ("func", "args", "keywords"))
-    elif sys.getsizeof(kind) and isinstance(getattr(value, "__dict__", None), dict):
-        # Of a function, a class or a module the attributes are not what is packed.
-        is_data = kind.__module__ != "builtins"
-        steps = ((f".{name}", part) for name, part in tuple(vars(value).items()) if is_data)
     else:
-        steps = ()
+        steps = itertools.chain(_items_of(value), _attributes_of(value))
     for step, part in steps:
         if type(part) not in ATOMS:
             yield step, part
+
+
+def _items_of(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, part in tuple(dict.items(value)):
+            if type(key) not in ATOMS:
+                yield f".key({shown(key, 30)})", key
+            yield f"[{_quoted(key)}]", part
+    elif isinstance(value, (list, tuple, deque)):
+        for index, part in enumerate(tuple(value)):
+            yield f"[{index}]", part
+    elif isinstance(value, (set, frozenset)):
+        for part in tuple(value):
+            yield f".item({shown(part, 30)})", part
+    elif isinstance(value, BaseException):
+        for index, part in enumerate(value.args):
+            yield f".args[{index}]", part
+
+
+def _attributes_of(value: Any) -> Iterator[tuple[str, Any]]:
+    kind = type(value)
+    if kind.__module__ == "builtins" and not isinstance(value, BaseException):
+        # Of a class or a module the attributes are not what is packed.
+        return
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(attributes, dict):
+        for name, part in tuple(attributes.items()):
+            yield f".{name}", part
+    for base in kind.__mro__:
+        for name, slot in tuple(vars(base).items()) if "__slots__" in vars(base) else ():
+            if isinstance(slot, MemberDescriptorType):
+                with suppress(AttributeError):
+                    yield f".{name}", slot.__get__(value)
+
+
+def _variables_of(fn: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Give what goes along with a function that goes by value."""
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        with suppress(ValueError):
+            yield f'.__closure__["{name}"]', cell.cell_contents
+    for name in global_names(fn.__code__):
+        if name in fn.__globals__:
+            yield f'.__globals__["{name}"]', fn.__globals__[name]
+    for index, part in enumerate(fn.__defaults__ or ()):
+        yield f".__defaults__[{index}]", part
+    for name, part in (fn.__kwdefaults__ or {}).items():
+        yield f'.__kwdefaults__["{name}"]', part
 
 
 def _quoted(key: object) -> str:
