@@ -135,5 +135,9 @@ def test_what_cannot_be_sent_is_refused() -> None:
             channel.post_message("x", [ports.port1])
         with pytest.raises(TypeError):
             BroadcastChannel()  # type: ignore[call-arg]  # that is the test
-    with pytest.raises(TypeError, match="cannot be sent"):
-        channel.__reduce__()
+    with MessageChannel() as ports, pytest.raises(DataCloneError) as caught:
+        ports.port1.post_message([channel])
+    assert str(caught.value) == (
+        "message[0] cannot be sent: a BroadcastChannel stays where it was made; open another one "
+        "by the same name there"
+    )

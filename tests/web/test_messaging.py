@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from webworker_executor.errors import DataCloneError
 from webworker_executor.web.messaging import MessageTarget
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def test_a_target_without_a_way_says_so() -> None:
     """The base class alone cannot post."""
     with pytest.raises(NotImplementedError):
         MessageTarget().post_message(1)
+
+
+def test_what_has_another_side_stays() -> None:
+    """It is named as a whole, not by what it is made of, and so is what to send instead."""
+    way = r"^message\[1\] cannot be sent: a Looped stays where it was made; make a MessageChannel"
+    with pytest.raises(DataCloneError, match=way):
+        Looped().post_message([1, Looped()])
 
 
 def test_a_post_is_one_frame() -> None:

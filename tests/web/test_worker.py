@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -24,6 +25,7 @@ import pytest
 from tests.conformance.listening import SECONDS, Ear
 from tests.patience import wait_until
 from webworker_executor import (
+    DataCloneError,
     Event,
     Limits,
     MessageChannel,
@@ -373,6 +375,17 @@ def test_kill_sends_a_signal() -> None:
     with pytest.raises((WorkerCrashedError, Exception)):
         worker.lifetime.result(SECONDS)
     worker.kill()
+
+
+def test_a_worker_is_not_sent() -> None:
+    """
+    It is named itself, not by its innards, with what is sent instead.
+    """
+    with Worker(source=ECHO) as worker, MessageChannel() as channel:
+        with pytest.raises(DataCloneError, match=r"^message\[0\] cannot be sent: a Worker stays"):
+            channel.port1.post_message([worker])
+        with pytest.raises(DataCloneError, match="a Worker stays where it was made; make a Mess"):
+            pickle.dumps(worker)
 
 
 def test_kill_sends_any_signal_that_there_is() -> None:

@@ -50,7 +50,7 @@ class BroadcastChannel(MessageTarget):
         return f"<BroadcastChannel {self.name!r}{' closed' if self._is_closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a BroadcastChannel cannot be sent; open one by the same name there")
+        self._refuse_to_be_sent("open another one by the same name there")
 
     def post_message(  # the others are there to be refused
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()

@@ -26,7 +26,7 @@ from webworker_executor.wire.place import Place
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from webworker_executor.wire.frame import Parts
 
@@ -54,6 +54,16 @@ class MessageTarget(Receiver):
     # Whether the other side is the process that started this one, see `codec.pack`.
     _posts_to_host = False
     _has_lent = False
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        self._refuse_to_be_sent(
+            "make a MessageChannel, post one of its ports to it, and send the other one"
+        )
+
+    def _refuse_to_be_sent(self, advice: str) -> NoReturn:
+        from webworker_executor.errors import DataCloneError
+
+        raise DataCloneError(f"a {type(self).__name__} stays where it was made; {advice}", self)
 
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
