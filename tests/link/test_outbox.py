@@ -118,3 +118,18 @@ def test_descriptors_go_with_their_frame() -> None:
             data, fds = data + more, fds + more_fds
         assert (b"plainwithplain", 1) == (data, len(fds))
     os.close(reading)
+
+
+def test_a_large_part_is_not_copied_for_each_piece_that_is_sent() -> None:
+    """The rest of it is written from where it lies, whatever comes after it."""
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        outbox = Outbox(near)
+        large = bytes(1 << 22)
+        outbox.append([b"head", large, b"tail"])
+        with pytest.raises(BlockingIOError):
+            outbox.write()
+        rest = outbox._gathered(1 << 20)
+        assert isinstance(rest, memoryview)
+        assert rest.obj is large

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.dropin.gate import Gate
+    from tests.script import ScriptRunner
 
 
 class StubExecutor:
@@ -395,3 +396,30 @@ def test_a_limit_of_tasks_counts_calls() -> None:
     with WebWorkerExecutor(2, max_tasks_per_child=10) as pool:
         pids = list(pool.map(pid_of, range(100), timeout=60.0))
     assert all(pids.count(pid) <= 10 for pid in pids)
+
+
+LARGE_GLOBALS = """
+from webworker_executor import WebWorkerExecutor
+
+data = {number: str(number) for number in range(20_000)}
+
+def look_up(number):
+    return data[number]
+
+with WebWorkerExecutor(2) as pool:
+    for n_items in (10, 200):
+        expected = [str(number) for number in range(n_items)]
+        assert expected == list(pool.map(look_up, range(n_items)))
+        assert expected == list(pool.map(look_up, range(n_items), chunksize=7))
+    data[1] = "changed"
+    print(list(pool.map(look_up, range(3))), pool.submit(look_up, 1).result())
+"""
+
+
+@pytest.mark.slow
+def test_functions_that_read_large_globals(run_script: ScriptRunner) -> None:
+    """
+    Each map has them as they were when it was called.
+    """
+    ended = run_script(LARGE_GLOBALS)
+    assert "['0', 'changed', '2'] changed" == ended.stdout.strip(), ended.stderr

@@ -15,6 +15,8 @@ from webworker_executor.wire.place import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pytest
+
 
 def shelve(buffers: Sequence[memoryview]) -> list[Place]:
     return [Place(7, 0, buffer.nbytes) for buffer in buffers]
@@ -49,6 +51,30 @@ def test_what_is_left_alone() -> None:
     generator = (each for each in generator)
     unpackable: Any = partial(touch, block(1), generator)
     assert fix(unpackable, unpackable, shelve) is None
+
+
+TABLE = {number: str(number) for number in range(10_000)}
+
+
+def look_up(number: int) -> str:
+    return TABLE[number]
+
+
+def test_a_function_with_large_globals_is_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    If it goes by value, and in the standard library would go by name; in a `map` of any kind.
+    """
+    monkeypatch.setattr(look_up, "__module__", "__main__")
+    monkeypatch.setattr("__main__.look_up", look_up, raising=False)
+    fixed = fix(look_up, look_up, lambda _: None)
+    assert fixed is not None
+    definition: Any = fixed.definition
+    assert len(definition.payload) > 1 << 16
+    assert [] == definition.buffers
+    bound = partial(look_up, 1)
+    assert fix(bound, bound, lambda _: None) is None
+    monkeypatch.setitem(globals(), "TABLE", {1: "one"})
+    assert fix(look_up, look_up, lambda _: None) is None
 
 
 def test_its_end_is_told() -> None:

@@ -202,10 +202,10 @@ class Outbox:
                 piece = memoryview(part)[skipped:] if skipped else part
                 skipped = 0
                 if pieces and nbytes + len(piece) > GATHERED_NBYTES:
-                    return b"".join(pieces)
+                    return _joined(pieces)
                 pieces.append(piece)
                 nbytes += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return _joined(pieces)
 
     def unwritten(self) -> list[tuple[bytes, Sequence[Any]]]:
         """Return what is left with its descriptors: frames, the first of which may have begun."""
@@ -218,3 +218,8 @@ class Outbox:
             left.append((b"".join(parts)[skipped:], () if skipped else fds))
             skipped = 0
         return left
+
+
+def _joined(pieces: list[bytes | memoryview]) -> bytes | memoryview:
+    # A single one may be hundreds of megabytes, and is asked for again after each that was sent.
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

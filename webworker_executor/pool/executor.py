@@ -223,6 +223,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         Args:
             fn: Called with one element of each iterable.
             *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
+                With 64 items and more the first are measured before it returns, when a worker is
+                up; give a ``chunksize`` where that would be too long.
             timeout: Seconds from now within which a result must come when it is asked for.
             chunksize: How many calls make a task. By default as many as take about 5 ms, measured
                 on the first ones; each call still has its own result or exception, but the death of
@@ -290,7 +292,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
                 singles,
             )
         if chunksize is None or chunksize == 1:
-            # Packed once for all calls, if it has large buffers.
+            # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None
             return mapping.ordered(self, fixed or fn, argument_tuples, timeout, buffersize)
         parts = mapping.chunks(argument_tuples, chunksize)

@@ -185,7 +185,9 @@ def adaptive(
     deadline = None if timeout is None else time.monotonic() + timeout
     items = list(argument_tuples if singles is None else singles)
     if len(items) < FEWEST:
-        return ordered(executor, fn, items if singles is None else zip(items), timeout, None)
+        fixed = fix(fn, fn, store.shelve)
+        tuples = items if singles is None else zip(items)
+        return ordered(executor, fixed or fn, tuples, timeout, None)
     futures: deque[Future[Any]] = deque()
     as_chunk = lay_out if singles is None else tuple
     latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
@@ -204,7 +206,7 @@ def _submit_chunks(
     wait_for_worker: Callable[[Future[Any]], bool],
     futures: deque[Future[Any]],
 ) -> None:
-    # Packed once, if it has large buffers: a chunk is a call of it.
+    # Packed once, if it is large: a chunk is a call of it.
     fixed = fix(fn, functools.partial(run_all, fn), store.shelve)
     sizes = Chunks(n_workers)
     patience = time.monotonic() + PATIENCE

@@ -239,8 +239,8 @@ class WorkerProcess:
         definition = call.definition
         if definition is not None and definition.ident not in self._definitions:
             link.post(encode(DEFINE, definition.ident, definition.payload, definition.buffers))
-            if definition.buffers:
-                definition.drops.append(functools.partial(self._undefine, link, definition.ident))  # type: ignore[attr-defined]  # only a fixed one has buffers
+            if definition.drops is not None:
+                definition.drops.append(functools.partial(self._undefine, link, definition.ident))
             # Posted twice does no harm; noted before it was posted would.
             self._definitions.add(definition.ident)
         entry = link.entry(call.parts, call.fds)

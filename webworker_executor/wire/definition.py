@@ -50,6 +50,8 @@ None."""
 
 # A worker keeps every definition. A function whose global counts the calls would fill it.
 _MAX_CHANGES = 8
+# To pack and unpack as much takes as long as to send a hundred small calls.
+_LARGE_NBYTES = 1 << 16
 _NOTHING = codec.Packed(b"", [])
 _FUNCTION = type(lambda: None)
 _BUILTIN = type(len)
@@ -73,6 +75,8 @@ class Definition:
     __slots__ = ("fn", "given", "ident", "payload")
 
     buffers: Sequence[Any] = ()
+    # Calls to be made when nobody needs it any more; of one that is needed for ever, none.
+    drops: list[Callable[[], object]] | None = None
 
     def __init__(self, fn: Callable[..., Any], payload: bytes) -> None:
         self.ident = next(_idents)
@@ -85,14 +89,16 @@ class Definition:
 
 class FixedDefinition(Definition):
     """
-    A callable with large buffers, as it was at one moment.
+    A large callable, as it was at one moment.
 
     Attributes:
-        buffers: The places of its buffers. Every worker makes its own copy of them for each call.
+        buffers: The places of its buffers, if it has any. Every worker makes its own copy of them
+            for each call.
         drops: Calls to be made when nobody needs it any more, so that workers forget it.
     """
 
     __slots__ = ("buffers", "drops")
+    drops: list[Callable[[], object]]
 
     def __init__(self, fn: Callable[..., Any], payload: bytes, buffers: Sequence[Any]) -> None:
         super().__init__(fn, payload)
@@ -118,7 +124,10 @@ class Fixed:
 
 def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixed | None:
     """
-    Pack a callable with large buffers once, for all the calls of one ``map``.
+    Pack a large callable once, for all the calls of one ``map``.
+
+    That is one with large buffers, or a function of the main module that reads large globals: in
+    the worker its calls share these, as those of the standard library share the module's.
 
     Args:
         fn: What a user gave.
@@ -127,7 +136,7 @@ def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixe
 
     Returns:
         What to submit in the place of ``whole``. None where there is nothing to be gained: the
-        callable has no large buffers, is sent once anyway, does not pack, or there is no room.
+        callable is not large, is sent once anyway, does not pack, or there is no room.
     """
     if define(fn) is not None:
         return None
@@ -137,11 +146,18 @@ def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixe
     except Exception:
         # The calls will meet the same error, one by one, and raise it.
         return None
-    if not packed.buffers or packed.buffers[0].__class__ is bytes:
+    if packed.buffers:
+        if packed.buffers[0].__class__ is bytes:
+            return None
+    elif len(packed.payload) < _LARGE_NBYTES or not _is_of_main(fn):
         return None
     definition = FixedDefinition(whole, packed.payload, packed.buffers)
     definition.given = fn
     return Fixed(definition)
+
+
+def _is_of_main(fn: object) -> bool:
+    return fn.__class__ is _FUNCTION and by_name.is_module_level(fn)
 
 
 def define(fn: Callable[..., Any]) -> Definition | None:
