@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.launch.peer import Peer
 
 NAME = "__import__('multiprocessing').current_process().name"
+PROCESS = "__import__('multiprocessing').current_process()"
+PARENT = "__import__('multiprocessing').parent_process()"
+METHOD = "__import__('multiprocessing').get_start_method(allow_none=True)"
 KEY = "bytes(__import__('multiprocessing').current_process().authkey)"
 TRACKER_MODULE = "__import__('multiprocessing.resource_tracker').resource_tracker"
 FINDERS = "[type(finder).__name__ for finder in sys.meta_path].count('IdentityFinder')"
@@ -24,11 +27,36 @@ FINDERS = "[type(finder).__name__ for finder in sys.meta_path].count('IdentityFi
 
 def test_identity_of_a_worker(start: Callable[..., Peer]) -> None:
     """
-    Once multiprocessing is imported, it has the worker's name and the host's key.
+    Once multiprocessing is imported, it has the worker's name and number, and the host's key and
+    way to start processes.
     """
-    with start(index=2, authkey=b"secret") as peer:
+    host = {"pid": os.getpid(), "name": "Program", "identity": (7,), "start_method": "forkserver"}
+    with start(index=2, multiprocessing={**host, "authkey": b"secret"}) as peer:
         assert "WebWorker-2" == peer.ready().run(tasks.evaluate, NAME)
         assert b"secret" == peer.run(tasks.evaluate, KEY)
+        assert (7, 3) == peer.run(tasks.evaluate, f"{PROCESS}._identity")
+        assert os.getpid() == peer.run(tasks.evaluate, f"{PROCESS}._parent_pid")
+        assert not peer.run(tasks.evaluate, f"{PROCESS}.daemon")
+        assert "forkserver" == peer.run(tasks.evaluate, METHOD)
+
+
+def test_the_parent_of_a_worker_is_its_host(peer: Peer) -> None:
+    """
+    Also where another process, the zygote, has forked it; and its end can be waited for.
+    """
+    assert "MainProcess" == peer.run(tasks.evaluate, f"{PARENT}.name")
+    assert os.getpid() == peer.run(tasks.evaluate, f"{PARENT}.pid")
+    assert peer.run(tasks.evaluate, f"{PARENT}.is_alive()")
+    assert peer.run(tasks.evaluate, f"{PARENT}.join(0)") is None
+    assert peer.run(tasks.evaluate, METHOD) is None
+
+
+def test_processes_of_a_worker_are_named_after_it(peer: Peer) -> None:
+    """
+    As those of the standard library's workers.
+    """
+    made = "__import__('multiprocessing').Process()"
+    assert "Process-1:1" == peer.run(tasks.evaluate, f"{made}.name")
 
 
 def test_worker_without_a_key(peer: Peer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -54,6 +55,15 @@ def describe_thread() -> tuple[bool, bool, bool]:
         signal.getsignal(signal.SIGINT) is signal.default_int_handler,
         signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
     )
+
+
+def describe_process() -> tuple[tuple[int, ...], int | None, bool, int]:
+    """Say who this process is to multiprocessing, and what files may be made."""
+    process, parent = multiprocessing.current_process(), multiprocessing.parent_process()
+    umask = os.umask(0)
+    os.umask(umask)
+    pid = None if parent is None else parent.pid
+    return process._identity, pid, process.daemon, umask
 
 
 def remember(*values: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import multiprocessing
+import os
 import threading
 from concurrent.futures.process import BrokenProcessPool, _RemoteTraceback
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 from tests.dropin.gate import Gate, pass_gate
 from tests.dropin.tasks import (
     Doubler,
+    describe_process,
     describe_thread,
     die,
     double,
@@ -232,3 +234,15 @@ def _end_of_chain(exception: BaseException | None) -> BaseException | None:
     while exception is not None and exception.__cause__ is not None:
         exception = exception.__cause__
     return exception
+
+
+def test_a_worker_is_no_main_process(launcher: str) -> None:
+    """To multiprocessing it is a child of the program, with a number; files are made as there."""
+    for umask in (0o027, 0o077):
+        before = os.umask(umask)
+        try:
+            with WebWorkerExecutor(1, launcher=launcher) as executor:
+                described = executor.submit(describe_process).result()
+        finally:
+            os.umask(before)
+        assert ((1,), os.getpid(), False, umask) == described

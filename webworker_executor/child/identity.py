@@ -3,8 +3,9 @@ Who a worker says it is: surroundings that look like the host's, and what ``mult
 ``asyncio`` are told when, and only if, they are imported.
 
 Objects of ``multiprocessing`` that come with a task (manager proxies above all) need the host's
-authentication key, and shared memory its resource tracker. Importing the package at every start for
-that would double the time a worker takes to come up, so finders wait for the imports.
+authentication key, and shared memory its resource tracker; programs ask which of the workers they
+are in. Importing the package at every start for that would double the time a worker takes to come
+up, so finders wait for the imports.
 """
 
 from __future__ import annotations
@@ -57,11 +58,16 @@ def adopt(hello: dict[str, Any], name: str, loop: Loop) -> None:
         os.environ.update(hello["environ"])
     if hello["cwd"] is not None:
         posix.chdir(hello["cwd"])
+    if hello.get("umask") is not None:
+        posix.umask(hello["umask"])
     if hello.get("environment") is not None:
         from webworker_executor.web import environment
 
         environment.adopt(hello["environment"])
-    IdentityFinder(name, hello["authkey"]).install()
+    host = hello["multiprocessing"]
+    IdentityFinder(name, hello["index"], host).install()
+    if host["start_method"] is not None:
+        StartMethodFinder(host["start_method"]).install()
     TrackerFinder(loop).install()
 
 
@@ -104,19 +110,64 @@ class ImportFinder:
 
 
 class IdentityFinder(ImportFinder):
-    """Tells ``multiprocessing`` the name of this process and the key of the host."""
+    """
+    Tells ``multiprocessing`` which process this is, and which is its parent.
+
+    The same as in the stdlib's workers: that it is no main process, and a number from 1 on, by
+    which programs tell workers apart.
+
+    Args:
+        name: Of this process.
+        index: The worker's place in its pool, ``None`` where it has none.
+        host: What the host has told of itself.
+    """
 
     MODULE = "multiprocessing.process"
 
-    def __init__(self, name: str, authkey: bytes | None) -> None:
+    def __init__(self, name: str, index: int | None, host: dict[str, Any]) -> None:
         self._name = name
-        self._authkey = authkey
+        self._number = 0 if index is None else index + 1
+        self._host = host
 
     def _tell(self, module: ModuleType) -> None:
-        process = module.current_process()
-        process._name = self._name
-        if self._authkey is not None:
-            process.authkey = self._authkey
+        host = self._host
+        kind = type("WebWorkerProcess", (module.BaseProcess,), {"__module__": __name__})
+        # What it is to pass on to its own processes it takes from the one that stands there: that
+        # of a new interpreter, or of the program that was forked.
+        process = kind(name=self._name)
+        process._identity = (*host["identity"], self._number)
+        process._parent_pid, process._parent_name = host["pid"], host["name"]
+        # A worker may have processes, also in a process that may not.
+        process._config.pop("daemon", None)
+        if host["authkey"] is not None:
+            process.authkey = host["authkey"]
+        content = vars(module)
+        content["_current_process"] = process
+        content["_parent_process"] = module._ParentProcess(
+            host["name"], host["pid"], _sentinel(host["pid"])
+        )
+        content["_process_counter"] = module.itertools.count(1)
+
+
+def _sentinel(pid: int) -> int:
+    """Return a descriptor that is readable once a process has ended."""
+    try:
+        return posix.pidfd_open(pid)
+    except OSError:
+        # Refused. While this process lives, so does its host.
+        return posix.eventfd(0, posix.EFD_CLOEXEC)
+
+
+class StartMethodFinder(ImportFinder):
+    """Tells ``multiprocessing`` how the program starts its processes, where it has chosen."""
+
+    MODULE = "multiprocessing.context"
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def _tell(self, module: ModuleType) -> None:
+        module._force_start_method(self._method)
 
 
 class LoopFinder(ImportFinder):

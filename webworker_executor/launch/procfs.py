@@ -53,6 +53,21 @@ def cpu_seconds_of(pid: int | None) -> float | None:
         return None
 
 
+def umask_of(pid: int) -> int | None:
+    """
+    Return the file mode creation mask of a process, ``None`` if that cannot be had.
+
+    Of this process as well: umask(2) tells it by changing it, for all threads.
+
+    Source: proc_pid_status(5), ``Umask``, since Linux 4.7.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return next((int(line[6:], 8) for line in file if line.startswith(b"Umask:")), None)
+    except OSError:
+        return None
+
+
 def threads_blocking(pid: int, number: int) -> set[str]:
     """
     List the threads that a signal cannot be delivered to at the moment.

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 
+from webworker_executor.launch.procfs import umask_of
 from webworker_executor.web import environment
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import HELLO, encode
@@ -43,7 +44,6 @@ def lay_out_hello(
         has_witness: Whether the last descriptor it gets is for its stacks.
         **particulars: What only its kind is told, or is told otherwise than what stands here.
     """
-    process = sys.modules.get("multiprocessing.process")
     hello = {
         "index": index,
         "name": name,
@@ -54,7 +54,7 @@ def lay_out_hello(
         "environment": environment.told(),
         "environ": None,
         "cwd": None,
-        "authkey": None if process is None else bytes(process.current_process().authkey),
+        "multiprocessing": _tell_of_multiprocessing(),
         "has_witness": has_witness,
         **particulars,
     }
@@ -62,5 +62,20 @@ def lay_out_hello(
         hello["environ"] = {**os.environ, **(env or {})}
         with contextlib.suppress(OSError):
             hello["cwd"] = os.getcwd()
+        hello["umask"] = umask_of(os.getpid())
     packed = codec.pack(hello)
     return encode(HELLO, 0, packed.payload, packed.buffers)
+
+
+def _tell_of_multiprocessing() -> dict[str, Any]:
+    """Say who this process is to ``multiprocessing``, which most programs do not import."""
+    told: dict[str, Any] = {"pid": os.getpid(), "name": "MainProcess", "identity": ()}
+    told.update(authkey=None, start_method=None)
+    module = sys.modules.get("multiprocessing.process")
+    if module is not None:
+        process = module.current_process()
+        told.update(name=process.name, identity=process._identity, authkey=bytes(process.authkey))
+    module = sys.modules.get("multiprocessing.context")
+    if module is not None:
+        told["start_method"] = module._default_context.get_start_method(allow_none=True)
+    return told
