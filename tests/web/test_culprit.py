@@ -5,14 +5,21 @@ Tests of `webworker_executor.web.culprit`: which part of a message stood in the 
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections import deque
 from typing import Any
 
 import pytest
 
-from webworker_executor import DataCloneError, MessageChannel, SharedBuffer, WebWorkerExecutor
-from webworker_executor.web.culprit import point_out
+from webworker_executor import (
+    AbortController,
+    DataCloneError,
+    MessageChannel,
+    SharedBuffer,
+    WebWorkerExecutor,
+)
+from webworker_executor.web.culprit import ADVICE, point_out
 from webworker_executor.wire import codec
 
 LOCK = threading.Lock()
@@ -112,6 +119,21 @@ def test_the_part_is_named(message: Any, path: str) -> None:
         channel.port1.post_message(message)
     assert str(caught.value).startswith(f"{path} cannot be sent: ")
     assert caught.value.__cause__ is not None
+
+
+def test_what_says_itself_that_it_stays() -> None:
+    """It is named as a whole, and no advice is added to its own."""
+    with MessageChannel() as channel, WebWorkerExecutor(1, launcher="fork") as pool:
+        for one in (pool, pool.submit(int), AbortController()):
+            with pytest.raises(DataCloneError) as caught:
+                channel.port1.post_message([1, {"a": one}])
+            name = type(one).__name__
+            assert re.match(rf'message\[1\]\["a"\] cannot be sent: an? {name} ', str(caught.value))
+            assert ADVICE not in str(caught.value)
+            assert one is caught.value.part
+        exc = pool.submit(print, [pool]).exception(10.0)
+        assert isinstance(exc, TypeError)
+        assert ["args[0][0] cannot be sent"] == exc.__notes__
 
 
 def test_an_error_of_a_hook_is_the_users_own() -> None:

@@ -25,7 +25,7 @@ from webworker_executor.wire.transfer import Trial, on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
+    from types import FrameType
     from typing import Any
 
 # More attempts than this to pack a part would keep the sender waiting for a mere message.
@@ -50,10 +50,10 @@ def clone_error(message: object, exc: Exception) -> Exception:
     Returns:
         A ``DataCloneError`` that names the part; or ``exc`` itself, if a user's code raised it.
     """
-    if isinstance(exc, DataCloneError):
-        path = path_to(message, exc.part) if exc.part is not None else ""
-        return DataCloneError(f"{path} cannot be sent: {exc}", exc.part) if path else exc
-    if not _is_a_picklers(exc):
+    part = _refused_by_name(exc)
+    if part is not None and (path := path_to(message, part)):
+        return DataCloneError(f"{path} cannot be sent: {exc}", part)
+    if isinstance(exc, DataCloneError) or not _is_a_picklers(exc):
         return exc
     path = _Search(pack_for_message).path_from("message", message)
     return DataCloneError(f"{path} cannot be sent: {exc}. {ADVICE}")
@@ -87,8 +87,8 @@ def point_out(
         path = find_culprit(exc, parts, pack)
         if path:
             # What a hook has raised, ours or a user's own, says by itself what to do.
-            has_advice = isinstance(exc, DataCloneError) or not _is_a_picklers(exc)
-            advice = "" if has_advice else f". {ADVICE}"
+            is_named = isinstance(exc, DataCloneError) or _refused_by_name(exc) is not None
+            advice = "" if is_named or not _is_a_picklers(exc) else f". {ADVICE}"
             exc.add_note(f"{path} cannot be sent{advice}")
     except Exception:
         # A user's own __repr__ or __getattr__, on the way to the part. What packing raised counts.
@@ -101,8 +101,9 @@ def find_culprit(
     pack: Callable[[object], object] = pack_for_task,
 ) -> str:
     """Return the path of the part that could not be packed; takes what ``point_out`` takes."""
-    if isinstance(exc, DataCloneError) and exc.part is not None:
-        paths = (path_to(value, exc.part, name) for name, value in parts.items())
+    part = _refused_by_name(exc)
+    if part is not None:
+        paths = (path_to(value, part, name) for name, value in parts.items())
         if found := next(filter(None, paths), ""):
             return found
     elif _is_a_picklers(exc):
@@ -113,17 +114,35 @@ def find_culprit(
     return next(iter(parts)) if len(parts) == 1 else ""
 
 
+def _refused_by_name(exc: BaseException) -> object:
+    """Return the object that an error is about, if it says by itself what to do instead."""
+    if isinstance(exc, DataCloneError):
+        return exc.part
+    frame = _innermost(exc)
+    if frame is None or frame.f_code.co_name != "__reduce__":
+        return None
+    # Of one of ours, such as an executor. What a user's own hook raises is not looked into.
+    is_ours = frame.f_code.co_filename.startswith(_PACKAGE)
+    return frame.f_locals.get("self") if is_ours else None
+
+
 def _is_a_picklers(exc: BaseException) -> bool:
-    return isinstance(exc, _OF_PICKLERS) and _was_raised_by_a_pickler(exc.__traceback__)
-
-
-def _was_raised_by_a_pickler(trace: TracebackType | None) -> bool:
-    if trace is None:
+    if not isinstance(exc, _OF_PICKLERS):
+        return False
+    frame = _innermost(exc)
+    if frame is None:
         return True
+    filename = frame.f_code.co_filename
+    return filename.startswith(_PACKAGE) or os.path.basename(filename) in _PICKLERS
+
+
+def _innermost(exc: BaseException) -> FrameType | None:
+    trace = exc.__traceback__
+    if trace is None:
+        return None
     while trace.tb_next is not None:
         trace = trace.tb_next
-    filename = trace.tb_frame.f_code.co_filename
-    return filename.startswith(_PACKAGE) or os.path.basename(filename) in _PICKLERS
+    return trace.tb_frame
 
 
 def path_to(message: object, part: object, name: str = "message") -> str:
