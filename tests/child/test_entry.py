@@ -26,7 +26,34 @@ from webworker_executor.wire.frame import (
 )
 
 if TYPE_CHECKING:
+    from tests.script import ScriptRunner
     from webworker_executor.link.reactor import Reactor
+
+# A terminal of its own, which stops whoever writes to it in the background.
+AT_A_TERMINAL = """
+import fcntl, os, sys, termios
+from webworker_executor import WebWorkerExecutor
+
+def use_the_terminal():
+    terminal = os.open("/dev/tty", os.O_RDWR)
+    os.write(terminal, b"written")
+    try:
+        os.read(terminal, 1)
+    except OSError as error:
+        return error.strerror
+
+screen, terminal = os.openpty()
+fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+attributes = termios.tcgetattr(terminal)
+attributes[3] |= termios.TOSTOP
+termios.tcsetattr(terminal, termios.TCSANOW, attributes)
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as executor:
+    future = executor.submit(use_the_terminal)
+    try:
+        print(future.result(10.0), os.read(screen, 100))
+    finally:
+        executor.kill_workers()
+"""
 
 
 def test_hello_must_come_first(reactor: Reactor) -> None:
@@ -132,3 +159,11 @@ def test_interrupt_between_tasks(peer: Peer) -> None:
     for ident in range(1, 20):
         peer.call(ident, abs, -ident)
     assert list(range(1, 20)) == [peer.answer(ident) for ident in range(1, 20)]
+
+
+def test_nobody_waits_for_the_terminal(run_script: ScriptRunner, launcher: str) -> None:
+    """
+    A worker that reads from the terminal is told so, and one that prints is not stopped.
+    """
+    ran = run_script(AT_A_TERMINAL, launcher)
+    assert "Input/output error b'written'\n" == ran.stdout, ran.stderr

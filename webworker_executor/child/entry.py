@@ -8,6 +8,7 @@ there is no moment at which it could be left behind.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import _socket
 import posix
 import sys
@@ -45,6 +46,7 @@ def main(
     # First of all: a task that holds the interpreter in C could not be ended otherwise.
     lifeline.die_with_parent(host)
     fill_standard_streams()
+    never_wait_for_the_terminal()
     for fd in (data_fd, control_fd):
         # Of a new program they are inheritable, or they would not be there.
         posix.set_inheritable(fd, False)
@@ -118,6 +120,20 @@ def fill_standard_streams() -> None:
             posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
 
 
+def never_wait_for_the_terminal() -> None:
+    """
+    Have a read of the terminal fail at once, and a write go through.
+
+    Ctrl-C is for the program alone, so this is a process group in the background, and the kernel
+    stops such a one when it reads there, or writes after ``stty tostop``; nobody would go on with
+    it.
+
+    Source: POSIX, "Terminal Access Control".
+    """
+    for number in (_signal.SIGTTIN, _signal.SIGTTOU):
+        _signal.signal(number, _signal.SIG_IGN)
+
+
 def _end() -> None:
     posix._exit(1)
 
@@ -129,8 +145,6 @@ def _learn_to_send_files() -> None:
 
 
 def _take_interrupts_only_in_tasks(loop: Loop) -> None:
-    import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
-
     def default_int_handler(number: int, frame: object) -> None:
         # Between tasks the loop has half a frame in its hands. A script is the whole program.
         if loop.is_running_task or scope._turns is not None:

@@ -17,7 +17,7 @@ import select
 import sys
 from collections import deque
 
-from webworker_executor.child.entry import fill_standard_streams
+from webworker_executor.child.entry import fill_standard_streams, never_wait_for_the_terminal
 from webworker_executor.child.forked import become_worker
 from webworker_executor.child.lifeline import die_with_parent
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
@@ -230,6 +230,8 @@ def main(host: int) -> None:
     os.set_inheritable(3, False)
     # Before a worker's links come in, which get the lowest numbers there are.
     fill_standard_streams()
+    # What it preloads may print.
+    never_wait_for_the_terminal()
     try:
         ForkServer(_socket.socket(fileno=3)).serve()
     except ConnectionError:
