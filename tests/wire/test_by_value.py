@@ -322,13 +322,13 @@ def test_the_error_names_the_global(run_script: ScriptRunner) -> None:
     run(
         run_script,
         """
-globals()["lock"] = threading.Lock()
-def use_lock(): return lock
+globals()["numbers"] = (n for n in range(3))
+def use_numbers(): return numbers
 try:
-    other(use_lock)
+    other(use_numbers)
 except TypeError as error:
-    assert "cannot pickle '_thread.lock' object" == str(error)
-    assert "global variable 'lock'" in error.__notes__[0]
+    assert "cannot pickle 'generator' object" == str(error)
+    assert "global variable 'numbers'" in error.__notes__[0]
 else:
     raise AssertionError
 """,

@@ -24,6 +24,7 @@ from webworker_executor.pool.pool import Pool
 from webworker_executor.pool.room import check_bound
 from webworker_executor.pool.size import Size
 from webworker_executor.wire.definition import fix
+from webworker_executor.wire.forks import packing_for_forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         self._initializer = initializer
         self._initargs = initargs
         self._max_tasks_per_child = max_tasks_per_child
+        # Known when the first worker is about to be started.
+        self._is_forking = False
         self._name = name
         self._n_actors = [0] * self._max_workers
         birth = starting.Birth(
@@ -191,7 +194,10 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         if not pool.is_open:
             self._open()
         try:
-            call = Call(pool.next_ident(), fn, args, kwargs)
+            if self._is_forking:
+                call = packing_for_forks(Call, pool.next_ident(), fn, args, kwargs)
+            else:
+                call = Call(pool.next_ident(), fn, args, kwargs)
         except KeyboardInterrupt:
             # Ctrl-C while the arguments are packed is meant for the program.
             raise
@@ -207,6 +213,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         # In this order: what workers bring along is packed before one can be started.
         if not self._pool.is_shut:
             self._preparation.do()
+        self._is_forking = self._pool.crew.birth.launcher.shares_memory
         self._pool.open()
 
     def map(

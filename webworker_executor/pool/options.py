@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import WorkerCrashedError
@@ -25,6 +26,7 @@ from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
 from webworker_executor.rules.task import Survivor
 from webworker_executor.web.seconds import check_seconds
+from webworker_executor.wire.forks import packing_for_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,9 +227,13 @@ class ExecutorView(Executor):
 
             fn, args, kwargs = call_moved, (fn, transfer((args, kwargs), terms.transfer)), {}
         if terms.worker is None and not terms.retries and not terms.priority:
-            call = Call(ident, fn, args, kwargs)
+            make: Callable[..., Call] = Call
         else:
-            call = SpecialCall(ident, fn, args, kwargs, terms)
+            make = partial(SpecialCall, terms=terms)
+        if self._executor._is_forking:
+            call = packing_for_forks(make, ident, fn, args, kwargs)
+        else:
+            call = make(ident, fn, args, kwargs)
         if fn is call_again or fn is call_moved:
             call.rename(title)
         return call

@@ -34,6 +34,7 @@ __all__ = [
     "imported_module",
     "make_cell",
     "make_class",
+    "make_own",
     "original",
     "receive_cached",
     "receive_class",
@@ -154,6 +155,15 @@ def make_cell(*contents: object) -> CellType:
     Make a cell, empty or with a value.
     """
     return _CELL(*contents)
+
+
+def make_own(module: str, name: str, arguments: tuple[Any, ...]) -> object:
+    """
+    Make what every process has one of its own of, such as a lock.
+    """
+    from importlib import import_module
+
+    return getattr(import_module(module), name)(*arguments)
 
 
 def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> object:

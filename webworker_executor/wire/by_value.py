@@ -73,7 +73,8 @@ def dumps_by_value(
             for name, fn_name in pickler.suspects:
                 error.add_note(
                     f"{fn_name}() of __main__ goes to the worker with its global variable "
-                    f"{name!r}, which does not pickle. Make it in the worker, in an initializer."
+                    f"{name!r}, which does not pickle. Make it in the worker, in an initializer; "
+                    "or have workers inherit it, by launcher='fork'."
                 )
             raise
         return file.getvalue()

@@ -21,8 +21,9 @@ from io import BytesIO
 from opcode import opmap
 from types import CellType, CodeType, FunctionType, ModuleType
 
-from webworker_executor.wire import arrival, origin, variable
+from webworker_executor.wire import arrival, origin, stand_in, variable
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
+from webworker_executor.wire.forks import is_packing_for_forks
 from webworker_executor.wire.version import version
 
 TYPE_CHECKING = False
@@ -148,7 +149,14 @@ def reduce_function(
     namespace = origin.namespace_of(fn)
     if namespace is not None:
         versions = slots["__versions__"] = {name: version(used[name]) for name in used}
-        suspects += [(name, fn.__qualname__) for name in versions if versions[name] is None]
+        for name in [name for name in versions if versions[name] is None]:
+            # It does not pickle.
+            if is_packing_for_forks():
+                del used[name], versions[name]
+            elif (own := stand_in.stand_in_for(used[name])) is not None:
+                used[name], versions[name] = own, stand_in.VERSION
+            else:
+                suspects.append((name, fn.__qualname__))
     base = bases.setdefault(id(variables), {})
     for name in ("__package__", "__name__", "__path__", "__file__"):
         if name in variables:
