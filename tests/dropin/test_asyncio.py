@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import importlib
 import importlib.util
@@ -12,14 +13,30 @@ import pytest
 
 from tests.dropin.gate import Gate, pass_gate
 from tests.dropin.tasks import die, double, throw
-from webworker_executor import WorkerCrashedError
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from tests.script import ScriptRunner
     from webworker_executor import WebWorkerExecutor as Pool
 
     Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+REQUEST = contextvars.ContextVar("REQUEST", default="none")
+
+
+async def _double_later(number: int) -> int:
+    """Return the number twice, or raise what is asked for."""
+    await asyncio.sleep(0)
+    if number < 0:
+        raise ValueError(number)
+    return 2 * number
+
+
+async def _request() -> str:
+    await asyncio.sleep(0)
+    return REQUEST.get()
 
 
 def _run_with_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
@@ -133,3 +150,61 @@ def test_a_loop_that_closed_meanwhile(pool: Pool, run: Run, gate: Gate) -> None:
     run(main())
     gate.open()
     assert 8 == pool.submit(double, 4).result()
+
+
+def test_what_is_async_runs_in_the_worker(pool: Pool) -> None:
+    """A coroutine function is a task as any other: by itself, in a map, on terms, in a context."""
+    assert 42 == pool.submit(_double_later, 21).result()
+    with pytest.raises(ValueError, match="-1"):
+        pool.submit(_double_later, -1).result()
+    expected = [2 * number for number in range(200)]
+    assert expected == list(pool.map(_double_later, range(200)))
+    assert expected == list(pool.map(_double_later, range(200), chunksize=50))
+    assert 42 == pool.options(retries=1, retry_on=KeyError).submit(_double_later, 21).result()
+    token = REQUEST.set("carried")
+    try:
+        assert "carried" == pool.submit(_request).result()
+    finally:
+        REQUEST.reset(token)
+
+
+def test_async_with_leaves_the_loop_free(run: Run, gate: Gate) -> None:
+    """The end of the block waits for tasks, and the loop goes on: here it opens their gate."""
+
+    async def main() -> int:
+        async def open_gate() -> None:
+            await asyncio.to_thread(gate.wait_for_begun, 1)
+            gate.open()
+
+        async with WebWorkerExecutor(1) as executor:
+            future = executor.submit(pass_gate, gate.path, 42)
+            opening = asyncio.create_task(open_gate())
+        await opening
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            executor.submit(double, 1)
+        value: int = future.result(0)
+        return value
+
+    assert 42 == run(main())
+
+
+INTERRUPTED = """
+import asyncio, os, signal, time
+from webworker_executor import WebWorkerExecutor
+
+async def main():
+    async with WebWorkerExecutor(1) as executor:
+        await asyncio.wrap_future(executor.submit(abs, -1))
+        executor.submit(time.sleep, 600)
+        asyncio.get_running_loop().call_later(0, os.kill, os.getpid(), signal.SIGINT)
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_the_wait_of_async_with(run_script: ScriptRunner) -> None:
+    """What runs is ended with it, as by that of a plain block."""
+    assert "interrupted\n" == run_script(INTERRUPTED).stdout

@@ -78,6 +78,16 @@ def reason_left_behind() -> object:
     return scope.worker_state.pop("reason", None)
 
 
+async def rest() -> None:
+    """Post the process and rest, until somebody cancels that."""
+    current_task().post_message(os.getpid())
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        scope.worker_state["reason"] = current_task().signal.reason
+        raise
+
+
 def listen_for_abort() -> None:
     """Listen for the abort, and note in which thread it is heard."""
     heard = threading.Event()

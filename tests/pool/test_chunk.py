@@ -66,6 +66,20 @@ def test_what_one_call_raises_stands_in_its_place() -> None:
     assert isinstance(zero, Failed)
 
 
+def test_calls_of_what_is_async_are_run_to_their_ends() -> None:
+    """
+    One after the other, and what one raises stands in its place.
+    """
+
+    async def divide(number: int) -> float:
+        return 1 / number
+
+    assert [1.0, 0.5] == run_chunk(divide, (1, 2))
+    _, all_went_well, (two, zero, one) = run_all(divide, (1, 0, 2)).told()
+    assert (False, 1.0, 0.5) == (all_went_well, one, two)
+    assert b"ZeroDivisionError" in zero.packed
+
+
 # Text, because the module of a function would be imported first, and import it.
 IMPORT = """(
     before := set(__import__("sys").modules),

@@ -24,6 +24,20 @@ def test_a_call_is_made_again_for_what_is_named() -> None:
     assert 3 == inside.call_again(abs, (-3,), {}, 5, (ConnectionError,))
 
 
+def test_what_is_async_is_called_again_for_what_it_raises() -> None:
+    """
+    So it is run to its end each time.
+    """
+    errors: list[BaseException] = [ConnectionError("1")]
+
+    async def fail_once() -> str:
+        while errors:
+            raise errors.pop()
+        return "done"
+
+    assert "done" == inside.call_again(fail_once, (), {}, 5, (ConnectionError,))
+
+
 def test_moved_arguments_reach_the_function() -> None:
     """
     Positions and names.

@@ -61,6 +61,17 @@ def test_listeners_hear_of_the_abort(forked: WebWorkerExecutor) -> None:
     assert pid == forked.submit(talking.pid).result(10.0)
 
 
+def test_an_abort_cancels_what_is_async(forked: WebWorkerExecutor) -> None:
+    """
+    It has asked nobody to be told, and its worker goes on all the same.
+    """
+    future = forked.submit(talking.rest)
+    pid = first_message(future)
+    future.abort("enough", grace=20.0)
+    assert "enough" == forked.submit(talking.reason_left_behind).result(10.0)
+    assert pid == forked.submit(talking.pid).result(10.0)
+
+
 def test_an_abort_ends_a_wait_for_messages(forked: WebWorkerExecutor) -> None:
     """
     Nobody will post any more, so that ``receive`` raises the reason.

@@ -60,7 +60,7 @@ def serve(*, to_host: bool) -> None:
             if context is None:
                 result = fn(*args, **kwargs)
             else:
-                result = variable.run_in_context(context, fn, args, kwargs)
+                result = variable.run_in_context(context, fn, args, kwargs, lambda value: value)
         except Exception as error:
             result = error
         packed = codec.pack(result, to_host=to_host)

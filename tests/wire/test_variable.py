@@ -65,7 +65,8 @@ def test_what_cannot_be_carried_is_left_out(value: object) -> None:
 
 def test_the_call_runs_in_a_copy_of_the_context() -> None:
     """
-    What was set before is seen by the call, and what it sets is gone after it.
+    What was set before is seen by the call, and what it sets is gone after it, and after its end
+    where that comes later.
     """
 
     def call() -> tuple[object, object]:
@@ -76,10 +77,13 @@ def test_the_call_runs_in_a_copy_of_the_context() -> None:
     carried = in_context({REQUEST: "caller's"}, variable.capture)
 
     def task() -> tuple[object, object]:
-        seen = variable.run_in_context(carried, call, (), {})
+        def finish(value: object) -> object:
+            return value, REQUEST.get()
+
+        seen = variable.run_in_context(carried, call, (), {}, finish)
         return seen, REQUEST.get()
 
-    assert (("caller's", "here"), "nobody's") == in_context({LARGE: "here"}, task)
+    assert ((("caller's", "here"), "inside"), "nobody's") == in_context({LARGE: "here"}, task)
 
 
 def test_a_variable_that_is_not_there_is_left_out() -> None:
@@ -87,7 +91,8 @@ def test_a_variable_that_is_not_there_is_left_out() -> None:
     A value that does not unpickle does not keep the call from being made.
     """
     carried = [(__name__, "REQUEST", "request", b"no pickle")]
-    assert "nobody's" == in_context({}, variable.run_in_context, carried, get_request, (), {})
+    run = variable.run_in_context
+    assert "nobody's" == in_context({}, run, carried, get_request, (), {}, str)
 
 
 def test_a_variable_goes_by_name() -> None:
@@ -132,7 +137,7 @@ def test_a_variable_of_main_has_a_stand_in(
     assert default == copy_context().run(lambda: (stand_in.get(),) if default else ())
     assert ("__main__", name) == variable.place_of(stand_in)
     carried = in_context({mine: 5}, variable.capture)
-    assert 5 == in_context({}, variable.run_in_context, carried, stand_in.get, (), {})
+    assert 5 == in_context({}, variable.run_in_context, carried, stand_in.get, (), {}, int)
 
 
 @pytest.mark.parametrize("place", [("no.such.module", "attribute"), ("sys", "no_such_attribute")])

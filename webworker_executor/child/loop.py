@@ -22,6 +22,7 @@ from time import monotonic
 from webworker_executor.child import desk
 from webworker_executor.child.data_end import DataEnd
 from webworker_executor.child.scope import scope
+from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import FULL, unpack_call
 from webworker_executor.wire.frame import (
@@ -312,8 +313,10 @@ class Loop(DataEnd):
                 frame.payload, frame.buffers, frame.fds = b"", (), ()
                 if context is None:
                     value = fn(*args, **kwargs)
+                    if value.__class__ is CoroutineType:
+                        value = ended(value)
                 else:
-                    value = run_in_context(context, fn, args, kwargs)
+                    value = run_in_context(context, fn, args, kwargs, ended)
                 del fn, args, kwargs
                 packed = None
                 try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 from webworker_executor.pool.title import standing_for
+from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.wire import codec
 from webworker_executor.wire.salvage import Salvageable
 from webworker_executor.wire.transfer import on_trial
@@ -38,8 +39,13 @@ def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
 def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
     """Call ``fn`` for each call of a chunk; in the worker."""
     if type(chunk) is tuple:
-        return [fn(only) for only in chunk]
-    return [fn(*args) for args in chunk]
+        results = [fn(only) for only in chunk]
+    else:
+        results = [fn(*args) for args in chunk]
+    # Not asked of each in its turn, which would take as long as a short call.
+    if CoroutineType in set(map(type, results)):
+        return [ended(result) for result in results]
+    return results
 
 
 class Failed:
@@ -66,20 +72,22 @@ class Outcomes(Salvageable):
     Args:
         seconds: How many it took.
         outcomes: The results, last first, with ``Failed`` in the places of those that have none.
+        all_went_well: Whether there is none of these.
     """
 
-    __slots__ = ("_outcomes", "_seconds")
+    __slots__ = ("_all_went_well", "_outcomes", "_seconds")
 
-    def __init__(self, seconds: float, outcomes: list[Any]) -> None:
+    def __init__(self, seconds: float, outcomes: list[Any], *, all_went_well: bool) -> None:
         self._seconds = seconds
         self._outcomes = outcomes
+        self._all_went_well = all_went_well
 
     def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[float, bool, list[Any]]]]:
         return tuple, (self.told(),)
 
     def told(self) -> tuple[float, bool, list[Any]]:
         """Return the seconds, whether all went well, and the outcomes."""
-        return self._seconds, Failed not in set(map(type, self._outcomes)), self._outcomes
+        return self._seconds, self._all_went_well, self._outcomes
 
     def salvaged(self) -> tuple[float, bool, list[Any]]:
         """
@@ -89,6 +97,7 @@ class Outcomes(Salvageable):
         again as all the rest.
         """
         self._outcomes = [_packable(outcome) for outcome in self._outcomes]
+        self._all_went_well = Failed not in set(map(type, self._outcomes))
         return self.told()
 
 
@@ -111,8 +120,19 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
             break
         except BaseException as error:
             append(_failed(error))
+    kinds = set(map(type, outcomes))
+    if CoroutineType in kinds:
+        outcomes = [_ended(outcome) for outcome in outcomes]
+        kinds = set(map(type, outcomes))
     outcomes.reverse()
-    return Outcomes(time.perf_counter() - started, outcomes)
+    return Outcomes(time.perf_counter() - started, outcomes, all_went_well=Failed not in kinds)
+
+
+def _ended(outcome: Any) -> Any:
+    try:
+        return ended(outcome)
+    except BaseException as error:
+        return _failed(error)
 
 
 def _packable(outcome: Any) -> Any:

@@ -15,6 +15,7 @@ from webworker_executor.web.seconds import check_seconds
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Literal, Self
 
     from webworker_executor.pool.pool import Pool
 
@@ -100,15 +101,40 @@ class EndingExecutor(Executor):
         exc_type: type[BaseException] | None,
         exc_value: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> Literal[False]:
         if is_interrupt(exc_type):
             # Ctrl-C means now: what runs is ended, what waits is cancelled.
             self._pool.abandon()
             self._pool.wait()
-            return
+            return False
         try:
             self.shutdown(wait=True)
         except KeyboardInterrupt:
             self._pool.abandon()
             self._pool.wait()
             raise
+        return False
+
+    async def __aenter__(self) -> Self:
+        """Return the executor itself: ``async with`` ends it without blocking the loop."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Literal[False]:
+        import asyncio
+
+        if is_interrupt(exc_type):
+            self._pool.abandon()
+        try:
+            # A thread waits, and the loop goes on. Whoever is cancelled here gives up the waiting;
+            # the executor ends all the same.
+            await asyncio.to_thread(self.shutdown, wait=True)
+        except asyncio.CancelledError as error:
+            if is_interrupt(type(error)):
+                self._pool.abandon()
+            raise
+        return False

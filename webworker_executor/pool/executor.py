@@ -170,7 +170,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         afterwards does not change the task.
 
         Args:
-            fn: Any callable; lambdas, closures and functions of ``__main__`` go by value.
+            fn: Any callable; lambdas, closures and functions of ``__main__`` go by value. What is
+                ``async def`` is run to its end there, on an asyncio loop of its own.
             *args: Its arguments.
             **kwargs: Its keyword arguments, all of them: none is kept for the executor.
 

@@ -7,9 +7,8 @@ the rest of the pool.
 
 from __future__ import annotations
 
-from types import CoroutineType
-
 from webworker_executor.pool.title import standing_for
+from webworker_executor.web.awaited import ended
 from webworker_executor.web.running import running_task
 
 TYPE_CHECKING = False
@@ -63,7 +62,7 @@ def call_again(
     """Call a function, and again for some of what it may raise."""
     for _ in range(retries):
         try:
-            return fn(*args, **kwargs)
+            return ended(fn(*args, **kwargs))
         except retry_on:
             continue
     return fn(*args, **kwargs)
@@ -95,12 +94,7 @@ def call_actor(key: str, title: str, args: tuple[Any, ...], kwargs: dict[str, An
         )
     if isinstance(actor, _Stillborn):
         raise actor.error
-    result = getattr(actor, name)(*args, **kwargs)
-    if isinstance(result, CoroutineType):
-        from webworker_executor.web.coroutine import completed
-
-        return completed(result)
-    return result
+    return getattr(actor, name)(*args, **kwargs)
 
 
 def release_actor(key: str) -> None:

@@ -1,6 +1,6 @@
 """
 What is ``async def`` though it is called by us: handlers, which go on while other events are
-dispatched, as on the Web, and methods that are called from afar.
+dispatched, as on the Web, and tasks and methods that are called from afar.
 
 Imported with the first of them.
 """
@@ -8,11 +8,16 @@ Imported with the first of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
+
+from webworker_executor.web.dispatch import running_loop
+from webworker_executor.web.running import running_task
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.target import EventTarget
 
 # A loop keeps its tasks weakly.
@@ -57,8 +62,9 @@ def completed(result: Any) -> Any:
     """
     Return what was called from afar has returned; of an ``async def``, run it and return its value.
 
-    It runs to its end before the next call, on a loop of its own, as ``asyncio.run`` does. Where a
-    loop runs in this thread, it becomes a task of that, which is returned, and calls go on.
+    It runs to its end before the next call, on a loop of its own, as ``asyncio.run`` does; within a
+    task of a pool it is cancelled when that is aborted. Where a loop runs in this thread, it
+    becomes a task of that, which is returned, and calls go on.
 
     Raises:
         BaseException: What it raises.
@@ -67,11 +73,38 @@ def completed(result: Any) -> Any:
     """
     if not asyncio.iscoroutine(result):
         return result
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(result)
+    loop = running_loop()
+    if loop is None:
+        signal = _signal_of_task()
+        return asyncio.run(result if signal is None else _cancelled_by(signal, result))
     task = loop.create_task(result)
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+def _signal_of_task() -> AbortSignal | None:
+    try:
+        signal: AbortSignal = running_task().signal
+    except RuntimeError:
+        # No task runs here: this is the program, or a script.
+        return None
+    return signal
+
+
+async def _cancelled_by(signal: AbortSignal, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine, and be cancelled when a signal aborts."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        # On the thread that aborts, and the loop may just have ended.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+
+    if not signal._add_algorithm(cancel):
+        task.cancel()
+    try:
+        return await coroutine
+    finally:
+        signal._remove_algorithm(cancel)

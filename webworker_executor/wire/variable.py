@@ -154,7 +154,11 @@ def _collect(context: Context) -> Carried:
 
 
 def run_in_context(
-    context: Carried, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    context: Carried,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    finish: Callable[[object], object],
 ) -> object:
     """
     Call a function with the caller's context variables set.
@@ -167,18 +171,23 @@ def run_in_context(
         fn: What to call.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+        finish: Called with what it returns, which may only have begun: a coroutine.
 
     Returns:
-        What it returns.
+        What that returns.
 
     Raises:
-        BaseException: What it raises.
+        BaseException: What one of the two raises.
     """
-    return copy_context().run(_call, context, fn, args, kwargs)
+    return copy_context().run(_call, context, fn, args, kwargs, finish)
 
 
 def _call(
-    context: Carried, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    context: Carried,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    finish: Callable[[object], object],
 ) -> object:
     for module_name, attribute, name, payload in context:
         try:
@@ -186,4 +195,4 @@ def _call(
         except Exception:
             # A value that cannot be had here is as one that nobody set.
             continue
-    return fn(*args, **kwargs)
+    return finish(fn(*args, **kwargs))
