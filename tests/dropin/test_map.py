@@ -158,6 +158,17 @@ def test_after_shutdown_it_raises_at_the_call() -> None:
         executor.map(double, [1])
 
 
+@pytest.mark.parametrize("keywords", [{}, {"chunksize": 2}, {"buffersize": 2}], ids=str)
+def test_after_shutdown_nothing_may_be_mapped(keywords: dict[str, int]) -> None:
+    """Of no calls none is refused."""
+    executor = WebWorkerExecutor(1)
+    executor.shutdown()
+    assert [] == list(executor.map(double, [], **keywords))
+    assert [] == list(executor.map(double, iter(()), **keywords))
+    assert [] == list(executor.starmap(double, [], **keywords))
+    assert [] == list(executor.options(priority=1).map(double, [], **keywords))
+
+
 def test_starmap_unpacks_arguments(pool: Pool) -> None:
     """`starmap` is `itertools.starmap`, in order."""
     assert [3, 7] == list(pool.starmap(add, [(1, 2), (3, 4)]))

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from webworker_executor import WebWorkerExecutor as Pool
 
 
+def test_a_block_hides_no_exception() -> None:
+    """`__exit__` says so, to whoever calls it by hand."""
+    assert WebWorkerExecutor(1).__exit__(None, None, None) is False
+
+
 def test_nothing_is_taken_after_it(pool: Pool) -> None:
     """A closed executor refuses in the stdlib's words, however often it is closed."""
     pool.submit(double, 1).result()

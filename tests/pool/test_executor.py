@@ -9,7 +9,7 @@ import os
 import pickle
 import weakref
 from concurrent.futures import CancelledError, Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -285,3 +285,14 @@ def test_functions_without_a_module_go_by_value(pool: WebWorkerExecutor) -> None
     """
     factor = 7
     assert [0, 7, 14] == list(pool.map(lambda number: factor * number, range(3)))
+
+
+def test_wrong_arguments_are_those_of_the_executor() -> None:
+    """
+    A `TypeError` names the class that the program knows.
+    """
+    executor: Any = WebWorkerExecutor(1)
+    with pytest.raises(TypeError, match=r"WebWorkerExecutor\.shutdown\(\) got an unexpected"):
+        executor.shutdown(now=True)
+    with pytest.raises(TypeError, match=r"WebWorkerExecutor\.options\(\) got an unexpected"):
+        executor.options(nice=1)

@@ -11,6 +11,7 @@ import functools
 import logging
 import operator
 import weakref
+from types import FunctionType
 
 from webworker_executor.link.memory import store
 from webworker_executor.pool import mapping, starting
@@ -217,6 +218,14 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         self._is_forking = self._pool.crew.birth.launcher.shares_memory
         self._pool.open()
 
+    def _open_for(self, calls: Iterable[object]) -> None:
+        try:
+            self._open()
+        except RuntimeError:
+            # Refused is the first call, as by the stdlib; where there is none, nothing is.
+            for _ in calls:
+                raise
+
     def map(
         self,
         fn: Callable[..., Any],
@@ -285,7 +294,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         buffersize: int | None,
         singles: Iterable[Any] | None = None,
     ) -> Iterator[Any]:
-        self._open()
+        self._open_for(argument_tuples)
         # A program that has put its own `submit` in the place of ours wants to see every call, and
         # one that limits the tasks of a worker counts calls.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
@@ -356,3 +365,10 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         if not self._pool.is_shut:
             self._preparation.do()
         return tuple(self._pool.workers[: self._max_workers])
+
+
+# Where an argument is wrong, Python names the function by this, and users know none of the bases.
+for _base in (BeyondExecutor, EndingExecutor):
+    for _name, _member in vars(_base).items():
+        if isinstance(_member, FunctionType):
+            _member.__qualname__ = f"{WebWorkerExecutor.__qualname__}.{_name}"

@@ -276,7 +276,7 @@ class ExecutorView(Executor):
         chunksize: int | None,
         buffersize: int | None,
     ) -> Iterator[Any]:
-        self._executor._open()
+        self._executor._open_for(argument_tuples)
         if chunksize is None or chunksize == 1:
             return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
         parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
