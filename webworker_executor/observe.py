@@ -18,6 +18,7 @@ TASK_CRASHED = "task_crashed"
 TASK_RETRIED = "task_retried"
 TASK_TIMED_OUT = "task_timed_out"
 TASK_ABORTED = "task_aborted"
+WORKERS_CANNOT_START = "workers_cannot_start"
 POOL_BROKEN = "pool_broken"
 
 KINDS = (
@@ -28,6 +29,7 @@ KINDS = (
     TASK_RETRIED,
     TASK_TIMED_OUT,
     TASK_ABORTED,
+    WORKERS_CANNOT_START,
     POOL_BROKEN,
 )
 
@@ -38,7 +40,8 @@ class PoolEvent:
 
     Attributes:
         kind: ``"worker_started"``, ``"worker_exited"``, ``"worker_outgrew"``, ``"task_crashed"``,
-            ``"task_retried"``, ``"task_timed_out"``, ``"task_aborted"`` or ``"pool_broken"``.
+            ``"task_retried"``, ``"task_timed_out"``, ``"task_aborted"``,
+            ``"workers_cannot_start"`` or ``"pool_broken"``.
         text: All of it in one line for people, as it is logged.
         time: When the host learned of it, in seconds of ``time.time()``.
         worker: The place of the worker, from 0; ``None`` where none is concerned.

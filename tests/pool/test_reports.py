@@ -16,6 +16,8 @@ from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashe
 from webworker_executor.wire.frame import ANSWER_PREFIX, READY, RESULT, encode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.dropin.gate import Gate
 
 
@@ -63,3 +65,24 @@ def test_a_worker_that_dies_at_birth_is_not_tried_for_ever(
             pool.submit(double, 1).result(20.0)
         assert "exited with status 5 before it was ready" in str(caught.value.__cause__)
     assert any("exited with status 5" in record.message for record in caplog.records)
+
+
+@pytest.mark.slow
+def test_a_pool_starts_again_when_starting_works(launcher: str, tmp_path: Path) -> None:
+    """
+    What waited has failed; what comes after that is tried anew.
+    """
+    needed = tmp_path / "needed"
+    with WebWorkerExecutor(2, launcher=launcher, initializer=need, initargs=(needed,)) as pool:
+        futures = [pool.submit(double, number) for number in range(5)]
+        for future in futures:
+            with pytest.raises(BrokenWorkerPool, match="no worker could be started"):
+                future.result(30.0)
+        assert 5 == pool.statistics().n_failed
+        needed.touch()
+        assert [0, 2, 4] == list(pool.map(double, range(3)))
+
+
+def need(path: Path) -> None:
+    if not path.exists():
+        os._exit(5)

@@ -41,7 +41,7 @@ def test_a_success_forgets_failures() -> None:
     """Failures count in a row only."""
     births = Births(attempts=2, delay=0.1, patience=10.0)
     fail(births, 0.0)
-    births.succeeded()
+    births.forget()
     assert 1.1 == fail(births, 1.0)
     assert not births.is_hopeless(1.0)
 

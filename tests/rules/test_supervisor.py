@@ -14,6 +14,7 @@ from webworker_executor.rules.action import (
     Break,
     Cancel,
     Fail,
+    GiveUp,
     Recall,
     Retire,
     Send,
@@ -149,9 +150,10 @@ def test_an_early_clock_is_told_to_come_again() -> None:
     assert [Alarm(0.1)] == list(scheduler.clock(0.05))
 
 
-def test_workers_that_cannot_start_break_the_pool() -> None:
-    """After three attempts every task gets one clear error."""
-    scheduler, tasks = Scheduler(2), make_tasks(3)
+@pytest.mark.parametrize("breaks", [False, True])
+def test_workers_that_cannot_start_fail_what_waits(breaks: bool) -> None:
+    """After three attempts every task gets one clear error; what comes then is tried anew."""
+    scheduler, tasks = Scheduler(2, break_on_crash=breaks), make_tasks(3)
     for task in tasks:
         scheduler.submitted(task)
     now, actions = 0.0, scheduler.clock(0.0)
@@ -162,10 +164,12 @@ def test_workers_that_cannot_start_break_the_pool() -> None:
             now += 1.0
             scheduler.clock(now)
     (action,) = actions
-    assert isinstance(action, Break)
-    assert "workers cannot start" == action.reason
+    assert isinstance(action, Break if breaks else GiveUp)
     assert set(tasks) == set(action.tasks)
     assert pytest.approx(2.0) == now
+    (late,) = make_tasks(1)
+    kinds = [type(action) for action in scheduler.submitted(late)]
+    assert ([Break] if breaks else [Start, Send]) == kinds
 
 
 def test_a_living_worker_keeps_the_pool_going() -> None:
@@ -193,7 +197,7 @@ def test_lack_of_room_is_waited_out() -> None:
     while scheduler.workers:
         n_tries += 1
         (action,) = scheduler.start_failed(scheduler.workers[0], now, transient=True)
-        if isinstance(action, Break):
+        if isinstance(action, GiveUp):
             break
         assert isinstance(action, Alarm)
         now = action.at

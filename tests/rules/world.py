@@ -18,6 +18,7 @@ from webworker_executor.rules.action import (
     Break,
     Cancel,
     Fail,
+    GiveUp,
     Recall,
     Retire,
     Retry,
@@ -138,6 +139,9 @@ class World:
                     process.running = None
                     process.mailbox.clear()
                     process.recalls.clear()
+            case GiveUp(tasks):
+                for task in tasks:
+                    self.settle(task, "given up")
             case Alarm(at):
                 self.alarms.append(at)
             case Stopped():

@@ -38,7 +38,8 @@ OUT_OF_TIME = (
 ABANDONED = "the program was interrupted, and its pool ended without waiting for this task"
 CANNOT_START = (
     "no worker could be started after several tries, so that no task can run. A worker that ends "
-    "before it is ready writes its own words to standard error"
+    "before it is ready writes its own words to standard error. What is submitted from now on is "
+    "tried anew, unless the pool is to break"
 )
 ONE_TASK_FAILED = "Only this task failed; a new worker takes the place."
 POOL_BROKE = 'That broke the pool, as on_crash="break" asks for.'
@@ -167,6 +168,10 @@ class Breakage:
             self.text = SUBMIT_TO_BROKEN
             if by_worker:
                 self._cause = lambda: error
+
+    def error_of_start(self) -> BrokenWorkerPool:
+        """Make an error for a task for which no worker could be started, in a pool that goes on."""
+        return broken(CANNOT_START, self.last_error)
 
     def error_of_submit(self) -> BrokenWorkerPool:
         """Make an error for a call that came too late."""

@@ -161,6 +161,11 @@ class Chronicle:
 
     # -- the pool
 
+    def workers_cannot_start(self, n_tasks: int, why: BaseException | None) -> None:
+        """Note that what waited has failed, and that the next call is tried anew."""
+        text = f"no worker could be started for {n_tasks} tasks that waited: {why}"
+        self._tell(_workers, logging.ERROR, observe.WORKERS_CANNOT_START, text)
+
     def pool_broken(self, why: str) -> None:
         """Note that no task will be taken any more."""
         was_asked = why in {broken.ENDED_BY_FORCE, broken.ABANDONED, broken.OUT_OF_TIME}

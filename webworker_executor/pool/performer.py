@@ -63,6 +63,7 @@ class Performer:
             do.Retry: lambda action: self._retry(action.task, action.worker),
             do.Cancel: lambda action: promises.cancel(action.tasks),
             do.Break: self._break,
+            do.GiveUp: lambda action: self._give_up(action.tasks),
             do.Alarm: lambda action: crew.call_at(action.at, self._ring),
             do.Stopped: lambda _: crew.close(on_stopped),
         }
@@ -170,6 +171,12 @@ class Performer:
         self._crew.end_all()
         # Nothing will ever be submitted again, so that the last worker's end is the pool's.
         self._steps.inbox.append((self._scheduler.shutdown, ()))
+
+    def _give_up(self, tasks: list[Task]) -> None:
+        self._chronicle.workers_cannot_start(len(tasks), self._breakage.last_error)
+        for task in tasks:
+            error = self._breakage.error_of_start()
+            self._promises.tally.n_failed += self._promises.fail(task, error)
 
     def _ring(self) -> None:
         self._steps.bring(self._scheduler.clock, time.monotonic())

@@ -23,6 +23,7 @@ __all__ = [
     "Break",
     "Cancel",
     "Fail",
+    "GiveUp",
     "Recall",
     "Retire",
     "Retry",
@@ -134,6 +135,15 @@ class Break(_Record):
         self.worker = worker
 
 
+class GiveUp(_Record):
+    """Fail these tasks: no worker could be started for them. The pool goes on."""
+
+    __slots__ = __match_args__ = ("tasks",)
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self.tasks = tasks
+
+
 class Alarm(_Record):
     """Report `clock(now)` once `now` is `at`, in seconds on the clock that stamps the events."""
 
@@ -149,5 +159,7 @@ class Stopped(_Record):
     __slots__ = __match_args__ = ()
 
 
-Action: TypeAlias = Start | Send | Recall | Retire | Fail | Retry | Cancel | Break | Alarm | Stopped
+Action: TypeAlias = (
+    Start | Send | Recall | Retire | Fail | Retry | Cancel | Break | GiveUp | Alarm | Stopped
+)
 Actions: TypeAlias = Sequence[Action]

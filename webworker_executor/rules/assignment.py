@@ -281,8 +281,7 @@ class Assignment:
         self._reason = self._reason or reason
         held = [task for each in self.workers for task in each.inflight]
         if tasks is None:
-            pinned = [task for lane in self._backlog.lanes.values() for task in lane]
-            tasks = [*held, *self._backlog.ranks.tasks(), *self._backlog.tasks, *pinned]
+            tasks = [*held, *self._backlog.all()]
         lost = [task for task in tasks if task.state is not CANCELLED]
         # Past the table: after a tear these may be in any state, and they all end here.
         for task in lost:

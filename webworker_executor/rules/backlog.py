@@ -63,6 +63,13 @@ class Backlog:
             tasks.popleft()
         return top
 
+    def all(self) -> list[Task]:
+        """
+        List what waits, and what was cancelled and not taken out yet.
+        """
+        pinned = [task for lane in self.lanes.values() for task in lane]
+        return [*self.ranks.tasks(), *self.tasks, *pinned]
+
     def rank(self, task: Task) -> None:
         """
         Take a task that has a priority and may run anywhere.

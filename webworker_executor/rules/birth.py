@@ -44,11 +44,11 @@ class Births:
         self._attempts = attempts
         self._delay = delay
         self._patience = patience
-        self.succeeded()
+        self.forget()
 
-    def succeeded(self) -> None:
+    def forget(self) -> None:
         """
-        Forget all failures: a worker is up.
+        Forget all failures: a worker is up, or nobody waits for one any more.
         """
         self.n_volleys = 0
         self._n_failures = 0

@@ -15,6 +15,7 @@ from webworker_executor.rules.action import (
     Actions,
     Alarm,
     Fail,
+    GiveUp,
     Recall,
     Retire,
     Retry,
@@ -91,7 +92,7 @@ class Supervisor(Sizing):
             InvalidTransition: If it was up before, or has exited.
         """
         worker.step("ready")
-        self._births.succeeded()
+        self._births.forget()
         self._wanted.discard(worker.slot)
         actions = self._watch_idleness()
         if worker.state is READY and worker.slot >= self._max_workers:
@@ -296,10 +297,23 @@ class Supervisor(Sizing):
             return self._assign()
         has_alarm = self._births.failed(worker.birth, now, transient=transient)
         if self._is_hopeless(now):
-            return self._break("workers cannot start", worker)
+            if self._break_on_crash:
+                return self._break("workers cannot start", worker)
+            return self._give_up()
         if not has_alarm or self._births.retry_at is None:
             return self._assign()
         return [Alarm(self._births.retry_at), *self._assign()]
+
+    def _give_up(self) -> Actions:
+        # Nobody has a task now. What is submitted from here on is tried as if for the first time.
+        self._births.forget()
+        self._wanted.clear()
+        self._woken = False
+        tasks = [task for task in self._backlog.all() if task.state is QUEUED]
+        for task in tasks:
+            task.state = TASK_TABLE[task.state]["fail"]
+        self._backlog.rebuild(())
+        return self._conclude([GiveUp(tasks)])
 
     def _blame(self, worker: Worker, begun: Task | Unknown | None, asked: bool) -> list[Task]:
         culprit = culprit_of(worker, begun)
