@@ -11,7 +11,13 @@ from tests.house.layout import PACKAGE
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "find-out-what-went-wrong.md"
 # Of Python's own making, and of the system's.
-FOREIGN = {"cannot pickle '", "' object", "cannot pickle 'coroutine' object", "Too many open files"}
+FOREIGN = {
+    "cannot pickle '",
+    "' object",
+    "cannot pickle 'coroutine' object",
+    "Too many open files",
+    "Input/output error",
+}
 
 
 def test_messages_that_are_explained_exist() -> None:
