@@ -42,7 +42,7 @@ def test_the_death_of_an_idle_worker_is_charged_to_nobody(forked: WebWorkerExecu
     events: list[PoolEvent] = []
     forked.observe(events.append)
     pid = forked.submit(os.getpid).result(10.0)
-    (child,) = forked._processes.values()  # type: ignore[union-attr]  # it is not shut down
+    (child,) = forked._processes.values()
     os.kill(pid, signal.SIGKILL)
     child.join(10.0)
     assert 4 == forked.submit(double, 2).result(10.0)

@@ -181,15 +181,6 @@ def test_a_note_names_the_option_that_cannot_be_packed(
     pool.shutdown()
 
 
-def test_a_view_of_the_manager_joins_by_waiting() -> None:
-    """
-    Programs join the standard library's manager thread.
-    """
-    waited: list[None] = []
-    starting.ManagerView(lambda: waited.append(None)).join(1.0)
-    assert [None] == waited
-
-
 def test_more_workers_than_there_can_be_processes() -> None:
     """
     They are refused at once: each has a place, and so many would not fit into memory.

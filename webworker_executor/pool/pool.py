@@ -33,6 +33,7 @@ from webworker_executor.web.pool_worker import PoolWorker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
@@ -115,6 +116,11 @@ class Pool(EndingPool):
         self.stopped = Flag()
         # What users call: `submit`, or that when there is room.
         self.take: Callable[[Call], None] = self.submit
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The I/O thread; ``None`` before the first task."""
+        return None if self._reactor is None else self._reactor.thread
 
     # -- what users do
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Launcher
 
-__all__ = ["Birth", "ManagerView", "Preparation"]
+__all__ = ["Birth", "Preparation"]
 
 _FORK_AND_MAX_TASKS = (
     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a "
@@ -221,14 +221,3 @@ def _point_out(
 def _stand_in(fd: int) -> int:
     """Stand for the copy of a descriptor where nothing is sent, and nobody would close it."""
     return fd
-
-
-class ManagerView:
-    """Stands for the stdlib's manager thread, which programs join after a shutdown."""
-
-    def __init__(self, wait: Callable[[], None]) -> None:
-        self._wait = wait
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until the pool has ended."""
-        self._wait()
