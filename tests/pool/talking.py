@@ -174,6 +174,41 @@ def spin_for(given: AbortSignal) -> object:
     return given.reason
 
 
+def sleep_and_save() -> str:
+    """Sleep too long, and save what there is."""
+    try:
+        time.sleep(60.0)
+    except TimeoutError:
+        return "saved"
+    return "slept"
+
+
+def wait_and_save() -> str:
+    """Wait too long for the task's own signal, and save what there is."""
+    own = current_task().signal
+    own.wait(60.0)
+    return "saved" if isinstance(own.reason, TimeoutError) else "slept"
+
+
+async def sleep_async_and_save() -> str:
+    """Sleep too long on a loop, and save what there is."""
+    try:
+        await asyncio.sleep(60.0)
+    except asyncio.CancelledError:
+        return "saved"
+    return "slept"
+
+
+def finish_early() -> str:
+    """End in time."""
+    return "finished"
+
+
+def alarm() -> tuple[float, str]:
+    """Return when the alarm rings, and whose its signal is."""
+    return signal.getitimer(signal.ITIMER_REAL)[0], repr(signal.getsignal(signal.SIGALRM))
+
+
 def sleep_until(signal: AbortSignal | None = None) -> tuple[str, bool]:
     """Sleep on a loop until a signal cancels that: one that came as an argument, or the task's."""
 

@@ -27,6 +27,7 @@ from webworker_executor import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.dropin.gate import Gate
@@ -34,6 +35,43 @@ if TYPE_CHECKING:
 
 
 # -- time
+
+
+@pytest.mark.parametrize(
+    ("task", "outcome"),
+    [
+        (talking.sleep_and_save, "saved"),
+        (talking.wait_and_save, "saved"),
+        (talking.sleep_async_and_save, "saved"),
+        (talking.finish_early, "finished"),
+    ],
+)
+def test_a_task_is_told_that_its_time_is_over(
+    launcher: str, task: Callable[[], str], outcome: str
+) -> None:
+    """
+    By an exception, its signal, or a cancel of its loop; what it makes of it is its outcome.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        pid, before = pool.submit(os.getpid).result(10.0), pool.submit(talking.alarm).result(10.0)
+        view = pool.options(soft_timeout=0.1 if outcome == "saved" else 60.0, timeout=60.0)
+        assert outcome == view.submit(task).result(10.0)
+        # And no more afterwards: the alarm is off, and whoever had the signal before has it.
+        assert 0.0 == before[0]
+        assert before == pool.submit(talking.alarm).result(10.0)
+        assert pid == pool.submit(os.getpid).result(10.0)
+
+
+def test_the_time_that_is_over_is_raised(pool: WebWorkerExecutor) -> None:
+    """
+    Where the task stands; each attempt has its own.
+    """
+    view = pool.options(soft_timeout=0.05, retries=1, retry_on=TimeoutError)
+    with pytest.raises(TimeoutError, match=r"more than its soft_timeout of 0\.05 s") as caught:
+        view.submit(time.sleep, 60.0).result(10.0)
+    assert not isinstance(caught.value, TaskTimeout)
+    with pytest.raises(TimeoutError, match="soft_timeout"):
+        list(view.map(time.sleep, [0.0, 60.0]))
 
 
 def test_a_task_that_takes_too_long_is_stopped(launcher: str) -> None:
@@ -358,6 +396,8 @@ def test_a_view_ends_with_its_executor(forked: WebWorkerExecutor) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
+        ({"soft_timeout": 0}, ValueError, "soft_timeout must be more than 0"),
+        ({"soft_timeout": "1"}, TypeError, "soft_timeout must be"),
         ({"timeout": 0}, ValueError, "timeout must be more than 0"),
         ({"retries": -1}, ValueError, "retries must be 0 or more"),
         ({"retry_on": (ValueError, int)}, TypeError, "retry_on holds types of exceptions"),

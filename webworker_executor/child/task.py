@@ -115,6 +115,14 @@ class RunningTask(HostTarget):
             packed = codec.pack(reported, to_host=True)
             self._say(REPORT, packed.payload)
 
+    def tell_of_timeout(self, error: TimeoutError) -> bool:
+        """Abort the task's signal, if the task has looked at it; returns whether it has."""
+        signal = self._signal
+        if signal is None or signal.aborted:
+            return False
+        signal._abort(error, is_by_itself=True)
+        return True
+
     def _stream(self, items: Iterable[Any], credit: int) -> None:
         """Send items as they are asked for; for ``executor.stream``."""
         from webworker_executor.child.flow import send_all

@@ -203,6 +203,7 @@ class BeyondExecutor(Executor):
         self,
         *,
         timeout: float | None = None,
+        soft_timeout: float | None = None,
         retries: int = 0,
         retry_on: type[BaseException] | Iterable[type[BaseException]] | None = None,
         signal: AbortSignal | None = None,
@@ -221,6 +222,10 @@ class BeyondExecutor(Executor):
         Args:
             timeout: Seconds that a task may run, from its start on. Then its future raises
                 ``TaskTimeout``, and it is stopped as by ``future.abort()``.
+            soft_timeout: Seconds after which the task itself is told, so that it can tidy up and
+                end: the ``signal`` of ``current_task()`` aborts with a ``TimeoutError`` if the task
+                has looked at it, and otherwise that is raised where the task's main thread stands.
+                What the task returns or raises then is its outcome. It takes SIGALRM for it.
             retries: How many times more a task may run. A task that has failed may have had its
                 effect, so it happens at least once.
             retry_on: For which exceptions, by type. For ``WorkerCrashedError``, which is the
@@ -247,8 +252,8 @@ class BeyondExecutor(Executor):
 
         from webworker_executor.pool.options import ExecutorView, Terms, as_terms
 
-        terms: dict[str, Any] = {"timeout": timeout, "retries": retries, "signal": signal}
-        terms["retry_on"] = retry_on
+        terms: dict[str, Any] = {"timeout": timeout, "soft_timeout": soft_timeout}
+        terms.update(retries=retries, retry_on=retry_on, signal=signal)
         terms.update(transfer=transfer, worker=worker, onmessage=onmessage, window=window)
         terms.update(priority=priority, cancel_running=cancel_running)
         return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms(terms)))

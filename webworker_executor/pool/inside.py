@@ -52,6 +52,31 @@ def call_moved(fn: Callable[..., Any], bundle: tuple[tuple[Any, ...], dict[str, 
     return fn(*args, **kwargs)
 
 
+def call_in_time(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float
+) -> Any:
+    """
+    Call a function, and tell it when its time is over; on the main thread.
+
+    Source: setitimer(2), which counts while the function sleeps, too.
+    """
+    import signal
+
+    error = TimeoutError(f"the task ran for more than its soft_timeout of {seconds:g} s")
+
+    def tell(*_: object) -> None:
+        if not running_task().tell_of_timeout(error):
+            raise error
+
+    previous = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return ended(fn(*args, **kwargs))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, previous)
+
+
 def call_again(
     fn: Callable[..., Any],
     args: tuple[Any, ...],

@@ -20,7 +20,7 @@ from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
-from webworker_executor.pool.inside import call_again, call_moved
+from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
@@ -55,6 +55,7 @@ class Terms:
     """On what terms a task runs; see ``WebWorkerExecutor.options``."""
 
     timeout: float | None = None
+    soft_timeout: float | None = None
     retries: int = 0
     retry_on: tuple[type[BaseException], ...] = (WorkerCrashedError,)
     signal: AbortSignal | None = None
@@ -90,6 +91,8 @@ class Terms:
                 raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
         if self.timeout is not None:
             check_seconds("timeout", self.timeout, may_be_zero=False)
+        if self.soft_timeout is not None:
+            check_seconds("soft_timeout", self.soft_timeout, may_be_zero=False)
         if self.retries < 0:
             raise ValueError(f"retries must be 0 or more, not {self.retries!r}")
         kinds: tuple[Any, ...] = self.retry_on
@@ -163,6 +166,7 @@ class ExecutorView(Executor):
         self,
         *,
         timeout: float | None = AS_IT_IS,
+        soft_timeout: float | None = AS_IT_IS,
         retries: int = AS_IT_IS,
         retry_on: type[BaseException] | Iterable[type[BaseException]] | None = AS_IT_IS,
         signal: AbortSignal | None = AS_IT_IS,
@@ -220,6 +224,8 @@ class ExecutorView(Executor):
     def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         terms, ident = self._terms, self._executor._pool.next_ident()
         title = title_of(fn, args)
+        if terms.soft_timeout is not None:
+            fn, args, kwargs = call_in_time, (fn, args, kwargs, terms.soft_timeout), {}
         if terms.retries and terms.retried:
             fn, args, kwargs = call_again, (fn, args, kwargs, terms.retries, terms.retried), {}
         if terms.transfer:
@@ -234,7 +240,7 @@ class ExecutorView(Executor):
             call = packing_for_forks(make, ident, fn, args, kwargs)
         else:
             call = make(ident, fn, args, kwargs)
-        if fn is call_again or fn is call_moved:
+        if fn in {call_in_time, call_again, call_moved}:
             call.rename(title)
         return call
 
