@@ -158,6 +158,34 @@ print(status, executor.submit(abs, -2).result())
     assert ("7 2\n", "") == (completed.stdout, completed.stderr)
 
 
+def test_a_forked_copy_waits_for_no_message(run_script: ScriptRunner) -> None:
+    """A forked child that asks a worker of its parent hears at once that none will answer."""
+    completed = run_script(
+        """
+import os
+import warnings
+from webworker_executor import PortClosedError, WebWorkerExecutor
+
+warnings.simplefilter("ignore")
+executor = WebWorkerExecutor(2)
+executor.submit(abs, -1).result()
+pid = os.fork()
+if pid == 0:
+    try:
+        executor.workers[0].receive(20)
+    except PortClosedError as error:
+        print(error)
+    print(executor, flush=True)
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    )
+    told, executor, status = completed.stdout.splitlines()
+    assert told.startswith("worker 0 belongs to the process that this one was forked from")
+    assert executor.startswith("<WebWorkerExecutor forked ")
+    assert ("7", "") == (status, completed.stderr)
+
+
 def test_a_forked_copy_exits_cleanly(run_script: ScriptRunner) -> None:
     """A forked child that exits the ordinary way neither hangs nor harms the parent's workers."""
     completed = run_script(

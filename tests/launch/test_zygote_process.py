@@ -158,3 +158,28 @@ def test_no_descriptor_for_the_pidfd(run_script: ScriptRunner, n_free: int) -> N
     outcome, later = done.stdout.split()
     assert outcome in {"ready", "error"}
     assert "1" == later
+
+
+FORKED = """
+import os
+from webworker_executor import WebWorkerExecutor
+
+executor = WebWorkerExecutor(1, launcher="zygote")
+executor.submit(abs, -1).result()
+pid = os.fork()
+if pid == 0:
+    with WebWorkerExecutor(1, launcher="zygote") as other:
+        print(other.submit(abs, -2).result(), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print(executor.submit(abs, -3).result())
+executor.shutdown()
+"""
+
+
+def test_forked_copy_lets_go_of_it(run_script: ScriptRunner) -> None:
+    """
+    The socket is closed there when the program forks, and not when it is found to be of no use.
+    """
+    done = run_script(FORKED, options=["-X", "dev", "-W", "ignore::DeprecationWarning"])
+    assert ("2\n3\n", "") == (done.stdout, done.stderr)

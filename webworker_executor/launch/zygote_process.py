@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
@@ -51,6 +52,10 @@ FROM_ZYGOTE = frozenset({RESULT, RAISE, MESSAGE})
 _END_SECONDS = 5.0
 # The zygote tells of an end within a millisecond, unless it is stopped; or the machine is crowded.
 _WORD_SECONDS = 3.0
+
+
+# Those that there are, for a forked copy of the program.
+_zygotes: weakref.WeakSet[Zygote] = weakref.WeakSet()
 
 
 class ZygoteChild(Child):
@@ -131,6 +136,7 @@ class Zygote:
         # It may be in a long import, or stopped: the reactor waits for nobody.
         self._outbox = Outbox(self._socket)
         self._is_armed = False
+        _zygotes.add(self)
 
     @property
     def is_at_rest(self) -> bool:
@@ -284,6 +290,18 @@ class Zygote:
             child.tell(None)
         self._on_closed()
 
+    def disown(self) -> None:
+        """In a forked copy of the program: let go of what is the parent's, and leave it alone."""
+        self.is_gone = True
+        self._reactor = None
+        self._outbox.clear()
+        # The reactor may have been closing just this one when the program was forked.
+        with contextlib.suppress(OSError):
+            self._socket.close()
+        self._process.forget_after_fork()
+        while self._pidfds:
+            os.close(self._pidfds.popleft())
+
     def _error(self) -> OSError:
         process = self._process
         return OSError(f"the zygote (pid {process.pid}) ended with status {process.exitcode}")
@@ -292,6 +310,14 @@ class Zygote:
         # Its workers have left, and it holds nothing else; it may be in a long import.
         self._on_closed = on_closed
         self._process.kill()
+
+
+def _disown_all() -> None:
+    for zygote in tuple(_zygotes):
+        zygote.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 class _ParentThread:

@@ -149,6 +149,9 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         name = f" {self._name!r}" if self._name else ""
         pool = self._pool
         state = "broken" if pool.breakage.is_broken else "shut down" if pool.is_shut else "open"
+        if pool.is_foreign:
+            # As of a port.
+            state = "forked"
         return (
             f"<WebWorkerExecutor{name} {state} "
             f"workers={len(pool.crew.processes)}/{self._max_workers} "

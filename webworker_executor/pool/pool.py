@@ -60,6 +60,7 @@ class Pool(EndingPool):
         workers: The raw channels, by place.
         chronicle: What happened to workers and tasks.
         is_shut: Whether it was shut down.
+        is_foreign: Whether this is a forked copy of the process that it belongs to.
         breakage: Whether and why it is broken.
         stopped: Set when every worker has left and none will come.
     """
@@ -112,7 +113,7 @@ class Pool(EndingPool):
         # Whether a task can be taken without a second look.
         self.is_open = False
         self.is_shut = False
-        self._is_foreign = False
+        self.is_foreign = False
         self.stopped = Flag()
         # What users call: `submit`, or that when there is room.
         self.take: Callable[[Call], None] = self.submit
@@ -148,7 +149,7 @@ class Pool(EndingPool):
             self.is_open = True
 
     def _check(self) -> None:
-        if self._is_foreign:
+        if self.is_foreign:
             raise RuntimeError(broken.IN_FORKED_CHILD)
         if self.breakage.is_broken:
             raise self.breakage.error_of_submit()
@@ -273,18 +274,20 @@ class Pool(EndingPool):
     def when_written(self, index: int, call: Callable[[], object]) -> None:
         """Make a call when nothing waits for a place any more, or never will be read."""
         with self._steps.lock:
-            if not self.stopped.is_set() and not self._is_foreign:
+            if not self.stopped.is_set() and not self.is_foreign:
                 self.crew.when_written(index, call)
                 return
         call()
 
     def disown_after_fork(self) -> None:
         """In a forked child: refuse everything, and let nobody wait for ever."""
-        self._is_foreign = True
+        self.is_foreign = True
         self.is_open = False
         self._steps.reset_after_fork()
         self.promises.disown(RuntimeError(broken.IN_FORKED_CHILD))
         self.stopped.set()
+        for worker in self.workers:
+            worker._disown()
         self.crew.disown()
 
     # -- steps

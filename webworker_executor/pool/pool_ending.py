@@ -37,7 +37,7 @@ class EndingPool:
         is_shut: bool
         _events: EventsThread | None
         _exit_policy: str
-        _is_foreign: bool
+        is_foreign: bool
         _reactor: Reactor | None
         _reports: Reports
         _scheduler: Scheduler
@@ -50,7 +50,7 @@ class EndingPool:
 
     def shutdown(self, *, cancel: bool = False) -> None:
         """Take no more tasks; workers leave when all is done. Returns at once."""
-        if self._is_foreign:
+        if self.is_foreign:
             return
         with self._steps.lock:
             # Together, so that no task slips in between: see `open`.
@@ -61,13 +61,13 @@ class EndingPool:
     def abandon(self) -> None:
         """Cancel what waits and kill what runs."""
         self.shutdown(cancel=True)
-        if not self._is_foreign:
+        if not self.is_foreign:
             self.break_(broken.ABANDONED)
             self.crew.kill_all()
 
     def end_within(self, seconds: float) -> None:
         """After so many seconds, fail what is not done, and end its workers."""
-        if self._reactor is None or self._is_foreign or self.stopped.is_set():
+        if self._reactor is None or self.is_foreign or self.stopped.is_set():
             return
         # Weakly: a long time must not keep what has ended before it is over.
         reference = weakref.ref(self)

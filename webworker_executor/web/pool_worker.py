@@ -73,6 +73,7 @@ class PoolWorker(MessageTarget):
         super().__init__()
         self.index = index
         self._owner = owner
+        self._is_disowned = False
 
     def __repr__(self) -> str:
         return f"<PoolWorker {self.index} {self._owner.crew.state_of(self.index)}>"
@@ -102,7 +103,17 @@ class PoolWorker(MessageTarget):
         here = dispatcher_here()
         return here if isinstance(here, LoopDispatcher) else _OnEventsThread(self._owner)
 
+    def _disown(self) -> None:
+        """In a forked copy of the program: let nothing come any more, and tell nobody."""
+        self._is_disowned = self._has_ended = self._has_told_end = True
+        self._inbox.clear()
+
     def _why_ended(self) -> str:
+        if self._is_disowned:
+            return (
+                f"worker {self.index} belongs to the process that this one was forked from, which "
+                "alone hears of it. Make an executor of its own here."
+            )
         return (
             f"worker {self.index} has ended and left no message; its executor was shut down or "
             "broke"
