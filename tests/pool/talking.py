@@ -174,6 +174,18 @@ def spin_for(given: AbortSignal) -> object:
     return given.reason
 
 
+def start_program() -> int:
+    """Start a program that goes on for long, and return its pid."""
+    return os.posix_spawn("/bin/sleep", ["sleep", "60"], os.environ)
+
+
+def run_program() -> None:
+    """Run a program to its end, as `subprocess.run` does."""
+    pid = start_program()
+    current_task().post_message(pid)
+    os.waitpid(pid, 0)
+
+
 def sleep_and_save() -> str:
     """Sleep too long, and save what there is."""
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import select
 import signal
 import threading
 import time
@@ -249,3 +250,36 @@ def test_an_abort_hits_no_other_task(launcher: str) -> None:
                 pass
             victim.abort(grace=random.choice([0.0, 0.01, 5.0]))
             assert list(range(5)) == [future.result(10.0) for future in others]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["abort", "timeout", "kill_workers", "terminate_workers"])
+def test_what_a_task_has_started_ends_with_it(launcher: str, how: str) -> None:
+    """
+    A program that runs in the worker's own process group, as those of `subprocess` do.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        view = pool.options(timeout=0.5 if how == "timeout" else 60.0)
+        future = view.submit(talking.run_program)
+        pid = first_message(future)
+        assert isinstance(pid, int)
+        pidfd = os.pidfd_open(pid)
+        try:
+            if how == "abort":
+                future.abort(grace=0.1)
+            elif how != "timeout":
+                getattr(pool, how)()
+            assert select.select([pidfd], [], [], 10.0)[0]
+        finally:
+            os.close(pidfd)
+
+
+@pytest.mark.slow
+def test_what_a_task_has_started_outlives_the_end_of_its_executor(launcher: str) -> None:
+    """
+    Where nobody is stopped, nothing is.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        pid = pool.submit(talking.start_program).result(10.0)
+    os.kill(pid, 0)
+    os.kill(pid, signal.SIGKILL)

@@ -118,7 +118,9 @@ class Desk:
             _thread.start_new_thread(task._abort, ())
 
     def _signal(self, ident: int, number: int) -> None:
-        kill, pid, runner = posix.kill, posix.getpid(), self.runner
+        pid, runner = posix.getpid(), self.runner
+        # What the task has started is meant as well.
+        kill = posix.killpg if posix.getpgrp() == pid else posix.kill
         # Nothing comes between the look and the signal: the interpreter changes threads where a
         # call returns, and kill(2) it makes without letting go. So no other task can be hit.
         if runner.running == ident:

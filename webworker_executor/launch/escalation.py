@@ -74,12 +74,20 @@ class Escalation:
 
     def terminate(self, grace: float = GRACE_SECONDS) -> None:
         """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
-        self.send_signal(signal.SIGTERM)
+        self._end(signal.SIGTERM)
         self.later(grace, self.kill)
 
     def kill(self) -> None:
         """Send SIGKILL; any thread."""
-        self.send_signal(signal.SIGKILL)
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        child, self.last_signal = self.child, number
+        if child is None:
+            self.send_signal(number)
+        else:
+            # What it has started, too: that would be nobody's when it is gone.
+            child.end(number)
 
     def send_signal(self, number: int) -> None:
         """

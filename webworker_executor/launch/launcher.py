@@ -231,12 +231,21 @@ class Child:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Send SIGTERM."""
-        self.send_signal(signal.SIGTERM)
+        """Send SIGTERM, also to what it has started."""
+        self.end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL."""
-        self.send_signal(signal.SIGKILL)
+        """Send SIGKILL, also to what it has started."""
+        self.end(signal.SIGKILL)
+
+    def end(self, number: int) -> None:
+        """Send a signal to the process and the rest of its group, if it leads one. Any thread."""
+        # Until it is reaped, its number and its group's are nobody else's.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if not self.ended.is_set() and os.getpgid(self.pid) == self.pid:
+                os.killpg(self.pid, number)
+                return
+        self.send_signal(number)
 
     def forget_after_fork(self) -> None:
         """In a forked copy of the host: let go of the pidfd, for the process is not ours."""
