@@ -44,6 +44,28 @@ SCALE = 20
 TABLE["a"] = 2
 print((first, executor.submit(use).result()) == (11, 22))
 """,
+    "what an initializer has set by other means than a global statement": """
+model = None
+def start(value):
+    globals()["model"] = value
+    use.cache = value
+def use():
+    return model, use.cache
+with WebWorkerExecutor(1, initializer=start, initargs=(7,), launcher=sys.argv[1]) as prepared:
+    before = [prepared.submit(use).result() for _ in range(2)]
+    model = 8
+    print((before, prepared.submit(use).result()) == ([(7, 7)] * 2, (8, 7)))
+""",
+    "what an initializer has set before a function is first sent": """
+model = None
+def start(value):
+    globals()["model"] = value
+def use():
+    return model
+with WebWorkerExecutor(1, initializer=start, initargs=(7,), launcher=sys.argv[1]) as prepared:
+    prepared.submit(abs, -1).result()
+    print(prepared.submit(use).result() == 7)
+""",
     "globals that change before they are first needed": """
 TABLE = {"a": 1}
 def use():

@@ -108,6 +108,11 @@ def receive_function(
         # Under its name there must be this very function, or it could not be pickled by name.
         return before
     variables = base if namespace is None else origin.variables(namespace, base)
+    inherited = origin.inherited(variables, code)
+    if inherited is not None:
+        # With what an initializer has set on it.
+        origin.receive_function(inherited, ident, is_kept)
+        return inherited
     variables["__builtins__"] = __builtins__
     fn: FunctionType = _FUNCTION(code, variables, *rest)
     origin.receive_function(fn, ident, is_kept)

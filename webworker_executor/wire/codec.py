@@ -48,6 +48,9 @@ body that is waiting for our answer."""
 is_fork = False
 """Whether this process was forked from its host, and so has the host's `__main__`."""
 
+at_fork: dict[str, object] = {}
+"""The globals of `__main__` as a forked worker found them."""
+
 is_stand_in = False
 """Whether `__main__` here stands for the host's, so that what comes from that is found in it."""
 
@@ -65,6 +68,8 @@ def after_fork() -> None:
     """
     global is_fork, is_stand_in
     is_fork = is_stand_in = True
+    # Of programs that put something else in its place, or nothing, no function can be found there.
+    at_fork.update(getattr(sys.modules.get("__main__"), "__dict__", {}))
     origin = sys.modules.get("webworker_executor.wire.origin")
     if origin is not None:
         origin.after_fork()

@@ -25,7 +25,8 @@ from webworker_executor.wire.by_name import MAIN, is_being_imported, is_module_l
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FunctionType
+    from types import CodeType, FunctionType
+    from typing import Any
 
 
 def _unheard_of() -> str:
@@ -51,9 +52,7 @@ _variables: dict[str, dict[str, object]] = {}
 _namespaces: dict[int, str] = {}
 _versions: dict[str, dict[str, object]] = {}
 _ABSENT = object()
-_FUNCTION = type(lambda: None)
-# The globals of `__main__` as a forked worker found them.
-_at_fork: dict[str, object] = {}
+_FUNCTION: Any = type(lambda: None)
 _UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type, type(len), type(None))
 
 
@@ -72,10 +71,7 @@ def after_fork() -> None:
         if isinstance(obj, type):
             _lasting[ident] = obj
     _shipped.clear()
-    # Of programs that put something else in its place, or nothing, no function can be found there.
-    variables: dict[str, object] = getattr(sys.modules.get("__main__"), "__dict__", {})
-    _at_fork.update(variables)
-    _stand_in(namespace, variables)
+    _stand_in(namespace, getattr(sys.modules.get("__main__"), "__dict__", {}))
 
 
 def _stand_in(namespace: str, variables: dict[str, object]) -> dict[str, object]:
@@ -257,7 +253,7 @@ def _is_superseded(value: object, name: str) -> bool:
     """
     if not isinstance(value, _FUNCTION | type) or value.__qualname__ != name:
         return False
-    is_inherited = value is _at_fork.get(name) and not codec.is_initialized
+    is_inherited = value is codec.at_fork.get(name) and not codec.is_initialized
     return is_inherited or _received.get(value, ("", False))[1]
 
 
@@ -266,6 +262,21 @@ def settled(ident: str) -> FunctionType | None:
     Find a function that came before and stands in `__main__`, by its ident.
     """
     return _settled.get(ident)
+
+
+def inherited(variables: dict[str, object], code: CodeType) -> FunctionType | None:
+    """
+    Find the function that a forked worker has of the host's `__main__`, if it is still that one.
+
+    Args:
+        variables: Its globals.
+        code: Its code.
+    """
+    found: Any = codec.at_fork.get(code.co_qualname)
+    # Under that name there may be a function of another module, or none.
+    if type(found) is not _FUNCTION or found.__globals__ is not variables:
+        return None
+    return found if found.__code__ == code else None
 
 
 def namespace_of(fn: FunctionType) -> str | None:
@@ -318,6 +329,9 @@ def changed(
     """
     Select the globals that the sender has changed since it last sent them.
 
+    What the worker has put under a name by itself, before the sender named that, stays: an
+    initializer may do so by `globals()` or in `__main__`, where nothing tells which names it needs.
+
     Args:
         own: The globals as they are here.
         arrived: The globals as they were there.
@@ -336,8 +350,14 @@ def changed(
         token = versions[name]
         if token is not None and seen.get(name, _ABSENT) == token:
             continue
-        is_first = is_inherited and name not in seen and name in _at_fork
-        if not (is_first and _is_inherited_still(_at_fork[name], token)):
+        if name in seen:
+            is_kept = False
+        elif is_inherited and name in codec.at_fork:
+            is_kept = _is_inherited_still(codec.at_fork[name], token)
+        else:
+            # The names with underscores stand in every module.
+            is_kept = name in own and name[:2] != "__" and not _is_superseded(own[name], name)
+        if not is_kept:
             selected[name] = value
         seen[name] = token
     return selected
