@@ -16,8 +16,11 @@ from webworker_executor import MessageChannel, MessagePort, WebWorkerExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from pytest_benchmark.fixture import BenchmarkFixture
+
+    Serve: TypeAlias = "Callable[[Contact], object]"
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded:DeprecationWarning"
@@ -28,30 +31,40 @@ N_MESSAGES = 20_000
 LARGE_NBYTES = 64 << 20
 
 
-def echo_port(port: MessagePort) -> None:
-    for event in port:
-        port.post_message(event.data)
+def echo(contact: Contact) -> None:
+    """Send back what comes, until that is None."""
+    while (value := contact.receive()) is not None:
+        contact.send(value)
 
 
-def echo_pipe(far: Any) -> None:
-    while (value := far.recv()) is not None:
-        far.send(value)
+def take(contact: Contact) -> None:
+    """Take as many values as the first one says, and say that it is done; until that is None."""
+    while (count := contact.receive()) is not None:
+        for _ in range(count):
+            contact.receive()
+        contact.send("done")
 
 
-def echo_queue(there: Any, back: Any) -> None:
-    while (value := there.get()) is not None:
-        back.put(value)
+def serve_port(serve: Serve, port: MessagePort) -> None:
+    serve(Contact(port.post_message, lambda: port.receive().data))
 
 
-def echo_socket(far: socket.socket) -> None:
+def serve_pipe(serve: Serve, far: Any) -> None:
+    serve(Contact(far.send, far.recv))
+
+
+def serve_queue(serve: Serve, there: Any, back: Any) -> None:
+    serve(Contact(back.put, there.get))
+
+
+def serve_socket(serve: Serve, far: socket.socket) -> None:
     with far, far.makefile("rb") as file:
-        while (value := pickle.load(file)) is not None:
-            far.sendall(pickle.dumps(value))
+        serve(Contact(lambda value: far.sendall(pickle.dumps(value)), lambda: pickle.load(file)))
 
 
 class Contact:
     """
-    A way to another process that sends back what it gets.
+    A way to another process, from either side.
     """
 
     def __init__(self, send: Callable[[Any], object], receive: Callable[[], Any]) -> None:
@@ -59,18 +72,18 @@ class Contact:
         self.receive = receive
 
 
-def by_port() -> Iterator[Contact]:
+def by_port(serve: Serve) -> Iterator[Contact]:
     with WebWorkerExecutor(1) as executor, MessageChannel() as channel:
-        future = executor.submit(echo_port, channel.port2)
+        future = executor.submit(serve_port, serve, channel.port2)
         port = channel.port1
         yield Contact(port.post_message, lambda: port.receive().data)
-        port.close()
+        port.post_message(None)
         future.result(LIMIT)
 
 
-def by_pipe() -> Iterator[Contact]:
+def by_pipe(serve: Serve) -> Iterator[Contact]:
     near, far = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=echo_pipe, args=[far])
+    process = multiprocessing.get_context("spawn").Process(target=serve_pipe, args=[serve, far])
     process.start()
     with near, far:
         yield Contact(near.send, near.recv)
@@ -78,10 +91,10 @@ def by_pipe() -> Iterator[Contact]:
         process.join(LIMIT)
 
 
-def by_queue() -> Iterator[Contact]:
+def by_queue(serve: Serve) -> Iterator[Contact]:
     context = multiprocessing.get_context("spawn")
     there, back = context.Queue(), context.Queue()
-    process = context.Process(target=echo_queue, args=[there, back])
+    process = context.Process(target=serve_queue, args=[serve, there, back])
     process.start()
     yield Contact(there.put, back.get)
     there.put(None)
@@ -91,9 +104,9 @@ def by_queue() -> Iterator[Contact]:
         queue.join_thread()
 
 
-def by_socket() -> Iterator[Contact]:
+def by_socket(serve: Serve) -> Iterator[Contact]:
     near, far = socket.socketpair()
-    process = multiprocessing.get_context("spawn").Process(target=echo_socket, args=[far])
+    process = multiprocessing.get_context("spawn").Process(target=serve_socket, args=[serve, far])
     process.start()
     far.close()
     with near, near.makefile("rb") as file:
@@ -108,13 +121,26 @@ WAYS = {"port": by_port, "pipe": by_pipe, "queue": by_queue, "socket": by_socket
 @pytest.fixture(params=WAYS)
 def contact(request: pytest.FixtureRequest) -> Iterator[Contact]:
     """
-    Open each way in turn, and warm it up.
+    Open each way in turn to a process that sends back what comes, and warm it up.
     """
-    ways = WAYS[request.param]()
+    ways = WAYS[request.param](echo)
     contact = next(ways)
     contact.send("warm")
     assert "warm" == contact.receive()
     yield contact
+    next(ways, None)
+
+
+@pytest.fixture(params=WAYS)
+def sink(request: pytest.FixtureRequest) -> Iterator[Contact]:
+    """
+    Open each way in turn to a process that only takes what comes.
+    """
+    ways = WAYS[request.param](take)
+    sink = next(ways)
+    sink.send(0)
+    assert "done" == sink.receive()
+    yield sink
     next(ways, None)
 
 
@@ -160,24 +186,16 @@ def test_large_array(benchmark: BenchmarkFixture, contact: Contact) -> None:
     assert LARGE_NBYTES // 8 - 1 == in_rounds(benchmark, round_trip)
 
 
-def take_port(port: MessagePort, count: int) -> None:
-    for _ in range(count):
-        port.receive()
-    port.post_message("done")
-
-
-@pytest.mark.benchmark(group=f"port: {N_MESSAGES} posts one way")
-def test_one_way(benchmark: BenchmarkFixture) -> None:
+@pytest.mark.benchmark(group=f"port: {N_MESSAGES} messages one way")
+def test_one_way(benchmark: BenchmarkFixture, sink: Contact) -> None:
     """
-    Many small messages are posted, and read by a worker at the same time.
+    Many small messages are sent, and read by another process at the same time.
     """
-    with WebWorkerExecutor(1) as executor:
 
-        def post_all() -> Any:
-            with MessageChannel() as channel:
-                executor.submit(take_port, channel.port2, N_MESSAGES)
-                for number in range(N_MESSAGES):
-                    channel.port1.post_message(number)
-                return channel.port1.receive(LIMIT).data
+    def send_all() -> Any:
+        sink.send(N_MESSAGES)
+        for number in range(N_MESSAGES):
+            sink.send(number)
+        return sink.receive()
 
-        assert "done" == in_rounds(benchmark, post_all)
+    assert "done" == in_rounds(benchmark, send_all)

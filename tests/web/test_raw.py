@@ -5,11 +5,19 @@ Tests of `webworker_executor.web.raw`: any program, and messages that are bytes.
 from __future__ import annotations
 
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
+from tests.pool.conftest import gate as gate
 from webworker_executor import InvalidStateError, ProtocolError, Worker
+from webworker_executor.web.life import Life
+from webworker_executor.web.raw import RawLife
+
+if TYPE_CHECKING:
+    from tests.dropin.gate import Gate
 
 # No package of ours: what any language can do.
 ECHO = """
@@ -90,3 +98,24 @@ def test_nothing_but_bytes() -> None:
             worker.post_message(b"", fds=[0])
         with pytest.raises(TypeError, match="takes bytes, not int"):
             worker.post_message(5)
+
+
+def test_a_program_that_closed_its_channel_may_tidy_up(
+    monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    """
+    For long, unlike a worker of ours, which says goodbye: its end is as it should be.
+    """
+    seen = threading.Event()
+
+    def ended(life: RawLife, error: Exception | None) -> None:
+        Life._channel_ended(life, error)
+        seen.set()
+
+    monkeypatch.setattr(Life, "_closing_seconds", 0.0)
+    monkeypatch.setattr(RawLife, "_channel_ended", ended)
+    code = "import os, sys; os.read(3, 1); os.write(3, b'\\1'); os.close(3); open(sys.argv[1])"
+    worker = Worker(command=[sys.executable, "-S", "-c", code], argv=[gate.path])
+    assert seen.wait(SECONDS)
+    gate.open()
+    assert None is worker.lifetime.result(SECONDS)

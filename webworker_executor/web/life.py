@@ -67,6 +67,9 @@ class Life(Profile):
         RuntimeError: The interpreter is exiting.
     """
 
+    # How long a process may go on that was ready and has closed its channel.
+    _closing_seconds = LAST_SECONDS
+
     def __init__(
         self, title: str, handshake_timeout: float, max_duration: float, streams: Streams
     ) -> None:
@@ -221,7 +224,8 @@ class Life(Profile):
                 self._owner_hears(error)
             self._fail(error, 0.0)
         elif not self._said_goodbye:
-            self._escalation.later(LAST_SECONDS, self._has_closed_channel)
+            seconds = self._closing_seconds if self.ready.done() else LAST_SECONDS
+            self._escalation.later(seconds, self._has_closed_channel)
 
     def _has_closed_channel(self) -> None:
         self._fail(endings.closed_channel(self.title, self.pid, was_ready=self.ready.done()))

@@ -58,6 +58,8 @@ class RawLife(Life):
     """
 
     is_raw = True
+    # It has nothing else to say goodbye with, and may have to tidy up after that.
+    _closing_seconds = 30.0
 
     def __init__(
         self,
