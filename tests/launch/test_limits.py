@@ -34,7 +34,7 @@ def test_limits_of_the_kernel() -> None:
     """
     Each limit has its resource; processor time leaves a second to say what happened.
     """
-    limits = Limits(1, 2, 3, 4, 5, 6)
+    limits = Limits(1, 2, 3, 4, 5, 6, 7)
     assert {
         resource.RLIMIT_AS: (1, 1),
         resource.RLIMIT_CPU: (2, 3),
@@ -42,6 +42,7 @@ def test_limits_of_the_kernel() -> None:
         resource.RLIMIT_NPROC: (4, 4),
         resource.RLIMIT_FSIZE: (5, 5),
         resource.RLIMIT_CORE: (6, 6),
+        resource.RLIMIT_STACK: (7, 7),
     } == limits.rlimits()
     assert limits.rlimits() == settings_with(limits=limits)["rlimits"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from webworker_executor import current_task, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from webworker_executor import AbortSignal, SharedBuffer
 
@@ -184,6 +184,19 @@ def run_program() -> None:
     pid = start_program()
     current_task().post_message(pid)
     os.waitpid(pid, 0)
+
+
+async def count_async(number: int, *, fails: bool = False) -> AsyncIterator[int]:
+    """Count on a loop, and note how that ended."""
+    try:
+        for item in range(number):
+            await asyncio.sleep(0)
+            yield item
+        if fails:
+            raise ZeroDivisionError
+    except GeneratorExit:
+        scope.worker_state["closed"] = "GeneratorExit"
+        raise
 
 
 def sleep_and_save() -> str:

@@ -154,6 +154,21 @@ def test_streams_are_asynchronous_too(pool: WebWorkerExecutor) -> None:
     assert (list(range(100)), list(range(50)), 20) == result
 
 
+def test_asynchronous_generators(pool: WebWorkerExecutor) -> None:
+    """
+    They may await, and end as others do: with their items, an error, or an early stop.
+    """
+    assert list(range(100)) == list(pool.stream(talking.count_async, 100))
+    with pool.stream(talking.count_async, 3, fails=True) as failing:
+        assert [0, 1, 2] == [next(failing) for _ in range(3)]
+        with pytest.raises(ZeroDivisionError):
+            next(failing)
+    with pool.options(worker=0, window=1).stream(talking.count_async, 10**9) as stream:
+        assert [0, 1] == [next(stream), next(stream)]
+    closed = pool.options(worker=0).submit(talking.state, "closed").result(10.0)
+    assert closed == "GeneratorExit"
+
+
 def test_an_asynchronous_stream_tells_of_a_crash(forked: WebWorkerExecutor) -> None:
     """
     As the other one does.

@@ -119,3 +119,14 @@ def test_a_program_that_closed_its_channel_may_tidy_up(
     assert seen.wait(SECONDS)
     gate.open()
     assert None is worker.lifetime.result(SECONDS)
+
+
+def test_a_program_that_ends_within_a_message() -> None:
+    """
+    The message is lost, which is told, though its status is 0.
+    """
+    code = "import os; os.read(3, 1); os.write(3, b'\\1\\0\\0\\0\\5half')"
+    worker = Worker(command=[sys.executable, "-S", "-c", code])
+    with pytest.raises(ProtocolError, match="ended in the middle of a message, which is lost"):
+        worker.lifetime.result(SECONDS)
+    assert 0 == worker.exited.result(SECONDS)

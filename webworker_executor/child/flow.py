@@ -12,19 +12,20 @@ from webworker_executor.wire.transfer import for_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterable, Iterable
     from typing import Any
 
     from webworker_executor.child.task import RunningTask
 
 
-def send_all(task: RunningTask, items: Iterable[Any], credit: int) -> None:
+def send_all(task: RunningTask, items: Iterable[Any] | AsyncIterable[Any], credit: int) -> None:
     """
     Send items until there is no more, or nobody wants more.
 
     Args:
         task: Whose items they are.
-        items: They are closed at the end, if they can be.
+        items: They are closed at the end, if they can be. What is asynchronous runs on a loop of
+            its own.
         credit: How many may leave before more are asked for.
 
     Raises:
@@ -32,6 +33,10 @@ def send_all(task: RunningTask, items: Iterable[Any], credit: int) -> None:
         Exception: What the iterator raises, or packing an item.
     """
     flow = Flow(task, credit)
+    if hasattr(items, "__aiter__"):
+        from webworker_executor.web.coroutine import iterated
+
+        items = iterated(items)  # type: ignore[arg-type]  # it was asked
     try:
         iterator = iter(items)
     except TypeError as error:

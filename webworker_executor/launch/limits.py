@@ -22,6 +22,7 @@ _RESOURCES = {
     "processes": resource.RLIMIT_NPROC,
     "file_nbytes": resource.RLIMIT_FSIZE,
     "core_nbytes": resource.RLIMIT_CORE,
+    "stack": resource.RLIMIT_STACK,
 }
 
 
@@ -38,6 +39,7 @@ class Limits:
         processes: Processes and threads of its user, counted over the whole machine.
         file_nbytes: Size of any file it writes, in bytes.
         core_nbytes: Size of its core dump, in bytes.
+        stack: Bytes of its main thread's stack, and of those that it starts from then on.
 
     Raises:
         TypeError: A limit is no whole number.
@@ -52,6 +54,7 @@ class Limits:
     processes: int | None = None
     file_nbytes: int | None = None
     core_nbytes: int | None = None
+    stack: int | None = None
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from typing import Any
 
     from webworker_executor.observe import PoolEvent
@@ -39,7 +39,9 @@ class BeyondExecutor(Executor):
         def size(self) -> int:
             """How many workers there may be."""
 
-    def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:
+    def stream(
+        self, fn: Callable[..., Iterable[Any] | AsyncIterable[Any]], /, *args: Any, **kwargs: Any
+    ) -> Stream:
         """
         Run a generator in a worker and yield its items as they come.
 

@@ -13,7 +13,7 @@ from webworker_executor.web.running import running_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
     from typing import Any
 
 # The actors of this worker, by name; or what their making raised.
@@ -29,7 +29,7 @@ class _Stillborn:
 
 @standing_for(0)
 def run_stream(
-    fn: Callable[..., Iterable[Any]],
+    fn: Callable[..., Iterable[Any] | AsyncIterable[Any]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     credit: int,

@@ -29,7 +29,7 @@ from webworker_executor.web.seconds import check_seconds
 from webworker_executor.wire.forks import packing_for_forks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterable, Callable, Iterator
 
     from webworker_executor.pool.executor import WebWorkerExecutor
     from webworker_executor.pool.talk import Conversation
@@ -289,7 +289,9 @@ class ExecutorView(Executor):
         lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
         return _kept(self, mapping.flattened(lists))
 
-    def stream(self, fn: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any) -> Stream:
+    def stream(
+        self, fn: Callable[..., Iterable[Any] | AsyncIterable[Any]], /, *args: Any, **kwargs: Any
+    ) -> Stream:
         """Stream on these terms; otherwise as ``WebWorkerExecutor.stream``."""
         return Stream(self.submit, fn, args, kwargs, self._terms.window)
 

@@ -17,7 +17,7 @@ from webworker_executor.pool.talk import conversation_of
 from webworker_executor.wire.frame import CREDIT, CREDITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable
 
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.pool.talk import Conversation
@@ -46,7 +46,7 @@ class Stream:
     def __init__(
         self,
         submit: Callable[..., WorkerFuture],
-        fn: Callable[..., Iterable[Any]],
+        fn: Callable[..., Iterable[Any] | AsyncIterable[Any]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         window: int = WINDOW,

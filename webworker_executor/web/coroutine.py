@@ -15,7 +15,7 @@ from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.running import running_task
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterator
 
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.target import EventTarget
@@ -81,6 +81,36 @@ def completed(result: Any) -> Any:
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+def iterated(items: AsyncIterable[Any]) -> Iterator[Any]:
+    """
+    Iterate over what is asynchronous, on a loop of its own, which stands while nobody asks.
+
+    Raises:
+        BaseException: What the items raise.
+    """
+    with asyncio.Runner() as runner:
+        iterator = items.__aiter__()
+        try:
+            while True:
+                try:
+                    item = runner.run(_next_of(iterator))
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                runner.run(_awaited(close()))
+
+
+async def _next_of(iterator: AsyncIterator[Any]) -> Any:
+    return await iterator.__anext__()
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _signal_of_task() -> AbortSignal | None:

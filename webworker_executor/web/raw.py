@@ -173,6 +173,12 @@ class RawLife(Life):
     def _stream_ended(self) -> None:
         self._channel_ended(None)
 
+    def _judge(self, exitcode: int | None) -> BaseException | None:
+        error = super()._judge(exitcode)
+        if error is None and self._decoder.is_within_message and not self._is_wanted:
+            return ProtocolError(f"{self.title} ended in the middle of a message, which is lost")
+        return error
+
     def _ask_to_close(self) -> None:
         self._said_goodbye = True
         self._link.close()

@@ -47,6 +47,11 @@ class PlainDecoder:
         self._needed = LENGTH.size
         self.is_greeted = False
 
+    @property
+    def is_within_message(self) -> bool:
+        """Whether the stream must not end here."""
+        return bool(self._data)
+
     def feed(self, data: bytes) -> list[bytes]:
         """
         Take the next bytes of the stream.
