@@ -20,26 +20,38 @@ __all__ = ["VERSION", "stand_in_for"]
 VERSION = "its own"
 """What tells the content of such a variable: once a process has it, it stays."""
 
-_NOTHING: Callable[[Any], tuple[Any, ...]] = lambda _: ()  # noqa: E731  # a table of these follows
-_SIZE: Callable[[Any], tuple[Any, ...]] = lambda queue: (queue.maxsize,)  # noqa: E731  # the same
-# By type: what makes another one, and of what.
-_KINDS: dict[str, tuple[str, str, Callable[[Any], tuple[Any, ...]]]] = {
-    "_thread.lock": ("_thread", "allocate_lock", _NOTHING),
-    "_thread.RLock": ("_thread", "RLock", _NOTHING),
-    "_thread._local": ("_thread", "_local", _NOTHING),
-    "threading.Event": ("threading", "Event", _NOTHING),
-    "threading.Condition": ("threading", "Condition", _NOTHING),
-    "threading.Semaphore": ("threading", "Semaphore", lambda semaphore: (semaphore._value,)),
+
+def _nothing(_: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _size(queue: Any) -> tuple[Any, ...]:
+    return (queue.maxsize,)
+
+
+def _unshared(condition: Any) -> tuple[Any, ...] | None:
+    # A lock that was given, which is of another kind, others have as well.
+    return () if type(condition._lock).__name__ == "RLock" else None
+
+
+# By type: what makes another one, and of what; of None, there can be none.
+_KINDS: dict[str, tuple[str, str, Callable[[Any], tuple[Any, ...] | None]]] = {
+    "_thread.lock": ("_thread", "allocate_lock", _nothing),
+    "_thread.RLock": ("_thread", "RLock", _nothing),
+    "_thread._local": ("_thread", "_local", _nothing),
+    "threading.Event": ("threading", "Event", _nothing),
+    "threading.Condition": ("threading", "Condition", _unshared),
+    "threading.Semaphore": ("threading", "Semaphore", lambda given: (given._value,)),
     "threading.BoundedSemaphore": (
         "threading",
         "BoundedSemaphore",
-        lambda semaphore: (semaphore._initial_value,),
+        lambda given: (given._initial_value,),
     ),
-    "threading.Barrier": ("threading", "Barrier", lambda barrier: (barrier.parties,)),
-    "queue.Queue": ("queue", "Queue", _SIZE),
-    "queue.LifoQueue": ("queue", "LifoQueue", _SIZE),
-    "queue.PriorityQueue": ("queue", "PriorityQueue", _SIZE),
-    "_queue.SimpleQueue": ("_queue", "SimpleQueue", _NOTHING),
+    "threading.Barrier": ("threading", "Barrier", lambda given: (given.parties,)),
+    "queue.Queue": ("queue", "Queue", _size),
+    "queue.LifoQueue": ("queue", "LifoQueue", _size),
+    "queue.PriorityQueue": ("queue", "PriorityQueue", _size),
+    "_queue.SimpleQueue": ("_queue", "SimpleQueue", _nothing),
 }
 
 
@@ -62,5 +74,6 @@ def stand_in_for(value: object) -> object | None:
     found = _KINDS.get(f"{kind.__module__}.{kind.__qualname__}")
     if found is None:
         return None
-    module, name, arguments = found
-    return _StandIn(module, name, arguments(value))
+    module, name, arguments_of = found
+    arguments = arguments_of(value)
+    return None if arguments is None else _StandIn(module, name, arguments)
