@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.launch.launcher import interpreter
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.web.hello import lay_out_hello
+from webworker_executor.web.movable import MOVABLE, movable
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import HELLO
 
 if TYPE_CHECKING:
+    import pytest
+
     from webworker_executor.launch.launcher import Launcher
 
 
@@ -46,3 +51,18 @@ def test_what_one_kind_of_worker_is_told_goes_before_what_all_are() -> None:
     told = told_by(SpawnLauncher(), argv=["script"], memory=5)
     assert (["script"], 5, sys.path) == (told["argv"], told["memory"], told["sys_path"])
     assert (2, "resize", True) == (told["index"], told["name"], told["has_witness"])
+
+
+def test_modules_that_another_thread_imports_at_this_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Half made, they have nothing to tell yet, and harm nobody.
+    """
+    for name in ("process", "context", "spawn", "connection"):
+        module = f"multiprocessing.{name}"
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    told = told_by(SpawnLauncher())["multiprocessing"]
+    assert ("MainProcess", (), None) == (told["name"], told["identity"], told["start_method"])
+    assert sys.executable == interpreter()
+    assert MOVABLE == movable()

@@ -240,11 +240,13 @@ class Child:
 
     def end(self, number: int) -> None:
         """Send a signal to the process and the rest of its group, if it leads one. Any thread."""
-        # Until it is reaped, its number and its group's are nobody else's.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if not self.ended.is_set() and os.getpgid(self.pid) == self.pid:
-                os.killpg(self.pid, number)
-                return
+        held = self._held
+        # While the descriptor is silent, the number and the group's are this process's.
+        if not self.ended.is_set() and (held is None or not is_readable(held.fileno())):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(self.pid) == self.pid:
+                    os.killpg(self.pid, number)
+                    return
         self.send_signal(number)
 
     def forget_after_fork(self) -> None:
@@ -274,8 +276,9 @@ def interpreter() -> str:
     Raises:
         FileNotFoundError: The program does not know its interpreter (it is embedded or frozen).
     """
-    spawn = sys.modules.get("multiprocessing.spawn")
-    executable = spawn.get_executable() if spawn is not None else sys.executable
+    # Another thread may be importing it at this moment: then nobody has set anything there.
+    named = getattr(sys.modules.get("multiprocessing.spawn"), "get_executable", None)
+    executable = sys.executable if named is None else named()
     if not executable:
         raise FileNotFoundError(
             "no interpreter for the workers: sys.executable is empty, as in an embedded Python. "

@@ -45,7 +45,7 @@ def bequeath(link: PortLink) -> bool:
             end = Descriptor.copy_of(link.fileno())
             running.post_to_host(encode(ESTATE, 0, payload, n_fds=len(fds) + 1), [end, *fds])
             return True
-    except (OSError, RuntimeError) as error:
+    except Exception as error:
         _log.debug("what was posted to a port cannot be left to the host: %s", error)
     link.thaw()
     return False

@@ -71,11 +71,11 @@ def _tell_of_multiprocessing() -> dict[str, Any]:
     """Say who this process is to ``multiprocessing``, which most programs do not import."""
     told: dict[str, Any] = {"pid": os.getpid(), "name": "MainProcess", "identity": ()}
     told.update(authkey=None, start_method=None)
-    module = sys.modules.get("multiprocessing.process")
-    if module is not None:
-        process = module.current_process()
+    # Another thread may be importing them at this moment: then nothing has been set in them yet.
+    process = getattr(sys.modules.get("multiprocessing.process"), "_current_process", None)
+    if process is not None:
         told.update(name=process.name, identity=process._identity, authkey=bytes(process.authkey))
-    module = sys.modules.get("multiprocessing.context")
-    if module is not None:
-        told["start_method"] = module._default_context.get_start_method(allow_none=True)
+    context = getattr(sys.modules.get("multiprocessing.context"), "_default_context", None)
+    if context is not None:
+        told["start_method"] = context.get_start_method(allow_none=True)
     return told

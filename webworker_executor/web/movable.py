@@ -200,8 +200,9 @@ MOVABLE: tuple[type, ...] = (socket.socket, *_FILES, memoryview, bytearray)
 
 def movable() -> tuple[type, ...]:
     """Return the types that can be moved; multiprocessing's connections only if there are any."""
-    module = sys.modules.get("multiprocessing.connection")
-    if module is None:
+    # Another thread may be importing it at this moment.
+    kind = getattr(sys.modules.get("multiprocessing.connection"), "Connection", None)
+    if kind is None:
         return MOVABLE
-    reducers[module.Connection] = _reduce_connection
-    return (*MOVABLE, module.Connection)
+    reducers[kind] = _reduce_connection
+    return (*MOVABLE, kind)

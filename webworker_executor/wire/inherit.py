@@ -166,7 +166,8 @@ def _tracker(inheritance: _Inheritance) -> _SharedTracker | None:
     that it had only attached to (until Python 3.13), and warn of leaks that are none.
     """
     module = sys.modules.get("multiprocessing.resource_tracker")
-    if module is None or module._resource_tracker._fd is None:
+    tracker = getattr(module, "_resource_tracker", None)
+    if module is None or tracker is None or tracker._fd is None:
         return None
     return _SharedTracker(inheritance.duplicate_for_child(module.getfd()))
 
