@@ -66,6 +66,16 @@ with WebWorkerExecutor(1, initializer=start, initargs=(7,), launcher=sys.argv[1]
     prepared.submit(abs, -1).result()
     print(prepared.submit(use).result() == 7)
 """,
+    "a global that a task has set before the program has": """
+def leave():
+    global left
+    left = "by a task"
+def use():
+    return left
+executor.submit(leave).result()
+left = "by the program"
+print(executor.submit(use).result() == "by the program")
+""",
     "globals that change before they are first needed": """
 TABLE = {"a": 1}
 def use():

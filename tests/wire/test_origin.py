@@ -182,17 +182,20 @@ def test_globals_are_set_if_new_or_changed() -> None:
     assert {"c": 1} == origin.changed({}, {"c": 1}, {"c": "1"})
 
 
-def test_globals_that_are_the_workers_own_stay() -> None:
+def test_globals_that_an_initializer_has_set_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Until the sender changes its own; but what it has sent by another way is not the worker's.
+    Until the sender changes its own; but what it has sent by another way is not the worker's, nor
+    is what a task has left.
     """
+    monkeypatch.setattr(codec, "names_of_initializer", frozenset({"model", "given", "__doc__"}))
     own = origin.variables("a third process:__main__", {"__name__": "__main__", "__doc__": None})
     given, again = of_main("given"), of_main("given")
     origin.receive_function(given, "ident of what was given", True)
-    own.update(model="set here", given=given)
-    arrived: dict[str, object] = {"model": None, "given": again, "__doc__": "text"}
-    versions: dict[str, object] = {"model": "1", "given": "2", "__doc__": "3"}
-    assert {"given": again, "__doc__": "text"} == origin.changed(own, arrived, versions)
+    own.update(model="set here", given=given, left="by a task")
+    arrived = {"model": None, "given": again, "__doc__": "text", "left": "by the sender"}
+    versions: dict[str, object] = {"model": "1", "given": "2", "__doc__": "3", "left": "4"}
+    selected = {name: arrived[name] for name in ("given", "__doc__", "left")}
+    assert selected == origin.changed(own, arrived, versions)
     assert {"model": 5} == origin.changed(own, {"model": 5}, {"model": None})
 
 

@@ -195,6 +195,8 @@ def _initialize(
         initializer, initargs = inherited
         codec.is_initialized = True
         initializer(*initargs)
+        main = sys.modules.get("__main__")
+        codec.names_of_initializer = frozenset(getattr(main, "__dict__", ()))
 
 
 def _report_initializer(loop: Loop, exc: BaseException) -> None:

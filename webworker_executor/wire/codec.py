@@ -54,6 +54,9 @@ at_fork: dict[str, object] = {}
 is_stand_in = False
 """Whether `__main__` here stands for the host's, so that what comes from that is found in it."""
 
+names_of_initializer: frozenset[str] = frozenset()
+"""What stood in `__main__` when this process's initializer had run, if it has one."""
+
 is_initialized = False
 """Whether an initializer has run here, which may have changed what globals of `__main__` hold."""
 

@@ -329,8 +329,8 @@ def changed(
     """
     Select the globals that the sender has changed since it last sent them.
 
-    What the worker has put under a name by itself, before the sender named that, stays: an
-    initializer may do so by `globals()` or in `__main__`, where nothing tells which names it needs.
+    What the initializer has put under a name, before the sender named that, stays: it may do so by
+    `globals()` or in `__main__`, where nothing tells which names it needs.
 
     Args:
         own: The globals as they are here.
@@ -355,8 +355,13 @@ def changed(
         elif is_inherited and name in codec.at_fork:
             is_kept = _is_inherited_still(codec.at_fork[name], token)
         else:
-            # The names with underscores stand in every module.
-            is_kept = name in own and name[:2] != "__" and not _is_superseded(own[name], name)
+            is_kept = (
+                name in codec.names_of_initializer
+                and name in own
+                # These stand in every module.
+                and name[:2] != "__"
+                and not _is_superseded(own[name], name)
+            )
         if not is_kept:
             selected[name] = value
         seen[name] = token
