@@ -4,15 +4,20 @@ Tests of `webworker_executor.web.estate`: what a worker has posted arrives, thou
 
 from __future__ import annotations
 
+import pickle
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
+from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import running
-from webworker_executor.web.estate import bequeath
+from webworker_executor.web.estate import bequeath, inherit
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import ESTATE, MESSAGE, Frame, encode
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -122,3 +127,22 @@ def test_what_cannot_be_left_stays() -> None:
             nbytes += len(far.recv(1 << 20))
         assert link.wait_until_written(LIMIT)
         link.close()
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, ("unpickled",)
+
+
+@pytest.mark.parametrize(
+    ("payload", "buffers", "n_fds"),
+    [(b"", (), 0), (pickle.dumps(Evil()), (), 1), (b"\5", (b"data",), 1), (b"\0", (b"data",), 0)],
+)
+def test_what_is_no_estate_is_dropped(
+    caplog: pytest.LogCaptureFixture, payload: bytes, buffers: tuple[bytes, ...], n_fds: int
+) -> None:
+    """Nothing is unpickled on the reactor's thread, and no descriptor stays open."""
+    with open("/dev/null", "rb") as file:
+        fds = [Descriptor.copy_of(file.fileno()) for _ in range(n_fds)]
+        inherit(Frame(ESTATE, 0, payload, buffers, fds))
+    assert "what a worker had posted to a port before it ended is lost" in caplog.text

@@ -42,7 +42,7 @@ class Runs:
         self._is_over = False
 
     def run(self, row: Row, subject: Subject) -> str:
-        """Run a scenario, as the module's `run` does; after `end`, the outcome is none."""
+        """Run a scenario, as the module's `run` does; after `end`, the outcome means nothing."""
         with (
             TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as folder,
             Program(row, subject, Path(folder)) as program,

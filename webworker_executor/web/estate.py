@@ -12,13 +12,13 @@ goes on in the host where it stopped.
 from __future__ import annotations
 
 import socket
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import running
-from webworker_executor.wire import codec
-from webworker_executor.wire.frame import ESTATE, MAX_FDS, encode
+from webworker_executor.wire.frame import ESTATE, encode
 
 if TYPE_CHECKING:
     from webworker_executor.web.port_link import PortLink
@@ -37,13 +37,19 @@ def bequeath(link: PortLink) -> bool:
     if not running.is_worker():
         return False
     link.freeze()
-    _, unwritten = link.residue()
-    fds: list[Any] = [fd for _, part_fds in unwritten for fd in part_fds]
+    counts, runs, fds = list[int](), list[list[bytes]](), list[Any]()
+    for data, fds_beside in link.residue()[1]:
+        if fds_beside or not runs:
+            counts.append(len(fds_beside))
+            runs.append([])
+        runs[-1].append(data)
+        fds += fds_beside
     try:
-        if not link.is_closed and len(fds) < MAX_FDS:
-            payload = codec.pack([(data, len(part_fds)) for data, part_fds in unwritten]).payload
-            end = Descriptor.copy_of(link.fileno())
-            running.post_to_host(encode(ESTATE, 0, payload, n_fds=len(fds) + 1), [end, *fds])
+        if not link.is_closed:
+            buffers = [b"".join(run) for run in runs]
+            # A count has room in a byte: no frame takes more descriptors.
+            parts = encode(ESTATE, 0, bytes(counts), buffers, n_fds=len(fds) + 1)
+            running.post_to_host(parts, [Descriptor.copy_of(link.fileno()), *fds])
             return True
     except Exception as error:
         _log.debug("what was posted to a port cannot be left to the host: %s", error)
@@ -52,16 +58,27 @@ def bequeath(link: PortLink) -> bool:
 
 
 def inherit(frame: Frame) -> None:
-    """Write on where a worker that ended has stopped; on the reactor's thread."""
+    """
+    Write on where a worker that ended has stopped; on the reactor's thread.
+
+    Nothing is unpickled here: whoever writes into a worker's link might hold this thread up.
+    """
     from webworker_executor.web.port import MessagePort
 
-    fds: list[Any] = list(frame.fds)
+    fds: deque[Any] = deque(frame.fds)
     try:
-        port = MessagePort._of(socket.socket(fileno=fds.pop(0).take()))
-        unwritten = []
-        for data, n_fds in codec.unpack(frame.payload, frame.buffers):  # type: ignore[attr-defined]  # the worker packed a list
-            unwritten.append((data, [fds.pop(0) for _ in range(n_fds)]))
+        end = fds.popleft()
+        near = socket.socket(fileno=end.fileno())
+        end.take()
+        port = MessagePort._of(near)
+        # There is padding behind the counts.
+        unwritten = [
+            (data, [fds.popleft() for _ in range(count)])
+            for count, data in zip(frame.payload, frame.buffers, strict=False)
+        ]
         port._link.adopt((b"", []), unwritten)  # type: ignore[union-attr]  # it has one
         port.close()
-    except (OSError, RuntimeError) as error:
-        _log.warning("what a worker had posted to a port before it ended is lost: %s", error)
+    except Exception as error:
+        # Its text alone: whoever keeps the record is not to keep the descriptors.
+        text = str(error)
+        _log.warning("what a worker had posted to a port before it ended is lost: %s", text)
