@@ -2,9 +2,9 @@
 Abort signals: one side says "enough", and whoever listens stops.
 
 Not for other processes: what carries an abort further adds itself as an algorithm, see ``beacon``.
-Whoever changes this must know that an abort may come in any
-thread and in a signal handler at any line: there is no lock, what decides are single calls into C,
-and whoever adds something looks again whether the signal has aborted meanwhile.
+Whoever changes this must know that an abort may come in any thread and in a signal handler at any
+line: there is no lock, what decides are single calls into C, and whoever adds something looks again
+whether the signal has aborted meanwhile.
 """
 
 from __future__ import annotations
@@ -110,9 +110,8 @@ class AbortSignal(EventTarget):
         """
         Make a signal that aborts some time later, with a ``TimeoutError`` as its reason.
 
-        A signal that nobody keeps and nobody listens
-        to is forgotten, and none keeps the program from ending. In a forked copy of the process the
-        signals of the original do not abort.
+        A signal that nobody keeps and nobody listens to is forgotten, and none keeps the program
+        from ending. In a forked copy of the process the signals of the original do not abort.
 
         Args:
             seconds: How much later, 0 or more; infinity is never.
