@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,22 @@ if TYPE_CHECKING:
 
 
 # -- time
+
+
+def test_a_callable_without_a_hash(forked: WebWorkerExecutor) -> None:
+    """
+    It is as good as any, on whatever terms.
+    """
+    assert 5 == forked.options(timeout=30.0).submit(Unhashable(2), 3).result(10.0)
+    assert 5 == forked.options(soft_timeout=30.0, retries=1).submit(Unhashable(2), 3).result(10.0)
+
+
+@dataclass
+class Unhashable:
+    number: int
+
+    def __call__(self, other: int) -> int:
+        return self.number + other
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ class ExecutorView(Executor):
 
     def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         terms, ident = self._terms, self._executor._pool.next_ident()
-        title = title_of(fn, args)
+        given, title = fn, title_of(fn, args)
         if terms.soft_timeout is not None:
             fn, args, kwargs = call_in_time, (fn, args, kwargs, terms.soft_timeout), {}
         if terms.retries and terms.retried:
@@ -240,7 +240,7 @@ class ExecutorView(Executor):
             call = packing_for_forks(make, ident, fn, args, kwargs)
         else:
             call = make(ident, fn, args, kwargs)
-        if fn in {call_in_time, call_again, call_moved}:
+        if fn is not given:
             call.rename(title)
         return call
 
