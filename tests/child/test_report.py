@@ -38,6 +38,10 @@ def call_soon(call: Callable[[], object]) -> None:
     raise AssertionError(f"nothing is for later, and {call} is")
 
 
+def nothing() -> None:
+    pass
+
+
 def failure(text: str) -> ValueError:
     try:
         raise ValueError(text)
@@ -51,7 +55,7 @@ def test_what_the_host_is_told() -> None:
     """
     post = Post()
     error = failure("x")
-    Reporter(Scope(), post, call_soon).report(error)
+    Reporter(Scope(), post, call_soon, nothing).report(error)
     ((message, filename, lineno, colno, text, packed),) = post.told
     assert ("ValueError: x", __file__) == (message, filename)
     assert error.__traceback__ is not None
@@ -66,7 +70,7 @@ def test_handled_here() -> None:
     """
     post, scope = Post(), Scope()
     scope.onerror = lambda event: True
-    Reporter(scope, post, call_soon).report(failure("x"))
+    Reporter(scope, post, call_soon, nothing).report(failure("x"))
     assert [] == post.told
 
 
@@ -75,7 +79,7 @@ def test_a_listener_that_fails() -> None:
     What it raises is told after the error itself, even if another has handled that.
     """
     post, scope = Post(), Scope()
-    reporter = Reporter(scope, post, call_soon)
+    reporter = Reporter(scope, post, call_soon, nothing)
     scope._report_error = reporter.report  # type: ignore[method-assign,assignment]  # as in a script
 
     def fail(event: object) -> None:
@@ -90,6 +94,20 @@ def test_a_listener_that_fails() -> None:
     assert ["ValueError: second"] == [told[0] for told in post.told]
 
 
+def test_who_is_told_of_what_went_unhandled() -> None:
+    """
+    Whoever decides what becomes of the worker, after the host; not of what was handled.
+    """
+    post, scope = Post(), Scope()
+    unhandled: list[int] = []
+    reporter = Reporter(scope, post, call_soon, lambda: unhandled.append(len(post.told)))
+    reporter.report(failure("x"))
+    assert [1] == unhandled
+    scope.onerror = lambda event: True
+    reporter.report(failure("x"))
+    assert [1] == unhandled
+
+
 def in_thread(call: Callable[[], object]) -> None:
     thread = threading.Thread(target=call)
     thread.start()
@@ -101,7 +119,7 @@ def test_another_thread_where_nobody_listens() -> None:
     The host is told at once: the main thread may be waiting for ever.
     """
     post = Post()
-    reporter = Reporter(Scope(), post, call_soon)
+    reporter = Reporter(Scope(), post, call_soon, nothing)
     in_thread(lambda: reporter.report(failure("x")))
     assert ["ValueError: x"] == [told[0] for told in post.told]
 
@@ -113,7 +131,7 @@ def test_another_thread_where_somebody_listens() -> None:
     calls: deque[Callable[[], object]] = deque()
     threads: list[threading.Thread] = []
     post, scope = Post(), Scope()
-    reporter = Reporter(scope, post, calls.append)
+    reporter = Reporter(scope, post, calls.append, nothing)
 
     def note(event: Event) -> bool:
         threads.append(threading.current_thread())

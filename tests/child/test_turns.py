@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
-from webworker_executor import MessageChannel, Worker
+from webworker_executor import MessageChannel, Worker, WorkerCrashedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,6 +252,55 @@ threading.excepthook = lambda args: post_message(str(args.exc_value))
 threading.Thread(target=lambda: [].remove(1)).start()
 """
     assert ["list.remove(x): x not in list"] == told(source)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "fail()",
+        "onmessage = lambda event: fail()",
+        "set_timeout(fail, 0)",
+        "import threading; threading.Thread(target=fail).start()",
+        "from webworker_executor import Worker; inner = Worker(source='1 / 0')",
+        """
+import asyncio
+async def main():
+    asyncio.create_task(async_fail())
+    await asyncio.sleep(0)
+async def async_fail(): fail()
+asyncio.run(main())
+""",
+    ],
+    ids=["top", "handler", "timer", "thread", "inner worker", "task of asyncio"],
+)
+def test_an_error_that_ends_the_worker(rest: str) -> None:
+    """
+    It is told, nothing more is begun, and the process exits with status 1.
+    """
+    source = f"def fail(): 1 / 0\n{rest}"
+    worker = Worker(source=source, on_uncaught="exit")
+    ear = Ear(worker)
+    worker.post_message("first")
+    worker.post_message("second")
+    with pytest.raises(WorkerCrashedError, match="exited with status 1"):
+        worker.lifetime.result(SECONDS)
+    assert ["error", "close", "exit"] == [event.type for event in ear.to_the_end()]
+
+
+def test_an_error_that_is_handled_ends_nothing() -> None:
+    """
+    With ``on_uncaught="exit"`` as well: the script has caught it.
+    """
+    source = """
+def onmessage(event): 1 / event.data
+def onerror(event):
+    post_message(event.message)
+    return True
+"""
+    with Worker(source=source, on_uncaught="exit") as worker:
+        for _ in range(2):
+            worker.post_message(0)
+            assert "ZeroDivisionError: division by zero" == worker.receive(SECONDS).data
 
 
 def test_handlers_that_are_bound_later() -> None:

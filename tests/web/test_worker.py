@@ -595,6 +595,12 @@ def test_nobody_waits_in_a_forked_copy_of_the_program(run_script: ScriptRunner) 
         ({"source": "", "stdout": 3}, ValueError, "where a worker finds its link"),
         ({"source": "", "launcher": "rocket"}, ValueError, "'spawn', 'zygote' or 'fork'"),
         ({"source": "", "launcher": "fork", "stdout": "pipe"}, ValueError, "use 'spawn'"),
+        ({"source": "", "on_uncaught": "ignore"}, ValueError, "'report' or 'exit', not 'ignore'"),
+        (
+            {"command": ["ls"], "on_uncaught": "exit"},
+            ValueError,
+            "any other program ends by itself",
+        ),
         ({"source": "", "codec": "morse"}, ValueError, "codec must be"),
         ({"source": "", "codec": "raw"}, ValueError, "a path or a module"),
         ({"command": []}, ValueError, "command is empty"),

@@ -1,7 +1,8 @@
 """
 What becomes of an exception that the script of a worker did not catch.
 
-The worker lives on. The scope hears of it first; what is not handled there goes to the host.
+The scope hears of it first; what is not handled there goes to the host. Not for whether the worker
+lives on: see ``turns``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Reporter:
         scope: Whose listeners for ``error`` come first.
         post: Sends a frame.
         call_soon: Has the main thread call something.
+        went_unhandled: Called after an error was sent to the host; in the thread that reports it.
 
     Source: HTML, "report an exception".
     """
@@ -42,10 +44,12 @@ class Reporter:
         scope: Scope,
         post: Callable[[Parts, Sequence[Any]], object],
         call_soon: Callable[[Callable[[], object]], object],
+        went_unhandled: Callable[[], object],
     ) -> None:
         self._scope = scope
         self._post = post
         self._call_soon = call_soon
+        self._went_unhandled = went_unhandled
         self._thread = _thread.get_ident()
         # Of other threads, for the listeners here.
         self._late: deque[BaseException] = deque()
@@ -107,6 +111,7 @@ class Reporter:
         told = (event.message, event.filename, event.lineno, event.colno, event.traceback, failure)
         # Builtin types only; what the user's classes make of an exception is bytes already.
         self._post(encode(ERROR, 0, dumps(told, 5)), ())
+        self._went_unhandled()
 
 
 def hear_threads(report: Callable[[BaseException], object]) -> None:

@@ -49,14 +49,14 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
         host: The process id of whoever started this process.
 
     Raises:
-        SystemExit: The script cannot be loaded, or wants to end.
+        SystemExit: The script cannot be loaded, wants to end, or has failed and is to end then.
     """
-    turns = Turns(loop, scope)
+    script = hello["script"]
+    turns = Turns(loop, scope, ends_on_error=script["on_uncaught"] == "exit")
     lifeline.start(control, _give_nothing_back, turns.leave_soon, take=loop.desk.take)
     for end in (loop._data, control):
         # The links of this process are not for the programs it starts.
         posix.set_inheritable(end.fileno(), False)
-    script = hello["script"]
     scope._turns = turns
     scope._href = script["href"]
     if scope.name:
@@ -77,6 +77,8 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
         turns.run()
     finally:
         turns.report_late()
+    if turns.has_failed:
+        raise SystemExit(1)
     loop.post(encode(CLOSING, 0), ())
 
 

@@ -45,29 +45,32 @@ class Turns:
     Args:
         loop: Has the data link, and the calls of other threads.
         scope: The scope of the worker.
+        ends_on_error: Whether an error that nobody handled here is the end.
 
     Attributes:
         is_closing: Whether nothing more is to be begun.
         is_asked: Whether the host wants an end.
+        has_failed: Whether it is an error that ends the worker.
         program: The script, once it is known.
 
     Source: HTML, "event loop", "processing model".
     """
 
-    def __init__(self, loop: Loop, scope: Scope) -> None:
+    def __init__(self, loop: Loop, scope: Scope, *, ends_on_error: bool = False) -> None:
         loop.listen()
         self._loop = loop
         self._both = select.poll()
         self._both.register(loop._data.fileno(), select.POLLIN)
         self._both.register(loop._alarm, select.POLLIN)
         self._scope = scope
-        self._reporter = Reporter(scope, loop.post, loop.call_soon)
+        self._reporter = Reporter(scope, loop.post, loop.call_soon, self._went_unhandled)
+        self._ends_on_error = ends_on_error
         self._timers = Timers()
         self._microtasks: deque[Callable[[], object]] = deque()
         self._thread = _thread.get_ident()
         self._handlers: dict[str, object] = dict.fromkeys(HANDLERS)
         self.program: Program | None = None
-        self.is_closing = self.is_asked = False
+        self.is_closing = self.is_asked = self.has_failed = False
         self._is_let_go = False
         self._is_ended = self._has_told_end = False
         self._events: AbstractEventLoop | None = None
@@ -99,6 +102,12 @@ class Turns:
         """Tell of an exception that nobody caught; from any thread."""
         self.adopt_handlers(("onerror",))
         self._reporter.report(error)
+
+    def _went_unhandled(self) -> None:
+        if self._ends_on_error:
+            # No exception that leaves here: whoever reports may stand in a finalizer.
+            self.has_failed = True
+            self.close()
 
     def report_late(self) -> None:
         """Tell of what other threads have left, at the end."""

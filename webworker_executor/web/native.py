@@ -72,6 +72,7 @@ class Plan:
         settings: From ``launch.limits.settings``.
         executable: The interpreter, ``None`` for the program's own.
         interpreter_args: Its options.
+        on_uncaught: As for `Worker`.
     """
 
     script: Script
@@ -82,6 +83,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     executable: str | None = None
     interpreter_args: Sequence[str] = ()
+    on_uncaught: str = "report"
 
 
 class NativeLife(Life):
@@ -181,7 +183,11 @@ class NativeLife(Life):
         particulars: dict[str, Any] = {
             "argv": list(plan.script.argv),
             "keeps_path": plan.executable is not None,
-            "script": {**plan.script.described(), "settings": dict(plan.settings)},
+            "script": {
+                **plan.script.described(),
+                "settings": dict(plan.settings),
+                "on_uncaught": plan.on_uncaught,
+            },
         }
         if plan.executable is not None:
             particulars["sys_path"] = _path_for_another()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.script import Script
 
 CODECS = ("pickle", "raw", "json", "msgpack")
+ON_UNCAUGHT = ("report", "exit")
 _LIVES = {"json": JsonLife, "msgpack": MsgpackLife}
 
 
@@ -62,6 +63,7 @@ class Options:
     start_new_session: bool
     handshake_timeout: float | None
     max_duration: float | None
+    on_uncaught: str
     launcher: str | Launcher
 
 
@@ -76,6 +78,8 @@ def make_life(given: Options) -> NativeLife | RawLife:
     if not isinstance(name, str):
         raise TypeError(f"name must be a text, not {shown(name)}")
     check_env(env)
+    if given.on_uncaught not in ON_UNCAUGHT:
+        raise ValueError(f"on_uncaught must be 'report' or 'exit', not {shown(given.on_uncaught)}")
     times = (
         _seconds("handshake_timeout", given.handshake_timeout),
         _seconds("max_duration", given.max_duration),
@@ -95,6 +99,11 @@ def make_life(given: Options) -> NativeLife | RawLife:
     wanted = _raw_command(given)
     if wanted is not None:
         _check_raw(given.command, launcher, program, flags)
+        if given.on_uncaught != "report":
+            raise ValueError(
+                f"on_uncaught={given.on_uncaught!r} is for a script that speaks pickle; any other "
+                "program ends by itself"
+            )
         if given.worker_data is not None:
             raise ValueError("worker_data needs pickle; to a command, send a message or arguments")
         title = os.fspath(wanted[0])
@@ -114,7 +123,7 @@ def make_life(given: Options) -> NativeLife | RawLife:
             "streams; use 'spawn' with executable, interpreter_args, stdin, stdout and stderr"
         )
     try:
-        plan = Plan(what, how, name, given.worker_data, env, own, program, flags)
+        plan = Plan(what, how, name, given.worker_data, env, own, program, flags, given.on_uncaught)
         return NativeLife(plan, streams, *times)
     except BaseException:
         streams.close()

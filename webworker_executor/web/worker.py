@@ -38,9 +38,10 @@ class Worker(WorkerTarget):
     refers to and nobody listens to is asked to leave when it has nothing left to do: no message and
     no timer. Its futures do not count as referring to it; a listener for any event does.
 
-    An exception that the script does not catch, in any of its threads, does not end it. It is an
-    ``ErrorEvent`` here. If nobody listens for ``error``, it is written to standard error; where
-    this process is a worker itself, what is not handled goes on to whoever made it.
+    An exception that the script does not catch, in any of its threads, does not end it, unless
+    ``on_uncaught`` says so. It is an ``ErrorEvent`` here. If nobody listens for ``error``, it is
+    written to standard error; where this process is a worker itself, what is not handled goes on to
+    whoever made it.
 
     Args:
         script: A path, a ``file:`` URL (with ``?query`` and ``#fragment``, if you like), or a
@@ -75,6 +76,9 @@ class Worker(WorkerTarget):
         start_new_session: Whether it leads a session of its own, without this program's terminal.
         handshake_timeout: Seconds until it must be ready, or it is stopped; 0 is for ever.
         max_duration: Seconds that it may run once it is ready; ``None`` or 0 is for ever.
+        on_uncaught: ``"report"``, or ``"exit"``: a script then ends with status 1 after the first
+            exception that its own ``onerror`` has not handled, and nothing more is begun in it, as
+            Node.js has it.
         launcher: ``"spawn"``, ``"zygote"``, ``"fork"`` or a launcher.
 
     Attributes:
@@ -124,6 +128,7 @@ class Worker(WorkerTarget):
         start_new_session: bool = False,
         handshake_timeout: float | None = 60.0,
         max_duration: float | None = None,
+        on_uncaught: str = "report",
         launcher: str | Launcher = "spawn",
     ) -> None:
         options = Options(
@@ -151,6 +156,7 @@ class Worker(WorkerTarget):
             start_new_session=start_new_session,
             handshake_timeout=handshake_timeout,
             max_duration=max_duration,
+            on_uncaught=on_uncaught,
             launcher=launcher,
         )
         super().__init__()
