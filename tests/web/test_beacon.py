@@ -5,17 +5,22 @@ Signals that were sent to other processes abort there, for the same reason, also
 from __future__ import annotations
 
 import gc
+import math
 import os
 import pickle
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.patience import wait_until
 from tests.pool import talking
 from webworker_executor import (
     AbortController,
+    AbortError,
     AbortSignal,
+    Event,
+    EventTarget,
     MessageChannel,
     WebWorkerExecutor,
     Worker,
@@ -145,6 +150,43 @@ def test_a_signal_goes_through_a_port() -> None:
     controller.abort("enough")
     assert copy.aborted
     assert "enough" == copy.reason
+
+
+def test_what_is_made_of_a_copy_is_looked_at() -> None:
+    """
+    Nobody listens to it, so that nobody is told: whoever asks has it looked up.
+    """
+    controller = AbortController()
+    either = AbortSignal.any([AbortController().signal, structured_clone(controller.signal)])
+    last = AbortSignal.any([either, AbortSignal.timeout(math.inf)])
+    assert (False, None) == (last.aborted, last.reason)
+    controller.abort("enough")
+    assert "enough" == last.reason
+    with pytest.raises(AbortError):
+        either.throw_if_aborted()
+
+
+@pytest.mark.parametrize("make", [lambda copy: copy, lambda copy: AbortSignal.any([copy])])
+def test_a_copy_removes_listeners(make: Callable[[AbortSignal], AbortSignal]) -> None:
+    """
+    A listener elsewhere that was added with it goes when the original aborts; until then somebody
+    watches for that, and no longer than the listener is there.
+    """
+    controller = AbortController()
+    target, heard = EventTarget(), list[Event]()
+    target.add_event_listener(
+        "custom", heard.append, signal=make(structured_clone(controller.signal))
+    )
+    gc.collect()
+    target.dispatch_event(Event("custom"))
+    assert 1 == len(heard)
+    controller.abort("enough")
+    wait_until(lambda: not target._has_listeners("custom"), 10.0)
+    copy: Any = structured_clone(AbortController().signal)
+    target.add_event_listener("custom", heard.append, signal=make(copy))
+    assert copy._watch is not None
+    target.remove_event_listener("custom", heard.append)
+    assert copy._watch is None
 
 
 def test_a_copy_without_its_original_never_aborts() -> None:

@@ -217,7 +217,9 @@ def test_any_with_a_listener_is_kept(controllers: list[AbortController]) -> None
     assert 2 == len(seen)
 
 
-@pytest.mark.parametrize("how", ["removed", "handler", "signal", "algorithm", "waited"])
+@pytest.mark.parametrize(
+    "how", ["removed", "handler", "signal", "algorithm", "waited", "elsewhere"]
+)
 def test_any_is_collected_when_nobody_listens_any_more(
     controllers: list[AbortController], how: str
 ) -> None:
@@ -240,6 +242,11 @@ def test_any_is_collected_when_nobody_listens_any_more(
     elif how == "algorithm":
         signal._add_algorithm(print)
         signal._remove_algorithm(print)
+    elif how == "elsewhere":
+        target = EventTarget()
+        target.add_event_listener("custom", print, signal=signal)
+        assert 1 == len(source._kept)
+        target.remove_event_listener("custom", print)
     else:
         assert not signal.wait(0)
     assert {} == source._kept

@@ -10,8 +10,8 @@ whether the signal has aborted meanwhile.
 from __future__ import annotations
 
 import _thread
-from _weakref import ref
 
+from webworker_executor.web.adherents import Adherents
 from webworker_executor.web.dispatch import place_to_interrupt
 from webworker_executor.web.event import Event
 from webworker_executor.web.listener import call_each, identity
@@ -67,8 +67,8 @@ class AbortSignal(EventTarget):
         self._algorithms: dict[Hashable, Callable[[], object]] = {}
         # Listeners elsewhere that end with this signal, and signals made of it by `any`. Both keep
         # this signal, and are not kept by it ...
-        self._followers: dict[int, ref[Listener]] = {}
-        self._dependents: dict[int, ref[AbortSignal]] = {}
+        self._followers: Adherents[Listener] = Adherents()
+        self._dependents: Adherents[AbortSignal] = Adherents()
         # ... except the signals that somebody listens to, who may have kept nothing else.
         self._kept: dict[int, AbortSignal] = {}
         self._place: Dispatcher | None = None
@@ -150,12 +150,14 @@ class AbortSignal(EventTarget):
     @property
     def aborted(self) -> bool:
         """Whether it has aborted."""
+        if "verdict" not in self._facts:
+            self._look()
         return "verdict" in self._facts
 
     @property
     def reason(self) -> object:
         """Why it has aborted: the very object that was given; ``None`` while it has not."""
-        return self._verdict[0]
+        return self._verdict[0] if self.aborted else None
 
     @property
     def _verdict(self) -> tuple[object, TracebackType | None]:
@@ -221,20 +223,24 @@ class AbortSignal(EventTarget):
             # One step of C, and the first one here: no signal handler can raise before it.
             self._announcers.pop(announcer, None)
 
-    def _settle(self, reason: object) -> None:
-        if self.aborted:
-            return
-        if reason is None:
-            from webworker_executor.errors import AbortError
+    def _look(self) -> object:
+        """Find out about an abort that nobody has told of yet; for subclasses."""
 
-            reason = AbortError(
-                "aborted without a reason; give one to abort(reason), and it is raised instead"
-            )
-        self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
+    def _settle(self, reason: object) -> bool:
+        """Have it aborted from now on; returns whether that is for this reason."""
+        if "verdict" not in self._facts:
+            if reason is None:
+                from webworker_executor.errors import AbortError
+
+                reason = AbortError(
+                    "aborted without a reason; give one to abort(reason), and it is raised instead"
+                )
+            self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
+        return self._verdict[0] is reason
 
     def _announce(self, *, is_by_itself: bool) -> None:
         # All have aborted before the first listener runs, which may look at any of them.
-        signals = [self, *_living(self._dependents)]
+        signals = [self, *self._dependents.living()]
         for signal in signals:
             signal._settle(self.reason)
         steps: list[Callable[[], object]] = []
@@ -243,7 +249,7 @@ class AbortSignal(EventTarget):
         call_each(steps, lambda step: step())
 
     def _run_algorithms(self) -> None:
-        for listener in _living(self._followers):
+        for listener in self._followers.living():
             listener.leave()
         call_each(self._take_algorithms(), lambda algorithm: algorithm(), self._report)
 
@@ -297,7 +303,8 @@ class AbortSignal(EventTarget):
 
     def _follow(self, listener: Listener) -> bool:
         """Have a listener removed by the abort; False if that has been."""
-        add_weakly(self._followers, listener)
+        self._followers.add(listener, self._observation_changed)
+        self._observation_changed()
         return not self.aborted
 
     # -- who must not be collected
@@ -324,7 +331,8 @@ class AbortSignal(EventTarget):
         """Whether somebody would notice if the signal were gone."""
         if "event" in self._facts:
             return False
-        return bool(self._algorithms or self._kept or self._has_listeners("abort"))
+        others = self._algorithms or self._kept or self._followers
+        return bool(others or self._has_listeners("abort"))
 
     def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
         """Have the signal kept, or do not; for those that no controller keeps."""
@@ -380,14 +388,3 @@ class AbortController:
         Source: DOM, ``AbortController.abort``.
         """
         self._signal._abort(reason)
-
-
-def add_weakly(members: dict[int, ref[T]], member: T) -> None:
-    """Add something that leaves by itself when nobody else keeps it."""
-    key = id(member)
-    members[key] = ref(member, lambda _: members.pop(key, None))
-
-
-def _living(members: dict[int, ref[T]]) -> list[T]:
-    living = (reference() for reference in tuple(members.values()))
-    return [member for member in living if member is not None]

@@ -122,18 +122,6 @@ class DistantSignal(AbortSignal):
     def __del__(self) -> None:
         self._socket.close()
 
-    @property
-    def aborted(self) -> bool:
-        """Whether it has aborted."""
-        if "verdict" not in self._facts:
-            self._look()
-        return "verdict" in self._facts
-
-    @property
-    def reason(self) -> object:
-        """Why it has aborted; ``None`` while it has not."""
-        return self._verdict[0] if self.aborted else None
-
     def _copy(self) -> Descriptor:
         return Descriptor.copy_of(self._socket.fileno())
 
@@ -152,8 +140,6 @@ class DistantSignal(AbortSignal):
                 reason = codec.unpack(payload)
             except Exception as exc:
                 reason = exc
-            # First of all, because `_abort` looks whether it has aborted, and so comes back here.
-            self._facts.setdefault("verdict", (reason, getattr(reason, "__traceback__", None)))
             self._abort(reason, is_by_itself=True)
         # Or the original is gone: it will never abort.
         return False

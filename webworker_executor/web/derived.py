@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from _weakref import ref
 
-from webworker_executor.web.abort import AbortSignal, add_weakly
+from webworker_executor.web.abort import AbortSignal
 from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
@@ -41,13 +41,18 @@ class DependentSignal(AbortSignal):
         sources = (source for signal in signals for source in signal._sources or (signal,))
         self._sources = tuple(dict.fromkeys(sources))
         for source in self._sources:
-            add_weakly(source._dependents, self)
+            source._dependents.add(self)
         # What aborts from here on finds this signal. The sources are looked at as well, because one
         # of them may have aborted and not yet come to the dependent signal that was given.
         for signal in (*signals, *self._sources):
             if signal.aborted:
                 self._abort(signal.reason)
                 break
+
+    def _look(self) -> None:
+        # A copy of another process's signal that nobody listens to is told of nothing.
+        for source in self._sources:
+            source._look()
 
     def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
         for source in sources:
@@ -61,7 +66,7 @@ class DependentSignal(AbortSignal):
         sources, self._sources = self._sources, ()
         self._pin(False, sources)
         for source in sources:
-            source._dependents.pop(id(self), None)
+            source._dependents.remove(self)
 
 
 class TimeoutSignal(AbortSignal):
