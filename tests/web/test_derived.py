@@ -163,6 +163,20 @@ def test_any_with_an_abort_inside(controllers: list[AbortController]) -> None:
     assert "one" == controllers[1].signal.reason
 
 
+def test_any_is_told_by_the_one_that_aborted_it(controllers: list[AbortController]) -> None:
+    """
+    Another source that aborts meanwhile does not tell the dependent before its turn has come.
+    """
+    seen: list[str] = []
+    signal = AbortSignal.any([controllers[0].signal, controllers[1].signal])
+    controllers[0].signal.onabort = lambda event: controllers[1].abort("one")
+    controllers[0].signal.add_event_listener("abort", lambda event: seen.append("zero"))
+    controllers[1].signal.onabort = lambda event: seen.append("one")
+    signal.onabort = lambda event: seen.append("any")
+    controllers[0].abort("zero")
+    assert ["one", "zero", "any"] == seen
+
+
 def test_any_made_inside_an_abort(controllers: list[AbortController]) -> None:
     """
     What a listener makes of the signal that aborts has aborted.

@@ -239,10 +239,10 @@ class AbortSignal(EventTarget):
         return self._verdict[0] is reason
 
     def _announce(self, *, is_by_itself: bool) -> None:
-        # All have aborted before the first listener runs, which may look at any of them.
-        signals = [self, *self._dependents.living()]
-        for signal in signals:
-            signal._settle(self.reason)
+        # All have aborted before the first listener runs, which may look at any of them. Those that
+        # another signal has aborted before are told when that comes to it, and not amid its calls.
+        dependents = [each for each in self._dependents.living() if each._settle(self.reason)]
+        signals = [self, *dependents]
         steps: list[Callable[[], object]] = []
         for signal in signals:
             steps += [signal._run_algorithms, signal._fire_there if is_by_itself else signal._fire]
