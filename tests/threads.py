@@ -5,12 +5,14 @@ Calls in many threads, for tests of what happens when they meet, and errors thro
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 
@@ -77,3 +79,42 @@ def run_together(*calls: Callable[[], object]) -> None:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def fork_while_held(
+    locks: Iterable[AbstractContextManager[object]], in_the_copy: Callable[[], object]
+) -> int:
+    """
+    Fork while another thread holds some locks, which nobody gives back in the copy.
+
+    Args:
+        locks: What is held; taken in this order.
+        in_the_copy: Called there. It has five seconds.
+
+    Returns:
+        The exit status of the copy: 0 if the call has returned something true.
+    """
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with contextlib.ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            is_held.set()
+            is_over.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert is_held.wait(5)
+    pid = os.fork()
+    if pid == 0:
+        status = 2
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(5)
+            status = 0 if in_the_copy() else 1
+        finally:
+            os._exit(status)
+    is_over.set()
+    thread.join()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

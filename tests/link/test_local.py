@@ -563,6 +563,8 @@ def test_forked_copy_disowns(near: End, pair: Pair) -> None:
             near.link.post(encode(CALL, 1))
             near.link.close()
             near.link.flush()
+            near.link.leading.end_lease()
+            assert not near.link.unsent_nbytes
             os._exit(0 if pair[0].fileno() == -1 else 1)
         finally:
             os._exit(2)

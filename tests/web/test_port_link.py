@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.threads import fork_while_held
+from webworker_executor import MessageChannel
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.wire.frame import MESSAGE, encode
@@ -99,3 +101,25 @@ def test_a_frozen_link_neither_reads_nor_writes(pair: tuple[socket.socket, socke
     link.wait(0)
     assert (True, 1) == (link.is_written, len(target._inbox))
     link.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_copy_closes_what_another_thread_was_using() -> None:
+    """
+    Whoever posted or read when the program was forked is not in the copy, nor gives a lock back.
+    """
+    with MessageChannel() as channel:
+        port = channel.port1
+        link = port._link
+        assert link is not None
+        port.post_message("before")
+
+        def use() -> bool:
+            port.drain(1.0)
+            port.close()
+            channel.port2.close()
+            return port.closed and not port.buffered_amount
+
+        assert 0 == fork_while_held([link._reading, link._lock], use)
+        port.post_message("after")
+        assert ["before", "after"] == [channel.port2.receive(LIMIT).data for _ in range(2)]

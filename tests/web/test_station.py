@@ -8,8 +8,12 @@ import os
 import socket
 import threading
 
+import pytest
+
+from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
 from webworker_executor.web import station
+from webworker_executor.web.host import host
 
 LIMIT = 10.0
 
@@ -50,3 +54,33 @@ def test_noise_is_not_heard_and_breaks_nothing() -> None:
 def test_whoever_has_gone_is_not_reached() -> None:
     """An address that nobody listens at is no error."""
     assert station._connected("webworker-executor-nobody") is None
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_copy_closes_what_another_thread_was_posting_to() -> None:
+    """Whoever posted when the program was forked is not in the copy, nor gives the lock back."""
+    with BroadcastChannel("forked") as one, BroadcastChannel("forked") as two:
+        lock = station._stations["forked"]._lock
+
+        def close() -> bool:
+            one.close()
+            two.close()
+            return True
+
+        assert 0 == fork_while_held([lock], close)
+        one.post_message("x")
+        assert "x" == two.receive(LIMIT).data
+
+
+def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the host may be told to do with one can be done, also where no listener can be had."""
+    told: list[object] = []
+
+    def refuse(address: str) -> socket.socket:
+        told.extend(host._users)
+        raise OSError("no room")
+
+    monkeypatch.setattr(station, "_listener", refuse)
+    with pytest.raises(OSError, match="no room"):
+        BroadcastChannel("half")
+    assert [] == told

@@ -109,6 +109,7 @@ class Leading:
         is_fit: Whether what comes is for a leader: one whole frame that has nothing to do with
             shared memory. If not, to lead would be one change of threads more than not to.
         is_leased: Whether the reactor does not look.
+        lock: As given.
         left: What a leader has read and left to the reactor, as ``recvmsg`` returned it.
         reading: Held by who reads, for as long as that takes.
     """
@@ -124,7 +125,7 @@ class Leading:
         self._fd = end.fileno()
         self._recvmsg = end.recvmsg
         self._reactor = reactor
-        self._lock = lock
+        self.lock = lock
         self._decoder = decoder
         self._modify = reactor.modify
         self._read = read
@@ -152,7 +153,7 @@ class Leading:
         if self.is_handing or not self._decoder.is_between_frames:
             return None
         if not self.is_leased:
-            with self._lock:
+            with self.lock:
                 if not self._lease():
                     return None
         self._n_leads += 1
@@ -242,7 +243,7 @@ class Leading:
     def end_lease(self) -> None:
         """Let the reactor read again, at once; any thread. Nothing happens if it does already."""
         if self.is_leased or self._leader is not None:
-            with self._lock:
+            with self.lock:
                 if not self._is_closed:
                     self._leader, self.is_leased = None, False
                     self._modify(self._fd, READ | WRITE if self.is_armed else READ)

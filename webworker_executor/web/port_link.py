@@ -245,6 +245,8 @@ class PortLink(Posting):
 
     def disown(self) -> None:
         """In a forked child: close this copy, whatever locks say."""
+        # Who held them is not here, and whoever closes this copy takes them.
+        self._lock, self._reading = threading.RLock(), threading.RLock()
         self.is_closed = self.is_disowned = True
         self._outbox.clear()
         self._socket.close()

@@ -64,12 +64,14 @@ class Station:
         self._links: dict[str, PortLink] = {}
         self._ears: set[Ear] = set()
         self.address = f"{self._prefix}{os.getpid():x}-{os.urandom(8).hex()}"
-        self._reactor: Reactor
-        self._reactor, _ = host.acquire(self)
+        # Before the host has it: a copy of the program that is forked meanwhile closes its own.
+        self._listener = _listener(self.address)
         try:
-            self._listener = _listener(self.address)
+            self._reactor: Reactor
+            self._reactor, _ = host.acquire(self)
             self._reactor.register(self._listener.fileno(), READ, self._accept)
         except BaseException:
+            self._listener.close()
             host.release(self)
             raise
 
@@ -172,6 +174,8 @@ class Station:
 
     def disown_after_fork(self) -> None:
         """In a forked child: this is the parent's."""
+        # Who held it is not here.
+        self._lock = threading.RLock()
         self.is_disowned = True
         self._listener.close()
         self._kept.clear()
