@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.threads import fork_while_held
 from webworker_executor.web.host import Host, host
 
 if TYPE_CHECKING:
@@ -217,6 +218,25 @@ def test_forked_copy_starts_afresh() -> None:
     assert [] == user.told
     assert reactor.thread.is_alive()
     host.release(user)
+    reactor.join()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_user_that_is_half_made_keeps_no_other_from_hearing_of_a_fork() -> None:
+    """
+    Another thread may be making one at that moment.
+    """
+
+    class HalfMade(User):
+        def disown_after_fork(self) -> None:
+            raise AttributeError("it has no socket yet")
+
+    half, whole = HalfMade(), User()
+    host.acquire(half)
+    reactor, _ = host.acquire(whole)
+    assert 0 == fork_while_held([], lambda: whole.told == ["disown"] and reactor.is_stopping)
+    host.release(half)
+    host.release(whole)
     reactor.join()
 
 

@@ -8,6 +8,7 @@ before the interpreter exits, and marks everything as the parent's in a forked c
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import queue
 import select
@@ -161,7 +162,10 @@ class Host:
         self._leaving = _nobody
         tell_on(None)
         for user in users:
-            user.disown_after_fork()
+            # One that another thread was just making lacks what it is asked for, and nobody here
+            # has it. The others are not to be left the parent's for that.
+            with contextlib.suppress(Exception):
+                user.disown_after_fork()
         if reactor is not None:
             reactor.close_after_fork()
 
