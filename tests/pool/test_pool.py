@@ -18,6 +18,7 @@ from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
 from tests.pool.talking import echo
 from tests.pool.work import double
+from tests.threads import fork_while_held
 from webworker_executor import (
     BrokenWorkerPool,
     TaskTimeout,
@@ -26,6 +27,7 @@ from webworker_executor import (
     WorkerFuture,
     ZygoteLauncher,
 )
+from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -421,3 +423,45 @@ def test_an_interrupted_with_statement_abandons_its_work(gate: Gate) -> None:
     assert all(future.done() for future in futures)
     assert isinstance(futures[0].exception(0), BrokenWorkerPool)
     assert futures[2].cancelled()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_copy_that_is_forked_while_another_thread_opens_the_pool() -> None:
+    """
+    The copy is told whose the executor is, though the host had not heard of it.
+    """
+    pool = WebWorkerExecutor(1)
+    thread = threading.Thread(target=lambda: pool.submit(abs, -1).result(20.0))
+    with host._lock:
+        thread.start()
+        # As soon as somebody else has that lock, the thread waits for the host's.
+        wait_until(lambda: pool._pool._is_begun)
+
+        def submit() -> bool:
+            try:
+                pool.submit(abs, -1)
+            except RuntimeError as error:
+                pool.shutdown()
+                return "belongs to the parent" in str(error)
+            return False
+
+        assert 0 == fork_while_held([], submit)
+    thread.join()
+    pool.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_an_executor_that_was_not_used_may_be_used_in_a_copy() -> None:
+    """
+    There and here, whatever another thread did with it when the program was forked.
+    """
+    pool = WebWorkerExecutor(1)
+
+    def use() -> object:
+        with pool:
+            return pool.submit(abs, -1).result(4.0) == 1
+
+    assert 0 == fork_while_held([pool._pool.lock], use)
+    with pool:
+        assert 1 == pool.submit(abs, -1).result(20.0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.pool import work
+from tests.threads import fork_while_held
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, ZygoteLauncher
 from webworker_executor.pool import starting
 
@@ -203,3 +204,39 @@ def test_more_workers_where_the_kernel_does_not_tell(monkeypatch: pytest.MonkeyP
     assert 1 << 22 == starting.count_workers(1 << 22)
     with pytest.raises(ValueError, match="at most 4194304 processes"):
         starting.count_workers((1 << 22) + 1)
+
+
+class SlowToPack:
+    """Packs when it is told to."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.may_go = threading.Event(), threading.Event()
+
+    def __reduce__(self) -> Any:
+        self.is_asked.set()
+        assert self.may_go.wait(10.0)
+        return int, ()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_copy_that_is_forked_while_initargs_are_packed() -> None:
+    """
+    The thread that packs them is not in the copy, which packs them itself.
+    """
+    slow = SlowToPack()
+    pool = WebWorkerExecutor(1, initializer=work.keep, initargs=(slow,))
+    thread = threading.Thread(target=lambda: pool.submit(abs, -1).result(20.0))
+    thread.start()
+    assert slow.is_asked.wait(5.0)
+
+    def use() -> object:
+        slow.may_go = threading.Event()
+        slow.may_go.set()
+        with pool:
+            return pool.submit(abs, -1).result(4.0) == 1
+
+    assert 0 == fork_while_held([], use)
+    slow.may_go.set()
+    thread.join()
+    pool.shutdown()

@@ -9,7 +9,9 @@ to its worker's socket by the very call of ``submit``.
 from __future__ import annotations
 
 import itertools
+import os
 import time
+import weakref
 
 from webworker_executor.link.flag import Flag
 from webworker_executor.pool import broken
@@ -114,9 +116,12 @@ class Pool(EndingPool):
         self.is_open = False
         self.is_shut = False
         self.is_foreign = False
+        # Whether it has threads, or a thread is about to give it some.
+        self._is_begun = False
         self.stopped = Flag()
         # What users call: `submit`, or that when there is room.
         self.take: Callable[[Call], None] = self.submit
+        _pools.add(self)
 
     @property
     def thread(self) -> threading.Thread | None:
@@ -137,6 +142,7 @@ class Pool(EndingPool):
         """
         with self._steps.lock:
             self._check()
+            self._is_begun = True
             # Each step here may be done again if a signal handler raises before the next.
             reactor, events = host.acquire(self)
             self._reactor, self._events = reactor, events
@@ -281,6 +287,8 @@ class Pool(EndingPool):
 
     def disown_after_fork(self) -> None:
         """In a forked child: refuse everything, and let nobody wait for ever."""
+        if self.is_foreign:
+            return
         self.is_foreign = True
         self.is_open = False
         self._steps.reset_after_fork()
@@ -345,3 +353,19 @@ class Pool(EndingPool):
         self.promises.forget(task)
         self.promises.tally.n_cancelled += 1
         return actions
+
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for pool in tuple(_pools):
+        if pool._is_begun:
+            # The host does not know of it if another thread was just about to tell.
+            pool.disown_after_fork()
+        else:
+            # It may be used here as well as there.
+            pool._steps.reset_after_fork()
+
+
+os.register_at_fork(after_in_child=_disown_all)

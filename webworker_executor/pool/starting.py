@@ -166,7 +166,9 @@ class Preparation:
         self._initializer = initializer
         self._initargs = initargs
         self._worker_data = worker_data
-        self._lock = threading.RLock()  # guards the packing; a user's __reduce__ may come back here
+        # By process, they guard the packing: a copy that is forked meanwhile does not have the
+        # thread that would give the lock back. A user's __reduce__ may come back here.
+        self._locks: dict[int, threading.RLock] = {}
         self.is_done = False
 
     def do(self) -> None:
@@ -177,7 +179,7 @@ class Preparation:
             Exception: What packing the initializer, its arguments or the data raises, with a note
                 that names which.
         """
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.RLock()):
             if self.is_done:
                 return
             birth = self._birth
