@@ -199,6 +199,21 @@ async def count_async(number: int, *, fails: bool = False) -> AsyncIterator[int]
         raise
 
 
+async def yield_and_rest(*, is_struck: bool = False) -> AsyncIterator[int]:
+    """Yield the process, wait for what never comes, and note how that ended."""
+    yield os.getpid()
+    if is_struck:
+        # As what a signal handler raises while the loop waits, it comes out of the loop.
+        asyncio.get_running_loop().call_soon(sys.exit, "struck")
+    try:
+        await asyncio.sleep(60.0)
+    except asyncio.CancelledError:
+        # It may still await.
+        await asyncio.sleep(0)
+        scope.worker_state["closed"] = "cancelled"
+        raise
+
+
 def sleep_and_save() -> str:
     """Sleep too long, and save what there is."""
     try:

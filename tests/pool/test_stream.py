@@ -169,6 +169,43 @@ def test_asynchronous_generators(pool: WebWorkerExecutor) -> None:
     assert closed == "GeneratorExit"
 
 
+def test_an_asynchronous_generator_is_cancelled_by_an_abort(forked: WebWorkerExecutor) -> None:
+    """
+    As a coroutine is, and its worker goes on.
+    """
+    stream = forked.stream(talking.yield_and_rest)
+    pid = next(stream)
+    stream.future.abort("enough", grace=10.0)
+    with pytest.raises(TaskAborted, match="enough"):
+        next(stream)
+    assert "cancelled" == forked.submit(talking.state, "closed").result(10.0)
+    assert pid == forked.submit(os.getpid).result(10.0)
+
+
+def test_an_asynchronous_generator_is_cancelled_when_its_time_is_over(
+    forked: WebWorkerExecutor,
+) -> None:
+    """
+    As a coroutine is: what it makes of that is the outcome.
+    """
+    stream = forked.options(soft_timeout=0.05).stream(talking.yield_and_rest)
+    next(stream)
+    with pytest.raises(asyncio.CancelledError):
+        next(stream)
+    assert "cancelled" == forked.submit(talking.state, "closed").result(10.0)
+
+
+def test_what_ends_the_loop_of_an_asynchronous_generator(forked: WebWorkerExecutor) -> None:
+    """
+    It is the stream's error, and the generator, which it was not raised in, is closed.
+    """
+    stream = forked.stream(talking.yield_and_rest, is_struck=True)
+    next(stream)
+    with pytest.raises(SystemExit, match="struck"):
+        next(stream)
+    assert "cancelled" == forked.submit(talking.state, "closed").result(10.0)
+
+
 def test_an_asynchronous_stream_tells_of_a_crash(forked: WebWorkerExecutor) -> None:
     """
     As the other one does.

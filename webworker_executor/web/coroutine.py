@@ -15,7 +15,14 @@ from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.running import running_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterator
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterator,
+    )
 
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.target import EventTarget
@@ -87,30 +94,43 @@ def iterated(items: AsyncIterable[Any]) -> Iterator[Any]:
     """
     Iterate over what is asynchronous, on a loop of its own, which stands while nobody asks.
 
+    Within a task of a pool, what is awaited for an item is cancelled when the task is aborted.
+
     Raises:
         BaseException: What the items raise.
     """
+    signal = _signal_of_task()
+    steps: list[asyncio.Task[Any]] = []
     with asyncio.Runner() as runner:
         iterator = items.__aiter__()
         try:
             while True:
+                step = _next_of(iterator, steps)
                 try:
-                    item = runner.run(_next_of(iterator))
+                    item = runner.run(step if signal is None else _cancelled_by(signal, step))
                 except StopAsyncIteration:
                     return
                 yield item
         finally:
             close = getattr(iterator, "aclose", None)
             if close is not None:
-                runner.run(_awaited(close()))
+                runner.run(_closed(close, steps))
 
 
-async def _next_of(iterator: AsyncIterator[Any]) -> Any:
+async def _next_of(iterator: AsyncIterator[Any], steps: list[asyncio.Task[Any]]) -> Any:
+    task = asyncio.current_task()
+    assert task is not None
+    steps[:] = [task]
     return await iterator.__anext__()
 
 
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+async def _closed(close: Callable[[], Awaitable[Any]], steps: list[asyncio.Task[Any]]) -> None:
+    for task in steps:
+        # A signal handler has raised, out of the loop. A generator that runs cannot be closed.
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    await close()
 
 
 def _signal_of_task() -> AbortSignal | None:
