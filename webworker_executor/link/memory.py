@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import resource
 import weakref
+from itertools import chain
 from time import monotonic
 
 from webworker_executor.link.ram import total_nbytes
@@ -149,7 +150,8 @@ class Store:
 
     def _lease(self, nbytes: int) -> Lease | None:
         size = size_of(nbytes)
-        for fitting in (size, *larger_sizes(size)):
+        # One by one: most find an unused segment of just their size.
+        for fitting in chain((size,), larger_sizes(size)):
             bucket = self._buckets.get(fitting)
             if bucket:
                 lease = Lease(self, bucket)
