@@ -179,6 +179,53 @@ def test_who_waits_is_woken(shared: SharedBuffer) -> None:
         assert ["ok", "ok"] == [future.result(20.0) for future in futures]
 
 
+def test_how_many_are_woken(shared: SharedBuffer) -> None:
+    """
+    For none nobody is, and all are for any number that is large enough.
+    """
+    is_over = threading.Event()
+
+    def sleep_again_and_again() -> None:
+        while not is_over.is_set():
+            Atomics.wait(shared, 0, 0, sharing.LIMIT)
+
+    threads = [threading.Thread(target=sleep_again_and_again) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for count in (2, 1 << 31, 1 << 32, (1 << 64) + 1, None):
+            for _ in range(3):
+                n_woken = 0
+                while n_woken < 2:
+                    # Who sleeps at the one call most likely slept at the other.
+                    n_for_none = [Atomics.notify(shared, 0, none) for none in (0, -1)]
+                    n_woken = Atomics.notify(shared, 0, count)
+                    assert [0, 0] == n_for_none
+    finally:
+        is_over.set()
+        while any(thread.is_alive() for thread in threads):
+            Atomics.notify(shared, 0)
+
+
+def test_a_change_by_itself_wakes_nobody(
+    shared: SharedBuffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Who was not notified is told that his time is over.
+    """
+    futex = atomics._futex()
+    assert futex is not None
+
+    def sleep(*args: Any) -> tuple[int, int]:
+        result = futex(*args)
+        Atomics.store(shared, 0, 1)
+        return result
+
+    monkeypatch.setattr(atomics, "_futex", lambda: sleep)
+    assert "timed-out" == Atomics.wait(shared, 0, 0, 0.01)
+    assert 1 == Atomics.load(shared, 0)
+
+
 @pytest.mark.parametrize("has_futex", [True, False])
 def test_a_wide_number_is_waited_for(
     shared: SharedBuffer, has_futex: bool, monkeypatch: pytest.MonkeyPatch

@@ -109,7 +109,8 @@ class Atomics:
             timeout: Seconds to sleep at most; ``None`` for ever.
 
         Returns:
-            ``"ok"`` when notified, ``"not-equal"`` when the number is another, ``"timed-out"``.
+            ``"ok"`` when notified, ``"not-equal"`` when the number is another, ``"timed-out"``. Of
+            64 bits it is ``"ok"`` as well when the number has become another.
 
         Raises:
             TypeError: ``timeout`` is no number.
@@ -127,14 +128,14 @@ class Atomics:
         Args:
             view: The numbers.
             index: Which one.
-            count: How many to wake at most; ``None`` for all.
+            count: How many to wake at most, 0 for nobody; ``None`` for all.
 
         Returns:
             How many were woken.
 
         Source: ECMAScript, ``Atomics.notify``; futex(2).
         """
-        return _Cell(view, index).notify(_EVERYBODY if count is None else max(0, count))
+        return _Cell(view, index).notify(_EVERYBODY if count is None else count)
 
 
 class _Cell:
@@ -219,6 +220,9 @@ class _Cell:
             else:
                 pause = left if self._width == 4 else min(left, _SLICE_SECONDS)
                 error = futex(self._address, _FUTEX_WAIT, value & 0xFFFFFFFF, pause)[1]
+                if error == errno.ETIMEDOUT and self._width == 4:
+                    # It was looked at as a whole: nobody has notified, whatever it is by now.
+                    return "timed-out"
             if error == 0:
                 return "ok"
             # It was another before the kernel looked, or somebody changed the half that it does
@@ -228,7 +232,12 @@ class _Cell:
 
     def notify(self, count: int) -> int:
         futex = _futex()
-        return 0 if futex is None else futex(self._address, _FUTEX_WAKE, count, math.inf)[0]
+        if futex is None or count <= 0:
+            # The kernel would wake one for none.
+            return 0
+        # And one for what is negative in 32 bits.
+        count = min(count, _EVERYBODY)
+        return futex(self._address, _FUTEX_WAKE, count, math.inf)[0]
 
 
 def _opened(view: Any) -> tuple[memoryview, SharedBuffer, int]:
