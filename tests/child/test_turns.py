@@ -569,6 +569,52 @@ asyncio.run(main())
     assert [["soon", "late", "tick", "tick"]] == told(source)
 
 
+def test_microtasks_on_a_loop() -> None:
+    """
+    They are called while it runs, those that they add and those of other threads, too.
+    """
+    source = """
+import asyncio, threading
+async def main():
+    told = []
+    done = asyncio.Event()
+    def first():
+        told.append("first")
+        queue_microtask(lambda: told.append("second"))
+        threading.Thread(target=queue_microtask, args=(done.set,)).start()
+    scope.onmessage = print
+    queue_microtask(first)
+    told.append("main")
+    await done.wait()
+    post_message(told)
+    scope.close()
+asyncio.run(main())
+"""
+    assert [["main", "first", "second"]] == told(source)
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_microtasks_at_the_end(is_asked: bool) -> None:
+    """
+    Those of what closes the worker are called, and those of what hears that it is to end.
+    """
+    source = f"""
+def last(event=None):
+    queue_microtask(lambda: worker_data.post_message("microtask"))
+scope.onclose = last
+if not {is_asked}:
+    last()
+    close()
+post_message("ready")
+"""
+    channel = MessageChannel()
+    with Worker(source=source, worker_data=channel.port2) as worker, channel.port1 as port:
+        assert "ready" == worker.receive(SECONDS).data
+        if is_asked:
+            worker.terminate(SECONDS)
+        assert ["microtask"] == [event.data for event in port]
+
+
 def test_an_interval_of_no_time_leaves_a_loop_its_turn() -> None:
     """
     It is called once in a round.

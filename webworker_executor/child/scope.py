@@ -277,6 +277,12 @@ class Scope(HostTarget):
         """
         Call something as soon as what runs now has returned, before anything else.
 
+        Within a coroutine that is in the loop's next round. Also after ``close``.
+
+        Raises:
+            TypeError: The callback cannot be called.
+            RuntimeError: This is no ``Worker``'s script.
+
         Source: HTML, ``queueMicrotask``.
         """
         self._script("queue_microtask()").queue_microtask(callback)

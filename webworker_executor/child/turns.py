@@ -145,6 +145,9 @@ class Turns:
         self._microtasks.append(callback)
         if self._thread != _thread.get_ident():
             self._loop.call_soon(_nothing)
+        elif (events := running_loop()) is not None:
+            # What runs now is the loop, and may return when the worker ends.
+            events.call_soon_threadsafe(self._run_microtasks)
 
     def import_scripts(self, paths: tuple[str, ...]) -> None:
         """Run more files in the namespace of the script."""
@@ -178,7 +181,11 @@ class Turns:
             KeyboardInterrupt: So does who sent SIGINT.
         """
         self._guarded(call, args)
-        while self._microtasks and not self.is_closing:
+        self._run_microtasks()
+
+    def _run_microtasks(self) -> None:
+        # Also when it is closing: they belong to what has run, and are no tasks that wait.
+        while self._microtasks:
             self._guarded(self._microtasks.popleft(), ())
 
     def _guarded(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
@@ -319,6 +326,8 @@ class Turns:
         self.look(0.0)
         while not self.is_asked and self._deliver_message():
             continue
+        # Of other threads.
+        self._run_microtasks()
         # Another thread may have set a timer, or the script one before its loop ran.
         self._arm()
 
