@@ -131,6 +131,32 @@ def test_methods_that_return_futures() -> None:
             replies[2].result(10.0)
 
 
+class Coming:
+    """What has attributes that are still to come."""
+
+    def __init__(self) -> None:
+        self.later = Future[Any]()
+
+    @property
+    async def worked_out(self) -> int:
+        return 42
+
+
+def test_attributes_that_are_futures() -> None:
+    """
+    What they come to is fetched, and of a property that is async def what it returns.
+    """
+    coming = Coming()
+    with MessageChannel() as channel:
+        expose(coming, channel.port1)
+        near = wrap(channel.port2)
+        later = fetch(near.later)
+        assert 42 == fetch(near.worked_out).result(10.0)
+        assert not later.done()
+        coming.later.set_result("came")
+        assert "came" == later.result(10.0)
+
+
 def test_a_method_that_asks_back_returns_the_reply(remote: Any) -> None:
     """
     As `return callback(...)` does, where the callback is a proxy.

@@ -45,7 +45,7 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     What the object's methods return is copied, or goes by reference where it is in ``proxy()``; of
     a future, such as an executor's, the answer is its result, as soon as there is one. A method
     that is ``async def`` is run to its end; on an asyncio loop as a task, and other requests are
-    answered meanwhile.
+    answered meanwhile. With attributes that are fetched it is the same.
     Whoever has the other side may call anything but special methods (``__x__``).
 
     Args:
@@ -89,7 +89,7 @@ class _Server:
         _, kind, path, args, kwargs = event.data
         try:
             value = self._perform(kind, path, args, kwargs)
-            if kind == CALL and isinstance(value, (Future, asyncio.Future)):
+            if kind in (CALL, GET) and isinstance(value, (Future, asyncio.Future)):
                 # Nobody waits here: the thread is that of other requests, too.
                 value.add_done_callback(lambda done: self._answer_later(ident, path, done))
                 return
@@ -142,7 +142,7 @@ class _Server:
         for name in path:
             target = getattr(target, name)
         if kind == GET:
-            return target
+            return completed(target)
         if kind == CLONE:
             return _ByReference(target, None, is_wrapped=False)
         result = completed(target(*args, **kwargs))
