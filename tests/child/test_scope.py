@@ -151,3 +151,13 @@ def test_receive_is_not_for_tasks(peer: Peer) -> None:
     """
     with pytest.raises(RuntimeError, match=r"set scope\.onmessage"):
         peer.run(tasks.evaluate, "scope.receive(5)")
+
+
+def test_only_exceptions_are_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    Wrong use is told at the call; an exception is told of in the program, too.
+    """
+    with pytest.raises(TypeError, match="takes an exception, not 'text'"):
+        scope.report_error("text")  # type: ignore[arg-type]  # wrong use
+    scope.report_error(ValueError("told"))
+    assert "ValueError: told" in capfd.readouterr().err

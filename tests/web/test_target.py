@@ -457,6 +457,16 @@ def test_listener_must_be_callable(target: Target) -> None:
 # -- signals
 
 
+@pytest.mark.parametrize("callback", [print, None])
+def test_what_is_no_signal(target: Target, callback: Callback | None) -> None:
+    """
+    Wrong use is told at the call, also where there is nothing to be added.
+    """
+    with pytest.raises(TypeError, match=r"must be an AbortSignal, not .*; of a controller, give"):
+        target.add_event_listener("custom", callback, signal=AbortController())  # type: ignore[arg-type]  # wrong use
+    assert not target._has_listeners("custom")
+
+
 def test_signal_removes(target: Target, notes: Notes) -> None:
     """
     The abort of its signal removes a listener; several may share the signal.

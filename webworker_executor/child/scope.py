@@ -293,8 +293,15 @@ class Scope(HostTarget):
 
         One that was never raised is told of as if it had been raised by the caller.
 
-        Source: HTML, ``reportError``.
+        Raises:
+            TypeError: It is no exception.
+
+        Source: HTML, ``reportError``, which takes anything; in Python only exceptions are thrown.
         """
+        if not isinstance(error, BaseException):
+            from webworker_executor.wire.shown import shown
+
+            raise TypeError(f"report_error() takes an exception, not {shown(error)}")
         if error.__traceback__ is None:
             from types import TracebackType
 

@@ -58,10 +58,16 @@ class EventTarget:
             signal: Removes it when it aborts. Nothing is added if it has aborted already.
 
         Raises:
-            TypeError: The callback can neither be called nor has it a ``handle_event``.
+            TypeError: The callback can neither be called nor has it a ``handle_event``; or the
+                signal is none.
 
         Source: DOM, ``EventTarget.addEventListener``.
         """
+        if signal is not None and not hasattr(signal, "_follow"):
+            raise TypeError(
+                f"signal must be an AbortSignal, not {shown(signal)}; of a controller, give its "
+                "signal"
+            )
         if callback is None:
             return
         if not is_callback(callback):
