@@ -33,6 +33,7 @@ from webworker_executor import (
     WebWorkerExecutor,
     Worker,
     WorkerCrashedError,
+    structured_clone,
 )
 from webworker_executor.wire import frame
 
@@ -155,6 +156,22 @@ def test_case_11_a_port_cannot_be_posted_to_itself(channel: MessageChannel) -> N
         channel.port1.post_message("x", [channel.port1])
     channel.port1.post_message("y")
     assert "y" == channel.port2.receive(LIMIT).data
+
+
+def test_case_11_nor_to_its_other_end(channel: MessageChannel) -> None:
+    """It would go to itself, and nobody could ever receive it."""
+    with pytest.raises(DataCloneError, match="could receive it"):
+        channel.port1.post_message("x", [channel.port2])
+    channel.port1.post_message("y")
+    assert "y" == channel.port2.receive(LIMIT).data
+    # Elsewhere it may go, and so may one whose other end is gone.
+    moved = sent_through(channel.port2)
+    channel.port1.post_message("z")
+    assert "z" == moved.receive(LIMIT).data
+    other = MessageChannel()
+    other.port1.post_message("left behind")
+    del other.port1
+    assert "left behind" == structured_clone(other.port2, [other.port2]).receive(LIMIT).data
 
 
 def test_case_13_a_port_stands_in_a_list_once(channel: MessageChannel) -> None:

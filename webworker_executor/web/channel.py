@@ -6,6 +6,7 @@ Not for what ports do: see ``port``.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from webworker_executor.link.fds import socket_pair
@@ -35,6 +36,8 @@ class MessageChannel:
         end1, end2 = socket_pair()
         self.port1 = MessagePort._of(end1)
         self.port2 = MessagePort._of(end2)
+        self.port1._other_end = weakref.ref(self.port2)
+        self.port2._other_end = weakref.ref(self.port1)
 
     def __repr__(self) -> str:
         return f"<MessageChannel {self.port1!r} {self.port2!r}>"

@@ -181,6 +181,13 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
             raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
         if isinstance(item, MessagePort):
             check_movable(item, name)
+            other = item._other_end
+            if target is not None and other is not None and other() is target:
+                # It would lie in its own queue, and keep itself open there.
+                raise DataCloneError(
+                    f"{name} is the other end of the port that is posted to: it would go to "
+                    "itself, and nobody could receive it; send it over another one"
+                )
 
 
 def _advice_on(item: Any) -> str:

@@ -66,6 +66,7 @@ class MessagePort(MessageTarget):
         port._is_started = False
         port._has_ref = True
         port._awaited = {}
+        port._other_end = None
         port._has_ended = end is None
         port._link = None if end is None else PortLink(end, port)
         return port
@@ -74,6 +75,8 @@ class MessagePort(MessageTarget):
     _is_started: bool
     _has_ref: bool
     _awaited: dict[Any, tuple[select.epoll, list[None]]]
+    # As long as both are where they were made.
+    _other_end: weakref.ref[MessagePort] | None
     _link: PortLink | None
 
     def __repr__(self) -> str:
