@@ -17,7 +17,7 @@ from webworker_executor.web import running
 from webworker_executor.web.estate import bequeath, inherit
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.wire.frame import ESTATE, MESSAGE, Frame, encode
+from webworker_executor.wire.frame import ESTATE, MAX_FDS, MESSAGE, Frame, encode
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 LIMIT = 20.0
 # More than any socket holds.
 N_MESSAGES = 30_000
-N_SOCKETS = 40
 
 
 def post_numbers(port: MessagePort) -> None:
@@ -34,15 +33,18 @@ def post_numbers(port: MessagePort) -> None:
         port.post_message(number)
 
 
-def post_sockets(port: MessagePort) -> None:
+def post_sockets(port: MessagePort, n_messages: int, n_sockets: int) -> None:
     """Post more than the kernel takes, and then what has descriptors."""
     for _ in range(100):
         port.post_message(bytes(1 << 16))
-    for number in range(N_SOCKETS):
-        near, far = socket.socketpair()
-        near.sendall(b"%d" % number)
-        near.close()
-        port.post_message(far, [far])
+    for number in range(n_messages):
+        ends = []
+        for _ in range(n_sockets):
+            near, far = socket.socketpair()
+            near.sendall(b"%d" % number)
+            near.close()
+            ends.append(far)
+        port.post_message(ends, ends)
 
 
 def post_from_below(port: MessagePort) -> None:
@@ -71,16 +73,21 @@ def test_what_a_script_posted_is_read_after_its_end(launcher: str) -> None:
         assert list(range(N_MESSAGES)) == taken_from(channel.port2)
 
 
-def test_descriptors_are_left_as_well() -> None:
-    """Each with its message."""
+@pytest.mark.parametrize(
+    ("n_messages", "n_sockets"), [(40, 1), (MAX_FDS + 7, 1), (7, 50), (1, MAX_FDS), (2, MAX_FDS)]
+)
+def test_descriptors_are_left_as_well(n_messages: int, n_sockets: int) -> None:
+    """Each with its message, also where they are more than go with one frame."""
     with MessageChannel() as channel:
         with WebWorkerExecutor(1) as pool:
-            pool.submit(post_sockets, channel.port1).result(LIMIT)
+            pool.submit(post_sockets, channel.port1, n_messages, n_sockets).result(LIMIT)
         came = taken_from(channel.port2)[100:]
-        for number, end in enumerate(came):
+    for number, ends in enumerate(came):
+        assert n_sockets == len(ends)
+        for end in ends:
             with end:
                 assert b"%d" % number == end.recv(10)
-        assert N_SOCKETS == len(came)
+    assert n_messages == len(came)
 
 
 def test_a_worker_of_a_worker_leaves_it_to_the_program() -> None:

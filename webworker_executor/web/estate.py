@@ -11,18 +11,28 @@ goes on in the host where it stopped.
 
 from __future__ import annotations
 
+import os
 import socket
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import running
-from webworker_executor.wire.frame import ESTATE, encode
+from webworker_executor.wire.frame import ESTATE, MAX_FDS, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from webworker_executor.web.port_link import PortLink
-    from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.frame import Frame, Parts
+
+    # What is to be joined, and what goes with its first byte.
+    Share = tuple[list[bytes], Sequence[Any]]
+
+# Beside the socket itself.
+MOST_FDS = MAX_FDS - 1
 
 _log = Journal("webworker_executor.web")
 
@@ -37,19 +47,12 @@ def bequeath(link: PortLink) -> bool:
     if not running.is_worker():
         return False
     link.freeze()
-    counts, runs, fds = list[int](), list[list[bytes]](), list[Any]()
-    for data, fds_beside in link.residue()[1]:
-        if fds_beside or not runs:
-            counts.append(len(fds_beside))
-            runs.append([])
-        runs[-1].append(data)
-        fds += fds_beside
     try:
         if not link.is_closed:
-            buffers = [b"".join(run) for run in runs]
-            # A count has room in a byte: no frame takes more descriptors.
-            parts = encode(ESTATE, 0, bytes(counts), buffers, n_fds=len(fds) + 1)
-            running.post_to_host(parts, [Descriptor.copy_of(link.fileno()), *fds])
+            # All of them before the first leaves: what has left cannot be taken back.
+            estates = [_laid_out(link, shares) for shares in _divided(link.residue()[1])]
+            for parts, fds in estates:
+                running.post_to_host(parts, fds)
             return True
     except Exception as error:
         _log.debug("what was posted to a port cannot be left to the host: %s", error)
@@ -57,9 +60,43 @@ def bequeath(link: PortLink) -> bool:
     return False
 
 
+def _divided(unwritten: Sequence[tuple[bytes, Sequence[Any]]]) -> Iterator[list[Share]]:
+    """Divide what is left into as much as a frame can take: bytes, with descriptors beside them."""
+    shares: list[Share] = []
+    n_fds = 0
+    for data, fds_beside in unwritten:
+        # What has as many as there can be goes in two: descriptors only must not come too late.
+        cut = 1 if len(fds_beside) > MOST_FDS else 0
+        for piece, fds in ((data[:cut], fds_beside[:cut]), (data[cut:], fds_beside[cut:])):
+            if not piece:
+                continue
+            if n_fds + len(fds) > MOST_FDS:
+                yield shares
+                shares, n_fds = [], 0
+            if fds or not shares:
+                shares.append(([], fds))
+            shares[-1][0].append(piece)
+            n_fds += len(fds)
+    yield shares
+
+
+def _laid_out(link: PortLink, shares: list[Share]) -> tuple[Parts, list[Any]]:
+    counts = bytes(len(fds) for _, fds in shares)
+    buffers = [b"".join(pieces) for pieces, _ in shares]
+    fds = [Descriptor.copy_of(link.fileno()), *(fd for _, fds in shares for fd in fds)]
+    # The payload says how many go with each buffer; the socket goes first.
+    return encode(ESTATE, 0, counts, buffers, n_fds=len(fds)), fds
+
+
+# By the number of the socket, which is the same for each copy of its descriptor.
+_inherited: weakref.WeakValueDictionary[int, PortLink] = weakref.WeakValueDictionary()
+
+
 def inherit(frame: Frame) -> None:
     """
     Write on where a worker that ended has stopped; on the reactor's thread.
+
+    What had too many descriptors for one frame comes in several, one after the other.
 
     Nothing is unpickled here: whoever writes into a worker's link might hold this thread up.
     """
@@ -68,15 +105,24 @@ def inherit(frame: Frame) -> None:
     fds: deque[Any] = deque(frame.fds)
     try:
         end = fds.popleft()
-        near = socket.socket(fileno=end.fileno())
-        end.take()
-        port = MessagePort._of(near)
+        number = os.fstat(end.fileno()).st_ino
         # There is padding behind the counts.
         unwritten = [
             (data, [fds.popleft() for _ in range(count)])
             for count, data in zip(frame.payload, frame.buffers, strict=False)
         ]
-        port._link.adopt((b"", []), unwritten)  # type: ignore[union-attr]  # it has one
+        link = _inherited.get(number)
+        # Once all that came before is written, it is closed here, and the copy takes its place.
+        if link is not None and not link.is_closed:
+            link.adopt((b"", []), unwritten)
+            return
+        near = socket.socket(fileno=end.fileno())
+        end.take()
+        port = MessagePort._of(near)
+        link = port._link
+        assert link is not None
+        _inherited[number] = link
+        link.adopt((b"", []), unwritten)
         port.close()
     except Exception as error:
         # Its text alone: whoever keeps the record is not to keep the descriptors.
