@@ -328,8 +328,12 @@ print(type(moved) is Point, moved.x)
         (["-OO", "-c", TEXT], ""),
         (["-X", "dev", "-c", TEXT], ""),
         (["-W", "error", "-c", TEXT], ""),
+        (["-X", "warn_default_encoding", "-W", "error", "-c", TEXT], ""),
     ],
-    ids=["-c", "-", "stdin", "isolated", "optimized", "development", "warnings as errors"],
+    ids=[
+        *("-c", "-", "stdin", "isolated", "optimized", "development", "warnings as errors"),
+        "warnings of encodings as errors",
+    ],
 )
 def test_a_program_that_is_no_file(arguments: list[str], stdin: str) -> None:
     """A program given as text works as one in a file."""

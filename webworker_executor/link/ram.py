@@ -32,7 +32,7 @@ def available_nbytes() -> int:
     """
     # Where the kernel tells nothing more, all that is there may be.
     free = [total_nbytes(), *(limit - used for limit, used in _groups())]
-    with contextlib.suppress(OSError), open("/proc/meminfo") as file:
+    with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
         lines = filter(lambda line: line.startswith("MemAvailable:"), file)
         free += [1024 * int(line.split()[1]) for line in lines]
     return max(0, min(free))
@@ -50,5 +50,5 @@ def _groups() -> list[tuple[int, int]]:
 
 
 def _number(name: str) -> int:
-    with open(f"/sys/fs/cgroup/{name}") as file:
+    with open(f"/sys/fs/cgroup/{name}", encoding="ascii") as file:
         return int(file.read())

@@ -59,7 +59,7 @@ def count_workers(max_workers: int | None) -> int:
 def _check_against_kernel(count: int) -> None:
     """Refuse more workers than there can be processes: each has a place, and places take memory."""
     try:
-        with open("/proc/sys/kernel/pid_max") as file:
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
             limit = int(file.read())
     except OSError:
         # No /proc is mounted: the most that any Linux has.
