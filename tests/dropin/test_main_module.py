@@ -11,6 +11,8 @@ import pytest
 from tests.script import PACKAGE_ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
 
 BEGIN = """
@@ -379,4 +381,87 @@ def test_a_module_run_by_name(run_script: ScriptRunner, launcher: str) -> None:
         "sys.path.insert(0, '')\n"
         "runpy.run_module('program_by_name', run_name='__main__', alter_sys=True)\n"
     )
+    assert ("True\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)
+
+
+PLUGIN = """
+import threading
+
+LOCK = threading.Lock()
+calls = 0
+
+class Refused(Exception):
+    pass
+
+class Part:
+    def __init__(self, size):
+        self.size = size
+    def grow(self, more):
+        return Part(self.size + more)
+
+def make(size):
+    global calls
+    calls += 1
+    return Part(size), calls
+
+def refuse(part):
+    raise Refused(part.size)
+"""
+
+USE_PLUGIN = """
+import functools, operator
+part, calls = executor.submit(plugin.make, 1).result()
+grown = [
+    executor.submit(part.grow, 1).result(),
+    executor.submit(functools.partial(plugin.Part.grow, part), 1).result(),
+    *executor.map(operator.methodcaller("grow", 1), [part]),
+    executor.submit(lambda: part.grow(1)).result(),
+]
+print(
+    type(executor.submit(plugin.refuse, part).exception()) is plugin.Refused
+    and {plugin.Part} == {type(part), *map(type, grown)}
+    and [2] * 4 == [part.size for part in grown]
+)
+"""
+
+WAYS_TO_LOAD = {
+    "a file of any place": """
+import importlib.util
+spec = importlib.util.spec_from_file_location("plugin_by_file", folder + "/plugin.py")
+plugin = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = plugin
+spec.loader.exec_module(plugin)
+""",
+    "a file with the name of another module": """
+import importlib.util
+spec = importlib.util.spec_from_file_location("colorsys", folder + "/plugin.py")
+plugin = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = plugin
+spec.loader.exec_module(plugin)
+""",
+    "a folder that is no longer searched": """
+sys.path.insert(0, folder)
+import plugin
+sys.path.remove(folder)
+""",
+    "a folder that is relative to one that was left": """
+os.chdir(folder)
+sys.path.insert(0, "")
+import plugin
+os.chdir("/")
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", WAYS_TO_LOAD.values(), ids=WAYS_TO_LOAD)
+def test_a_module_that_workers_do_not_find(
+    run_script: ScriptRunner, launcher: str, tmp_path: Path, load: str
+) -> None:
+    """What a program loads from where no worker would look goes to workers, as into a fork."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "plugin.py").write_text(PLUGIN)
+    begin = f"import os, sys\nfolder = {str(folder)!r}\n"
+    completed = run_script(begin + load + BEGIN + USE_PLUGIN, launcher)
     assert ("True\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)

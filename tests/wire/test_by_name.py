@@ -5,6 +5,7 @@ What a worker can import goes by name, and nothing else does.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 import random
 import sys
@@ -15,9 +16,11 @@ import cloudpickle
 import pytest
 
 from webworker_executor.wire import by_name
+from webworker_executor.wire.forks import packing_for_forks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def function() -> None: ...
@@ -105,6 +108,81 @@ def test_a_module_that_is_being_imported_is_out_of_reach(
     assert by_name.must_go_by_value(module.C().__init__) is False
     spec._initializing = False
     assert by_name.goes_by_name(module.f)
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """
+    Offer to load a module of any name from a file that no search finds.
+    """
+    names = []
+
+    def load(name: str) -> Any:
+        file = tmp_path / "lost.py"
+        file.write_text("def f(): pass\nclass C:\n    def g(self): pass")
+        spec: Any = importlib.util.spec_from_file_location(name, file)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        names.append(name)
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in names:
+        del sys.modules[name]
+        by_name.unreachable_names.discard(name.encode())
+
+
+@pytest.mark.parametrize("name", ["lost", "tests.lost", "colorsys", "lost_package.part"])
+def test_a_module_that_no_search_finds_goes_by_value(load: Callable[[str], Any], name: str) -> None:
+    """
+    What was read from a file that the other process would not look into, or behind another of its
+    name, goes by value; into a forked process by name.
+    """
+    sys.modules.pop("colorsys", None)
+    lost = load(name)
+    assert by_name.is_lost(name)
+    assert not by_name.goes_by_name(lost.f)
+    assert not by_name.goes_by_name(lost.C)
+    assert by_name.must_go_by_value(lost.C().g)
+    assert name.encode() in by_name.unreachable_names
+    assert packing_for_forks(by_name.goes_by_name, lost.f)
+
+
+def test_what_is_asked_of_a_search_is_what_the_other_process_will_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A package that adds a folder to its own is followed there; a finder that raises proves nothing.
+    """
+    (tmp_path / "wide_package").mkdir()
+    (tmp_path / "more").mkdir()
+    own = "__path__.append(__path__[0] + '/../more')"
+    (tmp_path / "wide_package" / "__init__.py").write_text(own)
+    (tmp_path / "more" / "part.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("wide_package.part", "wide_package"):
+        module = importlib.import_module(name)
+        # So that it is taken out of the table when the test is over.
+        monkeypatch.setitem(sys.modules, name, module)
+        assert not by_name.is_lost(name)
+
+    class Finder:
+        def find_spec(self, name: str, path: object) -> None:
+            raise ZeroDivisionError(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Finder()])
+    monkeypatch.setattr(by_name, "_known", {})
+    assert not by_name.is_lost("functools")
+
+
+@pytest.mark.parametrize(
+    "name", ["collections.abc", "os.path", "os", "math", "sys", "tests", "nil"]
+)
+def test_what_is_no_file_of_its_own_is_not_lost(name: str) -> None:
+    """
+    Other names of a module, frozen and built-in ones, packages, and what is not there.
+    """
+    assert not by_name.is_lost(name)
 
 
 def test_a_module_that_cloudpickle_was_told_of_goes_by_value(module: types.ModuleType) -> None:

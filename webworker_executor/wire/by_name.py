@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAIN",
+    "after_fork",
     "goes_by_name",
     "is_being_imported",
+    "is_lost",
     "is_module_level",
     "is_named",
+    "is_unreachable",
     "must_go_by_value",
     "must_not_import",
+    "unreachable_names",
 ]
 
 MAIN = ("__main__", "__mp_main__")
@@ -32,6 +36,22 @@ MAIN = ("__main__", "__mp_main__")
 
 _BUILTIN = type(len)
 _MODULE = type(sys)
+
+unreachable_names: set[bytes] = set()
+"""Names of modules that are here and that the other process would not find, as a pickle has them.
+Few programs have any."""
+
+# What was found out of a module, by its name: to look for it takes as long as ten calls.
+_known: dict[str, tuple[object, bool]] = {}
+# Whether this process was forked from the one that it answers, and has its modules.
+_is_fork = False
+
+
+def after_fork() -> None:
+    """Tell this module that the process is a forked worker."""
+    global _is_fork
+    _is_fork = True
+    unreachable_names.clear()
 
 
 def is_being_imported(module_name: str | None) -> bool:
@@ -55,15 +75,102 @@ def is_being_imported(module_name: str | None) -> bool:
     return False
 
 
-def must_not_import(module_name: str | None) -> bool:
+def is_unreachable(module_name: str | None) -> bool:
     """
-    Tell whether the other process must not import a module, though it could.
+    Tell whether the other process cannot have a module by its name.
 
     Args:
         module_name: The value of some object's `__module__`.
 
     Returns:
-        Whether it is still being imported here, or the user asked cloudpickle to send it by value.
+        Whether it is still being imported here, or was read from a file by which the import system
+        does not find it: a plug-in, a test that pytest has imported in the mode "importlib", what
+        stood in a folder that has left `sys.path`. Forked workers have these in memory.
+    """
+    if is_being_imported(module_name):
+        return True
+    if _is_fork or type(module_name) is not str or not is_lost(module_name):
+        return False
+    # Here, because it is seldom needed, and nothing that a worker needs at its start.
+    from webworker_executor.wire.forks import is_packing_for_forks
+
+    return not is_packing_for_forks()
+
+
+def is_lost(module_name: str) -> bool:
+    """
+    Tell whether a module was read from a file by which the import system does not find it now.
+
+    Args:
+        module_name: Its name.
+    """
+    module = sys.modules.get(module_name)
+    known = _known.get(module_name)
+    if known is not None and known[0] is module:
+        return known[1]
+    try:
+        is_lost = not _is_found(module_name, module)
+    except Exception:
+        # A finder of the program's own, which does not like to be asked.
+        is_lost = False
+    if is_lost and not _is_fork:
+        unreachable_names.add(module_name.encode("utf-8", "surrogatepass"))
+    _known[module_name] = module, is_lost
+    return is_lost
+
+
+def _is_found(module_name: str, module: object) -> bool:
+    """Look for a module as the other process will, which has imported nothing of it yet."""
+    spec: Any = getattr(module, "__spec__", None)
+    file = getattr(module, "__file__", None)
+    if module_name in MAIN or spec is None or type(file) is not str or not file.endswith(".py"):
+        # Of what has no file, such as what a package makes and puts there, nothing is known: most
+        # of it is there as soon as the package is imported.
+        return True
+    if spec.name != module_name:
+        # As `collections.abc`: another module under this name.
+        return True
+    path: Any = None
+    name, rest = "", module_name
+    while rest:
+        part, _, rest = rest.partition(".")
+        name = f"{name}.{part}" if name else part
+        found = _find(name, path)
+        if found is None:
+            return False
+        if rest:
+            path = found.submodule_search_locations
+            parent: Any = sys.modules.get(name)
+            own = getattr(parent, "__spec__", None)
+            if own is not None and own.origin is not None and own.origin == found.origin:
+                # Its own code may have added folders.
+                path = getattr(parent, "__path__", path)
+            if path is None:
+                return True
+        elif found.origin != spec.origin:
+            # Another one of that name.
+            return False
+    return True
+
+
+def _find(name: str, path: Any) -> Any:
+    for finder in sys.meta_path:
+        find_spec = getattr(finder, "find_spec", None)
+        found = None if find_spec is None else find_spec(name, path)
+        if found is not None:
+            return found
+    return None
+
+
+def must_not_import(module_name: str | None) -> bool:
+    """
+    Tell whether the other process must not import a module, or cannot.
+
+    Args:
+        module_name: The value of some object's `__module__`.
+
+    Returns:
+        Whether it is unreachable, or the user asked cloudpickle to send it by value.
 
     Source: `cloudpickle.register_pickle_by_value`.
     """
@@ -72,7 +179,7 @@ def must_not_import(module_name: str | None) -> bool:
     for name in asked:
         if f"{module_name}.".startswith(f"{name}."):
             return True
-    return is_being_imported(module_name)
+    return is_unreachable(module_name)
 
 
 def is_module_level(obj: Any) -> bool:
@@ -133,7 +240,8 @@ def must_go_by_value(fn: Any) -> bool:
         fn: Any callable, also one whose attributes raise.
 
     Returns:
-        Whether it, or the function that it wraps, stands in a module that is still being imported.
+        Whether it, or the function that it wraps, stands in a module that the other process must
+        not import, or cannot.
     """
     try:
         for _ in range(8):

@@ -23,7 +23,7 @@ import cloudpickle
 from cloudpickle import cloudpickle as internals
 
 from webworker_executor.wire import arrival, origin
-from webworker_executor.wire.by_name import MAIN, goes_by_name, is_being_imported, is_named
+from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
 from webworker_executor.wire.departure import REDUCERS, reduce_function
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.version import by_identity
@@ -138,7 +138,7 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         name = internals._BUILTIN_TYPE_NAMES.get(cls)
         if name is not None and cls not in _SINGLE:
             return arrival.builtin_type, (name,)
-        if not is_being_imported(cls.__module__) and cls.__module__ not in MAIN:
+        if not is_unreachable(cls.__module__) and cls.__module__ not in MAIN:
             reduced = internals._class_reduce(cls)
             if reduced is NotImplemented or len(reduced) < 6:
                 return reduced

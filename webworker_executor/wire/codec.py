@@ -17,6 +17,7 @@ import sys
 from _pickle import PicklingError, dumps, loads
 from sys import maxsize
 
+from webworker_executor.wire import by_name
 from webworker_executor.wire.apart import (
     OUT_OF_BAND,
     copied,
@@ -71,6 +72,7 @@ def after_fork() -> None:
     """
     global is_fork, is_stand_in
     is_fork = is_stand_in = True
+    by_name.after_fork()
     # Of programs that put something else in its place, or nothing, no function can be found there.
     at_fork.update(getattr(sys.modules.get("__main__"), "__dict__", {}))
     origin = sys.modules.get("webworker_executor.wire.origin")
@@ -171,6 +173,8 @@ def pack(
         if not buffers and _NAMES_SOMETHING not in payload:
             # What most values are: neither class nor function, of __main__ or elsewhere.
             return Packed(payload, [])
+        if by_name.unreachable_names and _has_unreachable(payload):
+            payload = b"_main__"
         if buffers and b"_main__" not in payload and _CONNECTION not in payload:
             return Packed(payload, copied(buffers, shelf))
     except (PicklingError, TypeError, AttributeError):
@@ -187,6 +191,14 @@ def pack(
         # same object, in the same words, or else over the one that really stands in the way.
         return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
     return Packed(payload, [])
+
+
+def _has_unreachable(payload: bytes) -> bool:
+    if not any(name in payload for name in by_name.unreachable_names):
+        return False
+    from webworker_executor.wire.forks import is_packing_for_forks
+
+    return not is_packing_for_forks()
 
 
 def _is_plain(value: object, limit: int) -> bool:

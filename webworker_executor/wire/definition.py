@@ -193,7 +193,8 @@ def _define_anew(fn: Any, previous: _Taken | None) -> Definition | None:
         return None
     if by_name.goes_by_name(fn):
         payload = dumps(fn, 5)
-        if b"_main__" in payload:
+        if b"_main__" in payload or by_name.is_lost(fn.__module__):
+            # Of a module that is lost only forked workers know the name, and others would be told.
             return None
         # setdefault, because two threads may come here at once, and a number once used must stay.
         return _by_name.setdefault(id(fn), Definition(fn, payload))

@@ -21,7 +21,7 @@ import weakref
 from _random import Random
 
 from webworker_executor.wire import codec
-from webworker_executor.wire.by_name import MAIN, is_being_imported, is_module_level
+from webworker_executor.wire.by_name import MAIN, is_module_level, is_unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -293,8 +293,7 @@ def namespace_of(fn: FunctionType) -> str | None:
     module = sys.modules.get(name) if isinstance(name, str) else None
     if fn.__globals__ is not getattr(module, "__dict__", None):
         return None
-    is_unreachable = name in MAIN or is_being_imported(name)
-    return f"{_PROCESS[0]}:{name}" if is_unreachable else None
+    return f"{_PROCESS[0]}:{name}" if name in MAIN or is_unreachable(name) else None
 
 
 def variables(namespace: str, base: dict[str, object]) -> dict[str, object]:
