@@ -407,11 +407,11 @@ def onclose(event):
 
 
 @pytest.mark.parametrize("where", ["", "def onmessage(event):\n    "], ids=["top", "handler"])
-def test_case_79_sys_exit(where: str) -> None:
+def test_case_79_sys_exit(where: str, launcher: str) -> None:
     """
     ``sys.exit(3)`` ends the worker with 3, and its lifetime fails.
     """
-    worker = Worker(source=f"import sys\n{where}sys.exit(3)")
+    worker = Worker(source=f"import sys\n{where}sys.exit(3)", launcher=launcher)
     ear = Ear(worker)
     worker.post_message(1)
     event = ear.to_the_end()[-1]
@@ -421,13 +421,33 @@ def test_case_79_sys_exit(where: str) -> None:
     assert 3 == failure.value.exitcode
 
 
-def test_case_79_sys_exit_without_a_status() -> None:
+def test_case_79_sys_exit_without_a_status(launcher: str) -> None:
     """
     A script that exits with 0 has lived as it should.
     """
-    worker = Worker(source="import sys; sys.exit()")
+    worker = Worker(source="import sys; sys.exit()", launcher=launcher)
     assert None is worker.lifetime.result(SECONDS)
     assert 0 == worker.exited.result(SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "status", "words"),
+    [
+        ("sys.exit(-1)", 255, ""),
+        ("sys.exit(1 << 8)", 0, ""),
+        ("sys.exit('last words')", 1, "last words"),
+        ("raise KeyboardInterrupt", -signal.SIGINT, "KeyboardInterrupt"),
+    ],
+)
+def test_case_79_as_an_interpreter_ends(
+    launcher: str, statement: str, status: int, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Whichever way it was started, with the same status and the same last words.
+    """
+    worker = Worker(source=f"import sys\n{statement}", launcher=launcher)
+    assert status == worker.exited.result(SECONDS)
+    assert words == capfd.readouterr().err.rstrip("\n").rpartition("\n")[2]
 
 
 def test_case_80_a_crash() -> None:

@@ -83,14 +83,16 @@ def become_worker(
     _tell_multiprocessing()
     codec.after_fork()
     status = 1
+    was_interrupted = False
     try:
         entry.main(parent, data_fd, control_fd, ledger_fd, inherited)
         status = 0
         _leave()
-    except SystemExit:
-        # The initializer failed, and the host knows.
+    except SystemExit as end:
+        status = _status_of(end)
         _leave()
-    except BaseException:
+    except BaseException as error:
+        was_interrupted = isinstance(error, KeyboardInterrupt)
         sys.excepthook(*sys.exc_info())
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -99,7 +101,25 @@ def become_worker(
             except Exception:
                 # Closed, or none, or an object of the program's own making.
                 continue
+        if was_interrupted:
+            # As an interpreter ends that nobody has forked: by the signal itself.
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+            os.kill(os.getpid(), _signal.SIGINT)
         os._exit(status)
+
+
+def _status_of(end: SystemExit) -> int:
+    """Return what an interpreter exits with, and say what it would say."""
+    code = end.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # The kernel keeps so much of it.
+        return code & 0xFF
+    stream = sys.stderr
+    if stream is not None:
+        stream.write(f"{code}\n")
+    return 1
 
 
 def _leave() -> None:
