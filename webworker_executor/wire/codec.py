@@ -168,6 +168,10 @@ def pack(
         return keep_apart(buffer, buffers)
 
     try:
+        given = _arrays_apart(value) if "numpy" in sys.modules else None
+        if given is not None:
+            payload = dumps(given, 5, buffer_callback=is_in_band)
+            return Packed(payload, copied(buffers, shelf) if buffers else [])
         given = with_bulk_apart(value) if has_parts and shelf is not None else value
         payload = dumps(given, 5, buffer_callback=is_in_band)
         if not buffers and _NAMES_SOMETHING not in payload:
@@ -199,6 +203,13 @@ def _has_unreachable(payload: bytes) -> bool:
     from webworker_executor.wire.forks import is_packing_for_forks
 
     return not is_packing_for_forks()
+
+
+def _arrays_apart(value: object) -> object | None:
+    # Here, because a worker must not import it at its start.
+    from webworker_executor.wire.array import laid_out
+
+    return laid_out(value, _PLAIN)
 
 
 def _is_plain(value: object, limit: int) -> bool:
