@@ -10,7 +10,12 @@ import threading
 
 import pytest
 
-from webworker_executor.launch.procfs import memory_of, state_of, threads_blocking
+from webworker_executor.launch.procfs import (
+    members_of,
+    memory_of,
+    state_of,
+    threads_blocking,
+)
 
 
 @pytest.mark.parametrize("pid", [None, 1 << 30])
@@ -45,3 +50,20 @@ def test_a_thread_that_blocks_a_signal_is_named() -> None:
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     assert me not in threads_blocking(os.getpid(), signal.SIGURG)
+
+
+def test_the_members_of_a_group_are_those_that_live() -> None:
+    """
+    A process that is the only one of its group is, until it has ended, also before it is reaped.
+    """
+    near, far = os.pipe()
+    pid = os.posix_spawn(
+        "/bin/cat", ["cat"], os.environ, setpgroup=0, file_actions=[(os.POSIX_SPAWN_DUP2, near, 0)]
+    )
+    os.close(near)
+    assert [pid] == members_of(pid)
+    os.close(far)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert [] == members_of(pid)
+    os.waitpid(pid, 0)
+    assert os.getpid() in members_of(os.getpgrp())

@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -212,6 +213,23 @@ async def yield_and_rest(*, is_struck: bool = False) -> AsyncIterator[int]:
         await asyncio.sleep(0)
         scope.worker_state["closed"] = "cancelled"
         raise
+
+
+def run_stubborn_program() -> None:
+    """Run a program that ignores SIGTERM, and post its pid when it does."""
+    command = "trap '' TERM; echo $$; while :; do sleep 60; done"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        current_task().post_message(int(program.stdout.readline()))
+
+
+def run_tidy_program(path: str) -> None:
+    """Run a program that takes a while for its end, post its pid, and leave it a path."""
+    end = f"sleep 0.3; echo tidied > {path}; exit"
+    command = f"trap '{end}' TERM; echo $$; while :; do sleep 60 & wait; done"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        current_task().post_message(int(program.stdout.readline()))
 
 
 def sleep_and_save() -> str:

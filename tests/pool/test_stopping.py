@@ -25,10 +25,14 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerFuture,
 )
+from webworker_executor.launch import procfs
 from webworker_executor.pool import stopping
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.dropin.gate import Gate
+    from tests.script import ScriptRunner
 
 
 def first_message(future: WorkerFuture) -> object:
@@ -272,6 +276,58 @@ def test_what_a_task_has_started_ends_with_it(launcher: str, how: str) -> None:
             assert select.select([pidfd], [], [], 10.0)[0]
         finally:
             os.close(pidfd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["abort", "timeout", "terminate_workers"])
+def test_what_a_task_has_started_is_killed_if_need_be(launcher: str, how: str) -> None:
+    """
+    The worker has ended by SIGTERM long before: nobody is left behind for that.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        view = pool.options(timeout=0.5 if how == "timeout" else 60.0)
+        future = view.submit(talking.run_stubborn_program)
+        pid = first_message(future)
+        assert isinstance(pid, int)
+        pidfd = os.pidfd_open(pid)
+        try:
+            if how == "abort":
+                future.abort(grace=0.1)
+            elif how != "timeout":
+                pool.terminate_workers()
+            assert select.select([pidfd], [], [], 10.0)[0]
+        finally:
+            os.close(pidfd)
+
+
+@pytest.mark.slow
+def test_what_a_task_has_started_has_its_time_to_end(tmp_path: Path) -> None:
+    """
+    As long as the worker would have had, which has ended at once.
+    """
+    with WebWorkerExecutor(1) as pool:
+        future = pool.submit(talking.run_tidy_program, str(tmp_path / "tidied"))
+        first_message(future)
+        future.abort(grace=20.0)
+        wait_until((tmp_path / "tidied").exists)
+
+
+@pytest.mark.slow
+def test_what_a_stopped_task_has_started_ends_with_the_program(run_script: ScriptRunner) -> None:
+    """
+    Nobody would end it later.
+    """
+    ended = run_script(
+        "from tests.pool import talking\n"
+        "from webworker_executor import WebWorkerExecutor\n"
+        "with WebWorkerExecutor(1) as pool:\n"
+        "    future = pool.submit(talking.run_stubborn_program)\n"
+        "    print(next(iter(future.messages())).data)\n"
+        "    future.abort(grace=60.0)\n"
+    )
+    assert "" == ended.stderr
+    pid = int(ended.stdout)
+    wait_until(lambda: procfs.state_of(pid) in {None, "Z"})
 
 
 @pytest.mark.slow

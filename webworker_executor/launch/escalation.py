@@ -10,6 +10,8 @@ from __future__ import annotations
 import signal
 import time
 
+from webworker_executor.launch.launcher import GRACE_SECONDS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor, Timer
 
-# Between SIGTERM and SIGKILL.
-GRACE_SECONDS = 1.0
 # A process that closed its link is about to end, and one that was killed before it was there to
 # come; one that has not by then never will.
 LAST_SECONDS = 1.0
@@ -74,20 +74,21 @@ class Escalation:
 
     def terminate(self, grace: float = GRACE_SECONDS) -> None:
         """Send SIGTERM, and SIGKILL if that has not helped after ``grace`` seconds."""
-        self._end(signal.SIGTERM)
+        self.end(signal.SIGTERM, grace)
         self.later(grace, self.kill)
 
     def kill(self) -> None:
         """Send SIGKILL; any thread."""
-        self._end(signal.SIGKILL)
+        self.end(signal.SIGKILL)
 
-    def _end(self, number: int) -> None:
+    def end(self, number: int, rest: float = 0.0) -> None:
+        """Send a signal as ``Child.end`` does, now or as soon as the process exists; any thread."""
         child, self.last_signal = self.child, number
         if child is None:
             self.send_signal(number)
         else:
             # What it has started, too: that would be nobody's when it is gone.
-            child.end(number)
+            child.end(number, rest)
 
     def send_signal(self, number: int) -> None:
         """

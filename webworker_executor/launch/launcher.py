@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from operator import attrgetter
 
 from webworker_executor.link.fds import is_readable, pidfd_open
@@ -39,6 +40,8 @@ _FLAGS = attrgetter(
 )
 
 DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
+# Between SIGTERM and SIGKILL.
+GRACE_SECONDS = 1.0
 
 
 class WorkerSpec:
@@ -130,6 +133,8 @@ class Child:
         pid: Its process id.
         exitcode: ``None`` while it runs or when the status is not known; ``-signal`` if killed.
         ended: Set when the end has been seen.
+        rest_until: Until when what it has started may go on without it, as ``time.monotonic`` has
+            it; ``None`` where it was not told to end.
     """
 
     def __init__(self, pid: int, pidfd: int | None = None) -> None:
@@ -139,6 +144,7 @@ class Child:
         # signal holds it, and must not send to a number that has come to be another process's.
         self._held = None if number is None else Descriptor(number)
         self.exitcode: int | None = None
+        self.rest_until: float | None = None
         self.ended = Flag()
 
     def __repr__(self) -> str:
@@ -231,15 +237,22 @@ class Child:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Send SIGTERM, also to what it has started."""
-        self.end(signal.SIGTERM)
+        """Send SIGTERM, also to what it has started, which may go on for a second."""
+        self.end(signal.SIGTERM, GRACE_SECONDS)
 
     def kill(self) -> None:
         """Send SIGKILL, also to what it has started."""
         self.end(signal.SIGKILL)
 
-    def end(self, number: int) -> None:
-        """Send a signal to the process and the rest of its group, if it leads one. Any thread."""
+    def end(self, number: int, rest: float = 0.0) -> None:
+        """
+        Send a signal to the process and the rest of its group, if it leads one; any thread.
+
+        Args:
+            number: The signal.
+            rest: How many seconds what it has started may go on: see ``rest_until``.
+        """
+        self.rest_until = time.monotonic() + rest
         held = self._held
         # While the descriptor is silent, the number and the group's are this process's.
         if not self.ended.is_set() and (held is None or not is_readable(held.fileno())):

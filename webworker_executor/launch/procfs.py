@@ -53,6 +53,26 @@ def cpu_seconds_of(pid: int | None) -> float | None:
         return None
 
 
+def members_of(group: int) -> list[int]:
+    """
+    List the living processes of a process group; none if nothing can be had.
+
+    Source: proc_pid_stat(5), ``pgrp``.
+    """
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, _, its_group = file.read().rpartition(b") ")[2].split()[:3]
+            except (OSError, ValueError):
+                # It has just ended.
+                continue
+            if int(its_group) == group and state not in {b"Z", b"X"}:
+                found.append(int(name))
+    return found
+
+
 def umask_of(pid: int) -> int | None:
     """
     Return the file mode creation mask of a process, ``None`` if that cannot be had.

@@ -23,6 +23,7 @@ from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
 from webworker_executor.rules.worker import STARTING
+from webworker_executor.web import remains
 from webworker_executor.wire.frame import (
     CLOSE,
     COUNT,
@@ -101,6 +102,8 @@ class WorkerProcess:
         self.died_receiving = False
         # The task that it was told to end, if need be by its own end.
         self.stopped_task = 0
+        # And until when what that has started may go on without the process.
+        self.rest_until: float | None = None
         # The task of which it heard that.
         self.signaled_task = 0
         self.load_error: bytes | None = None
@@ -320,9 +323,9 @@ class WorkerProcess:
         self.why = self.why or why
         self._escalation.kill()
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal, now or as soon as the process exists. Any thread."""
-        self._escalation.send_signal(number)
+    def end(self, number: int, rest: float) -> None:
+        """Send a signal as ``Escalation.end`` does. Any thread."""
+        self._escalation.end(number, rest)
 
     def _data_ended(self, error: Exception | None) -> None:
         if isinstance(error, MemoryError):
@@ -346,6 +349,9 @@ class WorkerProcess:
             assert isinstance(task, Call)
             self.died_receiving = self._link is not None and self._link.is_half_sent(task.parts)
         self._close_links()
+        assert self.child is not None
+        until = self.rest_until if self.is_asked_to_stop else None
+        remains.end_later(self.child, until or self.child.rest_until)
         self._news.exited(self)
 
     @property

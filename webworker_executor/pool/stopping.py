@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Parts
 
-    # A signal, whether it is forced, and the seconds until the next measure.
-    Measure = tuple[int, bool, float]
+    # A signal, whether it is forced, the seconds until the next measure, and those that what the
+    # task has started may go on.
+    Measure = tuple[int, bool, float, float]
 
 # How long its worker may take to tell what it is doing, which takes a millisecond.
 LAST_LOOK_SECONDS = 0.1
@@ -175,13 +176,14 @@ class Stopper:
             # It may be so with the next look, by what is still on its way.
             self._look_again(task, process, measures, AGAIN_SECONDS)
             return ()
-        for number, is_forced, seconds in measures:
+        for number, is_forced, seconds, rest in measures:
             # What else it holds goes back to the queue when it ends.
             process.stopped_task = task.ident
+            process.rest_until = time.monotonic() + rest
             if not is_forced:
                 process.signal_task(task.ident, number)
             elif number == signal.SIGKILL or process.signaled_task != task.ident:
-                process.send_signal(number)
+                process.end(number, rest)
             self._look_again(task, process, measures, seconds)
             break
         return ()
@@ -200,13 +202,13 @@ def _measures(grace: float) -> Iterator[Measure]:
 
     Returns:
         The number of a signal; whether the host sends it, where the worker has not replied; the
-        seconds until the next.
+        seconds until the next, and until the end of what the task has started.
     """
-    yield signal.SIGTERM, False, min(REPLY_SECONDS, grace)
+    yield signal.SIGTERM, False, min(REPLY_SECONDS, grace), grace
     if grace > REPLY_SECONDS:
-        yield signal.SIGTERM, True, grace - REPLY_SECONDS
-    yield signal.SIGKILL, False, REPLY_SECONDS
-    yield signal.SIGKILL, True, REPLY_SECONDS
+        yield signal.SIGTERM, True, grace - REPLY_SECONDS, grace - REPLY_SECONDS
+    yield signal.SIGKILL, False, REPLY_SECONDS, 0.0
+    yield signal.SIGKILL, True, REPLY_SECONDS, 0.0
 
 
 def _cancel_frame(task: Task, reason: object) -> Parts:

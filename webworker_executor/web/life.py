@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from webworker_executor.launch import roll
-from webworker_executor.launch.escalation import GRACE_SECONDS, LAST_SECONDS, Escalation
+from webworker_executor.launch.escalation import LAST_SECONDS, Escalation
 from webworker_executor.launch.exit_status import how_it_ended
+from webworker_executor.launch.launcher import GRACE_SECONDS
 from webworker_executor.link.flag import Flag
 from webworker_executor.link.journal import Journal
 from webworker_executor.rules.script import EXITED, ScriptMachine
@@ -26,6 +27,7 @@ from webworker_executor.web.deadlines import Deadlines
 from webworker_executor.web.host import host
 from webworker_executor.web.outcome import Outcome
 from webworker_executor.web.profile import Profile
+from webworker_executor.web.remains import end_later
 
 if TYPE_CHECKING:
     import socket
@@ -239,6 +241,7 @@ class Life(Profile):
         # What it wrote before its end counts.
         self._drain()
         assert self.child is not None
+        end_later(self.child, self.child.rest_until)
         self._finish(self.child.exitcode)
 
     def _finish(self, exitcode: int | None) -> None:
