@@ -7,6 +7,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,6 +127,31 @@ def test_memory_is_given_up() -> None:
     assert b"xyz" == bytes(structured_clone(view, [view]))
     with pytest.raises(ValueError, match="released"):
         view.tobytes()
+
+
+@pytest.mark.parametrize("nbytes", [10, 150_000, 1_000_000])
+def test_a_view_of_any_size_is_given_up(nbytes: int) -> None:
+    """Also when what it shows does not go within the pickle, but beside it."""
+    view = memoryview(bytearray(nbytes))
+    with MessageChannel() as channel:
+        channel.port1.post_message([view, view], [view])
+        one, other = channel.port2.receive(LIMIT).data
+        assert one is other
+        assert nbytes == len(one)
+    with pytest.raises(ValueError, match="released"):
+        view.tobytes()
+
+
+def test_a_view_that_is_looked_at_is_refused() -> None:
+    """Nothing that stands in the list is given up then."""
+    view = memoryview(bytearray(b"abc"))
+    with MessageChannel() as channel, MessageChannel() as other, PickleBuffer(view).raw():
+        with pytest.raises(DataCloneError, match="laid over"):
+            channel.port1.post_message([other.port1, view], [other.port1, view])
+        other.port1.post_message("still here")
+        assert "still here" == other.port2.receive(LIMIT).data
+        assert channel.port2.receive_nowait() is None
+    assert b"abc" == bytes(view)
 
 
 def test_a_bytearray_with_a_view_is_refused() -> None:

@@ -162,8 +162,19 @@ def _give_back_what_was_read_ahead(parcel: Parcel, item: Any) -> bytes:
 def _reduce_view(parcel: Parcel, item: memoryview) -> Any:
     if not parcel.is_moved(item):
         return NotImplemented
-    parcel.commits.append(item.release)
-    return memoryview, (PickleBuffer(item),)
+
+    def give_up() -> None:
+        try:
+            item.release()
+        except BufferError as error:
+            raise DataCloneError(
+                f"{shown(item)} cannot be transferred while something is laid over it; release that"
+            ) from error
+
+    # First of all: nothing else is given up if this fails, which can only be found out by doing it.
+    parcel.commits.insert(0, give_up)
+    # What is packed is another view of the memory: one that is looked at cannot be released.
+    return memoryview, (PickleBuffer(memoryview(item)),)
 
 
 def give_up_bytes(parcel: Parcel, item: bytearray) -> None:
