@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.threads import fork_while_held
 from webworker_executor.link.fds import send_fds, socket_pair
 from webworker_executor.link.rights import LOWEST, Descriptor, receive
 
@@ -51,6 +52,28 @@ def test_a_taken_descriptor_is_its_takers() -> None:
     descriptor.close()
     assert is_open(fd)
     os.close(fd)
+
+
+def test_a_forked_copy_has_nothing_of_what_is_to_be_sent() -> None:
+    """
+    It would keep the other side from hearing of an end. What is kept here is kept there.
+    """
+    travels, stays, taken = Descriptor.to_send(2), Descriptor.copy_of(2), Descriptor.to_send(2)
+    number = taken.take()
+    numbers = travels.fileno(), stays.fileno(), number
+
+    def look() -> bool:
+        travels.close()
+        return [is_open(fd) for fd in numbers] == [False, True, True]
+
+    assert 0 == fork_while_held([], look)
+    assert all(map(is_open, numbers))
+    travels.close()
+    # The number may be another's now.
+    other = os.dup2(2, numbers[0], inheritable=False)
+    assert 0 == fork_while_held([], lambda: is_open(other))
+    for fd in (other, number):
+        os.close(fd)
 
 
 @pytest.mark.parametrize("room", [None, 3], ids=["object", "vacancy"])

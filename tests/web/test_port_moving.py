@@ -20,6 +20,7 @@ from webworker_executor import (
     MessageChannel,
     MessageEvent,
     MessagePort,
+    PortClosedError,
     WebWorkerExecutor,
     WorkerCrashedError,
     structured_clone,
@@ -326,3 +327,17 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert -signal.SIGKILL == done.returncode
         port = MessagePort._of(listener.accept()[0])
         assert list(range(5)) == [event.data for event in port]
+
+
+def close_port(port: MessagePort) -> None:
+    port.post_message("last words")
+    port.close()
+
+
+def test_the_end_of_a_port_is_heard_while_its_worker_goes_on(launcher: str) -> None:
+    """No worker that was forked while the port was on its way has a copy of it."""
+    with WebWorkerExecutor(2, launcher=launcher) as pool, MessageChannel() as channel:
+        pool.submit(close_port, channel.port1).result(LIMIT)
+        assert "last words" == channel.port2.receive(LIMIT).data
+        with pytest.raises(PortClosedError):
+            channel.port2.receive(LIMIT)

@@ -40,7 +40,7 @@ def share_tracker(post: Callable[[Parts, Sequence[Any]], object]) -> None:
         from multiprocessing import resource_tracker
 
         fd: Any = resource_tracker.getfd()
-        fds = [Descriptor.copy_of(fd)]
+        fds = [Descriptor.to_send(fd)]
     except Exception as error:
         _log.debug("a worker gets no resource tracker: %s", error)
         fds = []

@@ -203,7 +203,7 @@ class Zygote:
         try:
             # Copies: the caller closes his before the zygote may have them.
             given = (spec.data, spec.control, ledger if spec.ledger is None else spec.ledger)
-            fds = [Descriptor.copy_of(fd) for fd in given]
+            fds = [Descriptor.to_send(fd) for fd in given]
         finally:
             if ledger != -1:
                 os.close(ledger)

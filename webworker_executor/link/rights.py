@@ -53,6 +53,18 @@ class Descriptor:
 
         return cls(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST))
 
+    @classmethod
+    def to_send(cls, fd: int) -> Descriptor:
+        """
+        Duplicate somebody else's descriptor, to be sent; a forked copy of this process has none.
+
+        Raises:
+            OSError: As ``copy_of``.
+        """
+        descriptor = cls.copy_of(fd)
+        _to_send.add(descriptor._fd)
+        return descriptor
+
     def fileno(self) -> int:
         """
         Return its number, which stays this object's.
@@ -73,6 +85,7 @@ class Descriptor:
         """
         fd = self.fileno()
         self._fd = -1
+        _to_send.discard(fd)
         return fd
 
     def close(self) -> None:
@@ -81,6 +94,8 @@ class Descriptor:
         # In a forked copy of the process the number may be another's by now: a forked worker closes
         # all that was its host's before it opens anything of its own.
         if fd >= 0 and self._pid == posix.getpid():
+            # Before it is closed: afterwards the number may be another's, which is to be sent, too.
+            _to_send.discard(fd)
             try:
                 posix.close(fd)
             except OSError:
@@ -88,6 +103,24 @@ class Descriptor:
                 pass
 
     __del__ = close
+
+
+# What was on its way when a program was forked would stay open in the copy for as long as that
+# lives, and the other side of a port would never hear of its end.
+_to_send: set[int] = set()
+
+
+def _forget_what_travels() -> None:
+    """In a forked copy of the process: close what the original sends."""
+    while _to_send:
+        try:
+            posix.close(_to_send.pop())
+        except OSError:
+            # A task has closed it.
+            continue
+
+
+posix.register_at_fork(after_in_child=_forget_what_travels)
 
 
 def receive(

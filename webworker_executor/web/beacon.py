@@ -123,7 +123,7 @@ class DistantSignal(AbortSignal):
         self._socket.close()
 
     def _copy(self) -> Descriptor:
-        return Descriptor.copy_of(self._socket.fileno())
+        return Descriptor.to_send(self._socket.fileno())
 
     def _look(self) -> bool:
         """Abort if the original has; returns whether there is anything more to wait for."""

@@ -102,7 +102,7 @@ def duplicate(parcel: Parcel, item: Any) -> int:
     if number < 0:
         raise DataCloneError(f"{shown(item)} is closed or was transferred; send an open one", item)
     try:
-        return parcel.add(Descriptor.copy_of(number))
+        return parcel.add(Descriptor.to_send(number))
     except ValueError as error:
         raise DataCloneError(f"{shown(item)} cannot be sent: {error}", item) from error
 

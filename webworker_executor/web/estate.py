@@ -83,7 +83,7 @@ def _divided(unwritten: Sequence[tuple[bytes, Sequence[Any]]]) -> Iterator[list[
 def _laid_out(link: PortLink, shares: list[Share]) -> tuple[Parts, list[Any]]:
     counts = bytes(len(fds) for _, fds in shares)
     buffers = [b"".join(pieces) for pieces, _ in shares]
-    fds = [Descriptor.copy_of(link.fileno()), *(fd for _, fds in shares for fd in fds)]
+    fds = [Descriptor.to_send(link.fileno()), *(fd for _, fds in shares for fd in fds)]
     # The payload says how many go with each buffer; the socket goes first.
     return encode(ESTATE, 0, counts, buffers, n_fds=len(fds)), fds
 

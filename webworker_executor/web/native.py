@@ -173,7 +173,7 @@ class NativeLife(Life):
         if witness is None:
             return []
         try:
-            return [Descriptor.copy_of(witness.writer)]
+            return [Descriptor.to_send(witness.writer)]
         finally:
             # A process that is forked from this one shall not keep the pipe open.
             witness.handed_over()

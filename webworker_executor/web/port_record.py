@@ -58,7 +58,7 @@ def freeze(
             break
 
     def slots(fds: Sequence[Any]) -> list[int]:
-        return [parcel.add(Descriptor.copy_of(fd.fileno())) for fd in fds]
+        return [parcel.add(Descriptor.to_send(fd.fileno())) for fd in fds]
 
     unread: list[Unread] = [
         (frame.ident, bytes(frame.payload), [*map(bytes, frame.buffers)], slots(frame.fds))

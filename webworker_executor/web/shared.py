@@ -126,7 +126,7 @@ class SharedBuffer(mmap.mmap):
         if self.closed:
             raise DataCloneError("a SharedBuffer that was closed cannot be sent", self)
         try:
-            return _receive, (parcel.add(Descriptor.copy_of(self._fd.fileno())),)
+            return _receive, (parcel.add(Descriptor.to_send(self._fd.fileno())),)
         except ValueError as error:
             raise DataCloneError(f"{self!r} cannot be sent: {error}", self) from error
 
