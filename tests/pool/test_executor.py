@@ -177,6 +177,15 @@ def test_workers_have_their_surroundings(launcher: str) -> None:
     assert "WEBWORKER_TEST" not in os.environ
 
 
+def test_large_data_of_a_worker_can_be_changed(launcher: str) -> None:
+    """
+    As what is small, and as an argument.
+    """
+    array = pytest.importorskip("numpy").zeros(100_000)
+    with WebWorkerExecutor(1, launcher=launcher, worker_data=array) as pool:
+        assert pool.submit(work.is_writeable_data).result(10.0)
+
+
 def test_the_initializer_runs_before_the_first_task(launcher: str) -> None:
     """
     In each worker, with its arguments.

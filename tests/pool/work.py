@@ -59,6 +59,11 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def is_writeable_data() -> bool:
+    """Whether the array that is the worker's data can be changed."""
+    return bool(scope.worker_data.flags.writeable)
+
+
 def surroundings() -> tuple[bool, int | None, str, object]:
     """Return what the scope says of this worker."""
     return scope.is_worker, scope.index, scope.name, scope.worker_data

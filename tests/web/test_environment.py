@@ -108,3 +108,14 @@ def test_what_cannot_be_kept() -> None:
     with MessageChannel() as channel, pytest.raises(Exception, match="goes in a message"):
         set_environment_data("x", channel.port1)
     assert 1 == get_environment_data("x")
+
+
+def test_a_large_value_can_be_changed() -> None:
+    """
+    Each who asks has a copy of its own.
+    """
+    numpy = pytest.importorskip("numpy")
+    set_environment_data("x", numpy.zeros(1_000_000))
+    value = get_environment_data("x")
+    value[0] = 1.0
+    assert 0.0 == get_environment_data("x")[0]

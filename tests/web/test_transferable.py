@@ -76,3 +76,16 @@ def test_what_is_no_list() -> None:
     """
     with pytest.raises(TypeError, match=r"^transferables must be a list of things to send, not 3$"):
         transfer(1, 3)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("nbytes", [10, 1_000_000])
+def test_a_clone_can_be_changed(nbytes: int) -> None:
+    """
+    Of any size, and the original does not change with it.
+    """
+    array = pytest.importorskip("numpy").zeros(nbytes, "u1")
+    copy = structured_clone(array)
+    copy[0] = 1
+    assert 0 == array[0]
+    view = memoryview(bytearray(nbytes))
+    assert not structured_clone(view, [view]).readonly

@@ -5,7 +5,7 @@ Large buffers stay outside the pickle, and large bytes do as well.
 from __future__ import annotations
 
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -99,3 +99,14 @@ def test_small_buffers_stay_in_band(nbytes: int) -> None:
 def test_a_full_shelf_makes_copies() -> None:
     """Where the shelf has no room, buffers are copied to bytes."""
     assert [b"abc"] == apart.copied([memoryview(b"abc")], lambda buffers: None)
+
+
+def test_what_is_kept_is_unpacked_into_memory_of_its_own() -> None:
+    """
+    Each time it is: what comes out can be changed.
+    """
+    packed = codec.pack(PickleBuffer(bytearray(LARGE)))
+    kept = [apart.writable(packed.buffers) for _ in range(2)]
+    copies: list[Any] = [codec.unpack(packed.payload, buffers) for buffers in kept]
+    copies[0][0] = 1
+    assert [1, 0] == [copy[0] for copy in copies]

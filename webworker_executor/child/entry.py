@@ -19,6 +19,7 @@ from webworker_executor.child.scope import scope
 from webworker_executor.link.rights import receive
 from webworker_executor.web import dispatch
 from webworker_executor.wire import codec, transfer
+from webworker_executor.wire.apart import writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def _initialize(
     inherited: tuple[Callable[..., object], tuple[object, ...]] | None,
 ) -> None:
     if hello["worker_data"] is not None:
-        scope.worker_data = codec.unpack(*hello["worker_data"])
+        payload, buffers = hello["worker_data"]
+        scope.worker_data = codec.unpack(payload, writable(buffers))
     if hello["initializer"] is not None:
         from webworker_executor.wire.inherit import unpack_inheritable
 

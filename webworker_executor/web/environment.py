@@ -9,6 +9,7 @@ worker may import this module at its start, so it imports the least.
 from __future__ import annotations
 
 from webworker_executor.wire import codec
+from webworker_executor.wire.apart import writable
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
@@ -68,7 +69,10 @@ def get_environment_data(key: str) -> Any:
     Source: Node.js, ``worker.getEnvironmentData``.
     """
     packed = _values.get(key)
-    return None if packed is None else codec.unpack(*packed)
+    if packed is None:
+        return None
+    payload, buffers = packed
+    return codec.unpack(payload, writable(buffers))
 
 
 def told() -> dict[str, Packed] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from webworker_executor.web.luggage import as_list, check, unpack_luggage
 from webworker_executor.web.message import pack_message
 from webworker_executor.web.movable import give_up_bytes
+from webworker_executor.wire.apart import writable
 from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
@@ -87,7 +88,7 @@ def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
 
     Source: HTML, ``structuredClone``.
     """
-    packed = pack_message(value, transfer)
+    packed = pack_message(value, transfer, shelf=writable)  # type: ignore[arg-type]  # as places are
     copy, _, numbers = unpack_luggage(packed.payload, packed.buffers, packed.fds)
     for number in numbers:
         os.close(number)

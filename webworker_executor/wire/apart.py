@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Shelf = Callable[[Sequence[memoryview]], Sequence[Place] | None]
 
-__all__ = ["OUT_OF_BAND", "copied", "keep_apart", "release", "with_bulk_apart"]
+__all__ = ["OUT_OF_BAND", "copied", "keep_apart", "release", "with_bulk_apart", "writable"]
 
 OUT_OF_BAND = 131072
 """Buffers of at least so many bytes stay outside the pickle. In band, the pickler's growing copy
@@ -95,6 +95,13 @@ def copied(buffers: Sequence[memoryview], shelf: Shelf | None) -> Sequence[bytes
     """
     places = None if shelf is None else shelf(buffers)
     return [bytes(buffer) for buffer in buffers] if places is None else places
+
+
+def writable(buffers: Iterable[Any]) -> list[memoryview]:
+    """
+    Copy buffers into memory of their own, for who unpacks them: what comes out can be changed.
+    """
+    return [memoryview(bytearray(buffer)) for buffer in buffers]
 
 
 def release(buffers: Iterable[memoryview]) -> None:
