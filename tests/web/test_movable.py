@@ -142,6 +142,32 @@ def test_a_view_of_any_size_is_given_up(nbytes: int) -> None:
         view.tobytes()
 
 
+@pytest.mark.parametrize("nbytes", [48, 480_000])
+@pytest.mark.parametrize("form", ["d", "i", "?"])
+def test_a_view_arrives_in_its_format(form: Any, nbytes: int) -> None:
+    """And in its shape: its items are what they were."""
+    view = memoryview(bytearray(nbytes)).cast(form)
+    n_rows = len(view) // 2
+    plane = memoryview(bytearray(nbytes)).cast(form, (n_rows, 2))
+    zero = view[0]
+    one, two = structured_clone([view, plane], [view, plane])
+    assert (form, zero, 2 * n_rows) == (one.format, one[0], len(one))
+    assert ((n_rows, 2), zero) == (two.shape, two[n_rows - 1, 1])
+
+
+def test_a_view_of_a_format_of_its_own_arrives_as_bytes() -> None:
+    """So does one of nothing in several dimensions."""
+    numpy = pytest.importorskip("numpy")
+    for array in (numpy.zeros(3, ">i4"), numpy.zeros(2, "i4,f8"), numpy.zeros((0, 2))):
+        view = memoryview(array)
+        copy = structured_clone(view, [view])
+        assert ("B", array.nbytes) == (copy.format, copy.nbytes)
+    view = memoryview(numpy.zeros((2, 3)).T)
+    assert 48 == structured_clone(view, [view]).nbytes
+    view = memoryview(numpy.zeros(0, "f8"))
+    assert "d" == structured_clone(view, [view]).format
+
+
 def test_a_view_that_is_looked_at_is_refused() -> None:
     """Nothing that stands in the list is given up then."""
     view = memoryview(bytearray(b"abc"))

@@ -174,7 +174,19 @@ def _reduce_view(parcel: Parcel, item: memoryview) -> Any:
     # First of all: nothing else is given up if this fails, which can only be found out by doing it.
     parcel.commits.insert(0, give_up)
     # What is packed is another view of the memory: one that is looked at cannot be released.
-    return memoryview, (PickleBuffer(memoryview(item)),)
+    memory = PickleBuffer(memoryview(item))
+    if (item.format == "B" and item.ndim == 1) or not item.c_contiguous:
+        return memoryview, (memory,)
+    return _receive_view, (memory, item.format, item.shape)
+
+
+def _receive_view(memory: Any, form: str, shape: tuple[int, ...]) -> memoryview:
+    view = memoryview(memory)
+    try:
+        return view.cast(form) if len(shape) == 1 else view.cast(form, shape)  # type: ignore[call-overload, no-any-return]  # one of the formats
+    except (TypeError, ValueError):
+        # Not the machine's own, a structure, or nothing in several dimensions: mere bytes.
+        return view
 
 
 def give_up_bytes(parcel: Parcel, item: bytearray) -> None:
