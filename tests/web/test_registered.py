@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from typing import NoReturn
 
 import pytest
 
 from tests.threads import run_together
 from webworker_executor.web.message import REGISTERED, event_of
+from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.registered import Receipts
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, Frame
@@ -44,6 +46,35 @@ def test_a_message_that_does_not_unpack_is_taken() -> None:
     with pytest.raises(Exception, match="invalid load key"):
         event_of(inbox.pop())
     assert [1] == given
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_message_that_does_not_unpack_is_taken_by_who_keeps_the_error(
+    error: type[BaseException],
+) -> None:
+    """
+    Also where he has received it, and so is in the error's traceback with what he received.
+    """
+    receipts, given, target = Receipts(), list[int](), MessageTarget()
+    frame = Frame(MESSAGE, REGISTERED, codec.pack(Unopenable(error)).payload)
+    target._arrive(receipts.owe(frame, lambda: given.append(1)))
+    del frame
+    with pytest.raises(error, match="not here") as caught:
+        target.receive(0)
+    assert [1] == given
+    assert caught.value.__traceback__ is not None
+
+
+class Unopenable:
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return refuse, (self.error,)
+
+
+def refuse(error: type[BaseException]) -> NoReturn:
+    raise error("not here")
 
 
 def test_receipts_given_early() -> None:

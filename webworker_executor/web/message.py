@@ -109,10 +109,15 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
 
         message, ports, numbers = unpack_luggage(payload, buffers, fds)
         return MessageEvent(message, source, ports=ports, fds=numbers)
-    except Exception as exc:
-        # The error keeps this frame as well.
-        fds = buffers = ()
-        _forget_values(exc)
+    except BaseException as exc:
+        # The error keeps this call's values, and its callers', the message among them. It is taken.
+        payload, buffers, fds = b"", (), ()
+        frame.payload, frame.buffers = b"", ()
+        let_go = getattr(frame, "let_go", None)
+        if let_go is not None:
+            let_go()
+        if isinstance(exc, Exception):
+            _forget_values(exc)
         raise
 
 

@@ -5,7 +5,8 @@ Not for why a worker wants to know: see ``child.host_target``.
 
 The thing to know before a change: a message is taken when nobody holds its frame any more. So it
 does not matter by what way it goes, to a listener, to `receive`, or away with the inbox of somebody
-who has lost interest; and no interruption between two steps can keep the receipt back.
+who has lost interest; and no interruption between two steps can keep the receipt back. Only what
+cannot be unpacked says so by itself, for the error holds the frame as long as somebody keeps it.
 """
 
 from __future__ import annotations
@@ -70,5 +71,8 @@ class _Registered(Frame):
         self._receipts = receipts
         self._key = key
 
-    def __del__(self) -> None:
+    def let_go(self) -> None:
+        """Have the receipt given now."""
         self._receipts.settle(self._key)
+
+    __del__ = let_go
