@@ -4,6 +4,8 @@ What the pool has called in its workers, called here.
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from webworker_executor import ActorLostError
@@ -36,6 +38,30 @@ def test_what_is_async_is_called_again_for_what_it_raises() -> None:
         return "done"
 
     assert "done" == inside.call_again(fail_once, (), {}, 5, (ConnectionError,))
+
+
+def test_an_alarm_at_the_last_moment_leaves_no_handler_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The call has returned, and what would silence the alarm hears it.
+    """
+    error = TimeoutError("rung")
+
+    class Task:
+        def tell_of_timeout(self, _: TimeoutError) -> bool:
+            raise error
+
+    def ring_then_set(which: int, seconds: float) -> None:
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(inside, "running_task", Task)
+    monkeypatch.setattr(signal, "setitimer", ring_then_set)
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError, match="rung"):
+        inside.call_in_time(abs, (-3,), {}, 60.0)
+    assert before == signal.getsignal(signal.SIGALRM)
 
 
 def test_moved_arguments_reach_the_function() -> None:

@@ -69,11 +69,14 @@ def call_in_time(
             raise error
 
     previous = signal.signal(signal.SIGALRM, tell)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return ended(fn(*args, **kwargs))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return ended(fn(*args, **kwargs))
+        finally:
+            # If the alarm rings at this last moment, it raises here, and never after this.
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, previous)
 
 
