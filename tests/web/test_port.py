@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import queue
 import re
 import threading
 from pathlib import Path
@@ -651,3 +652,37 @@ def test_closing_frees_everything_at_once() -> None:
         with MessageChannel() as channel:
             channel.port1.post_message("x")
     assert before == len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_port_that_nobody_reads_tells_of_its_end() -> None:
+    """
+    To who listens for nothing else; and it may move meanwhile.
+    """
+    with MessageChannel() as channel, MessageChannel() as other:
+        told: Inbox[str] = Inbox()
+        port = channel.port2
+        port.onclose = lambda event: told("old")
+        other.port1.post_message(None, [port])
+        moved = other.port2.receive(LIMIT).ports[0]
+        moved.onclose = lambda event: told(event.type)
+        channel.port1.close()
+        assert "close" == told.get()
+        assert moved.closed
+        assert told.is_empty
+
+
+def test_the_end_of_a_port_that_nobody_reads_comes_behind_what_was_left() -> None:
+    """
+    Whoever receives that hears of it.
+    """
+    with MessageChannel() as channel:
+        told: Inbox[str] = Inbox()
+        channel.port2.onclose = lambda event: told(event.type)
+        channel.port1.post_message("left behind")
+        channel.port1.close()
+        with pytest.raises(queue.Empty):
+            told.get(timeout=0.1)
+        assert "left behind" == channel.port2.receive(LIMIT).data
+        with pytest.raises(PortClosedError):
+            channel.port2.receive(LIMIT)
+        assert "close" == told.get()

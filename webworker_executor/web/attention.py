@@ -7,6 +7,7 @@ read by who waits for them, and what they write the kernel takes at once.
 
 from __future__ import annotations
 
+import select
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor.link.reactor import Reactor
+
+
+# Comes again and again for as long as it is wanted.
+END = select.EPOLLRDHUP
 
 
 class Watched(Protocol):
@@ -67,13 +72,22 @@ class Attention:
         """Whether it is waited until there is something to read."""
         return bool(self._wanted & READ)
 
+    @property
+    def is_awaiting_end(self) -> bool:
+        """Whether it is waited until the other side is gone."""
+        return bool(self._wanted & END)
+
     def want_read(self, is_wanted: bool) -> None:
         """Wait, or wait no more, until there is something to read."""
-        self._want((self._wanted & WRITE) | (READ if is_wanted else 0))
+        self._want((self._wanted & ~READ) | (READ if is_wanted else 0))
 
     def want_write(self, is_wanted: bool) -> None:
         """Wait, or wait no more, until there is room to write."""
-        self._want((self._wanted & READ) | (WRITE if is_wanted else 0))
+        self._want((self._wanted & ~WRITE) | (WRITE if is_wanted else 0))
+
+    def want_end(self, is_wanted: bool) -> None:
+        """Wait, or wait no more, until the other side is gone; what can be read tells nothing."""
+        self._want((self._wanted & ~END) | (END if is_wanted else 0))
 
     def pause(self) -> None:
         """Wait for nothing until ``go_on``."""

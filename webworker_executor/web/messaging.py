@@ -164,6 +164,9 @@ class MessageTarget(Receiver):
 
     # -- what a subclass provides
 
+    def _hung_up(self) -> None:
+        """Hear that the other side is gone and has left nothing; for subclasses that ask."""
+
     def _wait_until_written(self, timeout: float | None) -> bool:
         """Wait until nothing waits to be written; for subclasses, unless they write at once."""
         return True

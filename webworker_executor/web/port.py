@@ -303,6 +303,20 @@ class MessagePort(MessageTarget):
                 loop.remove_reader(watch.fileno())
             watch.close()
 
+    # -- the end, where nobody reads
+
+    def _listeners_changed(self, type: str) -> None:
+        super()._listeners_changed(type)
+        if type != "close" or self._is_started or self._has_ended or self._state is not OPEN:
+            return
+        if self._link is not None and self._has_listeners(type):
+            self._link.watch()
+
+    def _hung_up(self) -> None:
+        # If another thread reads, it finds the end itself.
+        if not (self._is_started or self._inbox):
+            self._look()
+
     # -- the move
 
     def __reduce__(self) -> tuple[Callable[..., MessagePort], tuple[Any, ...]]:

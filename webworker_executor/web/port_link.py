@@ -16,11 +16,14 @@ on the main thread too, where a signal handler may raise or read between any two
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import select
+import termios
 import threading
 import weakref
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.fds import LONGEST_WAIT
@@ -99,6 +102,25 @@ class PortLink(Posting):
             else:
                 # The other side hung up. Writing tells so; what can be read stays where it is.
                 self.flush()
+                self._hung_up()
+
+    def watch(self) -> None:
+        """Have the reactor tell the port when the other side is gone, and read nothing."""
+        with self._lock:
+            if not self.is_closed:
+                self.attention.want_end(True)
+
+    def _hung_up(self) -> None:
+        with self._lock:
+            if self.is_closed or not self.attention.is_awaiting_end:
+                return
+            self.attention.want_end(False)
+            n_unread = array("i", [0])
+            fcntl.ioctl(self._fd, termios.FIONREAD, n_unread)
+        port = self._port()
+        # What is left there comes first: whoever reads it finds the end behind it.
+        if port is not None and not n_unread[0]:
+            port._hung_up()
 
     def _read_round(self) -> None:
         """Read on the reactor's thread, while the port's handlers keep up."""
