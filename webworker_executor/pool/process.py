@@ -11,8 +11,8 @@ import contextlib
 import functools
 import itertools
 import os
-import signal
 import time
+from signal import SIGKILL, SIGTERM
 
 from webworker_executor.launch.escalation import LAST_SECONDS, Escalation
 from webworker_executor.launch.launcher import Child, WorkerSpec
@@ -22,6 +22,7 @@ from webworker_executor.link.flag import Flag
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.kin import make_known
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web import remains
 from webworker_executor.wire.frame import (
@@ -208,8 +209,9 @@ class WorkerProcess:
             self._escalation.take(child, self._exited)
         except OSError as error:
             self.failed(error)
-            return
-        self.started.set()
+        else:
+            make_known(child, f"WebWorker-{self.worker.slot}")
+            self.started.set()
 
     def failed(self, error: Exception) -> None:
         """Take back what was opened for a process that does not come."""
@@ -357,8 +359,7 @@ class WorkerProcess:
     @property
     def was_killed(self) -> bool:
         """Whether a signal that was not ours ended it."""
-        kills = {-signal.SIGKILL, -signal.SIGTERM, None}
-        return not self._escalation.last_signal and self.exitcode in kills
+        return not self._escalation.last_signal and self.exitcode in {-SIGKILL, -SIGTERM, None}
 
     def begun(self) -> int | None:
         """Return the task that the process began last, 0 for none, ``None`` if not known."""

@@ -1,0 +1,91 @@
+"""
+To `multiprocessing`, workers are children of the program, as those of the stdlib's executor are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dropin.gate import Gate, pass_gate
+from webworker_executor import WebWorkerExecutor, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+
+def _who() -> tuple[int, str]:
+    return os.getpid(), multiprocessing.current_process().name
+
+
+def test_they_are_among_the_active_children(launcher: str) -> None:
+    """
+    By pid and name, alive, and no longer than they are.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        pid, name = pool.submit(_who).result(20.0)
+        (found,) = multiprocessing.active_children()
+        assert (pid, pid, name) == (found.pid, found.ident, found.name)
+        assert found.is_alive()
+        assert (None, False) == (found.exitcode, found.daemon)
+    assert [] == multiprocessing.active_children()
+    assert not found.is_alive()
+
+
+def test_a_program_may_end_all_of_them(launcher: str, gate: Gate) -> None:
+    """
+    As programs do that give up: what runs fails.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(pass_gate, gate.path, None)
+        gate.wait_for_begun(1)
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join(10.0)
+            assert -signal.SIGKILL == child.exitcode
+        with pytest.raises(WorkerCrashedError):
+            future.result(10.0)
+
+
+def test_those_that_have_left_are_forgotten(launcher: str) -> None:
+    """
+    Also where nobody asks: workers come and go for as long as the program runs.
+    """
+    children = multiprocessing.process._children  # type: ignore[attr-defined]  # what there is
+    with WebWorkerExecutor(1, launcher=launcher, max_tasks_per_child=1) as pool:
+        for _ in range(6):
+            pool.submit(abs, 1).result(20.0)
+        assert len(children) < 4
+
+
+PROGRAM = """
+import multiprocessing, os, sys
+from webworker_executor import WebWorkerExecutor
+executor = WebWorkerExecutor(1, launcher=sys.argv[1])
+print(executor.submit(multiprocessing.active_children).result())
+process = multiprocessing.get_context("fork").Process(target=multiprocessing.active_children)
+process.start()
+process.join()
+print(process.exitcode)
+if not (pid := os.fork()):
+    print(multiprocessing.active_children(), flush=True)
+    sys.exit()
+os.waitpid(pid, 0)
+print(len(multiprocessing.active_children()))
+"""
+
+
+@pytest.mark.slow
+def test_no_other_process_has_them(run_script: ScriptRunner, launcher: str) -> None:
+    """
+    Neither a worker nor a forked copy counts them as its own, and nobody waits for them at its end.
+    """
+    completed = run_script(PROGRAM, launcher, options=["-W", "ignore::DeprecationWarning"])
+    assert ("[]\n0\n[]\n1\n", "", 0) == (
+        *(completed.stdout, completed.stderr),
+        completed.returncode,
+    )
