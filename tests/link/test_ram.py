@@ -19,8 +19,8 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """
     files: dict[str, str] = {}
 
-    def look(path: str) -> Any:
-        if path not in files:
+    def look(path: str, encoding: str) -> Any:
+        if path not in files or encoding != "ascii":
             raise FileNotFoundError(path)
         return io.StringIO(files[path])
 
