@@ -48,8 +48,8 @@ def test_workers_are_killed_with_buffers_in_flight() -> None:
             del futures, future
         for _ in range(4):
             pool.submit(large.same, large.block(1)).result(30.0)
-        assert len(store._segments) <= 32
-    assert 0 == sum(map(len, store._buckets.values()))
+        assert len(store._kept.segments) <= 32
+    assert 0 == sum(map(len, store._kept.buckets.values()))
 
 
 def kill(pid: int | None) -> None:

@@ -81,7 +81,7 @@ def pair() -> Iterator[Pair]:
 
 
 def n_unused() -> int:
-    return sum(map(len, store._buckets.values()))
+    return sum(map(len, store._kept.buckets.values()))
 
 
 def test_a_segment_is_made_known_once(pair: Pair) -> None:

@@ -55,9 +55,9 @@ def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
     store, user = Store(), User()
     lender = Lender(store)
     payload, going = lent(lender, user, b"one")
-    segments = {id(segment) for segment in store._segments}
+    segments = {id(segment) for segment in store._kept.segments}
     _, second = lent(lender, user, b"two")
-    assert 2 == len(store._segments)
+    assert 2 == len(store._kept.segments)
     second.close()
     _, buffers = borrowed(payload, going.fileno())
     going.close()
@@ -65,14 +65,14 @@ def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
     del buffers
     _, third = lent(lender, user, b"three")
     third.close()
-    assert (b"." * 10, 2) == (bytes(part), len(store._segments))
+    assert (b"." * 10, 2) == (bytes(part), len(store._kept.segments))
     del part
     for _ in range(100):
         lent(lender, user, b"four")[1].close()
-    assert segments <= {id(segment) for segment in store._segments}
-    assert 2 == len(store._segments)
+    assert segments <= {id(segment) for segment in store._kept.segments}
+    assert 2 == len(store._kept.segments)
     lender.leave(user)
-    assert 0 == len(store._segments)
+    assert 0 == len(store._kept.segments)
 
 
 HOLDER = """
@@ -101,7 +101,7 @@ def test_whoever_dies_gives_back() -> None:
         assert process.stdout is not None
         assert b"one\n" == process.stdout.readline()
         lent(lender, user, b"two")[1].close()
-        assert 2 == len(store._segments)
+        assert 2 == len(store._kept.segments)
         process.send_signal(signal.SIGKILL)
     lender._collect()
     assert {} == lender._lent
@@ -115,9 +115,9 @@ def test_without_users_nothing_is_kept() -> None:
     payload, going = lent(lender, one, b"one")
     lent(lender, two, b"two")[1].close()
     lender.leave(one)
-    assert store._segments
+    assert store._kept.segments
     del two
-    assert (set(), {}) == (store._segments, lender._lent)
+    assert (set(), {}) == (store._kept.segments, lender._lent)
     _, buffers = borrowed(payload, going.fileno())
     assert b"one" == bytes(buffers[0][:3])
     going.close()
@@ -153,7 +153,7 @@ def test_without_a_descriptor_nothing_goes_along(monkeypatch: pytest.MonkeyPatch
         assert lender.open(places[0].lease) is None
     del places
     lender.leave(user)
-    assert 0 == len(store._segments)
+    assert 0 == len(store._kept.segments)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0\0\0\2", b"\0\0\0\1" + b"\xff" * 16])

@@ -35,9 +35,11 @@ def store() -> Iterator[Store]:
     Make a store of four segments and two megabytes, which is in use.
     """
     store = Store(max_nbytes=1 << 21, max_segments=4)
-    store._is_used = True
+    account = Exchange(lambda: None)
+    store.join(account)
     yield store
     store.abandon()
+    account.close()
 
 
 def test_a_segment_is_used_again(store: Store) -> None:
@@ -81,7 +83,7 @@ def test_no_more_than_there_may_be(store: Store) -> None:
     assert store.shelve([memoryview(bytes(NBYTES))]) is None
     held.pop()
     large = put(store, nbytes=1 << 20)
-    assert 4 == len(store._segments)
+    assert 4 == len(store._kept.segments)
     assert store.shelve([memoryview(bytes(1 << 20))]) is None
     del large, held
     assert store.nbytes <= 1 << 21
@@ -94,9 +96,9 @@ def test_idle_segments_go(store: Store) -> None:
     kept = put(store)
     put(store)
     assert store.trim(60.0)
-    assert 2 == len(store._segments)
+    assert 2 == len(store._kept.segments)
     assert not store.trim(0.0)
-    assert 1 == len(store._segments)
+    assert 1 == len(store._kept.segments)
     assert kept
 
 
@@ -115,6 +117,55 @@ def test_without_a_link_nothing_stays() -> None:
     store.leave(exchange)
     assert before == len(os.listdir("/proc/self/fd"))
     exchange.close()
+
+
+def test_the_first_segment_of_all_is_used_again(store: Store) -> None:
+    """
+    It was leased before there was a link; of several of its size one is kept.
+    """
+    store = Store(max_nbytes=1 << 21, max_segments=4)
+    first, second = put(store), put(store)
+    assert 2 * NBYTES == store.nbytes
+    account = Exchange(lambda: None)
+    store.join(account)
+    for places in (first, second):
+        store.keep(places[0].lease)
+    number = first[0].segment
+    del places, first, second
+    assert number == put(store)[0].segment
+    assert NBYTES == store.nbytes
+    store.leave(account)
+    account.close()
+
+
+def test_the_last_link_leaves_what_is_lent_to_its_readers(store: Store) -> None:
+    """
+    It goes with its lease, and a link that comes later has segments of its own.
+    """
+    places = put(store)
+    for account in tuple(store.accounts):
+        store.leave(account)
+    assert NBYTES == store.nbytes
+    assert 1 == places[0].lease.segment.view()[0]
+    later = Exchange(lambda: None)
+    store.join(later)
+    other = put(store)
+    assert other[0].segment != places[0].segment
+    del places
+    assert NBYTES == store.nbytes
+    later.close()
+
+
+def test_what_is_not_wanted_any_more_is_not_used_again(store: Store) -> None:
+    """
+    It goes when the next is wanted, at the latest.
+    """
+    places = put(store)
+    number = places[0].segment
+    places[0].lease.segment.is_unwanted = True
+    del places
+    assert number != put(store)[0].segment
+    assert NBYTES == store.nbytes
 
 
 @pytest.mark.parametrize("limit", [resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE])
@@ -154,7 +205,7 @@ def test_a_forked_copy_owns_nothing(store: Store) -> None:
     store.abandon()
     assert 0 == store.nbytes
     del places
-    assert 0 == sum(map(len, store._buckets.values()))
+    assert 0 == sum(map(len, store._kept.buckets.values()))
 
 
 def test_a_share_of_what_there_is() -> None:

@@ -138,7 +138,7 @@ def test_without_room_it_goes_by_the_socket(forked: WebWorkerExecutor) -> None:
     for _ in range(2):
         futures = [forked.submit(large.same, value) for value in values]
         assert values == [future.result(20.0) for future in futures]
-    assert len(store._segments) <= 2
+    assert len(store._kept.segments) <= 2
 
 
 def test_plain_buffers(forked: WebWorkerExecutor) -> None:
@@ -178,7 +178,7 @@ def test_a_worker_that_dies_gives_back_what_it_had(forked: WebWorkerExecutor) ->
         with pytest.raises(WorkerCrashedError):
             forked.submit(large.die_with, large.block(number)).result(20.0)
         assert forked.submit(large.is_filled, large.block(number), number).result(20.0)
-    assert len(store._segments) <= 4
+    assert len(store._kept.segments) <= 4
 
 
 def test_a_fork_in_a_task_has_memory_of_its_own(forked: WebWorkerExecutor) -> None:
@@ -215,7 +215,7 @@ def test_values_kept_by_a_worker_are_copied_at_last(forked: WebWorkerExecutor) -
     for number in range(100):
         forked.submit(large.keep, large.block(number)).result(20.0)
     assert list(range(100)) == forked.submit(large.fillings).result(20.0)
-    assert len(store._segments) < 64
+    assert len(store._kept.segments) < 64
     forked.submit(large.let_go).result(20.0)
 
 
@@ -273,7 +273,7 @@ def test_a_mapped_callable_is_forgotten(forked: WebWorkerExecutor) -> None:
     fn = functools.partial(large.touch, large.block(0))
     for _ in range(20):
         assert [0] * 3 == list(forked.map(fn, range(3), chunksize=1, timeout=20.0))
-    assert len(store._segments) <= 4
+    assert len(store._kept.segments) <= 4
     _, n_mappings = forked.submit(large.state).result(20.0)
     assert n_mappings <= 8
 

@@ -33,7 +33,7 @@ def channel() -> Iterator[MessageChannel]:
     """Make a channel, and close both ends in the end; then nothing is lent any more."""
     with MessageChannel() as channel:
         yield channel
-    assert ({}, 0) == (lender._lent, len(store._segments))
+    assert ({}, 0) == (lender._lent, len(store._kept.segments))
 
 
 def taken(port: MessagePort) -> Block:
@@ -58,7 +58,7 @@ def test_a_large_block_arrives_as_the_receivers_own(channel: MessageChannel) -> 
         assert b"%d" % number == taken(channel.port2).start(1)
     assert b"FIRST" == first.start(5)
     # The first is still looked at, and the others take turns.
-    assert len(store._segments) <= 3
+    assert len(store._kept.segments) <= 3
 
 
 def test_all_that_wait_arrive_whoever_moves(channel: MessageChannel) -> None:
@@ -99,7 +99,7 @@ def test_more_than_the_store_has_goes_through_the_socket(
         channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
         kept.append(taken(channel.port2))
     assert [b"%d" % number for number in range(10)] == [block.start(1) for block in kept]
-    assert len(store._segments) <= 3
+    assert len(store._kept.segments) <= 3
 
 
 def test_whoever_keeps_many_has_copies(channel: MessageChannel) -> None:
@@ -112,7 +112,7 @@ def test_whoever_keeps_many_has_copies(channel: MessageChannel) -> None:
     assert [b"%03d" % number for number in range(3 * MAX_LOANS)] == [
         block.start(3) for block in kept
     ]
-    assert len(store._segments) <= MAX_LOANS + 1
+    assert len(store._kept.segments) <= MAX_LOANS + 1
     # The lender's, and before Python 3.13 as many for the mappings of either side.
     assert len(os.listdir("/proc/self/fd")) - before <= 3 * (MAX_LOANS + 1)
     del kept
@@ -165,4 +165,4 @@ def test_many_threads_lend_at_once() -> None:
                     assert expected * 50_000 == block.start(len(expected) * 50_000)
 
     run_together(*[partial(talk, name) for name in range(4)])
-    assert ({}, 0) == (lender._lent, len(store._segments))
+    assert ({}, 0) == (lender._lent, len(store._kept.segments))

@@ -20,6 +20,8 @@ from webworker_executor.wire.frame import (
     COUNTED_NBYTES,
     DEFINE,
     HEADER,
+    HEADER_NBYTES,
+    IDENT,
     PICKLE,
     RELEASE,
     SEGMENT,
@@ -78,6 +80,7 @@ class Exchange:
         """
         segment = lease.segment
         store.join(self)
+        store.keep(lease)
         loans = self._lent.get(segment.ident)
         if loans is None:
             # Sent twice does no harm; noted before it was sent would.
@@ -203,6 +206,22 @@ class Exchange:
             self._awake(None)
         return buffers
 
+    def loans_ended_by(self, data: bytes) -> deque[Lease] | None:
+        """
+        Find out whether the end of a loan stands in front of something else that was read.
+
+        Returns:
+            The loans of its segment, of which the first is over; ``None`` if it is anything else.
+        """
+        if len(data) <= HEADER_NBYTES or not data.startswith(_OVER):
+            return None
+        *_, ident = HEADER.unpack_from(data)
+        loans = self._lent.get(ident)
+        if not loans:
+            return None
+        loans[0].segment.used_at = monotonic()
+        return loans
+
     def _returned(self, ident: int, what: bytes) -> None:
         if what != IDLE:
             loans = self._lent.get(ident)
@@ -237,6 +256,10 @@ class Exchange:
 
 def _frame(kind: int, ident: int, payload: bytes = b"", n_fds: int = 0) -> bytes:
     return HEADER.pack(COUNTED_NBYTES + len(payload), kind, SHARED, PICKLE, n_fds, ident) + payload
+
+
+# With which each RELEASE begins that says nothing but that a loan is over.
+_OVER = _frame(RELEASE, 0, OVER)[: -IDENT.size]
 
 
 def _disown_all() -> None:

@@ -77,6 +77,7 @@ class Lender:
             if ident not in self._users:
                 self._users[ident] = weakref.ref(user, lambda _: self._leave(ident))
             self._store.join(self)
+            self._store.keep(places[0].lease)
         return places
 
     def open(self, lease: Lease) -> Descriptor | None:
@@ -111,7 +112,7 @@ class Lender:
                 lease = self._lent.pop(ident, None)
                 if lease is not None:
                     # Whoever has it keeps it. Links of the program still lend others.
-                    lease.segment.is_unwanted = True
+                    self._store.drop(lease)
 
     def _collect(self) -> None:
         """Give back to the store what nobody looks at any more."""

@@ -10,7 +10,7 @@ What a changer must know: nobody writes into a segment while a lease of it is al
 lives as long as anybody refers to it: the frame that names its places, and the exchanges through
 which that frame has gone. So the interpreter's own counting decides, and a finalizer gives the
 segment back by one function of C: there is no lock that a signal handler or a finalizer could find
-taken.
+taken, and no step between two that it could break off.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import resource
 import weakref
+from functools import partial
 from itertools import chain
 from time import monotonic
 
@@ -52,23 +53,24 @@ class Lease:
     The right to a segment: it is used again when the last reference to the lease is gone.
 
     Args:
-        store: Whose segments.
         bucket: The unused segments of the size; the lease gives its own back there.
     """
 
-    __slots__ = ("_bucket", "_store", "held")
+    # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
+    # may raise, and then both the segment and what the handler raised would be lost.
+    __slots__ = ("__del__", "bucket", "held")
 
-    def __init__(self, store: Store, bucket: list[Segment]) -> None:
-        self._store = store
-        self._bucket = bucket
+    def __init__(self, bucket: list[Segment]) -> None:
+        self.bucket = bucket
         # The one segment, or nothing yet.
         self.held: list[Segment] = []
+        self.__del__ = partial(bucket.extend, self.held)
 
     def take(self) -> bool:
         """Take an unused segment; False if there is none."""
         try:
             # Within C: no signal handler comes between the taking out and the keeping.
-            self.held.extend(map(list.pop, (self._bucket,)))
+            self.held.extend(map(list.pop, (self.bucket,)))
         except IndexError:
             return False
         return True
@@ -78,10 +80,24 @@ class Lease:
         """The segment."""
         return self.held[0]
 
-    def __del__(self) -> None:
-        held = self.held
-        if held and self._store.keeps(held[0]):
-            self._bucket.extend(held)
+
+class Kept:
+    """
+    The segments that are used again, as long as there is an account.
+
+    Attributes:
+        buckets: The unused ones, by size. A list's own methods are steps that nothing can come
+            between.
+        segments: All of them, and what keeps them. If only a lease did, a garbage collection that
+            finds it in a cycle would close the segment's descriptor in the same breath in which the
+            lease gives it back.
+    """
+
+    __slots__ = ("buckets", "segments")
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, list[Segment]] = {}
+        self.segments: set[Segment] = set()
 
 
 class Store:
@@ -100,21 +116,23 @@ class Store:
         self.max_nbytes = _share_of_memory() if max_nbytes is None else max_nbytes
         self.max_segments = _share_of_fds() if max_segments is None else max_segments
         self.accounts: weakref.WeakSet[Account] = weakref.WeakSet()
-        self._is_used = False
-        # By size. A list's own methods are steps that nothing can come between.
-        self._buckets: dict[int, list[Segment]] = {}
-        # What keeps them. If only a lease did, a garbage collection that finds it in a cycle would
-        # close the segment's descriptor in the same breath in which the lease gives it back.
-        self._segments: set[Segment] = set()
+        # One object, so that whoever looks at it twice sees the same, whatever others do meanwhile.
+        self._kept = Kept()
+        # Each lives as long as its lease.
+        self._strays: weakref.WeakSet[Segment] = weakref.WeakSet()
 
     def __repr__(self) -> str:
-        n_free = sum(map(len, self._buckets.values()))
-        return f"<Store {len(self._segments)} segments of {self.nbytes} B, {n_free} unused>"
+        n_free = sum(map(len, self._kept.buckets.values()))
+        return f"<Store {self._n_segments} segments of {self.nbytes} B, {n_free} unused>"
 
     @property
     def nbytes(self) -> int:
         """How much memory the segments take."""
-        return sum(segment.nbytes for segment in list(self._segments))
+        return sum(segment.nbytes for segment in [*self._kept.segments, *self._strays])
+
+    @property
+    def _n_segments(self) -> int:
+        return len(self._kept.segments) + len(self._strays)
 
     def shelve(self, buffers: Sequence[memoryview]) -> list[Place] | None:
         """
@@ -149,20 +167,27 @@ class Store:
         ]
 
     def _lease(self, nbytes: int) -> Lease | None:
+        kept = self._kept
         size = size_of(nbytes)
         # One by one: most find an unused segment of just their size.
         for fitting in chain((size,), larger_sizes(size)):
-            bucket = self._buckets.get(fitting)
-            if bucket:
-                lease = Lease(self, bucket)
-                if lease.take():
+            for lease in self._unused_of(kept.buckets.get(fitting, ())):
+                if not lease.segment.is_unwanted:
                     return lease
+                self.drop(lease)
         if not self._make_room(size):
             return None
-        lease = Lease(self, self._buckets.setdefault(size, []))
         segment = Segment(size)
-        self._segments.add(segment)
-        lease.held.append(segment)
+        if self.accounts:
+            lease = Lease(kept.buckets.setdefault(size, []))
+            # First: a handler that raises after it leaves a segment that is used again.
+            lease.held.append(segment)
+            kept.segments.add(segment)
+        else:
+            # Its bucket is its own, and goes with it.
+            lease = Lease([])
+            lease.held.append(segment)
+            self._strays.add(segment)
         return lease
 
     def _make_room(self, nbytes: int) -> bool:
@@ -170,60 +195,66 @@ class Store:
         if nbytes > self.max_nbytes:
             return False
         unused = self._unused()
-        while len(self._segments) >= self.max_segments or self.nbytes + nbytes > self.max_nbytes:
+        while self._n_segments >= self.max_segments or self.nbytes + nbytes > self.max_nbytes:
             lease = next(unused, None)
             if lease is None:
                 return False
-            self._drop(lease)
+            self.drop(lease)
         return True
 
     def _unused(self) -> Iterator[Lease]:
         """Take unused segments, one by one."""
-        for bucket in list(self._buckets.values()):
-            for _ in range(len(bucket)):
-                lease = Lease(self, bucket)
-                if lease.take():
-                    yield lease
+        for bucket in list(self._kept.buckets.values()):
+            yield from self._unused_of(bucket)
 
-    def _drop(self, lease: Lease) -> None:
+    def _unused_of(self, bucket: Sequence[Segment]) -> Iterator[Lease]:
+        # No more than there are now: what is let go of meanwhile comes back.
+        for _ in range(len(bucket)):
+            lease = Lease(bucket)  # type: ignore[arg-type]  # or it is an empty tuple
+            if lease.take():
+                yield lease
+
+    def drop(self, lease: Lease) -> None:
+        """Give a segment up; whoever maps it keeps what it maps."""
         segment = lease.held.pop()
-        self._segments.discard(segment)
+        self._kept.segments.discard(segment)
         for account in list(self.accounts):
             account.forget(segment.ident)
-
-    def keeps(self, segment: Segment) -> bool:
-        """Whether a segment that nobody uses any more stays; asked by its lease."""
-        if self._is_used and not segment.is_unwanted:
-            return True
-        self._segments.discard(segment)
-        for account in list(self.accounts):
-            account.forget(segment.ident)
-        return False
 
     def join(self, account: Account) -> None:
         """Begin to lend to somebody."""
-        self._is_used = True
         self.accounts.add(account)
 
+    def keep(self, lease: Lease) -> None:
+        """Use a segment again that was leased when there was no account, if none of its size is."""
+        kept = self._kept
+        segment = lease.segment
+        bucket = kept.buckets.get(segment.nbytes)
+        if bucket is None:
+            bucket = kept.buckets.setdefault(segment.nbytes, lease.bucket)
+            if bucket is lease.bucket:
+                kept.segments.add(segment)
+                self._strays.discard(segment)
+
     def leave(self, account: Account) -> None:
-        """End lending to somebody; with the last one, unused segments go."""
+        """End lending to somebody; after the last one each segment goes when its lease does."""
         self.accounts.discard(account)
         if not self.accounts:
-            self._is_used = False
-            self.trim(0.0)
+            kept, self._kept = self._kept, Kept()
+            self._strays.update(kept.segments)
 
     def drop_unwanted(self, ident: int) -> None:
         """Drop a segment, now or when it is not used any more."""
-        for segment in list(self._segments):
+        for segment in list(self._kept.segments):
             if segment.ident == ident:
                 segment.is_unwanted = True
         for lease in self._unused():
             if lease.segment.is_unwanted:
-                self._drop(lease)
+                self.drop(lease)
 
     def trim(self, idle_seconds: float = IDLE_SECONDS) -> bool:
         """
-        Drop what was not used for some time.
+        Drop what was not used for some time, and what is not wanted any more.
 
         Returns:
             Whether unused segments are left, so that it is worth while to come again.
@@ -231,18 +262,17 @@ class Store:
         before = monotonic() - idle_seconds
         kept = []
         for lease in self._unused():
-            if lease.segment.used_at > before:
+            if lease.segment.used_at > before and not lease.segment.is_unwanted:
                 kept.append(lease)
             else:
-                self._drop(lease)
+                self.drop(lease)
         return bool(kept)
 
     def abandon(self) -> None:
         """In a forked copy of the process: what the parent lends is the parent's."""
-        self._is_used = False
         self.accounts = weakref.WeakSet()
-        self._buckets = {}
-        self._segments = set()
+        self._kept = Kept()
+        self._strays = weakref.WeakSet()
 
 
 def _share_of_memory() -> int:
