@@ -17,7 +17,20 @@ from tests.link.inbox import Inbox
 from webworker_executor.link import lead as lead_module
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
-from webworker_executor.wire.frame import NAMES, RESULT, Frame, encode
+from webworker_executor.link.memory import store
+from webworker_executor.wire.decoder import MalformedFrame
+from webworker_executor.wire.frame import (
+    COUNTED_NBYTES,
+    HEADER,
+    MESSAGE,
+    NAMES,
+    PICKLE,
+    RELEASE,
+    RESULT,
+    SHARED,
+    Frame,
+    encode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +127,98 @@ def test_what_a_leader_read_and_did_not_take_is_not_lost(led: Led) -> None:
     led.link.leading.end(lead)
     led.send(2)
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
+class Lent:
+    """
+    A segment that a link has lent to its other end.
+    """
+
+    def __init__(self, led: Led) -> None:
+        places = store.shelve([memoryview(bytes(1 << 18))])
+        assert places is not None
+        self.segment = places[0].lease.segment
+        led.link.post(encode(MESSAGE, 0, b"", places))
+        led.link.flush()
+        del places
+        self.is_over = encode_release(self.segment.ident)
+
+    @property
+    def is_lent(self) -> bool:
+        return all(self.segment not in bucket for bucket in store._kept.buckets.values())
+
+
+def encode_release(ident: int, what: bytes = b"") -> bytes:
+    return HEADER.pack(COUNTED_NBYTES + len(what), RELEASE, SHARED, PICKLE, 0, ident) + what
+
+
+def test_the_end_of_a_loan_in_front_of_the_frame(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The leader takes both, and whatever comes next is for a leader again.
+    """
+    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 1.0)
+    lent = Lent(led)
+    taken: list[Frame] = []
+
+    def take(frame: Frame) -> bool:
+        taken.append(frame)
+        led.link.leading.left.clear()
+        return True
+
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.sendall(lent.is_over + encode(RESULT, 1, b"x")[0])
+    lead.wait(10.0)
+    assert lent.is_lent
+    assert led.link.leading.read(lead, take)
+    led.link.leading.end(lead)
+    assert [1] == [frame.ident for frame in taken]
+    assert not lent.is_lent
+    assert led.link.leading.begin() is not None
+
+
+@pytest.mark.parametrize("what", ["alone", "for good", "twice", "of nothing lent"])
+def test_what_else_is_said_of_loans_is_for_the_reactor(led: Led, what: str) -> None:
+    """
+    An end that stands alone, one that is more than an end, two of them, and a lie.
+    """
+    lent, other = Lent(led), Lent(led)
+    data = {
+        "alone": lent.is_over,
+        "for good": encode_release(lent.segment.ident, b"\1"),
+        "twice": lent.is_over + other.is_over,
+        "of nothing lent": encode_release(1 << 40),
+    }[what]
+    answer = b"" if what == "alone" else encode(RESULT, 1, b"x")[0]
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.sendall(data + answer)
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    if what == "of nothing lent":
+        assert isinstance(led.ended.get(10.0), MalformedFrame)
+        return
+    led.send(2)
+    assert ([] if what == "alone" else [1]) + [2] == [
+        led.read_by_reactor.get(10.0).ident for _ in range(1 if what == "alone" else 2)
+    ]
+    assert not lent.is_lent or lent.segment not in store._kept.segments
+
+
+def test_a_leader_that_does_not_take_what_follows_a_loan(led: Led) -> None:
+    """
+    The loan is over, once, and the frame is the reactor's.
+    """
+    lent = Lent(led)
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.sendall(lent.is_over + encode(RESULT, 1, b"x")[0])
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, lambda frame: False)
+    led.link.leading.end(lead)
+    assert 1 == led.read_by_reactor.get(10.0).ident
+    assert not lent.is_lent
 
 
 def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:

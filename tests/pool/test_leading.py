@@ -167,7 +167,7 @@ def test_a_signal_handler_may_wait_while_its_thread_leads(
 HANDLER_RAISES = """
 import signal, sys
 from webworker_executor import WebWorkerExecutor
-from tests.pool.work import double
+from tests.pool.work import double, first_item
 
 class Stop(Exception):
     pass
@@ -179,18 +179,24 @@ def handler(*_):
         may_raise = False
         raise Stop
 
+# Small ones, and some whose memory is lent: the end of the loan is read with the answer.
+is_large = sys.argv[2] == "large"
+fn, count = (first_item, 1000) if is_large else (double, 4000)
+
 n_stopped = 0
 with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
     pool.submit(double, 1).result()
+    data = bytearray(1 << 18)
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)
-    for number in range(4000):
+    for number in range(count):
         future = None
+        data[0] = number % 256
         while True:
             try:
                 may_raise = True
                 if future is None:
-                    future = pool.submit(double, number)
+                    future = pool.submit(fn, data if is_large else number)
                 value = future.result(20)
                 may_raise = False
                 break
@@ -200,16 +206,19 @@ with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
                 if future is not None and future.done() and future.exception():
                     # It was raised while the arguments were packed.
                     future = None
-        assert value == 2 * number, (value, number)
+        assert value == (data[0] if is_large else 2 * number), (value, number)
     signal.setitimer(signal.ITIMER_REAL, 0)
 print("ok", n_stopped > 100)
 """
 
 
 @pytest.mark.slow
-def test_handlers_that_raise_lose_no_answer(run_script: ScriptRunner, launcher: str) -> None:
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_handlers_that_raise_lose_no_answer(
+    run_script: ScriptRunner, launcher: str, size: str
+) -> None:
     """
     An exception that a signal handler throws into a lead costs no result, at whatever line.
     """
-    done = run_script(HANDLER_RAISES, launcher)
+    done = run_script(HANDLER_RAISES, launcher, size)
     assert ("ok True\n", "") == (done.stdout, done.stderr)

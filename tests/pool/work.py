@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from webworker_executor import FileDescriptor, scope
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from webworker_executor import MessageEvent
 
 KEPT: list[object] = []
@@ -25,6 +27,11 @@ def add(left: int, right: int) -> int:
 def double(number: int) -> int:
     """Return the number twice."""
     return 2 * number
+
+
+def first_item(values: Sequence[int]) -> int:
+    """Return the first of them."""
+    return values[0]
 
 
 def fail_at(bad: int, number: int) -> int:

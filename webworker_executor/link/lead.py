@@ -101,13 +101,15 @@ class Leading:
         lock: The link's.
         decoder: The link's.
         read: Reads and hands over; on the reactor's thread.
+        take_back: Takes the end of a loan out of what was read; tells whether it began with one.
 
     Attributes:
         is_armed: Whether the reactor waits for room to write, too.
         is_handing: Whether the reactor hands over what it has read, which a leader that reads on
             would overtake. Set by who reads, while it may.
-        is_fit: Whether what comes is for a leader: one whole frame that has nothing to do with
-            shared memory. If not, to lead would be one change of threads more than not to.
+        is_fit: Whether what comes is for a leader: one whole frame that lies in no shared memory,
+            if need be behind the end of a loan. If not, to lead would be one change of threads more
+            than not to.
         is_leased: Whether the reactor does not look.
         lock: As given.
         left: What a leader has read and left to the reactor, as ``recvmsg`` returned it.
@@ -121,6 +123,7 @@ class Leading:
         lock: AbstractContextManager[object],
         decoder: FrameDecoder,
         read: Callable[[], object],
+        take_back: Callable[[deque[Any]], bool],
     ) -> None:
         self._fd = end.fileno()
         self._recvmsg = end.recvmsg
@@ -129,6 +132,7 @@ class Leading:
         self._decoder = decoder
         self._modify = reactor.modify
         self._read = read
+        self._take_back = take_back
         self._lead: Lead | None = None
         self._leader: Lead | None = None  # the same, while somebody leads
         self._n_leads = 0
@@ -226,7 +230,10 @@ class Leading:
             except OSError:
                 return False
             data, rights, _, _ = left[0]
-            frame = None if rights else only_frame(data, self._decoder.kinds, READ_NBYTES)
+            kinds = self._decoder.kinds
+            frame = None if rights else only_frame(data, kinds, READ_NBYTES)
+            if frame is None and not rights and self._take_back(left):
+                frame = only_frame(left[0][0], kinds, READ_NBYTES)
             if frame is None:
                 self.is_fit = False
                 return False

@@ -8,11 +8,15 @@ Made with every link, and idle until the first large buffer; see ``exchange`` fo
 from __future__ import annotations
 
 import time
+from functools import partial
+from operator import call
 
+from webworker_executor.wire.frame import HEADER_NBYTES, SEGMENT
 from webworker_executor.wire.place import LentParts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from typing import Any
 
@@ -27,6 +31,11 @@ NOTES_SECONDS = 0.005
 TEND_SECONDS = 5.0
 
 
+def lends(frame: Frame) -> bool:
+    """Whether a frame lies in shared memory, or is about some."""
+    return frame.kind == SEGMENT or bool(frame.buffers)
+
+
 class Lending:
     """
     What a link does about shared memory.
@@ -39,6 +48,8 @@ class Lending:
 
     Attributes:
         is_used: Whether anything was ever lent or borrowed here.
+
+    ``take_back`` is for a leader's thread, the rest for the reactor's and for who posts.
     """
 
     def __init__(
@@ -73,14 +84,36 @@ class Lending:
             for frame, fds in self._shared().lend(parts.lease):
                 self._append((len(frame), [frame], fds))
 
+    def take_back(self, left: deque[Any]) -> bool:
+        """
+        Take the end of a loan out of what a leader has read, if that begins with one.
+
+        Args:
+            left: As `Leading` has it; what follows the end of the loan stays there.
+
+        Returns:
+            Whether it did.
+        """
+        exchange = self._exchange
+        data = left[0][0]
+        loans = None if exchange is None else exchange.loans_ended_by(data)
+        if loans is None:
+            return False
+        if not self._is_tended:
+            self._reactor.call_soon(self._tend_later)
+        rest = (data[HEADER_NBYTES:], (), 0, None)
+        steps: Any = (loans.popleft, partial(left.__setitem__, 0, rest))
+        # One step of C: what was given back and still stood there would end the link. The lease is
+        # let go of only after that, because its finalizer is not of C.
+        _ = [*map(call, steps)]
+        return True
+
     def resolved(self, frames: list[Frame]) -> list[Frame]:
         """Give frames that name places in shared memory the memory itself."""
         if not self._decoder.is_sharing:
             return frames
         self._decoder.is_sharing = False
-        if not self._is_tended:
-            self._is_tended = True
-            self._reactor.call_at(time.monotonic() + TEND_SECONDS, self._tend)
+        self._tend_later()
         return self._shared().resolve(frames)
 
     def _note(self) -> None:
@@ -99,6 +132,11 @@ class Lending:
         self._has_timer = False
         self._note()
         self._flush()
+
+    def _tend_later(self) -> None:
+        if not self._is_tended:
+            self._is_tended = True
+            self._reactor.call_at(time.monotonic() + TEND_SECONDS, self._tend)
 
     def _tend(self) -> None:
         self._is_tended = False

@@ -19,7 +19,7 @@ from collections import deque
 
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.lead import EPOLLET, Leading
-from webworker_executor.link.lending import Lending
+from webworker_executor.link.lending import Lending, lends
 from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.link.rights import READ_NBYTES, receive, unwrapped
@@ -91,10 +91,11 @@ class Link:
         self._outbox = Outbox(end)
         # Queue a frame as `post` does, by a single function of C.
         self.append = self._outbox.put
-        self.leading = Leading(end, reactor, self._lock, self._decoder, self.read)
+        self._lending = Lending(reactor, self._decoder, self.append, self.flush)
+        take_back = self._lending.take_back
+        self.leading = Leading(end, reactor, self._lock, self._decoder, self.read, take_back)
         # Called, each once, when the kernel has everything or will never have it.
         self._at_end: deque[Callable[[], object]] = deque()
-        self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         if _tells_frames:
             debug.tell_frames(self)
         reactor.register(self._fd, READ, self._ready)
@@ -278,7 +279,7 @@ class Link:
                     self._is_drained = len(data) < READ_NBYTES and not left
                     frames = decoder.feed(data, fds)
                     # For those who wait: what the last one was, the next will be.
-                    self.leading.is_fit = not decoder.is_sharing
+                    self.leading.is_fit = not (decoder.is_sharing and any(map(lends, frames)))
                     return self._lending.resolved(frames)
             else:
                 with vacancy:
