@@ -187,6 +187,9 @@ n_stopped = 0
 with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
     pool.submit(double, 1).result()
     data = bytearray(1 << 18)
+    # So that no piece of memory is made, and none goes, while handlers raise.
+    for future in [pool.submit(first_item, data) for _ in range(16)]:
+        future.result()
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.0007, 0.0007)
     for number in range(count):
