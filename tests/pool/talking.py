@@ -200,9 +200,12 @@ async def count_async(number: int, *, fails: bool = False) -> AsyncIterator[int]
         raise
 
 
-async def yield_and_rest(*, is_struck: bool = False) -> AsyncIterator[int]:
+async def yield_and_rest(*, is_struck: bool = False, is_late: bool = False) -> AsyncIterator[int]:
     """Yield the process, wait for what never comes, and note how that ended."""
     yield os.getpid()
+    if is_late:
+        # As the alarm of a time that is over, however long that takes.
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGALRM)
     if is_struck:
         # As what a signal handler raises while the loop waits, it comes out of the loop.
         asyncio.get_running_loop().call_soon(sys.exit, "struck")

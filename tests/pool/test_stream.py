@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -188,7 +188,7 @@ def test_an_asynchronous_generator_is_cancelled_when_its_time_is_over(
     """
     As a coroutine is: what it makes of that is the outcome.
     """
-    stream = forked.options(soft_timeout=0.05).stream(talking.yield_and_rest)
+    stream = forked.options(soft_timeout=60.0).stream(talking.yield_and_rest, is_late=True)
     next(stream)
     with pytest.raises(asyncio.CancelledError):
         next(stream)
@@ -258,6 +258,25 @@ def test_a_stream_that_rests_before_it_is_made_is_stopped_as_well() -> None:
         stream = Stream(functools.partial(submit, pool), talking.count, (10**9,), {})
     with pytest.raises(TaskAborted, match="read it inside the executor's with block"):
         list(stream)
+
+
+def test_a_stream_that_nobody_has_does_not_keep_its_executor() -> None:
+    """
+    Ctrl-C came before `stream` had returned, and the program went on.
+    """
+
+    def submit(pool: WebWorkerExecutor, *args: Any) -> NoReturn:
+        future = pool.submit(*args)
+        futures.append(future)
+        wait_until(lambda: getattr(future.__dict__.get("_conversation"), "heeds", False))
+        raise KeyboardInterrupt
+
+    futures: list[WorkerFuture] = []
+    with WebWorkerExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            Stream(functools.partial(submit, pool), talking.count, (10**9,), {})
+        pool.shutdown()
+    assert isinstance(futures[0].exception(0), TaskAborted)
 
 
 def test_the_repr_tells_the_state(forked: WebWorkerExecutor) -> None:

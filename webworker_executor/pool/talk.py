@@ -111,10 +111,8 @@ class Conversation(MessageTarget):
         # Let go of when the task is done: the future keeps this object.
         self._future: WorkerFuture | None = future
         self._owner: TalkingPool | None = None
-        # Whether the task notices when it is cancelled.
-        self.heeds = False
-        # Seconds that the task may run.
-        self.limit: float | None = None
+        self.heeds = False  # whether the task notices when it is cancelled
+        self.limit: float | None = None  # seconds that the task may run
         # What was posted and cannot have been received; what was sent and may not have been.
         self._kept: deque[tuple[Parts, Sequence[Any]]] = deque()
         self._unsure: deque[tuple[Parts, Sequence[Any]]] = deque()
@@ -151,6 +149,8 @@ class Conversation(MessageTarget):
             self.heeds = True
             self.stop_at_end(owner.crew.talks)
         elif saying == ITEM:
+            # Also one that nobody has, because Ctrl-C came before `stream` had returned.
+            self.is_stream = owner.crew.talks.has_streams = True
             self.items._arrive(frame)
         elif saying == REPORT:
             if self._has_listeners("progress") and self._dispatcher is not None:
