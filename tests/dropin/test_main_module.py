@@ -385,10 +385,23 @@ def test_a_module_run_by_name(run_script: ScriptRunner, launcher: str) -> None:
 
 
 PLUGIN = """
-import threading
+import dataclasses, enum, functools, threading, typing
 
 LOCK = threading.Lock()
 calls = 0
+T = typing.TypeVar("T")
+
+class Colour(enum.Enum):
+    RED = 1
+
+@dataclasses.dataclass(frozen=True)
+class Box(typing.Generic[T]):
+    content: T
+    colour: Colour = Colour.RED
+
+@functools.cache
+def wrap(content):
+    return Box(content) if Colour.RED is Box(content).colour else None
 
 class Refused(Exception):
     pass
@@ -421,6 +434,8 @@ print(
     type(executor.submit(plugin.refuse, part).exception()) is plugin.Refused
     and {plugin.Part} == {type(part), *map(type, grown)}
     and [2] * 4 == [part.size for part in grown]
+    and plugin.Box("a") == executor.submit(plugin.wrap, "a").result()
+    and plugin.Box[int](1) == executor.submit(plugin.Box[int], 1).result()
 )
 """
 

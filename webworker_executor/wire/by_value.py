@@ -17,7 +17,7 @@ import functools
 import sys
 from io import BytesIO
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import cloudpickle
 from cloudpickle import cloudpickle as internals
@@ -128,6 +128,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         own = _REDUCERS.get(kind)
         if own is not None:
             return own(obj)
+        if kind is TypeVar and is_unreachable(obj.__module__):
+            # cloudpickle would name the module.
+            return internals._make_typevar, internals._decompose_typevar(obj)
         return NotImplemented if self._to_host or not is_named(kind) else _reduce_named(obj)
 
     def _reduce_class(self, cls: type) -> Any:
