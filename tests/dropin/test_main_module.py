@@ -419,11 +419,20 @@ def make(size):
 
 def refuse(part):
     raise Refused(part.size)
+
+def begin(given):
+    global part
+    part = given
+
+def read():
+    return part
 """
 
 USE_PLUGIN = """
 import functools, operator
 part, calls = executor.submit(plugin.make, 1).result()
+with WebWorkerExecutor(1, None, plugin.begin, (part,), launcher=sys.argv[1]) as prepared:
+    kept = prepared.submit(plugin.read).result()
 grown = [
     executor.submit(part.grow, 1).result(),
     executor.submit(functools.partial(plugin.Part.grow, part), 1).result(),
@@ -432,7 +441,7 @@ grown = [
 ]
 print(
     type(executor.submit(plugin.refuse, part).exception()) is plugin.Refused
-    and {plugin.Part} == {type(part), *map(type, grown)}
+    and {plugin.Part} == {type(part), type(kept), *map(type, grown)}
     and [2] * 4 == [part.size for part in grown]
     and plugin.Box("a") == executor.submit(plugin.wrap, "a").result()
     and plugin.Box[int](1) == executor.submit(plugin.Box[int], 1).result()

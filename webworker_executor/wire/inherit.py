@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from io import BytesIO
 
+from webworker_executor.wire import by_name
 from webworker_executor.wire.codec import unpack
 
 TYPE_CHECKING = False
@@ -141,11 +142,13 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
 
     tracker = _tracker(inheritance)
     n_fds = len(inheritance.fds)
+    # An initializer and its arguments: where its module cannot be named, nothing of it can.
+    is_named = not (isinstance(value, tuple) and any(map(by_name.must_go_by_value, value)))
     try:
         with BytesIO() as file:
             ForkingPickler(file, 5).dump((tracker, value))
             payload = file.getvalue()
-        if b"_main__" not in payload:
+        if is_named and b"_main__" not in payload:
             return payload
     except Exception as error:
         if _forked_only(error) is not None:
