@@ -285,7 +285,7 @@ def test_what_a_task_has_started_is_killed_if_need_be(launcher: str, how: str) -
     The worker has ended by SIGTERM long before: nobody is left behind for that.
     """
     with WebWorkerExecutor(1, launcher=launcher) as pool:
-        view = pool.options(timeout=0.5 if how == "timeout" else 60.0)
+        view = pool.options(timeout=3.0 if how == "timeout" else 60.0)
         future = view.submit(talking.run_stubborn_program)
         pid = first_message(future)
         assert isinstance(pid, int)
