@@ -4,12 +4,18 @@ Tests of `webworker_executor.wire.forks`: packing knows for whom it is.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from webworker_executor.wire import variable
 from webworker_executor.wire.forks import is_packing_for_forks, packing_for_forks
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def test_it_holds_for_the_call_and_what_it_calls() -> None:
@@ -28,6 +34,31 @@ def test_it_holds_for_the_call_and_what_it_calls() -> None:
     assert [True, False, True, False] == packing_for_forks(pack, 1)
     with pytest.raises(ZeroDivisionError):
         packing_for_forks(divmod, 1, 0)
+    assert not is_packing_for_forks()
+
+
+@pytest.mark.parametrize("n_lines", range(5))
+def test_an_interruption_leaves_nothing_behind(n_lines: int) -> None:
+    """
+    At whatever line a signal handler raises.
+    """
+    n_left = n_lines
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal n_left
+        if frame.f_code is packing_for_forks.__code__ and event == "line":
+            if not n_left:
+                raise KeyboardInterrupt
+            n_left -= 1
+        return interrupt
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            packing_for_forks(divmod, 1, 1)
+    finally:
+        sys.settrace(before)
     assert not is_packing_for_forks()
 
 

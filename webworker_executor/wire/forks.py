@@ -4,7 +4,7 @@ Whether what is packed goes to forked workers only, who have inherited what does
 
 from __future__ import annotations
 
-from _contextvars import ContextVar
+from _contextvars import ContextVar, copy_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ _is_for_forks = (ContextVar("webworker_is_for_forks", default=False),)
 
 
 def packing_for_forks(pack: Callable[..., T], *args: object) -> T:
-    """Call something that packs for forked workers only."""
-    token = _is_for_forks[0].set(True)
-    try:
-        return pack(*args)
-    finally:
-        _is_for_forks[0].reset(token)
+    """
+    Call something that packs for forked workers only.
+
+    In a context of its own: a signal handler that raises, at whatever line, leaves nothing behind.
+    """
+    context = copy_context()
+    context.run(_is_for_forks[0].set, True)
+    return context.run(pack, *args)
 
 
 def is_packing_for_forks() -> bool:
