@@ -84,7 +84,7 @@ def test_no_other_process_has_them(run_script: ScriptRunner, launcher: str) -> N
     """
     Neither a worker nor a forked copy counts them as its own, and nobody waits for them at its end.
     """
-    completed = run_script(PROGRAM, launcher, options=["-W", "ignore::DeprecationWarning"])
+    completed = run_script(PROGRAM, launcher, options=["-u", "-W", "ignore::DeprecationWarning"])
     assert ("[]\n0\n[]\n1\n", "", 0) == (
         *(completed.stdout, completed.stderr),
         completed.returncode,

@@ -197,7 +197,7 @@ def test_more_workers_where_the_kernel_does_not_tell(monkeypatch: pytest.MonkeyP
     Without /proc it is the most that any Linux has.
     """
 
-    def refuse(*_: object) -> object:
+    def refuse(*_: object, encoding: str) -> object:
         raise FileNotFoundError
 
     monkeypatch.setattr("builtins.open", refuse)
