@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor.link.reactor import Reactor
+    from webworker_executor.link.thread import ServiceThread
 
 
 def test_calls_run_in_order_on_one_thread(events: EventsThread) -> None:
@@ -191,6 +192,31 @@ def test_a_thread_that_waits_again_is_not_relieved(reactor: Reactor) -> None:
     assert looked.wait(5)
     names = [thread.name for thread in threading.enumerate()]
     assert 1 == names.count("webworker-events")
+    events.stop()
+    events.join()
+
+
+def test_a_start_that_another_thread_overtakes(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One thread has the queue, whoever was faster: of two that wait one would wait for ever.
+    """
+    events = EventsThread(reactor)
+    make, starter = events._new_service, threading.current_thread()
+
+    def make_slowly() -> ServiceThread:
+        service = make()
+        if threading.current_thread() is starter:
+            run_together(events._take_over)
+        return service
+
+    monkeypatch.setattr(events, "_new_service", make_slowly)
+    events.start()
+    assert 1 == [thread.name for thread in threading.enumerate()].count("webworker-events")
+    seen = Inbox[str]()
+    events.call(lambda: seen("a call"))
+    assert "a call" == seen.get()
     events.stop()
     events.join()
 

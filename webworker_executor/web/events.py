@@ -62,13 +62,21 @@ class EventsThread:
         Raises:
             RuntimeError: No thread can be started.
         """
-        if self._service is None:
-            self._service = self._new_service()
-        self._service.start()
+        service = self._service
+        if service is None:
+            service = self._offer(self._new_service())
+        service.start()
 
     def _new_service(self) -> ServiceThread:
         service = ServiceThread(lambda: self._run(service), "webworker-events")
         return service
+
+    def _offer(self, service: ServiceThread) -> ServiceThread:
+        """Have a thread serve unless there is one, as another thread may have seen to meanwhile."""
+        # No call stands between this look and the store: two would wait, and one of them for ever.
+        if self._service is None:
+            self._service = service
+        return self._service
 
     @property
     def is_current_thread(self) -> bool:
@@ -172,7 +180,7 @@ class EventsThread:
         with self._lock:
             if self._service is not None:
                 return
-            service = self._service = self._new_service()
+            service = self._offer(self._new_service())
             try:
                 service.start()
             except RuntimeError as error:
