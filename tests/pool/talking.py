@@ -229,8 +229,10 @@ def run_stubborn_program() -> None:
 def run_tidy_program(path: str) -> None:
     """Run a program that takes a while for its end, post its pid, and leave it a path."""
     end = f"sleep 0.3; echo tidied > {path}; exit"
+    # Until it is a program of its own, the shell's copy that becomes the sleep loses a SIGTERM.
+    wait_for_it = 'until read -r name < /proc/$!/comm && [ "$name" = sleep ]; do :; done'
     # No other sleep when SIGTERM has ended that one.
-    command = f"trap '{end}' TERM; sleep 60 & echo $$; while :; do wait; done"
+    command = f"trap '{end}' TERM; sleep 60 & {wait_for_it}; echo $$; while :; do wait; done"
     with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         current_task().post_message(int(program.stdout.readline()))
