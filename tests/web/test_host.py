@@ -56,6 +56,48 @@ def test_users_share_the_threads() -> None:
     assert not first[0].thread.is_alive()
 
 
+def test_a_user_that_comes_keeps_the_threads_that_another_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A finalizer may let the last other go while threads are looked for.
+    """
+    host = Host()
+    first, second = User(), User()
+    reactor, _ = host.acquire(first)
+    look_for_threads = host._make_threads
+
+    def look_and_finalize() -> Any:
+        threads = look_for_threads()
+        host.release(first)
+        return threads
+
+    with monkeypatch.context() as patched:
+        patched.setattr(host, "_make_threads", look_and_finalize)
+        assert reactor is host.acquire(second)[0]
+    # Those who come later would get others if these were about to end.
+    assert reactor is host.acquire(first)[0]
+    host.release(first)
+    host.release(second)
+    reactor.join()
+
+
+def test_who_gets_no_threads_is_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The threads end with those that have them.
+    """
+    host, user = Host(), User()
+    reactor, _ = host.acquire(user)
+    with monkeypatch.context() as patched:
+        patched.setattr(host, "_start_threads", lambda: int("no"))
+        with pytest.raises(ValueError, match="no"):
+            host.acquire(User())
+        assert reactor.thread.is_alive()
+    host.release(user)
+    reactor.join()
+    assert not reactor.thread.is_alive()
+
+
 def test_calls_behind_a_handler_that_does_not_end() -> None:
     """
     They are made, also when the last user leaves meanwhile: the reactor ends after them.

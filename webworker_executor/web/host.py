@@ -78,27 +78,36 @@ class Host:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             if codec.generation > 1 and not self._users:
                 _check_that_no_chain_begins()
-            reactor, events = self._make_threads()
-            try:
-                reactor.start()
-                events.start()
-                tell_on(events.call)
-            except RuntimeError as error:
-                # From Python 3.12 no thread can be started once the program has begun to end.
-                if self._reactor is not None:
-                    self._reactor.stop()
-                self._reactor = self._events = None
-                if "shutdown" not in str(error):
-                    raise RuntimeError(
-                        f"no thread can be started to serve workers ({error}). The system or a "
-                        "limit has no room for one more; see ulimit -u."
-                    ) from error
-                raise RuntimeError(
-                    "cannot schedule new futures after interpreter shutdown"
-                ) from error
-            if user not in self._users:
+            # First of all: where a finalizer on the way lets the last other user go, the threads
+            # that this one is about to get are not to end with it.
+            is_new = user not in self._users
+            if is_new:
                 self._users.append(user)
-            return reactor, events
+            try:
+                return self._start_threads()
+            except BaseException:
+                if is_new:
+                    self._users.remove(user)
+                raise
+
+    def _start_threads(self) -> tuple[Reactor, EventsThread]:
+        reactor, events = self._make_threads()
+        try:
+            reactor.start()
+            events.start()
+            tell_on(events.call)
+        except RuntimeError as error:
+            # From Python 3.12 no thread can be started once the program has begun to end.
+            if self._reactor is not None:
+                self._reactor.stop()
+            self._reactor = self._events = None
+            if "shutdown" not in str(error):
+                raise RuntimeError(
+                    f"no thread can be started to serve workers ({error}). The system or a "
+                    "limit has no room for one more; see ulimit -u."
+                ) from error
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown") from error
+        return reactor, events
 
     def _make_threads(self) -> tuple[Reactor, EventsThread]:
         # Looked at again after each making, and stored before another call: a signal handler that
