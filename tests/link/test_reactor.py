@@ -4,6 +4,7 @@ Tests of `webworker_executor.link.reactor`: one thread that does what is due, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -295,6 +296,101 @@ def test_logging_may_fail(reactor: Reactor) -> None:
         assert done.wait(5)
     finally:
         logger.removeHandler(handler)
+
+
+class Finalized:
+    """
+    An object of which the end is told.
+    """
+
+    __slots__ = ("__del__",)
+
+    def __init__(self, finalizer: object) -> None:
+        self.__del__ = finalizer
+
+
+def test_an_end_is_told_on_the_thread(reactor: Reactor) -> None:
+    """
+    Once, in the order of the ends.
+    """
+    told: Inbox[tuple[int, bool]] = Inbox()
+
+    def tell(number: int) -> None:
+        told((number, reactor.is_current_thread))
+
+    for number in range(3):
+        Finalized(reactor.finalizer(partial(tell, number)))
+    assert [(0, True), (1, True), (2, True)] == told.take(3)
+
+
+def test_an_end_after_that_of_the_reactor() -> None:
+    """
+    It is told to nobody, and written nowhere, though the descriptor's number is another's.
+    """
+    reactor = Reactor()
+    reactor.start()
+    told: list[int] = []
+    late = Finalized(reactor.finalizer(partial(told.append, 1)))
+    reactor.stop()
+    reactor.join()
+    with contextlib.ExitStack() as stack:
+        others = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(4)]
+        for fd in others:
+            stack.callback(os.close, fd)
+        del late
+        for fd in others:
+            with pytest.raises(BlockingIOError):
+                os.eventfd_read(fd)
+    assert [] == told
+
+
+INTERRUPTED = """
+import signal, time
+from webworker_executor.link.reactor import Reactor
+
+class Stop(Exception):
+    pass
+
+def handler(*_):
+    global n_signals, n_raised
+    n_signals += 1
+    if may_raise:
+        n_raised += 1
+        raise Stop
+
+class Finalized:
+    __slots__ = ("__del__",)
+
+may_raise, n_signals, n_raised, n_caught, n_made, told = False, 0, 0, 0, 0, []
+reactor = Reactor()
+reactor.start()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+deadline = time.monotonic() + 20
+while n_signals < 500 and time.monotonic() < deadline:
+    finalized = Finalized()
+    finalized.__del__ = reactor.finalizer(lambda: told.append(1))
+    n_made += 1
+    try:
+        may_raise = True
+        finalized = None
+        may_raise = False
+    except Stop:
+        may_raise = False
+        n_caught += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+reactor.stop()
+reactor.join()
+print(n_signals >= 500, n_raised == n_caught, n_made == len(told))
+"""
+
+
+def test_an_end_swallows_nothing_that_a_handler_raises(run_script: ScriptRunner) -> None:
+    """
+    Nor is an end forgotten for it.
+    """
+    done = run_script(INTERRUPTED)
+    assert ("True True True\n", "") == (done.stdout, done.stderr)
 
 
 def test_stop_makes_the_calls_that_wait() -> None:

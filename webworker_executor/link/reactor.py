@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import operator
 import os
 import select
 import time
 from collections import deque
+from functools import partial
 
 from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, lift, lifted
 from webworker_executor.link.journal import Journal
@@ -69,6 +71,8 @@ class Reactor:
         except BaseException:
             self._epoll.close()
             raise
+        # Empty once the number may be another's.
+        self._wakers = [partial(os.eventfd_write, self._wakeup, 1)]
         try:
             self._epoll.register(self._wakeup, READ)
         except BaseException:
@@ -129,6 +133,17 @@ class Reactor:
         finally:
             self._wake()
 
+    def finalizer(self, call: Callable[[], object]) -> Callable[[], object]:
+        """
+        Return what has ``call`` run as by ``call_soon``, once, and is a single step of C.
+
+        In a ``__del__`` of Python a signal handler may raise, and what it raises there is
+        swallowed, together with what was left to be done. With this as an object's own ``__del__``
+        neither is. Nothing happens when the reactor is closed.
+        """
+        steps = itertools.chain((partial(self._calls.append, call),), self._wakers)
+        return partial(any, map(operator.call, steps))
+
     def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Run ``call`` at a time of ``time.monotonic()``; from the reactor's thread only."""
         timer = Timer(call)
@@ -161,6 +176,7 @@ class Reactor:
             _log.debug("the reactor is awake or gone")
 
     def _close(self) -> None:
+        self._wakers.clear()
         wakeup, self._wakeup = self._wakeup, -1
         if wakeup != -1:
             self._epoll.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
-    from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.frame import Frame, Parts
 
 _START_SECONDS = 30.0
 
@@ -265,6 +265,10 @@ class Crew:
             # The reactor may have been closing just this one when the program was forked.
             with contextlib.suppress(OSError):
                 let_go()
+
+    def owe(self, frame: Frame, give: Callable[[], object]) -> Frame:
+        """Take in a registered message, as `Receipts.owe`; on the reactor's thread."""
+        return self.receipts.owe(frame, give, self._on_reactor().finalizer)
 
     def _on_reactor(self) -> Reactor:
         assert self._reactor is not None, "a pool without a reactor has no processes"

@@ -138,7 +138,7 @@ class Reports:
 
     def _registered(self, process: WorkerProcess, frame: Frame, ident: int) -> Frame:
         give = functools.partial(process.give_receipt, ident)
-        return self._crew.receipts.owe(frame, give)
+        return self._crew.owe(frame, give)
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""

@@ -222,7 +222,7 @@ class NativeLife(Life):
         owner = self._owner()
         if kind == MESSAGE:
             if frame.ident & REGISTERED:
-                frame = self._receipts.owe(frame, self._give_receipt)
+                frame = self._receipts.owe(frame, self._give_receipt, self._reactor.finalizer)
             if owner is not None:
                 owner._arrive(frame)
         elif kind == READY:

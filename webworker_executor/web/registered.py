@@ -11,6 +11,8 @@ cannot be unpacked says so by itself, for the error holds the frame as long as s
 
 from __future__ import annotations
 
+from functools import partial
+
 from webworker_executor.wire.frame import Frame
 
 TYPE_CHECKING = False
@@ -32,13 +34,19 @@ class Receipts:
         self._owed: dict[object, Callable[[], object]] = {}
         self.are_early = False
 
-    def owe(self, frame: Frame, give: Callable[[], object]) -> Frame:
+    def owe(
+        self,
+        frame: Frame,
+        give: Callable[[], object],
+        finalizer: Callable[[Callable[[], object]], Callable[[], object]],
+    ) -> Frame:
         """
         Take in a registered message; on the thread that reads.
 
         Args:
             frame: The message.
-            give: Gives the receipt. Called once, in any thread and at any line, as a finalizer is.
+            give: Gives the receipt. Called once, in any thread.
+            finalizer: As `Reactor.finalizer`.
 
         Returns:
             The message, for an inbox; whoever lets go of it last gives the receipt.
@@ -48,10 +56,10 @@ class Receipts:
         # Looked at after it was stored: `give_early` stores the flag and takes out then.
         if self.are_early:
             self.settle(key)
-        return _Registered(frame, self, key)
+        return _Registered(frame, partial(self.settle, key), finalizer)
 
     def settle(self, key: object) -> None:
-        """Give a receipt, unless it was given; any thread, also in a finalizer."""
+        """Give a receipt, unless it was given; any thread."""
         give = self._owed.pop(key, None)
         if give is not None:
             give()
@@ -64,15 +72,15 @@ class Receipts:
 
 
 class _Registered(Frame):
-    __slots__ = ("_key", "_receipts")
+    __slots__ = ("__del__", "let_go")
 
-    def __init__(self, frame: Frame, receipts: Receipts, key: object) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        settle: Callable[[], object],
+        finalizer: Callable[[Callable[[], object]], Callable[[], object]],
+    ) -> None:
         super().__init__(frame.kind, frame.ident, frame.payload, frame.buffers, frame.fds)
-        self._receipts = receipts
-        self._key = key
-
-    def let_go(self) -> None:
-        """Have the receipt given now."""
-        self._receipts.settle(self._key)
-
-    __del__ = let_go
+        # Have the receipt given now.
+        self.let_go = settle
+        self.__del__ = finalizer(settle)
