@@ -22,6 +22,7 @@ from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import (
     COUNTED_NBYTES,
     HEADER,
+    HEADER_NBYTES,
     MESSAGE,
     NAMES,
     PICKLE,
@@ -259,6 +260,44 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
 
 
+def test_the_rest_of_what_the_reactor_has_begun(led: Led) -> None:
+    """
+    It is no frame of its own, though it looks like one.
+    """
+    whole = b"".join(encode(RESULT, 1, encode(RESULT, 2, b"")[0]))
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.sendall(whole[:HEADER_NBYTES])
+    # As the reactor does that has looked just before the lead began.
+    assert [] == led.link._receive()
+    led.far.sendall(whole[HEADER_NBYTES:])
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    frame = led.read_by_reactor.get(10.0)
+    assert (1, whole[HEADER_NBYTES:]) == (frame.ident, bytes(frame.payload))
+
+
+def test_nobody_leads_behind_what_is_no_frame(led: Led) -> None:
+    """
+    The answer behind it is not taken for one.
+    """
+    led.link.expect(lambda kind, ident: ident != 1)
+    lead = led.link.leading.begin()
+    assert lead is not None
+    led.far.sendall(encode(RESULT, 1, b"x")[0][:HEADER_NBYTES])
+    with pytest.raises(MalformedFrame, match="nobody"):
+        led.link._receive()
+    led.send(2)
+    lead.wait(10.0)
+    assert not led.link.leading.read(lead, refuse)
+    led.link.leading.end(lead)
+    # The error's traceback keeps what stands here.
+    del lead
+    assert led.link.leading.begin() is None
+    assert "nobody" in str(led.ended.get(10.0))
+
+
 @pytest.mark.parametrize("step", ["call_soon", "modify"])
 @pytest.mark.parametrize("is_done", [False, True])
 def test_a_lease_that_a_signal_handler_breaks_off(
@@ -421,7 +460,7 @@ def test_what_is_not_for_a_leader_is_not_led(led: Led) -> None:
     assert lead is not None
     led.send(1, 2)
     lead.wait(10.0)
-    assert not led.link.leading.read(lead, lambda frame: True)
+    assert not led.link.leading.read(lead, refuse)
     led.link.leading.end(lead)
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
     led.link.leading.is_fit = False

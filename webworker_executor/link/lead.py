@@ -221,6 +221,11 @@ class Leading:
             left = self.left
             if self._leader is not lead or self._is_closed or left:
                 return False
+            # Asked again: the reactor may have read since this lead began. What it took for no
+            # frame, or the first half of one, has the rest of the stream behind it.
+            if not self._decoder.is_between_frames:
+                self.end_lease()
+                return False
             if self.is_handing:
                 self.end_lease()
                 return False

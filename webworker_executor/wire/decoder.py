@@ -88,8 +88,9 @@ class FrameDecoder:
 
     @property
     def is_between_frames(self) -> bool:
-        """Whether every byte that came belongs to a frame that was handed out."""
-        return not self._partial and self._growing is None and self._pieces is None
+        """Whether what comes next begins a frame: all before was handed out, and all right."""
+        is_whole = not self._partial and self._growing is None and self._pieces is None
+        return is_whole and self.error is None
 
     def copied(self) -> FrameDecoder:
         """
