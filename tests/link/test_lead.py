@@ -264,7 +264,7 @@ def test_the_rest_of_what_the_reactor_has_begun(led: Led) -> None:
     """
     It is no frame of its own, though it looks like one.
     """
-    whole = b"".join(encode(RESULT, 1, encode(RESULT, 2, b"")[0]))
+    whole = b"".join(encode(RESULT, 1, b"".join(encode(RESULT, 2, b""))))
     lead = led.link.leading.begin()
     assert lead is not None
     led.far.sendall(whole[:HEADER_NBYTES])

@@ -46,6 +46,16 @@ class User(Protocol):
         """In a forked child: all of this is the parent's."""
 
 
+class _Comer:
+    """Has the threads until the user has them that is being taken up."""
+
+    def finish_at_exit(self, *, interrupted: bool) -> None:
+        """Nothing was begun."""
+
+    def disown_after_fork(self) -> None:
+        """Nothing was begun."""
+
+
 class Host:
     """The process's reactor and events thread, shared by its users."""
 
@@ -78,17 +88,17 @@ class Host:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             if codec.generation > 1 and not self._users:
                 _check_that_no_chain_begins()
-            # First of all: where a finalizer on the way lets the last other user go, the threads
-            # that this one is about to get are not to end with it.
-            is_new = user not in self._users
-            if is_new:
-                self._users.append(user)
+            # Where a finalizer on the way lets the last other user go, the threads that this one is
+            # about to get are not to end with it.
+            comer = _Comer()
+            self._users.append(comer)
             try:
-                return self._start_threads()
-            except BaseException:
-                if is_new:
-                    self._users.remove(user)
-                raise
+                threads = self._start_threads()
+                if user not in self._users:
+                    self._users.append(user)
+                return threads
+            finally:
+                self._drop(comer)
 
     def _start_threads(self) -> tuple[Reactor, EventsThread]:
         reactor, events = self._make_threads()
@@ -129,10 +139,7 @@ class Host:
     def release(self, user: User) -> None:
         """Let a user go; with the last one the threads end."""
         with self._lock:
-            if user not in self._users:
-                return
-            self._users.remove(user)
-            if self._users or self._reactor is None or self._events is None:
+            if not self._drop(user) or self._users or self._reactor is None or self._events is None:
                 return
             events, reactor = self._events, self._reactor
             # First of all: if a signal handler raises in what follows, nobody is given threads that
@@ -140,6 +147,12 @@ class Host:
             self._leaving, self._reactor, self._events = weakref.ref(events), None, None
             tell_on(None)
             events.stop(reactor.stop)
+
+    def _drop(self, user: User) -> bool:
+        if user not in self._users:
+            return False
+        self._users.remove(user)
+        return True
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the package's."""
