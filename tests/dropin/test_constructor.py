@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import inspect
 import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 from concurrent.futures.process import BrokenProcessPool
@@ -117,6 +118,8 @@ def test_attributes_that_others_touch() -> None:
         processes: Any = executor._processes
         ((pid, process),) = processes.items()
         assert (pid, None, True) == (process.pid, process.exitcode, process.is_alive())
+        assert ("WebWorker-0", False) == (process.name, process.daemon)
+        assert process in multiprocessing.active_children()
         assert (2, False, False) == (
             executor._max_workers,
             executor._broken,
@@ -133,7 +136,10 @@ def test_killing_the_processes_breaks_what_runs() -> None:
         executor.submit(double, 1).result()
         processes: Any = executor._processes
         (process,) = processes.values()
+        sentinel = process.sentinel
         process.kill()
+        assert [sentinel] == multiprocessing.connection.wait([sentinel], 10.0)
         process.join()
+        assert sentinel == process.sentinel
         assert (False, -9) == (process.is_alive(), process.exitcode)
         assert 4 == executor.submit(double, 2).result()

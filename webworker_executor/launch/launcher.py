@@ -152,6 +152,11 @@ class Child:
         return f"<{type(self).__name__} pid={self.pid} {state}>"
 
     @property
+    def held(self) -> Descriptor | None:
+        """The pidfd's holder; it is closed with the last who has it."""
+        return self._held
+
+    @property
     def pidfd(self) -> int | None:
         """Readable once it has ended, or ``None``; on the reactor's thread."""
         return None if self._held is None else self._held.fileno()

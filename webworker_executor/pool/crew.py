@@ -13,6 +13,7 @@ import os
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.kin import Kin
 from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talk import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
     from webworker_executor.wire.frame import Frame, Parts
@@ -235,7 +235,7 @@ class Crew:
         else:
             self._at_opening.setdefault(slot, []).append(call)
 
-    def children(self) -> dict[int, Child]:
+    def children(self) -> dict[int, Kin]:
         """Return the workers that stay by process id, after waiting for those being started."""
         found = {}
         for worker, process in list(self.processes.items()):
@@ -244,7 +244,7 @@ class Crew:
             if not self._on_reactor().is_current_thread:
                 process.started.wait(_START_SECONDS)
             if process.child is not None:
-                found[process.child.pid] = process.child
+                found[process.child.pid] = Kin(process.child, worker.slot)
         return found
 
     def call_soon(self, call: Callable[[], object]) -> None:

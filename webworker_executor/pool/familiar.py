@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any
 
-    from webworker_executor.launch.launcher import Child
     from webworker_executor.pool.call import Call
+    from webworker_executor.pool.kin import Kin
     from webworker_executor.pool.pool import Pool
 
 
@@ -50,7 +50,7 @@ class FamiliarExecutor(Executor):
         _max_tasks_per_child: int | None
 
     @Familiar
-    def _processes(self) -> dict[int, Child] | None:
+    def _processes(self) -> dict[int, Kin] | None:
         return None if self._pool.is_shut else self._pool.crew.children()
 
     @Familiar

@@ -16,28 +16,51 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.launch.launcher import Child
+    from webworker_executor.link.rights import Descriptor
 
 
 class Kin:
     """
-    A worker among ``multiprocessing.active_children()``.
+    A worker among ``multiprocessing.active_children()``, and in an executor's ``_processes``.
 
     Args:
         child: The process.
-        name: What it is called in the worker, too.
+        place: The worker's index, of which its name is made, here and in the worker itself.
     """
 
     daemon = False
 
-    def __init__(self, child: Child, name: str) -> None:
+    def __init__(self, child: Child, place: int) -> None:
         self._child = child
-        self.name = name
+        self._held: Descriptor | None = None
+        self.name = f"WebWorker-{place}"
         self.pid = self.ident = child.pid
         self.is_alive, self.join = child.is_alive, child.join
         self.terminate, self.kill = child.terminate, child.kill
 
     def __repr__(self) -> str:
         return f"<{self.name} {self._child!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kin) and self._child is other._child
+
+    def __hash__(self) -> int:
+        return hash(self._child)
+
+    @property
+    def sentinel(self) -> int:
+        """
+        A descriptor that is ready when the process has ended, for ``multiprocessing.connection``.
+
+        Raises:
+            ValueError: There is none: it has ended already, or the kernel has no pidfd.
+        """
+        # From now on it lives as long as this: somebody waits for it.
+        if self._held is None:
+            self._held = self._child.held
+        if self._held is None:
+            raise ValueError(f"{self.name} has no descriptor to wait for; join() waits as well")
+        return self._held.fileno()
 
     @property
     def exitcode(self) -> int | None:
@@ -59,13 +82,13 @@ class Kin:
         return None if self.is_alive() and not host.is_exiting else self.exitcode or 0
 
 
-def make_known(child: Child, name: str) -> None:
+def make_known(child: Child, place: int) -> None:
     """
     Have ``multiprocessing`` count a process among its own, if the program has imported it.
 
     Args:
         child: The process.
-        name: Its name.
+        place: The worker's index.
 
     Source: ``multiprocessing.active_children``, of which the list is private.
     """
@@ -78,4 +101,4 @@ def make_known(child: Child, name: str) -> None:
     for kin in list(children):
         if type(kin) is Kin and not kin.is_alive():
             children.discard(kin)
-    children.add(Kin(child, name))
+    children.add(Kin(child, place))

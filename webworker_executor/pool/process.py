@@ -210,7 +210,7 @@ class WorkerProcess:
         except OSError as error:
             self.failed(error)
         else:
-            make_known(child, f"WebWorker-{self.worker.slot}")
+            make_known(child, self.worker.slot)
             self.started.set()
 
     def failed(self, error: Exception) -> None:
