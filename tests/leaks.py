@@ -162,8 +162,12 @@ def _orphans() -> dict[object, str]:
     _foreign.intersection_update(alive)
     for pid in alive - _foreign - {str(os.getpid())}:
         try:
-            is_marked = mark in Path(f"/proc/{pid}/environ").read_bytes()
-            is_fork = command == Path(f"/proc/{pid}/cmdline").read_bytes()
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+            its_command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if not environ and not its_command and os.path.exists(f"/proc/{pid}/exe"):
+                continue  # It is in the midst of its exec, and may yet be ours.
+            is_marked = mark in environ
+            is_fork = command == its_command
             is_left_alone = is_fork and os.getsid(int(pid)) == os.getsid(0) and _has_no_parent(pid)
         except OSError:
             continue  # It ended, or is another user's.

@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from tests.leaks import Snapshot, wait_until_settled
+from tests.patience import wait_until
 
 WAIT_FOR_INPUT = [sys.executable, "-S", "-c", "input()"]
 
@@ -87,8 +88,13 @@ def test_sees_orphans() -> None:
                 check=True,
             )
             orphan = int(done.stdout)
-            lines = wait_until_settled(before, timeout=0.0)
-            assert [] != [line for line in lines if line.startswith(f"descendant {orphan} ")]
+
+            def is_seen() -> bool:
+                lines = wait_until_settled(before, timeout=0.0)
+                return any(line.startswith(f"descendant {orphan} ") for line in lines)
+
+            # Its parent was told of it in the midst of its exec.
+            wait_until(is_seen)
         finally:
             os.close(writer)
 

@@ -30,5 +30,5 @@ def test_fails_when_the_time_is_over(run_script: ScriptRunner) -> None:
     A program that hangs is killed, and what it wrote until then stands in the failure.
     """
     program = "import signal; print('so far', flush=True); signal.pause()"
-    with pytest.raises(pytest.fail.Exception, match=r"more than 0\.2 s\nstdout: so far"):
-        run_script(program, timeout=0.2)
+    with pytest.raises(pytest.fail.Exception, match=r"more than 2 s\nstdout: so far"):
+        run_script(program, timeout=2.0)
