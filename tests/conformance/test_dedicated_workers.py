@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -40,6 +41,10 @@ ECHO = """
 def onmessage(event):
     post_message(event.data)
 """
+
+
+# Ready, and a message of two bytes; then it waits for the end of its input.
+SPEAKS_RAW = "printf '\\1\\0\\0\\0\\2up' >&3; cat <&3"
 
 
 def types_of(events: list[Event]) -> list[str]:
@@ -83,6 +88,24 @@ def test_case_56_syntax_error(tmp_path: Path) -> None:
     with pytest.raises(WorkerLoadError) as failure:
         worker.ready.result(SECONDS)
     assert isinstance(failure.value.__cause__, SyntaxError)
+
+
+@pytest.mark.parametrize(
+    "script", [{"source": "post_message(b'up')"}, {"command": ["sh", "-c", SPEAKS_RAW]}]
+)
+def test_it_is_online_before_its_first_message(script: dict[str, Any]) -> None:
+    """
+    Node.js's ``online``, of scripts and of other programs; a late listener hears it, too.
+    """
+    with Worker(**script) as worker:
+        heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        worker.ononline = worker.onmessage = heard.put
+        assert ["online", "message"] == [heard.get(timeout=SECONDS).type for _ in range(2)]
+        assert worker.ready.done()
+    with Worker(**script) as worker:
+        worker.ready.result(SECONDS)
+        worker.ononline = heard.put
+        assert "online" == heard.get(timeout=SECONDS).type
 
 
 def test_case_58_a_failing_first_run_does_not_end_the_worker() -> None:

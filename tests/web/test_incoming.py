@@ -95,6 +95,36 @@ def test_everything_in_order() -> None:
     assert (5, None) == (events[5].code, events[5].signal)
 
 
+def test_the_process_is_ready_before_anything_comes_from_it() -> None:
+    """
+    Whoever listens later hears so at once, and nobody hears it twice.
+    """
+    target = Target()
+    target._came_up()
+    target._arrive(message(1))
+    heard = listen(target, "message", "online")
+    assert ["online", "message"] == [heard.get(timeout=SECONDS).type for _ in range(2)]
+    target._arrive(message(2))
+    also = listen(target, "online")
+    target._has_exited(0)
+    listen(target, "exit").get(timeout=SECONDS)
+    assert "message" == heard.get(timeout=SECONDS).type
+    assert (True, True) == (heard.empty(), also.empty())
+
+
+def test_a_process_that_is_told_to_end_is_not_told_to_be_ready() -> None:
+    """
+    What comes after ``terminate`` is the exit alone.
+    """
+    target = Target()
+    target._die()
+    target._came_up()
+    heard = listen(target, "online", "exit")
+    target._has_exited(0)
+    assert "exit" == heard.get(timeout=SECONDS).type
+    assert heard.empty()
+
+
 def test_without_listeners_for_messages_errors_do_not_wait() -> None:
     """
     Messages stay for ``receive``; errors and the exit are told.

@@ -1,10 +1,10 @@
 """
 What comes from a worker, in the order in which listeners hear of it.
 
-Messages and errors come as the worker wrote them, then ``close``, then ``exit``; after
-``terminate`` nothing comes but ``exit``. Not for what goes to a worker: `worker` has that. Whoever
-changes this must know that a message nobody listens for waits for ``receive``, but holds up
-neither an error nor the exit.
+First comes ``online``, then messages and errors as the worker wrote them, then ``close``, then
+``exit``; after ``terminate`` nothing comes but ``exit``. Not for what goes to a worker: `worker`
+has that. Whoever changes this must know that a message nobody listens for waits for ``receive``,
+but holds up neither an error nor the exit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import CloseEvent, MessageEvent
     from webworker_executor.wire.frame import Frame
 
-_FROM_WORKER = frozenset({"message", "messageerror", "error", "close"})
+_FROM_WORKER = frozenset({"online", "message", "messageerror", "error", "close"})
 
 
 class WorkerTarget(MessageTarget):
@@ -33,6 +33,7 @@ class WorkerTarget(MessageTarget):
     The events of a worker; the base of the one that users see.
     """
 
+    ononline = EventHandler("online")
     onerror = EventHandler("error")
     onexit = EventHandler("exit")
 
@@ -41,6 +42,8 @@ class WorkerTarget(MessageTarget):
         # Errors, each with how many messages came before it.
         self._errors: deque[tuple[int, Callable[[], Event]]] = deque()
         self._n_arrived = 0
+        # Whether the process is ready, and nobody has been told so.
+        self._owes_online = False
         self._failure: BaseException | None = None
         self._is_dead = False
         self._exit: ExitEvent | None = None
@@ -68,6 +71,10 @@ class WorkerTarget(MessageTarget):
 
     def _source(self) -> WorkerTarget:
         return self
+
+    def _came_up(self) -> None:
+        self._owes_online = True
+        self._stir()
 
     def _arrive(self, frame: Frame) -> None:
         if not self._is_dead:
@@ -104,7 +111,7 @@ class WorkerTarget(MessageTarget):
     # -- what listeners hear
 
     def _has_work(self) -> bool:
-        if not self._is_dead and (self._errors or super()._has_work()):
+        if not self._is_dead and (self._errors or self._is_online_due() or super()._has_work()):
             return True
         # Nobody has ever listened where there is no dispatcher.
         has_exited = self._exit is not None and not self._has_told_exit
@@ -115,11 +122,20 @@ class WorkerTarget(MessageTarget):
         event: Any = None
         exited = self._exit
         if not self._is_dead:
-            event = self._next_error() or super()._next_event()
+            event = self._next_online() or self._next_error() or super()._next_event()
         if event is None and exited is not None and not self._has_told_exit:
             self._has_told_exit = True
             event = exited
         return event  # type: ignore[no-any-return]  # also an ErrorEvent or ExitEvent, which dispatch as well
+
+    def _is_online_due(self) -> bool:
+        return self._owes_online and self._has_listeners("online")
+
+    def _next_online(self) -> Event | None:
+        if not self._is_online_due():
+            return None
+        self._owes_online = False
+        return Event("online")
 
     def _next_error(self) -> Event | None:
         try:

@@ -165,6 +165,9 @@ class Life(Profile):
             self._deadlines.set("duration", self._limits[1], self._ran_too_long)
         _log.debug("%s is ready", self.title)
         self.ready.settle()
+        owner = self._owner()
+        if owner is not None:
+            owner._came_up()
 
     def _handshake_is_late(self) -> None:
         self._fail(endings.late(self.title, self._limits[0]))

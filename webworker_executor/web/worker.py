@@ -82,6 +82,8 @@ class Worker(WorkerTarget):
         launcher: ``"spawn"``, ``"zygote"``, ``"fork"`` or a launcher.
 
     Attributes:
+        ononline: Called with a plain ``Event`` when the process is ready, before it is told of
+            anything that comes from there; at once if that was so before.
         onmessage: Called with a ``MessageEvent`` for each message.
         onmessageerror: Called with one for each message that could not be unpacked.
         onerror: Called with an ``ErrorEvent`` for each exception that nobody caught there; with a
@@ -97,7 +99,7 @@ class Worker(WorkerTarget):
             names which.
 
     Source: HTML, "Dedicated workers and the Worker interface"; node-webworkers for ``onexit``;
-    worker-process for ``ready``, ``lifetime`` and the raw profile.
+    Node.js for ``ononline``; worker-process for ``ready``, ``lifetime`` and the raw profile.
     """
 
     def __init__(
