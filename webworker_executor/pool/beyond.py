@@ -10,7 +10,7 @@ from concurrent.futures import Executor, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
     from typing import Any
 
     from webworker_executor.observe import PoolEvent
@@ -38,6 +38,10 @@ class BeyondExecutor(Executor):
         @property
         def size(self) -> int:
             """How many workers there may be."""
+
+        @property
+        def workers(self) -> Sequence[PoolWorker]:
+            """The raw channels."""
 
     def stream(
         self, fn: Callable[..., Iterable[Any] | AsyncIterable[Any]], /, *args: Any, **kwargs: Any
@@ -97,6 +101,29 @@ class BeyondExecutor(Executor):
         ]
         wait(futures)
         return [future.result() for future in futures]
+
+    def broadcast(self, message: Any) -> None:
+        """
+        Post a copy of a message to each worker, starting those that are not there.
+
+        Each hears it as ``scope.onmessage``, between two tasks; a worker that comes later in the
+        place of a dead one does not. Returns at once.
+
+        Args:
+            message: As for ``post_message``; nothing can be transferred to all.
+
+        Raises:
+            DataCloneError: It cannot be sent. It was posted to nobody.
+            BrokenWorkerPool: As ``submit``.
+            RuntimeError: As ``submit``.
+            OSError: As ``submit``.
+            Exception: Whatever the value's own hooks raise; as ``submit``, of what is packed before
+                the first worker starts.
+
+        Source: HTML, ``BroadcastChannel.postMessage``, which is for any number of listeners.
+        """
+        for worker in self.workers:
+            worker.post_message(message)
 
     def actor(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """
