@@ -7,16 +7,19 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.threads import run_together
 from webworker_executor.link import memory
 from webworker_executor.link.exchange import Exchange
 from webworker_executor.link.memory import Store
+from webworker_executor.link.segment import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from webworker_executor.wire.place import Place
 
@@ -53,6 +56,41 @@ def test_a_segment_is_used_again(store: Store) -> None:
     del places
     assert segment == put(store)[0].segment
     assert "<Store 2 segments of 524288 B, 1 unused>" == repr(store)
+
+
+class Crowded(weakref.WeakSet[Any]):
+    """A set to which another thread adds whenever somebody takes the next of it."""
+
+    def __init__(self, newcomers: Iterable[object]) -> None:
+        super().__init__()
+        self.newcomers = iter(newcomers)
+
+    def __iter__(self) -> Iterator[Any]:
+        for member in super().__iter__():
+            run_together(lambda: self.add(next(self.newcomers)))
+            yield member
+
+
+def test_others_lend_and_join_while_the_segments_are_counted() -> None:
+    """
+    Whoever makes a segment, or drops one, does not stumble over what other threads add meanwhile.
+    """
+    store = Store(max_nbytes=1 << 21, max_segments=4)
+    others = [Segment(NBYTES) for _ in range(4)]
+    store._strays = Crowded(others)
+    held = [put(store), put(store)]
+    assert 2 * NBYTES == store.nbytes
+    accounts = [Exchange(lambda: None) for _ in range(6)]
+    store.accounts = Crowded(accounts[2:])
+    store.join(accounts[0])
+    store.join(accounts[1])
+    held.append(put(store))
+    ident = held.pop()[0].segment
+    store.drop_unwanted(ident)
+    assert 2 * NBYTES == store.nbytes
+    store.abandon()
+    for account in accounts:
+        account.close()
 
 
 def test_a_larger_one_will_do(store: Store) -> None:

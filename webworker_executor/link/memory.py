@@ -29,7 +29,9 @@ from webworker_executor.wire.place import Place
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Protocol
+    from typing import Protocol, TypeVar
+
+    Member = TypeVar("Member")
 
     class Account(Protocol):
         """Who knows what is lent."""
@@ -128,7 +130,7 @@ class Store:
     @property
     def nbytes(self) -> int:
         """How much memory the segments take."""
-        return sum(segment.nbytes for segment in [*self._kept.segments, *self._strays])
+        return sum(segment.nbytes for segment in [*self._kept.segments, *_alive(self._strays)])
 
     @property
     def _n_segments(self) -> int:
@@ -218,7 +220,7 @@ class Store:
         """Give a segment up; whoever maps it keeps what it maps."""
         segment = lease.held.pop()
         self._kept.segments.discard(segment)
-        for account in list(self.accounts):
+        for account in _alive(self.accounts):
             account.forget(segment.ident)
 
     def join(self, account: Account) -> None:
@@ -241,7 +243,7 @@ class Store:
         self.accounts.discard(account)
         if not self.accounts:
             kept, self._kept = self._kept, Kept()
-            self._strays.update(kept.segments)
+            self._strays.update(list(kept.segments))
 
     def drop_unwanted(self, ident: int) -> None:
         """Drop a segment, now or when it is not used any more."""
@@ -273,6 +275,13 @@ class Store:
         self.accounts = weakref.WeakSet()
         self._kept = Kept()
         self._strays = weakref.WeakSet()
+
+
+def _alive(members: weakref.WeakSet[Member]) -> list[Member]:
+    # Copied within C. To iterate over the set itself takes steps of Python, between which another
+    # thread may add to it; it locks nothing but removals out.
+    references = list(members.data)  # type: ignore[attr-defined]  # typeshed leaves it out
+    return [member for reference in references if (member := reference()) is not None]
 
 
 def _share_of_memory() -> int:
