@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import Future, as_completed, wait
@@ -17,6 +19,7 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.pool.work import double
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor.link.lead import Lead
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -115,6 +118,28 @@ def test_the_workers_death_is_told_to_the_leader(
     with pytest.raises(WorkerCrashedError):
         future.result(20.0)
     lead_often(pool)
+
+
+def test_who_leads_for_a_task_on_another_link_is_called_away(
+    forked: WebWorkerExecutor, gate: Gate
+) -> None:
+    """
+    Somebody still leads on the link of the worker that had the task before: the end rings there.
+    """
+    near, far = socket.socketpair()
+    with near, far:
+        future = forked.submit(pass_gate, gate.path, 1)
+        gate.wait_for_begun(1)
+        other = Lead(near.fileno())
+        future._leader = other
+        with pytest.raises(TimeoutError):
+            future.result(0.01)
+        assert other is future._leader
+        rung = select.poll()
+        rung.register(other._alarm, select.POLLIN)
+        gate.open()
+        assert 1 == future.result(20.0)
+        assert [(other._alarm, select.POLLIN)] == rung.poll(10_000)
 
 
 def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: Gate) -> None:

@@ -44,6 +44,9 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
         return
     future = call.future
     try:
+        if future._leader is not None:
+            # One at a time: somebody leads for it still, on the link of the worker that had it.
+            return
         # Whoever settles the future otherwise rings. The state is looked at after this.
         future._leader = holder
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -59,5 +62,6 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
                 return
             is_awaited = leading.read(holder, reports.take_led, process, link, call)
     finally:
-        future._leader = None
+        if future._leader is holder:
+            future._leader = None
         leading.end(holder)
