@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -16,6 +15,7 @@ import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
+from tests.pool.strike import Interrupt, Strike
 from tests.pool.talking import echo
 from tests.pool.work import double
 from tests.threads import fork_while_held
@@ -32,14 +32,9 @@ from webworker_executor.web.host import host
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from types import FrameType
     from typing import Any
 
     from tests.dropin.gate import Gate
-
-
-class Interrupt(Exception):
-    """What a handler raises."""
 
 
 class Striker:
@@ -120,44 +115,6 @@ def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
     assert 6 == pool.submit(double, 3).result(10.0)
 
 
-class Strike:
-    """
-    Raises once where a handler could: when so many functions were entered or left.
-
-    A profiler is called at just these places, and not between plain loads and stores.
-
-    Args:
-        within: Only what this function calls is counted.
-        number: Of the function.
-    """
-
-    def __init__(self, within: str, number: int) -> None:
-        self._within = within
-        self._n_left = number
-        self.where = ""
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        if event not in {"call", "c_return"}:
-            return
-        outer: FrameType | None = frame
-        while outer is not None and outer.f_code.co_qualname != self._within:
-            outer = outer.f_back
-        self._n_left -= outer is not None
-        if not self._n_left:
-            sys.setprofile(None)
-            self.where = f"{event} in {frame.f_code.co_filename}:{frame.f_lineno}"
-            raise Interrupt
-
-    def during(self, call: Callable[[], object]) -> None:
-        sys.setprofile(self)
-        try:
-            call()
-        except Interrupt:
-            pass
-        finally:
-            sys.setprofile(None)
-
-
 Held = list[WorkerFuture]
 
 
@@ -225,6 +182,18 @@ def test_a_handler_that_raises_at_any_call(
             if not strike.where:
                 break
     assert number > 2
+
+
+def test_a_handler_that_raises_before_a_submit_has_begun() -> None:
+    """
+    What is in the table by then is done, and does not take up room for ever.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1, when_full=10.0) as pool:
+        pool.submit(double, 1).result(10.0)
+        strike = Strike("Steps.do", 1)
+        strike.during(lambda: pool.submit(double, 2))
+        assert "call in" in strike.where
+        assert 6 == pool.submit(double, 3).result(10.0)
 
 
 class Crossing:

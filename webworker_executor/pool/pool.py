@@ -173,7 +173,13 @@ class Pool(EndingPool):
             # In the table first: whatever happens to the step, the call is not lost.
             self.promises.calls[call.ident] = call
             self.promises.n_taken += 1
-            steps.do(self._take, call)
+            try:
+                steps.do(self._take, call)
+            except BaseException:
+                # A signal handler has raised, perhaps before the step began: nobody else has heard
+                # of the call.
+                steps.tear()
+                raise
         if self.crew.is_starting_all and not steps.is_held_here:
             self.crew.wait_until_started()
 
