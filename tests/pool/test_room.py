@@ -4,17 +4,20 @@ A pool with a bound takes so many tasks and no more.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
 from tests.patience import wait_until
+from tests.pool.strike import Strike
 from tests.pool.work import double
 from tests.threads import struck
 from webworker_executor import BrokenWorkerPool, PoolFullError, WebWorkerExecutor
@@ -214,6 +217,32 @@ def test_a_handler_that_raises_on_the_way_in_takes_no_room() -> None:
     finally:
         sys.settrace(before)
     room.submit(Call(2, double, (1,), {}))
+
+
+def test_a_handler_that_raises_where_room_is_made(gate: Gate) -> None:
+    """
+    Whoever waits for that room gets it, wherever the handler strikes.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=2) as pool:
+        calls: Any = pool._pool.promises.calls
+        _, waiting = fill(pool, gate, 2)
+        for number in itertools.count(1):
+            admitted: deque[WorkerFuture] = deque()
+            submit = partial(lambda to: to.append(pool.submit(int)), admitted)
+            thread = threading.Thread(target=submit)
+            thread.start()
+            wait_until(lambda: calls.sleepers)
+            strike = Strike("Bounded.pop", number)
+            strike.during(waiting.cancel)
+            thread.join(10.0)
+            if not admitted:
+                gate.open()
+            assert admitted, strike.where
+            (waiting,) = admitted
+            if not strike.where:
+                break
+        gate.open()
+        assert number > 2
 
 
 def test_a_callback_may_submit_to_a_full_pool() -> None:

@@ -317,6 +317,9 @@ class Pool(EndingPool):
             if item[0] == self._take:
                 # One by one: other threads bring events meanwhile.
                 inbox.remove(item)
+        if isinstance(self.promises.calls, Bounded):
+            # A call may have left without a word to who waits for its room.
+            self.promises.calls.wake_all()
         self._reports.recover()
         self._performer.recover()
 

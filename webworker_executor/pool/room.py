@@ -13,7 +13,9 @@ import _thread
 import contextlib
 import time
 from collections import deque
+from operator import methodcaller
 
+from webworker_executor.link.flag import wake_all
 from webworker_executor.pool.size import check_count
 from webworker_executor.web.seconds import is_time
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from webworker_executor.pool.call import Call
 
 __all__ = ["Bounded", "Room", "check_bound"]
+
+_release = methodcaller("release")
 
 
 def check_bound(max_pending: object, when_full: object) -> None:
@@ -70,7 +74,12 @@ class Bounded(dict[int, "Call"]):
         """Wake one who waits for room, if anybody does."""
         # Two threads may look at once, and find one.
         with contextlib.suppress(IndexError):
-            self.sleepers.popleft().release()
+            # Within C: whoever was taken out is woken, though a signal handler raises.
+            next(map(_release, iter(self.sleepers.popleft, None)))
+
+    def wake_all(self) -> None:
+        """Wake all who wait for room, in case one was forgotten; they look again by themselves."""
+        wake_all(self.sleepers)
 
 
 class Room:
