@@ -355,6 +355,39 @@ def test_no_thread_can_be_started(
     events.stop()
 
 
+def test_a_start_for_which_there_is_no_thread(
+    events: EventsThread, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    It is an error unless a handler comes back, which makes the calls that wait then.
+    """
+    seen = Inbox[str]()
+    is_held, go_on, tried = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        assert go_on.wait(10)
+
+    def refuse(thread: threading.Thread) -> None:
+        tried.set()
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        events.call(hold)
+        assert is_held.wait(5)
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            EventsThread(reactor).start()
+        tried.clear()
+        events.call(partial(seen, "later"))
+        assert tried.wait(5)
+        reactor.call_soon(partial(seen, "the reactor has tried"))
+        assert "the reactor has tried" == seen.get()
+        events.start()
+        go_on.set()
+        assert "later" == seen.get()
+
+
 def test_no_thread_can_take_over(
     events: EventsThread, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

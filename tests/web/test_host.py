@@ -82,6 +82,65 @@ def test_a_user_that_comes_keeps_the_threads_that_another_leaves(
     reactor.join()
 
 
+def test_others_keep_the_threads_where_none_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who comes is told so, and the reactor serves on.
+    """
+    host, user = Host(), User()
+    reactor, events = host.acquire(user)
+
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(events, "start", refuse)
+        with pytest.raises(RuntimeError, match="no thread can be started to serve workers"):
+            host.acquire(User())
+    assert reactor is host.acquire(user)[0]
+    is_served = threading.Event()
+    reactor.call_soon(is_served.set)
+    assert is_served.wait(10.0)
+    host.release(user)
+    reactor.join()
+
+
+def test_a_thread_that_begins_may_come_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The collector runs there as anywhere, and finalizers may release what they hold.
+    """
+    host, user, other = Host(), User(), User()
+    start = Host._start
+
+    def start_and_finalize(self: Host, *threads: Any) -> None:
+        finalizing = threading.Thread(target=host.release, args=(other,))
+        finalizing.start()
+        finalizing.join(10.0)
+        assert not finalizing.is_alive()
+        start(self, *threads)
+
+    monkeypatch.setattr(Host, "_start", start_and_finalize)
+    reactor, _ = host.acquire(user)
+    host.release(user)
+    reactor.join()
+
+
+def test_who_comes_while_the_program_ends_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Also where it had begun to come before.
+    """
+    host, user = Host(), User()
+    start = Host._start
+
+    def start_and_end(self: Host, *threads: Any) -> None:
+        start(self, *threads)
+        host.finish_at_exit()
+
+    monkeypatch.setattr(Host, "_start", start_and_end)
+    with pytest.raises(RuntimeError, match="after interpreter shutdown"):
+        host.acquire(user)
+    assert [] == user.told
+
+
 def test_who_gets_no_threads_is_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The threads end with those that have them.
@@ -89,7 +148,7 @@ def test_who_gets_no_threads_is_no_user(monkeypatch: pytest.MonkeyPatch) -> None
     host, user = Host(), User()
     reactor, _ = host.acquire(user)
     with monkeypatch.context() as patched:
-        patched.setattr(host, "_start_threads", lambda: int("no"))
+        patched.setattr(host, "_start", lambda *_: int("no"))
         with pytest.raises(ValueError, match="no"):
             host.acquire(User())
         assert reactor.thread.is_alive()

@@ -16,6 +16,7 @@ from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MESSAGE, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from webworker_executor.web.event import MessageEvent
@@ -144,6 +145,38 @@ def test_what_a_closed_loop_was_to_deliver_goes_to_the_next_handler() -> None:
     bring(inbox, 1)
     bring(inbox, 2)
     assert [1, 2] == asyncio.run(hear(2))
+
+
+class Full:
+    """
+    A place where nothing can be called for a while.
+    """
+
+    is_closed = False
+
+    def __init__(self) -> None:
+        self.is_full = True
+        self.calls: list[Callable[[], object]] = []
+
+    def call(self, call: Callable[[], object]) -> bool:
+        if not self.is_full:
+            self.calls.append(call)
+        return not self.is_full
+
+
+def test_where_nothing_can_be_called_for_a_while() -> None:
+    """
+    What comes next asks anew, and what came before is not lost.
+    """
+    target, place, heard = Inbox(), Full(), list[Any]()
+    target._here = lambda: place  # type: ignore[method-assign]
+    target.onmessage = lambda event: heard.append(event.data)
+    bring(target, 1)
+    place.is_full = False
+    bring(target, 2)
+    while place.calls:
+        place.calls.pop(0)()
+    assert [1, 2] == heard
 
 
 def test_a_listener_on_a_new_loop_moves_those_of_a_closed_one() -> None:

@@ -126,6 +126,9 @@ class ServiceThread:
             raise errors.pop()
 
     def _start(self) -> None:
+        if self.thread.ident == _thread.get_ident():
+            # The new thread itself, before it is up: a finalizer may come here from anywhere.
+            return
         # Whoever waits here returns when the thread is there, or tries again.
         with self._starting:
             if self._is_begun:

@@ -48,15 +48,20 @@ class Delivery:
         """Do nothing: the thread that hands over is not in the child."""
 
 
-def deliver(call: Callable[[], object]) -> None:
+def deliver(call: Callable[[], object]) -> bool:
     """
     Have a call made on the events thread, which is started for it if need be.
 
     Args:
         call: What is called; not at all if the program has begun to end.
+
+    Returns:
+        Whether it will be.
     """
-    if not Delivery().hand_over(call):
+    is_taken = Delivery().hand_over(call)
+    if not is_taken:
         _log.debug("no events thread is left for %r", call)
+    return is_taken
 
 
 def deliver_anyway(call: Callable[[], object]) -> None:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
             """Whether nothing will be called there any more."""
 
         def call(self, call: Call) -> object:
-            """Have something called there, after what was asked for before; from any thread."""
+            """
+            Have something called there, after what was asked for before; from any thread.
+
+            Returns:
+                ``False`` where it will not be.
+            """
 
 
 class LoopDispatcher:
@@ -84,14 +89,13 @@ class _Own:
             self._expect()
         return self
 
-    def call(self, call: Call) -> None:
+    def call(self, call: Call) -> object:
         # Looked up for each call: a worker that forks out of a host installs its own.
         if self._call is not None:
-            self._call(call)
-        else:
-            from webworker_executor.web.delivery import deliver
+            return self._call(call)
+        from webworker_executor.web.delivery import deliver
 
-            deliver(call)
+        return deliver(call)
 
 
 _own = _Own()

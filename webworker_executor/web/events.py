@@ -65,7 +65,15 @@ class EventsThread:
         service = self._service
         if service is None:
             service = self._offer(self._new_service())
-        service.start()
+        try:
+            service.start()
+        except RuntimeError:
+            # Nobody serves who was not started: a handler that comes back takes the queue.
+            with self._lock:
+                if self._service is service:
+                    self._service = None
+            if not self._held:
+                raise
 
     def _new_service(self) -> ServiceThread:
         service = ServiceThread(lambda: self._run(service), "webworker-events")

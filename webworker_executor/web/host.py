@@ -32,6 +32,7 @@ else:
 
 # How long the end of the program waits for handlers, one after the other.
 EXIT_SECONDS = 5.0
+TOO_LATE = "cannot schedule new futures after interpreter shutdown"
 # Who puts something else in the place of threads.
 GREEN_PACKAGES = frozenset({"gevent", "eventlet"})
 
@@ -83,41 +84,47 @@ class Host:
                 library was patched.
             OSError: No descriptor is left.
         """
-        with self._lock:
-            if self.is_exiting and not (at_exit and self._users):
-                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-            if codec.generation > 1 and not self._users:
-                _check_that_no_chain_begins()
-            # Where a finalizer on the way lets the last other user go, the threads that this one is
-            # about to get are not to end with it.
-            comer = _Comer()
-            self._users.append(comer)
-            try:
-                threads = self._start_threads()
+        # Where a finalizer lets the last other user go meanwhile, the threads that this one is
+        # about to get are not to end with it.
+        comer = _Comer()
+        try:
+            with self._lock:
+                if self.is_exiting and not (at_exit and self._users):
+                    raise RuntimeError(TOO_LATE)
+                if codec.generation > 1 and not self._users:
+                    _check_that_no_chain_begins()
+                self._users.append(comer)
+                reactor, events = self._make_threads()
+            # Without the lock: a thread that begins may collect garbage, and a finalizer come here.
+            self._start(reactor, events)
+            with self._lock:
+                if comer not in self._users:
+                    raise RuntimeError(TOO_LATE)
+                tell_on(events.call)
                 if user not in self._users:
                     self._users.append(user)
-                return threads
-            finally:
-                self._drop(comer)
+            return reactor, events
+        finally:
+            self._drop(comer)
 
-    def _start_threads(self) -> tuple[Reactor, EventsThread]:
-        reactor, events = self._make_threads()
+    def _start(self, reactor: Reactor, events: EventsThread) -> None:
         try:
             reactor.start()
             events.start()
-            tell_on(events.call)
         except RuntimeError as error:
+            with self._lock:
+                # Where others use them already, they serve on.
+                if all(isinstance(user, _Comer) for user in self._users):
+                    reactor.stop()
+                    if self._reactor is reactor:
+                        self._reactor = self._events = None
             # From Python 3.12 no thread can be started once the program has begun to end.
-            if self._reactor is not None:
-                self._reactor.stop()
-            self._reactor = self._events = None
-            if "shutdown" not in str(error):
-                raise RuntimeError(
-                    f"no thread can be started to serve workers ({error}). The system or a "
-                    "limit has no room for one more; see ulimit -u."
-                ) from error
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown") from error
-        return reactor, events
+            if "shutdown" in str(error):
+                raise RuntimeError(TOO_LATE) from error
+            raise RuntimeError(
+                f"no thread can be started to serve workers ({error}). The system or a limit has "
+                "no room for one more; see ulimit -u."
+            ) from error
 
     def _make_threads(self) -> tuple[Reactor, EventsThread]:
         # Looked at again after each making, and stored before another call: a signal handler that
@@ -149,10 +156,11 @@ class Host:
             events.stop(reactor.stop)
 
     def _drop(self, user: User) -> bool:
-        if user not in self._users:
-            return False
-        self._users.remove(user)
-        return True
+        with self._lock:
+            if user not in self._users:
+                return False
+            self._users.remove(user)
+            return True
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the package's."""

@@ -126,7 +126,9 @@ class Inbox(EventTarget):
             return
         self._asked = place
         try:
-            place.call(lambda: self._deliver_at(place))
+            if place.call(lambda: self._deliver_at(place)) is False:
+                # What comes next asks anew.
+                self._asked = None
         except BaseException:
             # Of a signal handler; or there is nowhere to call it.
             self._asked = None
