@@ -65,6 +65,23 @@ def test_nothing_is_taken_before_something_is_wanted(
     assert attention.is_idle
 
 
+def test_what_has_let_go_of_the_threads_is_not_called(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Nor does it take them up again for that; while it has them, it is."""
+    watched, called = Watched(pair[0]), Inbox[int]()
+    attention = watched.attention
+    assert not attention.call_soon_unless_idle(lambda: called(1))
+    assert attention.is_idle
+    attention.want_read(True)
+    assert attention.call_soon_unless_idle(lambda: called(2))
+    assert 2 == called.get()
+    attention.forget()
+    attention.release()
+    assert not attention.call_soon_unless_idle(lambda: called(3))
+    assert (True, True) == (attention.is_idle, called.is_empty)
+
+
 def test_what_is_waited_for_is_kept(pair: tuple[socket.socket, socket.socket]) -> None:
     """Whoever waits for something is not collected; whoever waits for nothing is."""
     watched = Watched(pair[0])

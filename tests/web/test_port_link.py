@@ -4,6 +4,7 @@ Tests of `webworker_executor.web.port_link`: a stream that is read by whoever wa
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,53 @@ def test_a_frozen_link_neither_reads_nor_writes(pair: tuple[socket.socket, socke
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_number_is_kept_while_a_thread_waits_there(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Or it would wait for whatever gets the number next, however long.
+    """
+    target = MessageTarget()
+    link = PortLink(pair[0], target)
+    number = link.fileno()
+
+    class Poller:
+        def register(self, fd: int, events: int) -> None:
+            assert number == fd
+
+        def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+            # Here another thread closes the port.
+            link.finish()
+            assert (True, number) == (link.is_closed, link.fileno())
+            return []
+
+    monkeypatch.setattr(select, "poll", Poller)
+    link.wait(1.0)
+    assert -1 == link.fileno()
+
+
+def test_a_close_that_was_broken_off_can_be_finished(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A signal handler may raise between any two of its steps.
+    """
+    target = MessageTarget()
+    link = PortLink(pair[0], target)
+    link.listen(target)
+
+    def forget() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link.attention, "forget", forget)
+        with pytest.raises(KeyboardInterrupt):
+            link.finish()
+    link.finish()
+    assert -1 == link.fileno()
+    assert link.attention.is_idle
+
+
 def test_a_forked_copy_closes_what_another_thread_was_using() -> None:
     """
     Whoever posted or read when the program was forked is not in the copy, nor gives a lock back.

@@ -7,6 +7,8 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+import pytest
+
 from tests.threads import run_together
 from webworker_executor.web.waiters import Waiters
 
@@ -28,6 +30,23 @@ def test_each_is_woken_once() -> None:
     assert (["first", "first", "second"], {}) == (sorted(woken), waiters)
     waiters.wake()
     assert 3 == len(woken)
+
+
+def test_one_that_raises_keeps_nobody_asleep() -> None:
+    """
+    A signal handler may, where a loop is woken.
+    """
+    waiters, woken = Waiters(), list[str]()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    waiters["first"] = partial(woken.append, "first")
+    # Taken out first: it came last.
+    waiters["last"] = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        waiters.wake()
+    assert (["first"], {}) == (woken, waiters)
 
 
 def test_news_and_who_waits_for_it_meet() -> None:

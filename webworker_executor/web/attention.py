@@ -142,6 +142,14 @@ class Attention:
             self._reactor, _ = host.acquire(self, at_exit=True)
         self._reactor.call_soon(call)
 
+    def call_soon_unless_idle(self, call: Callable[[], object]) -> bool:
+        """As ``call_soon`` where the host's threads are taken up; tells whether they were."""
+        # Looked at once: they may be let go meanwhile, and are not to be taken up again for this.
+        reactor = self._reactor
+        if reactor is not None:
+            reactor.call_soon(call)
+        return reactor is not None
+
     def forget(self) -> None:
         """Wait for nothing any more: the descriptor is about to be closed."""
         if self._registered and self._reactor is not None:

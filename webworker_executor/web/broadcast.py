@@ -89,8 +89,7 @@ class BroadcastChannel(MessageTarget):
 
         Source: HTML, ``BroadcastChannel.close``.
         """
-        if self._is_closed:
-            return
+        # Each step may be done again, where a signal handler has broken it off.
         self._is_closed = True
         self._has_ended = self._has_told_end = True
         self._inbox.clear()

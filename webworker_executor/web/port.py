@@ -168,7 +168,8 @@ class MessagePort(MessageTarget):
 
         Source: HTML, ``MessagePort.close``.
         """
-        if self._state is OPEN:
+        if self._state is OPEN or self._state is CLOSED:
+            # Again as well: a signal handler may have broken off the first time.
             self._leave(CLOSED)
             if self._link is not None:
                 self._link.finish()

@@ -77,6 +77,9 @@ class PortLink(Posting):
         self._held_nbytes = 0
         self.is_full = False
         self.is_disowned = False
+        # A thread that waits at the descriptor's number, which is not to become another's then.
+        self._poller: select.poll | None = None
+        self._is_over = False
         _links.add(self)
 
     def fileno(self) -> int:
@@ -172,10 +175,21 @@ class PortLink(Posting):
         if timeout > 0.0:
             poller = select.poll()
             poller.register(self._fd, select.POLLIN)
-            if not poller.poll(math.ceil(min(timeout, LONGEST_WAIT) * 1000)):
+            if not self._polled(poller, math.ceil(min(timeout, LONGEST_WAIT) * 1000)):
                 return
         with self._reading:
             self._read_once(NOW)
+
+    def _polled(self, poller: select.poll, milliseconds: int) -> bool:
+        # Stored before the look: either who closes sees it, and leaves the descriptor to this
+        # thread, or this one sees that it is closed.
+        self._poller = poller
+        try:
+            return not self.is_closed and bool(poller.poll(milliseconds))
+        finally:
+            self._poller = None
+            if self.is_closed:
+                self._socket.close()
 
     def _read_once(self, flags: tuple[int]) -> bool:
         """Read once; returns whether it is worth to read again. The port is told by the caller."""
@@ -219,6 +233,8 @@ class PortLink(Posting):
         with self._lock:
             self.kept = None
             if self.is_closed:
+                # Once more, where a signal handler has broken it off.
+                self.close()
                 return
             # Wakes a thread that waits to read.
             self._socket.stop_reading()
@@ -230,30 +246,34 @@ class PortLink(Posting):
 
     def drop(self) -> None:
         """As `finish`, in a finalizer, which may run in the middle of anything: takes no lock."""
-        if self.is_closed:
+        if self._is_over:
             return
         self._closes_when_written = True
-        if self.attention.is_idle:
+        if not self.attention.call_soon_unless_idle(self.finish):
             # Nobody else has it.
             self.is_closed = True
             self._socket.close()
-        else:
-            self.attention.call_soon(self.finish)
 
     def close(self) -> None:
         """Close now; what was not written is lost. Closing twice is fine."""
+        # Each of these steps may be done again, until all have been done.
+        if self._is_over:
+            return
         with self._lock:
-            if self.is_closed:
-                return
             self.is_closed = True
             self._outbox.clear()
             self.attention.forget()
-            self._socket.close()
+            if self._poller is None:
+                self._socket.close()
+            else:
+                # Wakes who waits there, and closes it.
+                self._socket.stop_reading()
         # Who keeps a port that has ended must not keep the descriptors of half a message.
         self._intake.forget()
         self.kept = None
         self._waiters.wake()
         self.attention.release()
+        self._is_over = True
 
     def finish_at_exit(self) -> None:
         """Have what was posted written: by the host if this is a worker, else wait for a while."""
@@ -269,7 +289,7 @@ class PortLink(Posting):
         """In a forked child: close this copy, whatever locks say."""
         # Who held them is not here, and whoever closes this copy takes them.
         self._lock, self._reading = threading.RLock(), threading.RLock()
-        self.is_closed = self.is_disowned = True
+        self.is_closed = self.is_disowned = self._is_over = True
         self._outbox.clear()
         self._socket.close()
         self.kept = None

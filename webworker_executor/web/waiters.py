@@ -6,9 +6,14 @@ Not for what the news is: whoever is woken looks again.
 
 from __future__ import annotations
 
+from collections import deque
+from operator import call, itemgetter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_BY_VALUE = itemgetter(1)
 
 
 class Waiters(dict["object", "Callable[[], object]"]):
@@ -23,10 +28,13 @@ class Waiters(dict["object", "Callable[[], object]"]):
 
     def wake(self) -> None:
         """Take all who wait, and let each look again."""
-        while True:
-            try:
-                # One at a time, by a single function of C: somebody may come or go meanwhile.
-                _, wake = self.popitem()
-            except KeyError:
-                return
-            wake()
+        try:
+            # Within C, and one at a time: whoever was taken out is woken, though a signal handler
+            # raises, and somebody may come or go meanwhile.
+            deque(map(call, map(_BY_VALUE, iter(self.popitem, None))), maxlen=0)
+        except KeyError:
+            return
+        except BaseException:
+            # The call of a loop is one of Python. The others are not to wait for the next news.
+            self.wake()
+            raise
