@@ -15,6 +15,7 @@ import pytest
 
 from tests.patience import wait_until
 from tests.pool import talking
+from tests.threads import run_together
 from webworker_executor import (
     AbortController,
     AbortError,
@@ -27,6 +28,7 @@ from webworker_executor import (
     structured_clone,
 )
 from webworker_executor.web.abort import OwnSignal
+from webworker_executor.web.beacon import DistantSignal, _Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +188,25 @@ def test_a_copy_removes_listeners(make: Callable[[AbortSignal], AbortSignal]) ->
     target.add_event_listener("custom", heard.append, signal=make(copy))
     assert copy._watch is not None
     target.remove_event_listener("custom", heard.append)
+    assert copy._watch is None
+
+
+def test_two_threads_listen_to_a_copy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    One thread watches for both, and goes with the last listener.
+    """
+    both_are_there = threading.Barrier(2)
+    make = _Watch.__init__
+
+    def make_together(self: _Watch, signal: DistantSignal) -> None:
+        both_are_there.wait(10.0)
+        make(self, signal)
+
+    controller = AbortController()
+    copy: Any = structured_clone(controller.signal)
+    monkeypatch.setattr(_Watch, "__init__", make_together)
+    run_together(lambda: copy._pin(True, ()), lambda: copy._pin(True, ()))
+    copy._pin(False, ())
     assert copy._watch is None
 
 

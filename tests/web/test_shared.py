@@ -5,6 +5,7 @@ Memory that is shared: a new object over the same bytes, wherever it is sent.
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import os
 import pickle
@@ -18,7 +19,7 @@ import pytest
 from tests.web import sharing
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.errors import DataCloneError
-from webworker_executor.web.shared import SharedBuffer, holder_of
+from webworker_executor.web.shared import SharedBuffer, _Guard, holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +207,19 @@ def test_who_holds_the_lock_keeps_threads_out() -> None:
             assert not came.wait(0.05)
         assert came.wait(10.0)
         thread.join()
+
+
+def test_who_comes_in_a_signal_handler_locks_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The call that it came into may be waiting for the lock yet; the outermost unlocks.
+    """
+    asked: list[int] = []
+    with SharedBuffer(8) as shared:
+        guard = _Guard(shared._fd)
+        monkeypatch.setattr(guard, "_control", asked.append)
+        with guard, guard:
+            assert [fcntl.F_WRLCK, fcntl.F_WRLCK] == asked
+        assert [fcntl.F_UNLCK] == asked[2:]
 
 
 def test_foreign_memory_has_no_holder() -> None:

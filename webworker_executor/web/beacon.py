@@ -145,10 +145,18 @@ class DistantSignal(AbortSignal):
         return False
 
     def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
-        if is_observed and self._watch is None:
-            self._watch = _Watch(self)
-        elif not is_observed:
+        if not is_observed:
             self._let_go()
+            return
+        watch = self._watch
+        if watch is None:
+            watch = _Watch(self)
+            # Another thread may have made one meanwhile. No call stands between look and store.
+            if self._watch is None:
+                self._watch = watch
+            else:
+                watch = self._watch
+        watch.start()
 
     def _let_go(self) -> None:
         watch, self._watch = self._watch, None
@@ -162,7 +170,15 @@ class _Watch:
     def __init__(self, signal: DistantSignal) -> None:
         self._signal = signal
         self._bell = Descriptor(posix.eventfd(0, posix.EFD_CLOEXEC))
-        _thread.start_new_thread(self._run, ())
+        # What begins it, once: whoever takes it out.
+        self._beginnings = [self._run]
+
+    def start(self) -> None:
+        try:
+            run = self._beginnings.pop()
+        except IndexError:
+            return
+        _thread.start_new_thread(run, ())
 
     def stop(self) -> None:
         posix.eventfd_write(self._bell.fileno(), 1)

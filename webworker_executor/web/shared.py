@@ -161,19 +161,18 @@ class _Guard:
     def __enter__(self) -> None:
         try:
             self._depth += 1
-            if self._depth == 1:
-                self._control(fcntl.F_WRLCK)
+            # Of a signal handler, too: the call that it came into may be waiting still, or be done.
+            # To lock what is locked does no harm.
+            self._control(fcntl.F_WRLCK)
         except BaseException:
             self.__exit__()
             raise
 
     def __exit__(self, *_: object) -> None:
-        try:
-            if self._depth == 1:
-                # To unlock what is not locked does no harm.
-                self._control(fcntl.F_UNLCK)
-        finally:
-            self._depth -= 1
+        self._depth -= 1
+        if self._depth == 0:
+            # To unlock what is not locked does no harm.
+            self._control(fcntl.F_UNLCK)
 
     def _control(self, kind: int) -> None:
         request = kind.to_bytes(2, "little") + bytes(6) + _LOCKED_BYTE.to_bytes(8, "little")
