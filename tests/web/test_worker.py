@@ -462,6 +462,48 @@ def test_a_worker_that_nobody_holds_finishes_its_timers() -> None:
     assert 4 == exited.result(SECONDS)
 
 
+LISTENS = """
+def onmessage(event):
+    (port,) = event.ports
+    port.onmessage = lambda event: port.post_message(event.data)
+    {}
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_nobody_holds_serves_its_ports() -> None:
+    """
+    Until the other side closes the last of them.
+    """
+    channel = MessageChannel()
+    worker = Worker(source=LISTENS.format(""))
+    worker.post_message(None, [channel.port2])
+    exited = worker.exited
+    del worker
+    gc.collect()
+    for number in range(3):
+        channel.port1.post_message(number)
+        assert number == channel.port1.receive(SECONDS).data
+    assert not exited.done()
+    channel.port1.close()
+    assert 0 == exited.result(SECONDS)
+
+
+@pytest.mark.slow
+def test_a_port_that_was_unreffed_holds_no_worker() -> None:
+    """
+    Though it listens.
+    """
+    channel = MessageChannel()
+    worker = Worker(source=LISTENS.format("port.unref()"))
+    worker.post_message(None, [channel.port2])
+    exited = worker.exited
+    del worker
+    gc.collect()
+    assert 0 == exited.result(SECONDS)
+    channel.port1.close()
+
+
 @pytest.mark.slow
 def test_a_worker_that_somebody_listens_to_stays() -> None:
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 import _thread
 import posix
 import select
+import sys
 from _socket import MSG_DONTWAIT
 from collections import deque
 from time import monotonic
@@ -208,7 +209,7 @@ class Turns:
             is_busy = self._fire_timer()
             is_busy |= self._deliver_message()
             is_busy |= self._make_call()
-            if self._is_let_go and not is_busy and not len(self._timers):
+            if self._is_let_go and not is_busy and not len(self._timers) and not _is_held():
                 break
             if not self._is_over():
                 self.look(0.0 if is_busy else None, has_turn=True)
@@ -363,3 +364,9 @@ class Turns:
 
 def _nothing() -> None:
     """Wake the main thread, no more."""
+
+
+def _is_held() -> bool:
+    """Whether a port listens here. Without the module there is none."""
+    ports = sys.modules.get("webworker_executor.web.port")
+    return ports is not None and bool(ports.is_held_by_ports())

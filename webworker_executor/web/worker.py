@@ -35,8 +35,9 @@ class Worker(WorkerTarget):
     before it is up wait for it in order. The script runs from top to bottom as the main program of
     its process, and after that messages are delivered to it. It lives until it calls
     ``scope.close()``, until ``terminate()``, or until this program ends. A worker that nobody
-    refers to and nobody listens to is asked to leave when it has nothing left to do: no message and
-    no timer. Its futures do not count as referring to it; a listener for any event does.
+    refers to and nobody listens to is asked to leave when it has nothing left to do: no message, no
+    timer, and no port there that listens (see ``MessagePort.unref``). Its futures do not count as
+    referring to it; a listener for any event does.
 
     An exception that the script does not catch, in any of its threads, does not end it, unless
     ``on_uncaught`` says so. It is an ``ErrorEvent`` here. If nobody listens for ``error``, it is
