@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dropin.gate import pass_gate
 from tests.pool import talking
 from webworker_executor import (
     MessageChannel,
@@ -26,7 +25,6 @@ from webworker_executor import (
 from webworker_executor.child.task import REPORT_SECONDS
 
 if TYPE_CHECKING:
-    from tests.dropin.gate import Gate
     from webworker_executor import MessageEvent
     from webworker_executor.pool.talk import ProgressEvent
 
@@ -40,22 +38,6 @@ def test_messages_go_both_ways(pool: WebWorkerExecutor) -> None:
         future.post_message(number)
     assert [0, 2, 4] == [event.data for event in future.messages()]
     assert 3 == future.result(10.0)
-
-
-def test_tasks_that_wait_get_their_own(forked: WebWorkerExecutor, gate: Gate) -> None:
-    """
-    Messages for tasks that stand in line go to each when its turn comes.
-    """
-    first = forked.submit(pass_gate, gate.path, None)
-    gate.wait_for_begun(1)
-    futures = [forked.submit(talking.echo, 2) for _ in range(20)]
-    for number, future in enumerate(futures):
-        future.post_message(number)
-        future.post_message("x" * number)
-    gate.open()
-    first.result(10.0)
-    for number, future in enumerate(futures):
-        assert [2 * number, "xx" * number] == [event.data for event in future.messages()]
 
 
 def test_talking_tasks_do_not_lose_mail_when_they_are_given_back() -> None:

@@ -15,7 +15,7 @@ from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.kin import Kin
 from webworker_executor.pool.process import News, WorkerProcess
-from webworker_executor.pool.talk import Talks
+from webworker_executor.pool.talks import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
 from webworker_executor.web.registered import Receipts
 
