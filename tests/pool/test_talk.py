@@ -5,15 +5,18 @@ Running tasks and their futures talk: in order, in time, and never to the wrong 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pool import talking
+from tests.pool.strike import Strike
 from webworker_executor import (
     MessageChannel,
     PortClosedError,
@@ -148,6 +151,23 @@ def test_a_killed_worker_wakes_who_waits_for_its_messages(pool: WebWorkerExecuto
     os.kill(next(messages).data, signal.SIGKILL)
     assert [] == list(messages)
     assert isinstance(future.exception(10.0), WorkerCrashedError)
+
+
+def test_a_handler_that_raises_as_the_end_is_told(forked: WebWorkerExecutor) -> None:
+    """
+    Whoever waits for messages of the task hears of the end all the same.
+    """
+    for number in itertools.count(1):
+        future = forked.submit(talking.greet_and_wait)
+        messages = future.messages()
+        messages.receive(10.0)
+        strike = Strike("Conversation.release", number)
+        strike.during(partial(future.abort, grace=0))
+        with pytest.raises(PortClosedError):
+            messages.receive(10.0)
+        if not strike.where:
+            break
+    assert number > 2
 
 
 def test_receive_from_a_task_that_is_done(forked: WebWorkerExecutor) -> None:

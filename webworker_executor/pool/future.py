@@ -314,6 +314,13 @@ class WorkerFuture(TrackedFuture):
                 self._owner = owner
                 raise
 
+    def _wake(self) -> None:
+        super()._wake()
+        conversation = self.__dict__.get("_conversation")
+        if conversation is not None:
+            # It is no sleeper any more where a signal handler raised as it was about to hear.
+            conversation.release()
+
     def _call_back(self) -> None:
         # No exit is meant for a thread of ours, and it would lose the callbacks that follow: of an
         # `asyncio.wrap_future`, say, which is waited for.

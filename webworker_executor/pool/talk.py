@@ -120,7 +120,7 @@ class Conversation(MessageTarget):
         self._items: MessageTarget | None = None
         # Whether the task rests while nobody takes its items.
         self.is_stream = False
-        # Called once when the task is done; must neither wait nor raise.
+        # Called when the task is done, perhaps twice; must neither wait nor raise.
         self.at_end: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -203,19 +203,25 @@ class Conversation(MessageTarget):
         Hear that the task is done.
 
         The future wakes this as it wakes a thread that waits for it: before its callbacks, and
-        without costing futures that have no conversation anything.
+        without costing futures that have no conversation anything. Bears being called twice.
         """
-        future, self._future = self._future, None
-        owner: Any = None if future is None else future._owner
-        if future is not None and future._task is not None and owner is not None:
-            owner.crew.talks.forget(future._task.ident)
-        self._kept.clear()
-        self._unsure.clear()
+        future = self._future
+        if future is None:
+            return
         self._ended()
         if self._items is not None:
             self._items._ended()
-        while self.at_end:
-            self.at_end.pop()()
+        for call in tuple(self.at_end):
+            call()
+        self.at_end.clear()
+        owner: Any = future._owner
+        task = future._task
+        if task is not None and owner is not None:
+            owner.crew.talks.forget(task.ident)
+        self._kept.clear()
+        self._unsure.clear()
+        # Last: a signal handler may have raised before, and then this is called again.
+        self._future = None
 
     # -- sending
 
