@@ -5,19 +5,19 @@ The table of calls, and callbacks that somebody waits for.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.pool.work import double
+from tests.threads import fork_while_held
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.future import FailureAnswer
 from webworker_executor.pool.promises import Promises
+from webworker_executor.pool.talk import conversation_of
 from webworker_executor.web.events import EventsThread
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def fill(count: int) -> tuple[Promises, list[Call]]:
@@ -121,6 +121,23 @@ def test_a_forked_copy_lets_nobody_wait() -> None:
     promises.disown(RuntimeError("copy"))
     assert "copy" == str(call.future.exception(0))
     assert [] == seen
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_copy_that_is_forked_while_a_callback_is_noted() -> None:
+    """
+    The lock that another thread held is no reason for the copy to wait for ever.
+    """
+    promises, (call,) = fill(1)
+    call.future._claim()
+    # As a handler for the end, which is called back.
+    conversation_of(call.future).at_end.append(lambda: promises._called_back(None))
+
+    def disown() -> bool:
+        promises.disown(RuntimeError("copy"))
+        return call.future.done()
+
+    assert 0 == fork_while_held([promises._lock], disown)
 
 
 def test_a_worker_that_is_forked_while_threads_begin_to_wait() -> None:

@@ -125,6 +125,8 @@ class Promises:
 
     def disown(self, error: BaseException) -> None:
         """In a forked child: let nobody wait for what only the parent will hear of."""
+        # First: who held it may not be here, and a future may call back.
+        self._lock = threading.RLock()
         for call in self.calls.values():
             # Its lock may have been held by a thread that this process does not have.
             for name in ("_condition", "_done_callbacks"):
