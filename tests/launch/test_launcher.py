@@ -17,6 +17,7 @@ import pytest
 
 from webworker_executor.launch.launcher import Child, interpreter, interpreter_flags
 from webworker_executor.link.ledger import Ledger
+from webworker_executor.link.reactor import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,6 +290,24 @@ def test_program_that_reaps_everything(reactor: Reactor) -> None:
     assert None is child.exitcode
     assert child.reap()
     child.kill()
+
+
+def test_a_false_alarm_does_not_end_the_watch(reactor: Reactor) -> None:
+    """
+    A process that runs on is watched on, whatever the reactor was told.
+    """
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child, ended, looked = Child(process.pid), threading.Event(), threading.Event()
+    pidfd = child.pidfd
+    if pidfd is None:
+        pytest.skip("this kernel has no pidfd")
+    child.watch(reactor, ended.set)
+    reactor.call_soon(lambda: reactor._callbacks[pidfd](READ))
+    reactor.call_soon(looked.set)
+    assert looked.wait(5)
+    assert not ended.is_set()
+    process.communicate(b"\n")
+    assert ended.wait(5)
 
 
 def test_reap_of_a_running_process() -> None:

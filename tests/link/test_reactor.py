@@ -157,6 +157,38 @@ def test_forgotten_descriptor_is_not_told(reactor: Reactor) -> None:
         far.close()
 
 
+def test_an_old_event_is_not_told_to_who_has_the_number_now(reactor: Reactor) -> None:
+    """
+    What was ready for a descriptor that a callback closed is nothing to the next of that number.
+    """
+    ends = [socket.socketpair() for _ in range(2)]
+    silent, other = socket.socketpair()
+    seen, strange = Inbox[int](), Inbox[int]()
+
+    def ready(index: int, _: int) -> None:
+        number = ends[1 - index][0].fileno()
+        reactor.unregister(number)
+        os.dup2(silent.fileno(), number, inheritable=False)
+        reactor.register(number, READ, strange)
+        ends[index][0].recv(10)
+        seen(index)
+
+    def prepare() -> None:
+        # Both are ready before the reactor looks, so that one round has both.
+        for index, (near, far) in enumerate(ends):
+            far.send(b"x")
+            reactor.register(near.fileno(), READ, partial(ready, index))
+
+    reactor.call_soon(prepare)
+    seen.get()
+    on_reactor(reactor, lambda: None)
+    assert strange.is_empty
+    for near, far in [*ends, (silent, other)]:
+        reactor.unregister(near.fileno())
+        near.close()
+        far.close()
+
+
 def test_registered_within_a_round(reactor: Reactor, pair: Pair) -> None:
     """
     A descriptor that a callback registers is served from the next round.

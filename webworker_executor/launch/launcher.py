@@ -169,8 +169,12 @@ class Child:
                 on_exit()
 
         def readable(_: int) -> None:
-            reactor.unregister(pidfd)
-            ended()
+            # Kept open until it is forgotten; if the process has not ended after all, it stays.
+            held = self._held
+            if self.reap():
+                reactor.unregister(pidfd)
+                del held
+                on_exit()
 
         def wait() -> None:
             with contextlib.suppress(OSError):

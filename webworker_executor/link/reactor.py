@@ -200,13 +200,14 @@ class Reactor:
             timeout = 0.0
         elif self._timers:
             timeout = min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_WAIT)
-        for fd, events in self._epoll.poll(timeout):
+        callbacks = self._callbacks
+        ready = self._epoll.poll(timeout)
+        for fd, events, callback in [(fd, events, callbacks.get(fd)) for fd, events in ready]:
             if fd == self._wakeup:
                 os.eventfd_read(fd)
-                continue
-            # A callback earlier in this very round may have forgotten this descriptor.
-            callback = self._callbacks.get(fd)
-            if callback is not None:
+            # A callback earlier in this very round may have forgotten this descriptor, and the
+            # number may be another's by now.
+            elif callback is not None and callbacks.get(fd) is callback:
                 self._guarded(callback, events)
 
     def _do_calls(self) -> None:
