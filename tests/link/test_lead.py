@@ -260,11 +260,13 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
 
 
-def test_the_rest_of_what_the_reactor_has_begun(led: Led) -> None:
+def test_the_rest_of_what_the_reactor_has_begun(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     It is no frame of its own, though it looks like one.
     """
     whole = b"".join(encode(RESULT, 1, b"".join(encode(RESULT, 2, b""))))
+    # The reactor, which would read in the leader's place, does not ring here.
+    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.far.sendall(whole[:HEADER_NBYTES])
@@ -278,11 +280,13 @@ def test_the_rest_of_what_the_reactor_has_begun(led: Led) -> None:
     assert (1, whole[HEADER_NBYTES:]) == (frame.ident, bytes(frame.payload))
 
 
-def test_nobody_leads_behind_what_is_no_frame(led: Led) -> None:
+def test_nobody_leads_behind_what_is_no_frame(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The answer behind it is not taken for one.
     """
     led.link.expect(lambda kind, ident: ident != 1)
+    # The reactor, which would read in the leader's place, does not ring here.
+    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.far.sendall(encode(RESULT, 1, b"x")[0][:HEADER_NBYTES])
