@@ -21,14 +21,21 @@ from webworker_executor.link.local import Link
 from webworker_executor.link.outbox import GATHERED_NBYTES
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
+    ANSWER_PREFIX,
+    BUFFERS,
     CALL,
     CLOSE,
+    COUNTED_NBYTES,
+    HEADER,
     MESSAGE,
     NAMES,
+    PICKLE,
     RESULT,
+    SHARED,
     Frame,
     encode,
 )
+from webworker_executor.wire.place import Place, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -371,6 +378,40 @@ def test_frame_of_the_wrong_direction_ends_the_link(pair: Pair, reactor: Reactor
     Link(pair[0], reactor, frozenset({RESULT}), lambda frame: None, ends)
     pair[1].sendall(encode(CLOSE, 0)[0])
     assert MalformedFrame is type(ends.get())
+
+
+class Led(Link):
+    """A link that somebody would lead just before its end."""
+
+    leads: list[object]
+
+    def _end(self, error: Exception | None) -> None:
+        lead = self.leading.begin()
+        if lead is not None:
+            self.leading.end(lead)
+        # Nor could one who has begun before.
+        self.leads.append((lead, self.leading.is_handing))
+        super()._end(error)
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_nobody_reads_between_nonsense_and_the_end(
+    pair: Pair, reactor: Reactor, is_large: bool
+) -> None:
+    """
+    What stands behind a frame that cannot be read is for no leader.
+    """
+    payload, flags = b"\0" * 20 + b"\xff" * 300_000, BUFFERS
+    if not is_large:
+        places = [Place(99, 0, 10)]
+        payload, flags = lay_out(b"\0" * ANSWER_PREFIX.size, b"pickle", places), SHARED
+    ends = Inbox[Exception | None]()
+    link = Led(pair[0], reactor, ALL, lambda frame: None, ends)
+    link.leads = []
+    header = HEADER.pack(COUNTED_NBYTES + len(payload), RESULT, flags, PICKLE, 0, 7)
+    pair[1].sendall(header + payload)
+    assert ends.get() is not None
+    assert [(None, True)] == link.leads
 
 
 def test_close_within_a_callback(pair: Pair, reactor: Reactor) -> None:

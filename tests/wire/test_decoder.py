@@ -27,6 +27,7 @@ from webworker_executor.wire.frame import (
     CALL,
     CALL_PREFIX,
     CLOSE,
+    COUNTED_NBYTES,
     FROM_WORKER,
     HEADER,
     HELLO,
@@ -407,6 +408,32 @@ def test_claimed_table_allocates_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10_000
+
+
+def fill(decoder: FrameDecoder, data: bytes) -> int:
+    """Put bytes into the vacancy, and return how many found room."""
+    vacancy = decoder.vacancy()
+    assert vacancy is not None
+    with vacancy:
+        nbytes = min(len(vacancy), len(data))
+        vacancy[:nbytes] = data[:nbytes]
+    assert [] == decoder.filled(nbytes)
+    return nbytes
+
+
+def test_nonsense_in_the_vacancy_ends_the_stream() -> None:
+    """
+    A large frame that lies about itself leaves the decoder with an error, however it was read.
+    """
+    decoder = FrameDecoder(frozenset(NAMES))
+    payload = b"\0" * 20 + b"\xff" * GROWTH_NBYTES
+    header = HEADER.pack(COUNTED_NBYTES + len(payload), CALL, BUFFERS, PICKLE, 0, 7)
+    assert [] == decoder.feed(header)
+    nbytes = fill(decoder, payload)
+    with pytest.raises(MalformedFrame) as raised:
+        fill(decoder, payload[nbytes:])
+    assert raised.value is decoder.error
+    assert not decoder.is_between_frames
 
 
 @given(sent=st.lists(frames_to_send(), max_size=4), data=st.data())

@@ -228,16 +228,22 @@ class Link:
             n_reads: How often to ask the kernel, or ``None`` for as long as something comes: what a
                 dead process had written before its end.
         """
+        leading = self.leading
         while n_reads is None or n_reads > 0:
             if self._is_closed:
                 return
             try:
-                with self.leading.reading:
-                    frames = self._receive()
-                    # From here on no leader reads what came after them.
-                    self.leading.is_handing = bool(frames)
-            except (BlockingIOError, InterruptedError):
-                return
+                with leading.reading:
+                    try:
+                        frames = self._receive()
+                        # From here on no leader reads what came after them.
+                        leading.is_handing = bool(frames)
+                    except (BlockingIOError, InterruptedError):
+                        return
+                    except BaseException:
+                        # Nor what stands behind nonsense, before the end.
+                        leading.is_handing = True
+                        raise
             except EOFError:
                 self._end(None)
                 return
@@ -248,7 +254,7 @@ class Link:
                 try:
                     self._on_frames(frames)
                 finally:
-                    self.leading.is_handing = False
+                    leading.is_handing = False
                 if self._is_closed:
                     return
             if self._decoder.error is not None:

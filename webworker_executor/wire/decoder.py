@@ -168,12 +168,16 @@ class FrameDecoder:
             The frame, if it is complete now.
 
         Raises:
-            MalformedFrame: It is complete and lies about itself.
+            MalformedFrame: It is complete and lies about itself; then ``error`` is set.
         """
-        if fds:
-            self._keep(fds)
         frames: list[Frame] = []
-        self._grow(nbytes, frames)
+        try:
+            if fds:
+                self._keep(fds)
+            self._grow(nbytes, frames)
+        except MalformedFrame as error:
+            self.error = error
+            raise
         return frames
 
     def _keep(self, fds: Sequence[object]) -> None:
