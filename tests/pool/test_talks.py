@@ -4,10 +4,14 @@ What waits for a task's turn is said when it comes.
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.dropin.gate import pass_gate
 from tests.pool import talking
+from tests.pool.strike import Strike
+from webworker_executor.pool.call import Call
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -28,3 +32,24 @@ def test_tasks_that_wait_get_their_own(forked: WebWorkerExecutor, gate: Gate) ->
     first.result(10.0)
     for number, future in enumerate(futures):
         assert [2 * number, "xx" * number] == [event.data for event in future.messages()]
+
+
+def test_a_handler_that_raises_where_what_was_kept_is_sent(forked: WebWorkerExecutor) -> None:
+    """
+    Each message arrives, once and in order, wherever the handler strikes.
+    """
+    forked.submit(talking.pid).result(10.0)
+    for number in itertools.count(1):
+        call = Call(forked._pool.next_ident(), talking.echo, (3,), {})
+        future = call.future
+        future._owner, future._task = forked._pool, call
+        # Kept, as what is posted before the task runs.
+        for item in range(3):
+            future.post_message(item)
+        strike = Strike("Talks.attend", number)
+        strike.during(partial(forked._pool.submit, call))
+        assert 3 == future.result(10.0), strike.where
+        assert [0, 2, 4] == [event.data for event in future.messages()], strike.where
+        if not strike.where:
+            break
+    assert number > 10

@@ -13,9 +13,11 @@ handler may raise, or call them again, between any two calls. How that is borne 
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import threading
 from collections import deque
+from functools import partial
 
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.lead import EPOLLET, Leading
@@ -127,18 +129,45 @@ class Link:
             return len(parts[0]), parts, fds
         return entry(parts, fds)
 
-    def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+    def post(
+        self,
+        parts: Sequence[bytes | memoryview],
+        fds: Sequence[Any] = (),
+        *then: Callable[[], object],
+    ) -> None:
         """
         Queue the parts of one frame; after ``close`` or the end of the stream, discard them.
 
         Args:
             parts: As ``encode`` laid them out.
             fds: Objects with a ``fileno``, kept until they have gone: as many as the frame says.
+            *then: Functions of C that are called in the same breath, also where it is discarded;
+                with them it is flushed here.
         """
+        if then:
+            self._post_and(then, parts, fds)
+            return
         if self._is_closed or self._is_broken:
             return
         # One append for the whole frame: nothing can come between its parts.
         self.append(self.entry(parts, fds))
+
+    def _post_and(
+        self,
+        then: tuple[Callable[[], object], ...],
+        parts: Sequence[bytes | memoryview],
+        fds: Sequence[Any],
+    ) -> None:
+        if not (self._is_closed or self._is_broken):
+            then = (partial(self.append, self.entry(parts, fds)), *then)
+        try:
+            # Within C: no signal handler comes between, who would leave it queued and not noted.
+            deque(map(operator.call, then), maxlen=0)
+            self.flush()
+        except BaseException:
+            # Whoever finds it noted does not post it again.
+            self._reactor.call_soon(self.flush)
+            raise
 
     def when_written(self, call: Callable[[], object]) -> None:
         """

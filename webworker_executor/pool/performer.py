@@ -125,6 +125,9 @@ class Performer:
                 self._promises.tally.n_failed += self._promises.fail(call, error)
         self.perform(self._scheduler.recover(self._promises.in_order()))
         self._crew.flush_all()
+        for process in self._crew.processes.values():
+            # The task that a worker has come to may not have been told to those who talk to it.
+            self._crew.talks.attend(process, self._crew)
         if self._crew.processes:
             # The alarm for time-outs may have been noted and not set.
             self._crew.call_at(0.0, lambda: self._crew.talks.ring(self._crew))

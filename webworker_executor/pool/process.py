@@ -274,10 +274,10 @@ class WorkerProcess:
             return
         self.post_control(encode(RECALL, 0, COUNT.pack(count)))
 
-    def post_control(self, parts: Parts, fds: Sequence[Any] = ()) -> None:
+    def post_control(self, parts: Parts, fds: Sequence[Any] = (), *then: Any) -> None:
         """Send a frame past the tasks, to the thread that has no tasks to run. Any thread."""
         if self._control is not None:
-            self._control.post(parts, fds)
+            self._control.post(parts, fds, *then)
             self._control.flush()
 
     @property

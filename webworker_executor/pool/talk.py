@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
@@ -184,8 +185,10 @@ class Conversation(MessageTarget):
 
     def begun(self, process: WorkerProcess, call: Call, crew: Place) -> None:
         """Send what was kept for the task, which runs from now on."""
-        while self._kept:
-            self._hand(process, call, *self._kept.popleft())
+        kept = self._kept
+        for parts, fds in tuple(kept):
+            # Taken out as it is queued: after a tear the rest is found here.
+            self._hand(process, call, parts, fds, kept.popleft)
         if self.limit is not None:
             crew.talks.watch(call, self, time.monotonic() + self.limit, crew)
 
@@ -250,12 +253,19 @@ class Conversation(MessageTarget):
                 self._kept.append((parts, fds))
                 owner.crew.talks.waiting[call.ident] = self
 
-    def _hand(self, process: WorkerProcess, call: Call, parts: Parts, fds: Sequence[Any]) -> None:
+    def _hand(
+        self,
+        process: WorkerProcess,
+        call: Call,
+        parts: Parts,
+        fds: Sequence[Any],
+        *then: Callable[[], object],
+    ) -> None:
         if process.begun() != call.ident:
-            self._unsure.append((parts, fds))
+            then = (partial(self._unsure.append, (parts, fds)), *then)
         else:
             self._unsure.clear()
-        process.post_control(parts, fds)
+        process.post_control(parts, fds, *then)
 
     # -- where handlers run
 

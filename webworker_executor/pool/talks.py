@@ -58,9 +58,11 @@ class Talks:
         inflight = process.worker.inflight
         if inflight and process.worker.state is not STARTING and process.is_open:
             call: Any = inflight[0]
-            conversation = self.waiting.pop(call.ident, None)
+            conversation = self.waiting.get(call.ident)
             if conversation is not None:
                 conversation.begun(process, call, crew)
+                # Only now: after a tear it is found there, and begins again.
+                self.waiting.pop(call.ident, None)
 
     def forget(self, ident: int) -> None:
         """Let go of a task that is done, or not begun after all."""
