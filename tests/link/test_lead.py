@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.threads import fork_while_held
 from webworker_executor.link import lead as lead_module
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
@@ -474,3 +476,27 @@ def test_what_is_not_for_a_leader_is_not_led(led: Led) -> None:
     lead = led.link.leading.begin()
     assert lead is not None
     led.link.leading.end(lead)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_lead_goes_in_one_step(led: Led) -> None:
+    """
+    No signal handler runs where its descriptor is closed; and a copy closes none of that number.
+    """
+    lead = lead_module.Lead(led.far.fileno())
+    alarm = lead._alarm
+
+    def is_open_without_it() -> bool:
+        nonlocal lead
+        lead = None  # type: ignore[assignment]  # the last reference
+        return os.path.exists(f"/proc/self/fd/{alarm}")
+
+    assert 0 == fork_while_held([], is_open_without_it)
+    steps: list[str] = []
+    sys.setprofile(lambda frame, event, _: steps.append(frame.f_code.co_filename))
+    try:
+        del lead
+    finally:
+        sys.setprofile(None)
+    assert lead_module.__file__ not in steps
+    assert not os.path.exists(f"/proc/self/fd/{alarm}")

@@ -14,12 +14,14 @@ link before anything else happens, and is taken out in the breath in which someb
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import socket
 import threading
 import time
 from collections import deque
+from functools import partial
 
 from webworker_executor.link.fds import LONGEST_WAIT, lifted
 from webworker_executor.link.reactor import READ, WRITE
@@ -43,6 +45,13 @@ EPOLLET = select.EPOLLET
 NOW = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 
+# The descriptors that are this process's to close, by a key that none had before. In a forked copy
+# they are not: there the numbers may be others' by now.
+_alarms: dict[int, int] = {}
+_keys = itertools.count()
+os.register_at_fork(after_in_child=_alarms.clear)
+
+
 class Lead:
     """
     The right to read a link, and the alarm that calls its holder away.
@@ -60,22 +69,24 @@ class Lead:
         OSError: No descriptor is left for the alarm.
     """
 
-    # Of one that a signal handler broke off before it had any.
-    _alarm = -1
+    # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
+    # may raise, and then both the descriptor and what the handler raised would be lost.
+    __slots__ = ("__del__", "_alarm", "_poll", "is_held")
 
     def __init__(self, fd: int) -> None:
         self.is_held = False
-        self._pid = os.getpid()
-        self._alarm = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        key = next(_keys)
+        self._alarm = _alarms[key] = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        # Taken out, and closed if it was there.
+        own = filter(None, map(_alarms.pop, (key,), (None,)))
+        self.__del__ = partial(any, map(os.close, own))
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
         self._poll.register(self._alarm, select.POLLIN)
 
     def release(self) -> None:
         """Call the leader away; any thread. Named as a lock's, for it stands among sleepers."""
-        alarm = self._alarm
-        if alarm >= 0:
-            os.eventfd_write(alarm, 1)
+        os.eventfd_write(self._alarm, 1)
 
     def wait(self, timeout: float | None) -> None:
         """Wait until something came or the alarm rang; at most ``timeout`` seconds, or a day."""
@@ -83,12 +94,6 @@ class Lead:
         for fd, _ in self._poll.poll(milliseconds):
             if fd == self._alarm:
                 os.eventfd_read(fd)
-
-    def __del__(self) -> None:
-        alarm, self._alarm = self._alarm, -1
-        # In a forked copy of the process the number may be another's by now.
-        if alarm >= 0 and self._pid == os.getpid():
-            os.close(alarm)
 
 
 class Leading:
