@@ -4,6 +4,7 @@ A future by itself, with a stub for its owner, and its callbacks with real worke
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from concurrent.futures import (
     as_completed,
     wait,
 )
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,7 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
 from tests.pool.work import double
+from tests.threads import run_together
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerFuture
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.rules.task import Task
@@ -227,6 +230,28 @@ def test_callbacks_are_handed_to_the_owner() -> None:
     for callback in owner.callbacks:
         callback()
     assert [future] == seen
+
+
+@pytest.mark.parametrize("is_main", [True, False])
+def test_what_wakes_a_loop_is_called_at_once_but_on_the_main_thread(is_main: bool) -> None:
+    """
+    A signal handler may raise there, and the loop would wait for ever.
+    """
+    future, owner, _ = make()
+    loop = asyncio.new_event_loop()
+    woken: list[object] = []
+    loop.call_soon_threadsafe = lambda *call: woken.append(call)  # type: ignore[assignment]
+    asyncio.wrap_future(future, loop=loop)
+    future._claim()
+    if is_main:
+        future._finish(None)
+    else:
+        run_together(partial(future._finish, None))
+    assert (not is_main, is_main) == (bool(woken), bool(owner.callbacks))
+    for callback in owner.callbacks:
+        callback()
+    loop.close()
+    assert 1 == len(woken)
 
 
 def test_a_callback_added_late_runs_at_once() -> None:

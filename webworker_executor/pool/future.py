@@ -7,6 +7,7 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
@@ -304,7 +305,9 @@ class WorkerFuture(TrackedFuture):
         callbacks = self.__dict__.get("_done_callbacks")
         if not callbacks:
             return
-        if owner is None or all(map(_is_quick, callbacks)):
+        # Not on the main thread: where a signal handler raises there, whom the callback was to wake
+        # would wait for ever.
+        if owner is None or (not _is_main_thread() and all(map(_is_quick, callbacks))):
             self._invoke_callbacks()
         else:
             try:
@@ -358,6 +361,10 @@ class FailureAnswer(Answer):
     """
 
     __slots__ = ()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _is_quick(callback: Callable[[Future[Any]], object]) -> bool:
