@@ -5,8 +5,10 @@ Not for waiting or for locks: one thread reads at a time. ``local`` reads on the
 alone, where no signal handler runs, and is simpler for it.
 
 The thing to know before a change: a signal handler may raise between any two calls, and may read,
-too. So what the kernel gives is stored within C; it is decoded by a copy of the decoder; and only
-then, in one breath, the copy takes the decoder's place and the frames go into the inbox.
+too. So what the kernel gives is stored within C, in the order in which it gives it, in a deque that
+stays the same: a handler that reads takes out no more than it has decoded, and what an outer read
+has put there, or puts there later, stays in its place. It is decoded by a copy of the decoder; and
+only then, in one breath, the copy takes the decoder's place and the frames go into the inbox.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     # As `recvmsg` returns it.
-    Chunk = tuple[Any, list[tuple[int, int, bytes]], int, Any]
+    Received = tuple[Any, list[tuple[int, int, bytes]], int, Any]
+    # The same; or what `recvmsg_into` returned, with the decoder and its vacancy.
+    Chunk = Any
 
 # As what `map` takes; numbers, because the socket module's flags are enums and slow.
 _SIZE, _RIGHTS_SIZE = (READ_NBYTES,), (RIGHTS_NBYTES,)
@@ -48,6 +52,8 @@ class Intake:
         "_chunks",
         "_decoder",
         "_inbox",
+        "_is_decoded",
+        "_is_filling",
         "_kinds",
         "_recvmsg",
         "_recvmsg_into",
@@ -59,8 +65,10 @@ class Intake:
         self._kinds = kinds
         self._inbox = inbox
         self._decoder = FrameDecoder(kinds)
-        self._chunks: deque[Chunk] = deque()  # read and not decoded: one at most
-        self._chunk_fds: list[Descriptor] | None = None
+        self._chunks: deque[Chunk] = deque()  # read; more than one only if a handler read, too
+        self._is_decoded = False  # the first of them, which is still to be taken out
+        self._is_filling = False  # somebody is about to read into the decoder's vacancy
+        self._chunk_fds: list[Descriptor] | None = None  # those of the first
 
     def read(self, flags: tuple[int]) -> int:
         """
@@ -79,86 +87,127 @@ class Intake:
             OSError: It cannot be read on.
         """
         chunks = self._chunks
-        decoder = self._decoder
+        if self._is_decoded:
+            # In one breath, here and wherever it is done: no call comes between.
+            self._is_decoded = False
+            chunks.popleft()
         if not chunks:
-            if decoder.is_between_frames:
+            if self._decoder.is_between_frames:
                 # As `_fill` does, without a call: most reads are so.
                 try:
                     chunks.extend(map(self._recvmsg, _SIZE, _RIGHTS_SIZE, flags))
                 except ConnectionError:
                     raise EOFError from None
             else:
-                self._fill(chunks, flags)
+                self._fill(flags)
+        if not chunks:
+            # A handler has read, and has decoded what came here as well.
+            return 0
         chunk = chunks[0]
         data = chunk[0]
-        if not data:
-            raise EOFError
-        fresh: deque[Chunk] = deque()
-        if not chunk[1] and data.__class__ is bytes and 16 <= len(data) <= SMALL_NBYTES:
+        if data.__class__ is bytes and not chunk[1] and 16 <= len(data) <= SMALL_NBYTES:
             length, kind, frame_flags, codec, n_fds, ident = HEADER.unpack_from(data)
             if (
                 length + LENGTH_NBYTES == len(data)
                 and kind in self._kinds
                 and codec == PICKLE
                 and not (frame_flags or n_fds or chunk[2] & _TRUNCATED)
-                and decoder.is_between_frames
+                and self._decoder.is_between_frames
             ):
                 # A single small frame, the most common case.
                 frame = Frame(kind, ident, data[HEADER_NBYTES:])
                 # A handler that read meanwhile has done it.
-                if self._chunks is chunks:
-                    self._chunks = fresh
+                if chunks and chunks[0] is chunk and not self._is_decoded:
+                    self._is_decoded = True
                     self._inbox.append(frame)
-                return len(data)
-        after = decoder.copied()
-        frames = self._decoded(after, chunk)
-        if self._chunks is chunks:
-            self._chunks, self._decoder, self._chunk_fds = fresh, after, None
-            self._inbox.extend(frames)
-        if after.error is not None:
-            raise after.error
-        return len(data) if isinstance(data, bytes) else int(data)
+                if self._is_decoded:
+                    self._is_decoded = False
+                    chunks.popleft()
+                return self._decode() + len(data) if chunks else len(data)
+        return self._decode()
 
-    def _fill(self, chunks: deque[Chunk], flags: tuple[int]) -> None:
-        vacancy = self._decoder.vacancy()
+    def _fill(self, flags: tuple[int]) -> None:
+        chunks, decoder = self._chunks, self._decoder
         try:
-            if vacancy is None:
+            if self._is_filling:
+                # This is a handler, and whom it has interrupted will write into that memory.
                 chunks.extend(map(self._recvmsg, _SIZE, _RIGHTS_SIZE, flags))
-            else:
-                with vacancy:
-                    chunks.extend(map(self._recvmsg_into, ([vacancy],), _RIGHTS_SIZE, flags))
+                return
+            self._is_filling = True
+            try:
+                vacancy = decoder.vacancy()
+                if vacancy is None:
+                    chunks.extend(map(self._recvmsg, _SIZE, _RIGHTS_SIZE, flags))
+                else:
+                    received = map(self._recvmsg_into, ([vacancy],), _RIGHTS_SIZE, flags)
+                    chunks.extend(zip(received, ((decoder, vacancy),)))  # noqa: B905 (one each)
+            finally:
+                self._is_filling = False
         except ConnectionError:
             # The other side left without reading all. What it wrote has been read.
             raise EOFError from None
 
-    def _decoded(self, decoder: FrameDecoder, chunk: Chunk) -> list[Frame]:
-        data, rights, flags, _ = chunk
-        fds = self._owned(rights) if rights else []
-        if flags & _TRUNCATED:
-            raise OSError(errno.EMFILE, "descriptors came for which this process has no room")
-        if isinstance(data, bytes):
-            return decoder.feed(data, fds)
-        return decoder.filled(data, fds)
+    def _decode(self) -> int:
+        """Turn what was read into frames; returns how many bytes, and raises as ``read``."""
+        chunks, nbytes = self._chunks, 0
+        while True:
+            if self._is_decoded:
+                self._is_decoded = False
+                chunks.popleft()
+            if not chunks:
+                return nbytes
+            chunk, decoder = chunks[0], self._decoder
+            received: Received = chunk
+            place = None
+            if chunk[0].__class__ is tuple:
+                received, place = chunk
+            data, rights, flags, _ = received
+            if not data:
+                raise EOFError
+            if place is None:
+                # Of what grows, nobody is to write into memory that an outer read may fill.
+                after = decoder.copied(apart=True)
+            else:
+                after = decoder.copied()
+                if place[0] is not decoder:
+                    # A handler has read, and a copy has taken the place of the memory that was
+                    # read into.
+                    after, data = decoder.copied(apart=True), bytes(place[1][:data])
+            fds = self._owned(chunk, rights) if rights else []
+            if flags & _TRUNCATED:
+                raise OSError(errno.EMFILE, "descriptors came for which this process has no room")
+            frames = after.feed(data, fds) if isinstance(data, bytes) else after.filled(data, fds)
+            # A handler that read meanwhile has done it.
+            if chunks and chunks[0] is chunk and not self._is_decoded:
+                self._is_decoded, self._decoder, self._chunk_fds = True, after, None
+                self._inbox.extend(frames)
+                nbytes += len(data) if isinstance(data, bytes) else data
+            if after.error is not None:
+                raise after.error
 
-    def _owned(self, rights: Sequence[tuple[int, int, bytes]]) -> list[Descriptor]:
+    def _owned(self, chunk: Chunk, rights: Sequence[tuple[int, int, bytes]]) -> list[Descriptor]:
         """Give an owner to the descriptors of a chunk, once, however often we are interrupted."""
-        numbers = numbers_in(rights)
-        if self._chunk_fds is None:
-            self._chunk_fds = [Descriptor(-1) for _ in numbers]
-        for descriptor, number in zip(self._chunk_fds, numbers, strict=True):
-            descriptor._fd = number
-        return self._chunk_fds
+        chunks, numbers = self._chunks, numbers_in(rights)
+        fds = [Descriptor(-1) for _ in numbers]
+        # Each time: a handler may have decoded the chunk, and others own them.
+        if chunks and chunks[0] is chunk and not self._is_decoded:
+            if self._chunk_fds is None:
+                self._chunk_fds = fds
+            fds = self._chunk_fds
+        for descriptor, number in zip(fds, numbers, strict=True):
+            if chunks and chunks[0] is chunk and not self._is_decoded:
+                descriptor._fd = number
+        return fds
 
     def residue(self) -> tuple[bytes, list[Any]]:
         """Return what was read of a frame that is not whole, and its descriptors."""
-        data, fds = self._decoder.residue()
-        if self._chunks:
-            # Read, but the decoding was interrupted and nobody has come back to it.
-            after = self._decoder.copied()
-            self._inbox.extend(self._decoded(after, self._chunks[0]))
-            self._chunks, self._decoder, self._chunk_fds = deque(), after, None
-            data, fds = after.residue()
-        return data, fds
+        # Read, but the decoding was interrupted and nobody has come back to it.
+        try:
+            self._decode()
+        except EOFError:
+            # Whoever reads on is told again.
+            pass
+        return self._decoder.residue()
 
     def adopt(self, data: bytes, fds: Sequence[Any]) -> None:
         """Take over what another intake had as its ``residue``."""
@@ -168,4 +217,6 @@ class Intake:
     def forget(self) -> None:
         """Let go of what was read of a frame that will never be whole; any thread."""
         # Not of the decoder itself: another thread may be about to feed a copy of it.
-        self._chunks, self._decoder, self._chunk_fds = deque(), FrameDecoder(self._kinds), None
+        self._decoder, self._chunk_fds = FrameDecoder(self._kinds), None
+        self._is_decoded = False
+        self._chunks.clear()

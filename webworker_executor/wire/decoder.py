@@ -92,18 +92,24 @@ class FrameDecoder:
         is_whole = not self._partial and self._growing is None and self._pieces is None
         return is_whole and self.error is None
 
-    def copied(self) -> FrameDecoder:
+    def copied(self, *, apart: bool = False) -> FrameDecoder:
         """
         Return another decoder that stands where this one stands.
 
         For who may be interrupted while it feeds: it feeds the copy, keeps it if that went well,
         and otherwise feeds the same bytes once more to another one.
+
+        Args:
+            apart: Also that what grows has memory of its own, where somebody else may be reading
+                into the ``vacancy`` of this one.
         """
         copy = FrameDecoder(self.kinds, self._prefix_nbytes)
         copy._fds.extend(self._fds)
         copy._partial = self._partial
         # Of what grows, only the part behind what has come is ever written to.
         copy._growing = self._growing
+        if apart and self._growing is not None:
+            copy._growing = bytearray(self._growing)
         copy._growing_nbytes, copy._grown_nbytes = self._growing_nbytes, self._grown_nbytes
         copy._pieces, copy._pieces_of = self._pieces, self._pieces_of
         copy.error, copy.is_sharing = self.error, self.is_sharing
