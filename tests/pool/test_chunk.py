@@ -41,7 +41,23 @@ def test_single_arguments_go_without_tuples() -> None:
     """
     assert (1, 2) == lay_out([(1,), (2,)])
     assert [(1, 2), (3,)] == lay_out([(1, 2), (3,)])
-    assert [3, 7] == run_chunk(add, [(1, 2), (3, 4)])
+    assert (3, 7) == run_chunk(add, [(1, 2), (3, 4)])
+
+
+def test_numbers_come_as_a_tuple() -> None:
+    """
+    In order, because none of them has to be let go of before the others.
+    """
+    numbers = (1, 2.5, 3j, True, None)
+
+    def same(value: Any) -> Any:
+        return value
+
+    assert numbers == run_chunk(same, numbers)
+    assert (True, numbers) == run_all(same, numbers).told()[1:]
+    for other in ("text", b"bytes", [1], object):
+        assert [1, other] == run_chunk(same, (1, other))
+        assert (True, [other, 1]) == run_all(same, (1, other)).told()[1:]
 
 
 def test_what_one_call_raises_stands_in_its_place() -> None:

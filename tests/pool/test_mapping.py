@@ -79,11 +79,27 @@ def test_chunks_cut_everything_and_no_more() -> None:
     """
     The last chunk is shorter, and nothing is made of nothing.
     """
-    numbers = ((number,) for number in range(5))
-    assert [(0, 1), (2, 3), (4,)] == list(mapping.chunks(numbers, 2))
-    pairs = [(number, number) for number in range(3)]
-    assert [[(0, 0), (1, 1)], [(2, 2)]] == list(mapping.chunks(pairs, 2))
-    assert [] == list(mapping.chunks([], 2))
+    for calls in (
+        mapping.Calls.across((range(5),)),
+        mapping.Calls((number,) for number in range(5)),
+    ):
+        assert [(0, 1), (2, 3), (4,)] == list(calls.chunks(2))
+    pairs = mapping.Calls.across((range(3), range(4)))
+    assert [[(0, 0), (1, 1)], [(2, 2)]] == list(pairs.chunks(2))
+    nothing: list[int] = []
+    for calls in (mapping.Calls.across((nothing,)), mapping.Calls(()), mapping.Calls.across(())):
+        assert [] == list(calls.chunks(2))
+
+
+def test_calls_can_be_told_as_tuples() -> None:
+    """
+    All of them, or some that were taken out.
+    """
+    assert [(0,), (1,)] == list(mapping.Calls.across((range(2),)).tuples())
+    assert [(0, 5), (1, 6)] == list(mapping.Calls.across((range(2), range(5, 9))).tuples())
+    taken = mapping.Calls.across((range(9),))
+    assert [(0,), (1,)] == list(taken.tuples([0, 1]))
+    assert [(1, 2)] == list(mapping.Calls([(1, 2)]).tuples())
 
 
 def test_flattened_lets_go_of_what_it_yielded() -> None:
@@ -95,6 +111,7 @@ def test_flattened_lets_go_of_what_it_yielded() -> None:
     assert 1 == next(flat)
     assert [2] == lists[0]
     assert [2, 3] == list(flat)
+    assert [1, 2, 3] == list(mapping.flattened(iter([(1, 2), (), [3]])))
 
 
 def test_everything_is_submitted_at_once_without_a_buffersize() -> None:
@@ -354,7 +371,7 @@ def test_workers_that_come_up_late_cut_no_map_small() -> None:
     """
     pool = LatePool()
     items = range(5000)
-    results = mapping.adaptive(pool, abs, zip(items), None, 2, pool.is_up, items)
+    results = mapping.adaptive(pool, abs, mapping.Calls.across((items,)), None, 2, pool.is_up)
     assert list(items) == list(results)
     assert pool.n_submitted < 500
 

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
     # See `lay_out`.
     Chunk = list[tuple[Any, ...]] | tuple[Any, ...]
+    # See `NUMBERS`.
+    Results = list[Any] | tuple[Any, ...]
+
+# Results that keep nothing alive. If a chunk has no others they come as a tuple, in order, and are
+# yielded within C. Others come as a list, of which each is let go as it is handed over; that takes
+# twice as long.
+NUMBERS = frozenset({int, float, complex, bool, type(None)})
 
 
 def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
@@ -36,16 +43,17 @@ def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
 
 
 @standing_for(0)
-def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> list[Any]:
+def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> Results:
     """Call ``fn`` for each call of a chunk; in the worker."""
     if type(chunk) is tuple:
         results = [fn(only) for only in chunk]
     else:
         results = [fn(*args) for args in chunk]
     # Not asked of each in its turn, which would take as long as a short call.
-    if CoroutineType in set(map(type, results)):
+    kinds = set(map(type, results))
+    if CoroutineType in kinds:
         return [ended(result) for result in results]
-    return results
+    return tuple(results) if kinds <= NUMBERS else results
 
 
 class Failed:
@@ -71,25 +79,26 @@ class Outcomes(Salvageable):
 
     Args:
         seconds: How many it took.
-        outcomes: The results, last first, with ``Failed`` in the places of those that have none.
+        outcomes: A tuple of numbers, in order; or a list of results, last first, with ``Failed`` in
+            the places of those that have none.
         all_went_well: Whether there is none of these.
     """
 
     __slots__ = ("_all_went_well", "_outcomes", "_seconds")
 
-    def __init__(self, seconds: float, outcomes: list[Any], *, all_went_well: bool) -> None:
+    def __init__(self, seconds: float, outcomes: Results, *, all_went_well: bool) -> None:
         self._seconds = seconds
         self._outcomes = outcomes
         self._all_went_well = all_went_well
 
-    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[float, bool, list[Any]]]]:
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[float, bool, Results]]]:
         return tuple, (self.told(),)
 
-    def told(self) -> tuple[float, bool, list[Any]]:
+    def told(self) -> tuple[float, bool, Results]:
         """Return the seconds, whether all went well, and the outcomes."""
         return self._seconds, self._all_went_well, self._outcomes
 
-    def salvaged(self) -> tuple[float, bool, list[Any]]:
+    def salvaged(self) -> tuple[float, bool, Results]:
         """
         Return the same with ``Failed`` in the places of results that do not pickle, too.
 
@@ -124,6 +133,8 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
     if CoroutineType in kinds:
         outcomes = [_ended(outcome) for outcome in outcomes]
         kinds = set(map(type, outcomes))
+    if kinds <= NUMBERS:
+        return Outcomes(time.perf_counter() - started, tuple(outcomes), all_went_well=True)
     outcomes.reverse()
     return Outcomes(time.perf_counter() - started, outcomes, all_went_well=Failed not in kinds)
 

@@ -268,9 +268,8 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
         """
         mapping.check(chunksize, buffersize)
-        calls = zip(*iterables, strict=False)
-        singles = iterables[0] if len(iterables) == 1 else None
-        return self._map(fn, calls, timeout, chunksize, buffersize, singles)
+        calls = mapping.Calls.across(iterables)
+        return self._map(fn, calls, timeout, chunksize, buffersize)
 
     def starmap(
         self,
@@ -286,36 +285,30 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
         Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
         """
         mapping.check(chunksize, buffersize)
-        return self._map(fn, map(tuple, iterable), timeout, chunksize, buffersize)
+        calls = mapping.Calls(map(tuple, iterable))
+        return self._map(fn, calls, timeout, chunksize, buffersize)
 
     def _map(
         self,
         fn: Callable[..., Any],
-        argument_tuples: Iterable[tuple[Any, ...]],
+        calls: mapping.Calls,
         timeout: float | None,
         chunksize: int | None,
         buffersize: int | None,
-        singles: Iterable[Any] | None = None,
     ) -> Iterator[Any]:
-        self._open_for(argument_tuples)
+        self._open_for(calls.items)
         # A program that has put its own `submit` in the place of ours wants to see every call, and
         # one that limits the tasks of a worker counts calls.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
             return mapping.adaptive(
-                self,
-                fn,
-                argument_tuples,
-                timeout,
-                self._max_workers,
-                self._pool.crew.is_up,
-                singles,
+                self, fn, calls, timeout, self._max_workers, self._pool.crew.is_up
             )
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None
-            return mapping.ordered(self, fixed or fn, argument_tuples, timeout, buffersize)
-        parts = mapping.chunks(argument_tuples, chunksize)
+            return mapping.ordered(self, fixed or fn, calls.tuples(), timeout, buffersize)
+        parts = calls.chunks(chunksize)
         whole = functools.partial(run_chunk, fn)
         fixed = fix(fn, whole, store.shelve) if is_ours else None
         if fixed is not None:

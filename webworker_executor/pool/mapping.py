@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any, Protocol
 
-    from webworker_executor.pool.chunk import Chunk
+    from webworker_executor.pool.chunk import Chunk, Results
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
@@ -65,11 +65,43 @@ def check(chunksize: int | None, buffersize: int | None) -> None:
             raise ValueError("buffersize must be None or > 0")
 
 
-def chunks(argument_tuples: Iterable[tuple[Any, ...]], size: int) -> Iterator[Chunk]:
-    """Cut an iterable into chunks of ``size``, the last one shorter."""
-    iterator = iter(argument_tuples)
-    while calls := list(itertools.islice(iterator, size)):
-        yield lay_out(calls)
+class Calls:
+    """
+    What a map calls its function with.
+
+    Args:
+        items: The arguments of each call, as a tuple; or, where each has one, that alone. To make
+            a tuple for each takes longer than to map it.
+        are_single: Whether it is that alone.
+    """
+
+    __slots__ = ("_are_single", "items")
+
+    def __init__(self, items: Iterable[Any], *, are_single: bool = False) -> None:
+        self.items = items
+        self._are_single = are_single
+
+    @classmethod
+    def across(cls, iterables: tuple[Iterable[Any], ...]) -> Calls:
+        """Take one element of each iterable for a call."""
+        if len(iterables) == 1:
+            return cls(iter(iterables[0]), are_single=True)
+        return cls(zip(*iterables, strict=False))
+
+    def tuples(self, items: Iterable[Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the arguments of each call, or of those that were taken out of ``items``."""
+        items = self.items if items is None else items
+        return zip(items) if self._are_single else iter(items)
+
+    def chunk(self, items: Iterable[Any]) -> Chunk:
+        """Make a chunk of some that were taken out of ``items``."""
+        return tuple(items) if self._are_single else lay_out(list(items))
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Cut all into chunks of ``size``, the last one shorter."""
+        iterator = iter(self.items)
+        while chunk := self.chunk(itertools.islice(iterator, size)):
+            yield chunk
 
 
 def ordered(
@@ -158,11 +190,10 @@ def _take(future: Future[Any], deadline: float | None) -> Any:
 def adaptive(
     executor: Submitter,
     fn: Callable[..., Any],
-    argument_tuples: Iterable[tuple[Any, ...]],
+    calls: Calls,
     timeout: float | None,
     n_workers: int,
     is_up: Callable[[], bool],
-    singles: Iterable[Any] | None = None,
 ) -> Iterator[Any]:
     """
     Submit calls in chunks of about 5 ms, sized by what the first of them took.
@@ -172,28 +203,24 @@ def adaptive(
     Args:
         executor: As for ``ordered``.
         fn: What to call.
-        argument_tuples: Taken at once.
+        calls: Taken at once.
         timeout: As for ``ordered``.
         n_workers: How many workers there may be.
         is_up: Tells whether any of them can run tasks yet.
-        singles: Where each call has one argument, these, to be taken in the place of the tuples:
-            those take longer to make than to map.
 
     Returns:
         As ``ordered``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    items = list(argument_tuples if singles is None else singles)
+    items = list(calls.items)
     if len(items) < FEWEST:
         fixed = fix(fn, fn, store.shelve)
-        tuples = items if singles is None else zip(items)
-        return ordered(executor, fixed or fn, tuples, timeout, None)
+        return ordered(executor, fixed or fn, calls.tuples(items), timeout, None)
     futures: deque[Future[Any]] = deque()
-    as_chunk = lay_out if singles is None else tuple
     latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
     wait = functools.partial(_wait_for_worker, is_up, latest)
     with _cancelled_on_error(futures):
-        _submit_chunks(executor, fn, items, as_chunk, n_workers, wait, futures)
+        _submit_chunks(executor, fn, items, calls.chunk, n_workers, wait, futures)
     return _yield_outcomes(_yield_results(futures, deadline, None))
 
 
@@ -278,9 +305,12 @@ def _wait_for_worker(is_up: Callable[[], bool], latest: float, future: Future[An
     return has_waited
 
 
-def _yield_outcomes(chunks: Iterator[tuple[float, bool, list[Any]]]) -> Iterator[Any]:
+def _yield_outcomes(chunks: Iterator[tuple[float, bool, Results]]) -> Iterator[Any]:
     try:
         for _, all_went_well, outcomes in chunks:
+            if isinstance(outcomes, tuple):
+                yield from outcomes
+                continue
             # Popped as they are yielded: what was handed over is not kept here.
             while True:
                 if not outcomes:
@@ -303,16 +333,19 @@ def _result(outcome: Any) -> Any:
         del outcome
 
 
-def flattened(lists: Iterator[list[Any]]) -> Iterator[Any]:
-    """Yield the elements of lists, letting go of each as it is yielded."""
+def flattened(chunks: Iterator[Results]) -> Iterator[Any]:
+    """Yield the results of chunks, letting go of each as it is yielded, if it is worth while."""
     try:
-        for elements in lists:
-            elements.reverse()
+        for results in chunks:
+            if isinstance(results, tuple):
+                yield from results
+                continue
+            results.reverse()
             while True:
-                if not elements:
+                if not results:
                     break
-                yield elements.pop()
+                yield results.pop()
     finally:
-        close = getattr(lists, "close", None)
+        close = getattr(chunks, "close", None)
         if close is not None:
             close()

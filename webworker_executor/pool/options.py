@@ -260,7 +260,8 @@ class ExecutorView(Executor):
         ``WebWorkerExecutor.map``.
         """
         mapping.check(chunksize, buffersize)
-        return self._map(fn, zip(*iterables, strict=False), timeout, chunksize, buffersize)
+        calls = mapping.Calls.across(iterables)
+        return self._map(fn, calls, timeout, chunksize, buffersize)
 
     def starmap(
         self,
@@ -272,20 +273,21 @@ class ExecutorView(Executor):
     ) -> Iterator[Any]:
         """Run ``fn(*element)`` for each element on these terms; otherwise as this ``map``."""
         mapping.check(chunksize, buffersize)
-        return self._map(fn, map(tuple, iterable), timeout, chunksize, buffersize)
+        calls = mapping.Calls(map(tuple, iterable))
+        return self._map(fn, calls, timeout, chunksize, buffersize)
 
     def _map(
         self,
         fn: Callable[..., Any],
-        argument_tuples: Iterable[tuple[Any, ...]],
+        calls: mapping.Calls,
         timeout: float | None,
         chunksize: int | None,
         buffersize: int | None,
     ) -> Iterator[Any]:
-        self._executor._open_for(argument_tuples)
+        self._executor._open_for(calls.items)
         if chunksize is None or chunksize == 1:
-            return _kept(self, mapping.ordered(self, fn, argument_tuples, timeout, buffersize))
-        parts = ((fn, part) for part in mapping.chunks(argument_tuples, chunksize))
+            return _kept(self, mapping.ordered(self, fn, calls.tuples(), timeout, buffersize))
+        parts = ((fn, part) for part in calls.chunks(chunksize))
         lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
         return _kept(self, mapping.flattened(lists))
 
