@@ -5,11 +5,14 @@ Two ends of a link keep one account of what was lent.
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from tests.pool.strike import Strike
 from webworker_executor.link import exchange as module
 from webworker_executor.link.exchange import Exchange
 from webworker_executor.link.memory import store
@@ -47,7 +50,10 @@ class Pair:
     def resend(self, parts: LentParts) -> list[Any]:
         decoder = FrameDecoder(frozenset(NAMES))
         frames: list[Frame] = []
-        for announcement, fds in self.owner.lend(parts.lease):
+        queued: list[Any] = []
+        lend, lease = self.owner.lend(parts.lease, queued.append)
+        lend(lease)
+        for _, (announcement,), fds in queued:
             copies = [Descriptor.copy_of(fd.fileno()) for fd in fds]
             frames += decoder.feed(announcement, copies)
             self.known.append(frames[-1].ident)
@@ -130,6 +136,50 @@ def test_a_frame_that_may_be_sent_again_keeps_its_memory(pair: Pair) -> None:
     del second
     pair.settle()
     assert 1 == n_unused()
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_handler_that_raises_where_memory_comes_back(is_closed: bool) -> None:
+    """
+    It is told once, wherever it strikes, and nothing is kept for it.
+    """
+    for number in itertools.count(1):
+        pair = Pair()
+        pair.send(1)
+        (mapping,) = pair.reader._mappings.values()
+        queued: list[Any] = []
+
+        def tell(pair: Pair = pair, queued: list[Any] = queued) -> None:
+            pair.reader.hand_over(queued.append)
+
+        call = pair.reader.close if is_closed else tell
+        strike = Strike("Exchange.close" if is_closed else "Exchange.hand_over", number)
+        strike.during(call)
+        call()
+        assert int(not is_closed) == len(queued), strike.where
+        assert 0 == mapping.n_loans, strike.where
+        assert not pair.reader.has_notes, strike.where
+        pair.close()
+        if not strike.where:
+            break
+    assert number > 3
+
+
+def test_a_handler_that_raises_where_a_segment_goes(pair: Pair) -> None:
+    """
+    Whoever knows of it is told.
+    """
+    for number in itertools.count(1):
+        pair.send(1)
+        pair.settle()
+        (ident,) = pair.owner._lent
+        strike = Strike("Exchange.forget", number)
+        strike.during(partial(pair.owner.forget, ident))
+        pair.owner.forget(ident)
+        assert [SEGMENT] == [frame.kind for frame in pair.settle()], strike.where
+        if not strike.where:
+            break
+    assert number > 2
 
 
 def test_a_dead_reader_gives_everything_back(pair: Pair) -> None:

@@ -4,11 +4,14 @@ Tests of `webworker_executor.link.lending`: what a link does before a frame that
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
+from tests.pool.strike import Strike
 from webworker_executor.link.lending import Lending
+from webworker_executor.link.memory import store
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE, NAMES, Frame
+from webworker_executor.wire.frame import MESSAGE, NAMES, Frame, encode
 
 if TYPE_CHECKING:
     from webworker_executor.link.reactor import Reactor
@@ -26,7 +29,8 @@ def test_who_lends_nothing_pays_nothing(reactor: Reactor) -> None:
     lending, _, queued = make(reactor)
     frames = [Frame(MESSAGE, 0, b"")]
     assert frames is lending.resolved(frames)
-    lending.lend([b"a frame"])
+    parts = [b"a frame"]
+    assert (queued.append, (7, parts, ())) == lending.ready(queued.append, parts, ())
     lending.close()
     assert not lending.is_used
     assert [] == queued
@@ -42,3 +46,33 @@ def test_sharing_opens_an_account(reactor: Reactor) -> None:
     assert lending.is_used
     assert not decoder.is_sharing
     lending.close()
+
+
+def test_a_handler_that_raises_where_memory_is_lent(reactor: Reactor) -> None:
+    """
+    A loan is noted if its frame is queued, and only then; what came back is told once.
+    """
+    for number in itertools.count(1):
+        lending, _, queued = make(reactor)
+        places = store.shelve([memoryview(bytes(1 << 18))])
+        assert places is not None
+        parts = encode(MESSAGE, 0, b"", places)
+        exchange = lending._shared()
+        note = (4, [b"note"], ())
+        exchange._notes.append(note)
+
+        def post(
+            lending: Lending = lending, queued: list[Any] = queued, parts: Any = parts
+        ) -> None:
+            put, what = lending.ready(queued.append, parts, ())
+            put(what)
+
+        strike = Strike(post.__qualname__, number)
+        strike.during(post)
+        n_lent = sum(map(len, exchange._lent.values()))
+        assert sum(each[1] is parts for each in queued) == n_lent, strike.where
+        assert 1 == [*queued, *exchange._notes].count(note), strike.where
+        lending.close()
+        if not strike.where:
+            break
+    assert number > 5

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import _thread
 import posix
+from _operator import call
 from collections import deque
 
-from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.frame import TO_WORKER, Frame
@@ -157,10 +158,13 @@ class DataEnd:
         exchange = self._exchange
         if parts.__class__ is LentParts:
             exchange = self._shared()
-            for announcement, segment_fds in exchange.lend(parts.lease):
-                self._outbox.append([announcement], segment_fds)
-        if exchange is not None and exchange.has_notes and not fds:
-            parts = [exchange.notes() + parts[0], *parts[1:]]
+            lend, lease = exchange.lend(parts.lease, self._outbox.put)
+            exchange.hand_over(self._outbox.put)
+            # Noted and queued in one step of C: else a handler's exception leaves one of the two.
+            _ = [*map(call, (lend, self._outbox.put), (lease, entry(parts, fds)))]
+            return
+        if exchange is not None and exchange.has_notes:
+            exchange.hand_over(self._outbox.put)
         self._outbox.append(parts, fds)
 
     def post(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
+from functools import partial
+from operator import call
 from time import monotonic
 
 from webworker_executor.link.mapping import Mapping, Original, Watch, ended
@@ -30,14 +32,14 @@ from webworker_executor.wire.frame import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from webworker_executor.link.memory import Lease
+    from webworker_executor.link.outbox import Entry
     from webworker_executor.link.rights import Descriptor
     from webworker_executor.wire.frame import Frame
     from webworker_executor.wire.place import Place
-
-    Announcement = tuple[bytes, Sequence[Descriptor]]
 
 # What a RELEASE says: a loan is over; it is over and the segment is not to be used again; no loan
 # is over, but the reader has not seen the segment for some time.
@@ -61,7 +63,7 @@ class Exchange:
         self._lent: dict[int, deque[Lease]] = {}
         self._mappings: dict[int, Mapping] = {}
         self._released: deque[Watch] = deque()
-        self._notes: deque[bytes] = deque()
+        self._notes: deque[Entry] = deque()
         self._is_closed = False
         _exchanges.add(self)
 
@@ -71,12 +73,20 @@ class Exchange:
 
     # -- sending
 
-    def lend(self, lease: Lease) -> Iterator[Announcement]:
+    def lend(
+        self, lease: Lease, put: Callable[[Entry], object]
+    ) -> tuple[Callable[..., object], Any]:
         """
-        Note that a frame is about to be sent that names places of a segment.
+        Prepare to queue a frame that names places of a segment.
 
-        Yields:
-            Frames to be sent before it, each with its descriptors.
+        Args:
+            lease: What the frame lends.
+            put: Queues an entry of an outbox, and is a function of C. Frames that are to be sent
+                before are queued here.
+
+        Returns:
+            A function of C and its argument. It is to be called in one step with what queues the
+            frame: noted and not sent, the loan would never end.
         """
         segment = lease.segment
         store.join(self)
@@ -85,35 +95,54 @@ class Exchange:
         if loans is None:
             # Sent twice does no harm; noted before it was sent would.
             segment.fd.intact()
-            yield _frame(SEGMENT, segment.ident, n_fds=1), [segment.fd]
+            put(_entry(_frame(SEGMENT, segment.ident, n_fds=1), [segment.fd]))
             loans = self._lent.setdefault(segment.ident, deque())
-        loans.append(lease)
         if self._is_closed:
-            # The other end is dead, perhaps since a moment ago.
+            # The other end is dead, perhaps since a moment ago. Where it dies only now, the loan is
+            # noted where nobody looks any more.
             self._lent.clear()
             store.leave(self)
+        return loans.append, lease
+
+    def hand_over(self, put: Callable[[Entry], object]) -> None:
+        """
+        Queue what is to be sent with the next frame, or soon.
+
+        Args:
+            put: Queues an entry of an outbox, and is a function of C.
+        """
+        self._note_released()
+        try:
+            # Within C: what was taken out is queued, though a signal handler raises.
+            deque(map(put, iter(self._notes.popleft, None)), maxlen=0)
+        except IndexError:
+            # That was the last one.
+            return
 
     def notes(self) -> bytes:
-        """Return frames that are to be sent with the next, or soon; none if it is empty."""
-        notes, released = self._notes, self._released
-        for _ in range(len(released)):
-            try:
-                watch = released.popleft()
-            except IndexError:
-                break
-            if watch.mapping.n_loans == 1 and watch.mapping.is_looked_at:
-                released.append(watch)
+        """Return what ``hand_over`` would queue, where no signal handler raises."""
+        entries: list[Entry] = []
+        self.hand_over(entries.append)
+        return b"".join([frame for _, (frame,), _ in entries])
+
+    def _note_released(self) -> None:
+        for watch in tuple(self._released):
+            mapping = watch.mapping
+            if mapping.n_loans == 1 and mapping.is_looked_at:
                 continue
             ended(watch)
-            what = OVER_FOR_GOOD if watch.mapping.is_private else OVER
-            notes.append(_frame(RELEASE, watch.mapping.ident, what))
-        frames = []
-        while notes:
+            note = _entry(_frame(RELEASE, mapping.ident, self._how(mapping)))
+            steps: Any = (partial(self._released.remove, watch), partial(self._notes.append, note))
             try:
-                frames.append(notes.popleft())
-            except IndexError:
-                break
-        return b"".join(frames)
+                # One step of C: it is said, and said once, wherever a signal handler raises.
+                _ = [*map(call, steps)]
+            except ValueError:
+                # Another thread, or a handler, has said so.
+                continue
+
+    @staticmethod
+    def _how(mapping: Mapping) -> bytes:
+        return OVER_FOR_GOOD if mapping.is_private else OVER
 
     @property
     def has_notes(self) -> bool:
@@ -122,9 +151,15 @@ class Exchange:
 
     def forget(self, ident: int) -> None:
         """Hear that a segment of ours is no more."""
-        if self._lent.pop(ident, None) is not None:
-            self._notes.append(_frame(SEGMENT, ident))
-            self._awake(None)
+        note = _entry(_frame(SEGMENT, ident))
+        steps: Any = (partial(self._lent.pop, ident), partial(self._notes.append, note))
+        try:
+            # One step of C, as above.
+            _ = [*map(call, steps)]
+        except KeyError:
+            # It was not lent here.
+            return
+        self._awake(None)
 
     def tend(self) -> bool:
         """
@@ -136,7 +171,7 @@ class Exchange:
         before = monotonic() - IDLE_SECONDS
         for mapping in list(self._mappings.values()):
             if not mapping.n_loans and mapping.used_at <= before:
-                self._notes.append(_frame(RELEASE, mapping.ident, IDLE))
+                self._notes.append(_entry(_frame(RELEASE, mapping.ident, IDLE)))
         is_left = store.trim()
         return is_left or bool(self._mappings) or any(self._lent.values())
 
@@ -147,11 +182,14 @@ class Exchange:
             self._forget_released()
 
     def _forget_released(self) -> None:
-        while self._released:
+        for watch in tuple(self._released):
+            # Taken out only afterwards: where a signal handler raises it is found again.
+            ended(watch)
             try:
-                ended(self._released.popleft())
-            except IndexError:
-                return
+                self._released.remove(watch)
+            except ValueError:
+                # Another thread was faster.
+                continue
 
     # -- receiving
 
@@ -202,7 +240,7 @@ class Exchange:
         buffers = mapping.borrow(places, self._released, self._awake)
         if buffers is None:
             buffers = mapping.copy(places)
-            self._notes.append(_frame(RELEASE, ident, OVER))
+            self._notes.append(_entry(_frame(RELEASE, ident, OVER)))
             self._awake(None)
         return buffers
 
@@ -256,6 +294,10 @@ class Exchange:
 
 def _frame(kind: int, ident: int, payload: bytes = b"", n_fds: int = 0) -> bytes:
     return HEADER.pack(COUNTED_NBYTES + len(payload), kind, SHARED, PICKLE, n_fds, ident) + payload
+
+
+def _entry(frame: bytes, fds: Sequence[Descriptor] = ()) -> Entry:
+    return len(frame), [frame], fds
 
 
 # With which each RELEASE begins that says nothing but that a loan is over.

@@ -11,13 +11,14 @@ import time
 from functools import partial
 from operator import call
 
+from webworker_executor.link.outbox import entry
 from webworker_executor.wire.frame import HEADER_NBYTES, SEGMENT
 from webworker_executor.wire.place import LentParts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from webworker_executor.link.exchange import Exchange
@@ -77,12 +78,22 @@ class Lending:
             self.is_used = True
         return self._exchange
 
-    def lend(self, parts: Any) -> None:
-        """Queue what goes before a frame: what came back to others, and what it lends to them."""
+    def ready(
+        self, put: Callable[[Any], object], parts: Any, fds: Sequence[Any]
+    ) -> tuple[Callable[..., object], Any]:
+        """
+        Queue what goes before a frame: what came back to others, and what it lends to them.
+
+        Returns:
+            What queues the frame, as `Link.ready`.
+        """
         self._note()
-        if parts.__class__ is LentParts:
-            for frame, fds in self._shared().lend(parts.lease):
-                self._append((len(frame), [frame], fds))
+        if parts.__class__ is not LentParts:
+            return put, entry(parts, fds)
+        note, lease = self._shared().lend(parts.lease, self._append)
+        # Noted and queued in one step of C.
+        steps = (partial(note, lease), partial(put, entry(parts, fds)))
+        return list, map(call, steps)
 
     def take_back(self, left: deque[Any]) -> bool:
         """
@@ -119,9 +130,7 @@ class Lending:
     def _note(self) -> None:
         exchange = self._exchange
         if exchange is not None and exchange.has_notes and not self._is_closed:
-            notes = exchange.notes()
-            if notes:
-                self._append((len(notes), [notes], ()))
+            exchange.hand_over(self._append)
 
     def _note_soon(self) -> None:
         if not self._has_timer and self._exchange is not None and self._exchange.has_notes:

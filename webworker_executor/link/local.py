@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from webworker_executor.link.outbox import Entry
     from webworker_executor.wire.frame import Frame
 
 # More than this in one round would keep other links waiting.
@@ -91,7 +90,7 @@ class Link:
         self._is_broken = False
         self._is_drained = False  # by the read before
         self._outbox = Outbox(end)
-        # Queue a frame as `post` does, by a single function of C.
+        # Queue an entry of the outbox, by a single function of C.
         self.append = self._outbox.put
         self._lending = Lending(reactor, self._decoder, self.append, self.flush)
         take_back = self._lending.take_back
@@ -121,13 +120,15 @@ class Link:
         with self._lock:
             return self._outbox.is_half_sent(parts)
 
-    def entry(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> Entry:
-        """Return what ``append`` takes for a frame."""
+    def ready(
+        self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()
+    ) -> tuple[Callable[..., object], Any]:
+        """Return what queues a frame: a function of C and its argument, to be called once."""
         if self._lending.is_used or parts.__class__ is LentParts:
-            self._lending.lend(parts)
-        elif len(parts) == 1:
-            return len(parts[0]), parts, fds
-        return entry(parts, fds)
+            return self._lending.ready(self.append, parts, fds)
+        if len(parts) == 1:
+            return self.append, (len(parts[0]), parts, fds)
+        return self.append, entry(parts, fds)
 
     def post(
         self,
@@ -150,7 +151,8 @@ class Link:
         if self._is_closed or self._is_broken:
             return
         # One append for the whole frame: nothing can come between its parts.
-        self.append(self.entry(parts, fds))
+        put, what = self.ready(parts, fds)
+        put(what)
 
     def _post_and(
         self,
@@ -159,7 +161,8 @@ class Link:
         fds: Sequence[Any],
     ) -> None:
         if not (self._is_closed or self._is_broken):
-            then = (partial(self.append, self.entry(parts, fds)), *then)
+            put, what = self.ready(parts, fds)
+            then = (partial(put, what), *then)
         try:
             # Within C: no signal handler comes between, who would leave it queued and not noted.
             deque(map(operator.call, then), maxlen=0)

@@ -221,9 +221,11 @@ class Watch(weakref.ref[object]):
 
 
 def ended(watch: Watch) -> None:
-    """Forget a watch whose token is gone."""
-    _watches.discard(watch)
-    watch.mapping.n_loans -= 1
+    """Forget a watch whose token is gone; twice is fine."""
+    if watch in _watches:
+        # In one breath: no call comes between.
+        watch.mapping.n_loans -= 1
+        _watches.discard(watch)
 
 
 def _has_room(nbytes: int) -> bool:

@@ -248,10 +248,10 @@ class WorkerProcess:
                 definition.drops.append(functools.partial(self._undefine, link, definition.ident))
             # Posted twice does no harm; noted before it was posted would.
             self._definitions.add(definition.ident)
-        entry = link.entry(call.parts, call.fds)
-        # Stored in one breath with the append, so that the flag is right at every instant.
+        put, what = link.ready(call.parts, call.fds)
+        # Stored in one breath with the call of C, so that the flag is right at every instant.
         call.is_posted = True
-        link.append(entry)
+        put(what)
         if link.leading.is_leased and (len(self.worker.inflight) > 1 or call.future._is_watched):
             # Others than a leader wait for this worker now.
             link.leading.end_lease()
