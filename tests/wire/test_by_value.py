@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import types
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -463,3 +464,30 @@ def hits(fn): return fn(3), fn.cache_info().hits
 assert [(9, 0), (9, 1), (9, 2)] == [other(hits, square) for _ in range(3)]
 """,
     )
+
+
+class Handle:
+    """What pickles only in a way that the program has told multiprocessing."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a handle does not pickle")
+
+
+def _reduce_handle(handle: Handle) -> Any:
+    return Handle, (handle.number,)
+
+
+def test_what_is_registered_with_multiprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A type whose reducer `ForkingPickler` knows goes by it, as in the standard library's pool.
+    """
+    with pytest.raises(TypeError, match="does not pickle"):
+        codec.pack([Handle(3)])
+    reducers = {**ForkingPickler._extra_reducers, Handle: _reduce_handle}  # type: ignore[attr-defined]
+    monkeypatch.setattr(ForkingPickler, "_extra_reducers", reducers)
+    handle = codec.unpack(codec.pack(Handle(3)).payload)
+    assert isinstance(handle, Handle)
+    assert 3 == handle.number

@@ -125,7 +125,7 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return self._reduce_function(obj)
         if issubclass(kind, type):
             return self._reduce_class(obj)
-        own = _REDUCERS.get(kind)
+        own = _REDUCERS.get(kind) or _registered(kind)
         if own is not None:
             return own(obj)
         if kind is TypeVar and is_unreachable(obj.__module__):
@@ -170,6 +170,24 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         if fn.__code__ is _DISPATCHER.__code__:
             return _reduce_dispatcher(fn)
         return reduce_function(fn, self._bases, self.suspects)
+
+
+def _registered(kind: type) -> Callable[[Any], Any] | None:
+    """
+    Return what a program has told multiprocessing to reduce objects of a type with.
+
+    The standard library's pool asks it first; here it comes in for what does not pickle without.
+
+    Source: multiprocessing.reduction, ``ForkingPickler.register``.
+    """
+    reduction = sys.modules.get("multiprocessing.reduction")
+    if reduction is None:
+        return None
+    reduce: Any = reduction.ForkingPickler._extra_reducers.get(kind)
+    # Its own are for its own way to other processes.
+    if reduce is None or getattr(reduce, "__module__", "").startswith("multiprocessing."):
+        return None
+    return reduce  # type: ignore[no-any-return]
 
 
 def _keep_slots(cls: type, namespace: dict[str, object], attributes: dict[str, object]) -> None:
