@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from webworker_executor import WorkerFuture
 
 
+def work(ident: int) -> Call:
+    """Make a call that nobody makes."""
+    return Call(ident, double, (1,), {})
+
+
 def fill(pool: WebWorkerExecutor, gate: Gate, count: int) -> list[WorkerFuture]:
     """Submit tasks that wait at a gate."""
     futures = [pool.submit(pass_gate, gate.path, number) for number in range(count)]
@@ -194,6 +199,79 @@ def test_a_handler_that_raises_right_behind_the_last_in_line() -> None:
     with pytest.raises(KeyboardInterrupt):
         room.submit(Call(2, double, (1,), {}))
     assert 0 == len(calls.sleepers)
+
+
+class OpeningLine(deque[Any]):
+    """A line before which room is made as soon as somebody stands in it."""
+
+    calls: Bounded
+
+    def append(self, sleeper: object) -> None:
+        super().append(sleeper)
+        self.calls.clear()
+
+
+def test_a_handler_that_raises_where_a_wait_ends() -> None:
+    """
+    Nobody is left in line who has room, wherever it strikes.
+    """
+    for number in itertools.count(1):
+        calls = Bounded()
+        calls[1] = Call(1, double, (1,), {})
+        calls.sleepers = line = OpeningLine()
+        line.calls = calls
+        room = Room(calls, 1, "block", lambda call: None, lambda: True)
+        strike = Strike("Room._wait", number)
+        strike.during(partial(room.submit, Call(2, double, (1,), {})))
+        assert 0 == len(line), strike.where
+        if not strike.where:
+            break
+    assert number > 3
+
+
+class WatchedRoom(Room):
+    """
+    A room that another wants to enter while one is on the way in, and looks in vain.
+
+    The one is not in the table then: it was refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Bounded(), 1, "block", self._meet, lambda: True)
+        self.thread = threading.Thread(target=self.submit, args=(work(2),), daemon=True)
+        self._was_full = threading.Event()
+
+    def _meet(self, call: Call) -> None:
+        if call.ident == 1:
+            profile = sys.getprofile()
+            sys.setprofile(None)
+            self.thread.start()
+            assert self._was_full.wait(10.0)
+            sys.setprofile(profile)
+
+    def _enter(self, call: Call) -> bool:
+        has_entered = super()._enter(call)
+        if not has_entered and self._calls.sleepers:
+            self._was_full.set()
+        return has_entered
+
+
+# A finalizer of anybody's, struck by the handler, can tell nobody but the interpreter.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_handler_that_raises_where_a_call_is_refused() -> None:
+    """
+    Whoever waits for its room gets it, wherever it strikes.
+    """
+    for number in itertools.count(1):
+        room = WatchedRoom()
+        strike = Strike("Room.submit", number)
+        strike.during(partial(room.submit, work(1)))
+        if room.thread.ident is not None:
+            room.thread.join(10.0)
+            assert not room.thread.is_alive(), strike.where
+        if not strike.where:
+            break
+    assert number > 5
 
 
 def test_a_handler_that_raises_on_the_way_in_takes_no_room() -> None:

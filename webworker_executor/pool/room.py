@@ -13,6 +13,8 @@ import _thread
 import contextlib
 import time
 from collections import deque
+from functools import partial
+from operator import call as call_it
 from operator import methodcaller
 
 from webworker_executor.link.flag import wake_all
@@ -21,7 +23,7 @@ from webworker_executor.web.seconds import is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from webworker_executor.pool.call import Call
@@ -74,8 +76,12 @@ class Bounded(dict[int, "Call"]):
         """Wake one who waits for room, if anybody does."""
         # Two threads may look at once, and find one.
         with contextlib.suppress(IndexError):
-            # Within C: whoever was taken out is woken, though a signal handler raises.
-            next(map(_release, iter(self.sleepers.popleft, None)))
+            next(self.waking())
+
+    def waking(self) -> Iterator[object]:
+        """Return what wakes one with each step; IndexError if nobody waits."""
+        # Within C: whoever was taken out is woken, though a signal handler raises.
+        return map(_release, iter(self.sleepers.popleft, None))
 
     def wake_all(self) -> None:
         """Wake all who wait for room, in case one was forgotten; they look again by themselves."""
@@ -123,6 +129,10 @@ class Room:
             BrokenWorkerPool: The pool is broken.
             RuntimeError: It was shut down.
         """
+        # For a moment the call counts twice, or it is refused: somebody is to be told as it leaves,
+        # in the same step of C.
+        tell = partial(next, self._calls.waking())
+        leaving = map(call_it, (partial(self._entering.discard, call), tell))
         try:
             if not self._enter(call) and self._may_wait():
                 self._wait(call)
@@ -130,10 +140,10 @@ class Room:
         finally:
             if call in self._entering:
                 try:
-                    self._entering.discard(call)
-                finally:
-                    # For a moment the call counted twice, or it was refused.
-                    self._calls.wake()
+                    _ = [*leaving]
+                except IndexError:
+                    # Nobody waits.
+                    pass
 
     def _enter(self, call: Call) -> bool:
         with self._lock:
@@ -145,6 +155,7 @@ class Room:
     def _wait(self, call: Call) -> None:
         patience, sleepers = self._patience, self._calls.sleepers
         deadline = None if patience is None else time.monotonic() + patience
+        waking = self._calls.waking()
         while True:
             sleeper = _thread.allocate_lock()
             sleeper.acquire()
@@ -160,15 +171,16 @@ class Room:
                 if not is_woken:
                     raise self._error()
             finally:
+                # Each a step of C, and no other call before it.
                 if not is_woken:
-                    self._leave(sleeper)
-
-    def _leave(self, sleeper: _thread.LockType) -> None:
-        try:
-            self._calls.sleepers.remove(sleeper)
-        except ValueError:
-            # Somebody has just woken this one, who has no use for it any more.
-            self._calls.wake()
+                    try:
+                        sleepers.remove(sleeper)
+                    except ValueError:
+                        try:
+                            # Somebody has just woken this one, who has no use for it any more.
+                            next(waking)
+                        except IndexError:
+                            pass
 
     def _error(self) -> Exception:
         from webworker_executor.errors import PoolFullError
