@@ -104,11 +104,29 @@ os._exit(0 if fd.fileno() > 2 else 1)
 """
 
 
-def test_none_comes_to_stand_where_a_program_prints(run_script: ScriptRunner) -> None:
+CLOSED_STREAMS = """
+import os
+from webworker_executor import FileDescriptor, MessageChannel
+channel = MessageChannel()
+ends = [os.pipe() for _ in range(3)]
+for number in range(3):
+    os.close(number)
+channel.port1.post_message([FileDescriptor(writer) for _, writer in ends])
+came = channel.port2.receive(20.0).data
+for number, descriptor in enumerate(came):
+    os.write(descriptor.fileno(), bytes([number]))
+numbers = [descriptor.fileno() for descriptor in came]
+found = [os.read(reader, 10)[0] for reader, _ in ends]
+os._exit(0 if min(numbers) > 2 and found == [0, 1, 2] else 1)
+"""
+
+
+@pytest.mark.parametrize("program", [CLOSED_OUTPUT, CLOSED_STREAMS], ids=["link", "port"])
+def test_none_comes_to_stand_where_a_program_prints(run_script: ScriptRunner, program: str) -> None:
     """
     Though its standard output is closed, and that number the lowest that is free.
     """
-    assert 0 == run_script(CLOSED_OUTPUT).returncode
+    assert 0 == run_script(program).returncode
 
 
 def test_descriptors_without_room_are_an_error() -> None:

@@ -13,12 +13,18 @@ only then, in one breath, the copy takes the decoder's place and the frames go i
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor, numbers_in
+from webworker_executor.link.rights import (
+    READ_NBYTES,
+    RIGHTS_NBYTES,
+    Descriptor,
+    above_streams,
+    no_room,
+    numbers_in,
+)
 from webworker_executor.wire.decoder import SMALL_NBYTES, FrameDecoder
 from webworker_executor.wire.frame import HEADER, HEADER_NBYTES, LENGTH_NBYTES, PICKLE, Frame
 
@@ -173,9 +179,9 @@ class Intake:
                     # A handler has read, and a copy has taken the place of the memory that was
                     # read into.
                     after, data = decoder.copied(apart=True), bytes(place[1][:data])
-            fds = self._owned(chunk, rights) if rights else []
+            fds = above_streams(self._owned(chunk, rights)) if rights else []
             if flags & _TRUNCATED:
-                raise OSError(errno.EMFILE, "descriptors came for which this process has no room")
+                raise no_room()
             frames = after.feed(data, fds) if isinstance(data, bytes) else after.filled(data, fds)
             # A handler that read meanwhile has done it.
             if chunks and chunks[0] is chunk and not self._is_decoded:

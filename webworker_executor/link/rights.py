@@ -161,16 +161,30 @@ def unwrapped(
     data, rights, flags, _ = received
     if not rights and not flags & _socket.MSG_CTRUNC:
         return data, []
-    numbers = numbers_in(rights)
-    fds = [Descriptor(number) for number in numbers]
-    if numbers and min(numbers) <= STANDARD_ERROR:
-        # A program that has closed its standard streams would otherwise print into it.
-        fds = [
-            Descriptor.copy_of(fd.fileno()) if fd.fileno() <= STANDARD_ERROR else fd for fd in fds
-        ]
+    fds = above_streams([Descriptor(number) for number in numbers_in(rights)])
     if flags & _socket.MSG_CTRUNC:
-        raise OSError(EMFILE, "descriptors came for which this process has no room")
+        raise no_room()
     return data, fds
+
+
+def above_streams(fds: list[Descriptor]) -> list[Descriptor]:
+    """
+    Put duplicates in the place of descriptors that have the number of a standard stream.
+
+    A program that has closed its own would otherwise print into what came.
+
+    Args:
+        fds: Those that came; whoever lets go of the list closes what was duplicated.
+
+    Raises:
+        OSError: No descriptor is left.
+    """
+    return [Descriptor.copy_of(fd._fd) if 0 <= fd._fd <= STANDARD_ERROR else fd for fd in fds]
+
+
+def no_room() -> OSError:
+    """Make the error of a read that brought more descriptors than this process may have."""
+    return OSError(EMFILE, "descriptors came for which this process has no room")
 
 
 def numbers_in(rights: Iterable[tuple[int, int, bytes]]) -> array[int]:
