@@ -149,7 +149,7 @@ def test_a_close_that_was_broken_off_can_be_finished(
             link.finish()
     link.finish()
     assert -1 == link.fileno()
-    assert link.attention.is_idle
+    assert not link.attention.call_soon_unless_idle(int)
 
 
 def test_a_forked_copy_closes_what_another_thread_was_using() -> None:

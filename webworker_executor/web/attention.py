@@ -63,11 +63,6 @@ class Attention:
         self._is_paused = False
 
     @property
-    def is_idle(self) -> bool:
-        """Whether the host's threads were never needed."""
-        return self._reactor is None
-
-    @property
     def is_reading(self) -> bool:
         """Whether it is waited until there is something to read."""
         return bool(self._wanted & READ)
