@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from webworker_executor.child.desk import Desk
+from webworker_executor.web.message import PLAIN
 from webworker_executor.wire.frame import (
     CANCEL,
     COUNT,
     CREDIT,
-    POSTED,
     RECALL,
     SAYING_SHIFT,
     SIGNAL,
@@ -42,7 +42,7 @@ class Runner:
         raise AssertionError("nobody says anything here")
 
 
-def message(ident: int, saying: int = POSTED) -> Frame:
+def message(ident: int, saying: int = PLAIN) -> Frame:
     return Frame(TASK_MESSAGE, ident | saying << SAYING_SHIFT, b"")
 
 
@@ -57,7 +57,7 @@ def test_what_comes_for_a_task_waits_for_it() -> None:
         desk.take(frame)
     assert [frames[0], frames[2]] == list(desk.inboxes[7])
     assert [frames[1]] == list(desk.credits[7])
-    assert [POSTED, CREDIT, POSTED] == [frame.ident for frame in frames]
+    assert [PLAIN, CREDIT, PLAIN] == [frame.ident for frame in frames]
     assert desk.is_used
 
 

@@ -126,8 +126,7 @@ ANSWER_PREFIX = Struct(">dI")
 # that were asked for.
 OF_SCRIPT, OF_SURROUNDINGS = 0, 1
 # The ident of what a running task and its future say to each other has in its highest byte what it
-# is; below that stands the task.
-POSTED, POSTED_WITH_LIST = 0, 1  # a message, as the ident of a MESSAGE says it
+# is; below that stands the task. Any other is a message, and what a MESSAGE has as its ident.
 HEED = 2  # nothing: from here on the task notices when it is cancelled
 ITEM = 3  # of a stream
 CREDIT = 4  # how many items more may come; less than none closes the stream
