@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.crew import SHORT, make_crew, make_tasks
+from tests.rules.crew import SHORT, make_crew, make_tasks, n_queued
 from webworker_executor.rules.action import Recall, Retire, Send, Start
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN
@@ -136,7 +136,7 @@ def test_a_barren_worker_is_asked_again_only_after_an_answer() -> None:
     scheduler, (first, second) = make_crew(2)
     for task in make_tasks(40):
         scheduler.submitted(task)
-    while first.inflight or scheduler.n_queued:
+    while first.inflight or n_queued(scheduler):
         scheduler.task_finished(first, first.inflight[0], SHORT)
     n_held = len(second.inflight)
     assert n_held > 3

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rules.crew import make_tasks
+from tests.rules.crew import SpecialTask, make_tasks
 from webworker_executor.rules.backlog import Backlog
 from webworker_executor.rules.machine import InvalidTransition
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
 
 
 def make_backlog(count: int) -> tuple[Backlog, list[Task]]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.rules.crew import SpecialTask
 from webworker_executor.rules.ranks import Ranks, comes_after, rank
-from webworker_executor.rules.task import CANCELLED, QUEUED, SpecialTask, Task
+from webworker_executor.rules.task import CANCELLED, QUEUED, Task
 
 
 def make(priorities: list[int]) -> list[SpecialTask]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.crew import SHORT, make_crew, make_tasks
+from tests.rules.crew import SHORT, SpecialTask, make_crew, make_tasks, n_queued
 from webworker_executor.rules.action import Alarm, Recall, Retire, Send, Start
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.task import SpecialTask, Task
+from webworker_executor.rules.task import Task
 from webworker_executor.rules.worker import CLOSING, DRAINING, STARTING
 
 
@@ -45,7 +45,7 @@ def test_a_larger_pool_starts_workers_at_once() -> None:
     scheduler, _ = make_crew(1)
     for task in make_tasks(3):
         scheduler.submitted(task)
-    assert 0 < scheduler.n_queued
+    assert 0 < n_queued(scheduler)
     actions = scheduler.resized(4)
     started = [action.worker.slot for action in actions if isinstance(action, Start)]
     assert [1, 2] == started

@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 
-from tests.rules.crew import SHORT, make_crew, make_tasks
+from tests.rules.crew import SHORT, SpecialTask, make_crew, make_tasks, n_queued
 from webworker_executor.rules.action import (
     Alarm,
     Break,
@@ -23,7 +23,7 @@ from webworker_executor.rules.action import (
 )
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN, culprit_of
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, SpecialTask, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
 from webworker_executor.rules.worker import CLOSING, READY, Worker
 
 
@@ -38,7 +38,7 @@ def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
     actions = scheduler.worker_exited(worker, tasks[1], 0.0)
     (heir,) = scheduler.workers
     assert [Fail(tasks[1], worker), Start(heir), Send(heir, [tasks[2]])] == list(actions)
-    assert (worker.slot, 1) == (heir.slot, scheduler.n_queued)
+    assert (worker.slot, 1) == (heir.slot, n_queued(scheduler))
 
 
 def test_what_ran_before_the_begun_task_does_not_run_again() -> None:
@@ -160,7 +160,7 @@ def test_workers_that_cannot_start_fail_what_waits(breaks: bool) -> None:
     while scheduler.workers:
         for worker in scheduler.workers:
             actions = scheduler.start_failed(worker, now)
-        if scheduler.n_queued:
+        if n_queued(scheduler):
             now += 1.0
             scheduler.clock(now)
     (action,) = actions
@@ -283,7 +283,7 @@ def test_recover_keeps_what_workers_hold_and_queues_the_rest_once() -> None:
     assert held == list(worker.inflight)[: len(held)]
     assert len(set(worker.inflight)) == len(worker.inflight)
     assert (len(waiting), [QUEUED] * len(waiting)) == (
-        scheduler.n_queued,
+        n_queued(scheduler),
         [task.state for task in waiting],
     )
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
+from tests.rules.crew import SpecialTask, n_queued
 from webworker_executor.rules.action import (
     Action,
     Actions,
@@ -28,7 +29,7 @@ from webworker_executor.rules.action import (
 )
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN
-from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SpecialTask, Task
+from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
 from webworker_executor.rules.worker import (
     ASKED,
     BARREN,
@@ -358,7 +359,7 @@ class World:
         assert set(self.processes) == set(workers)
         held = [task for worker in workers for task in worker.inflight]
         queued = [task for task in self.unresolved() if task.state is QUEUED]
-        assert len(queued) == self.scheduler.n_queued
+        assert len(queued) == n_queued(self.scheduler)
         assert sorted(task.ident for task in held + queued) == [
             task.ident for task in self.unresolved()
         ]

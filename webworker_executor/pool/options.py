@@ -115,7 +115,7 @@ class Terms:
 
 
 class SpecialCall(Survivor, Call):
-    """A call that is not for any place, once, in its turn: a `SpecialTask`."""
+    """A call that is not for any place, once, in its turn."""
 
     __slots__ = ("pin", "priority", "retries")
 

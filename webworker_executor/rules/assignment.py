@@ -122,11 +122,6 @@ class Assignment:
         return self._stage is STOPPED
 
     @property
-    def n_queued(self) -> int:
-        """Count the tasks that wait for a worker."""
-        return self._backlog.n_queued + sum(map(len, self._backlog.lanes.values()))
-
-    @property
     def workers(self) -> tuple[Worker, ...]:
         """List every worker that has not exited, in order of start."""
         return tuple(self._roster.all)

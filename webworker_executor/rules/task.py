@@ -22,7 +22,6 @@ __all__ = [
     "QUEUED",
     "SENT",
     "TASK_TABLE",
-    "SpecialTask",
     "Survivor",
     "Task",
 ]
@@ -120,28 +119,3 @@ class Survivor:
         """
         self.retries -= 1  # type: ignore[misc]  # a slot of each subclass
         return self.retries >= 0
-
-
-class SpecialTask(Survivor, Task):
-    """
-    Be a call that must run in one place, may run again when its worker dies, or has a priority.
-
-    Args:
-        ident: As for `Task`.
-        pin: The place, 0 to `max_workers - 1`; None for any.
-        retries: How many deaths of workers it survives.
-        priority: Higher runs earlier; 0 is that of a `Task`.
-
-    Attributes:
-        retries: How many it still survives.
-    """
-
-    __slots__ = ("pin", "priority", "retries")
-
-    def __init__(
-        self, ident: int, pin: int | None = None, retries: int = 0, priority: int = 0
-    ) -> None:
-        super().__init__(ident)
-        self.pin = pin
-        self.retries = retries
-        self.priority = priority
