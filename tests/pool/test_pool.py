@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -55,12 +56,17 @@ class Striker:
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGUSR2, self._handle)
+        # A thread that wants to send waits so long for its turn. With the usual 5 ms nearly all
+        # submits would go by unstruck: 150,000 for 200 strikes, instead of 30,000.
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.00005)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        sys.setswitchinterval(self._interval)
         signal.signal(signal.SIGUSR2, self._before)
 
     def _send(self) -> None:
