@@ -14,8 +14,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import pytest
-
 import webworker_executor
 
 if TYPE_CHECKING:
@@ -93,6 +91,10 @@ def _environment(changes: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _fail_with_output(process: subprocess.Popen[str], timeout: float) -> NoReturn:
+    # Programs of tests import this module for the root above: the runner would be most of their
+    # start.
+    import pytest
+
     os.killpg(process.pid, signal.SIGKILL)
     try:
         stdout, stderr = process.communicate(timeout=5.0)

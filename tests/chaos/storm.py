@@ -4,7 +4,6 @@ A storm: many tasks of every kind at once, each of whose results is known before
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import signal
@@ -153,6 +152,9 @@ def mapped(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
 
 def awaited(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
     """Gather on an event loop."""
+    # Not above: workers import this module for its tasks, and each that dies is replaced.
+    import asyncio
+
     count //= 4
 
     async def gather() -> list[int]:

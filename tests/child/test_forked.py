@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.child import tasks
-from tests.launch.conftest import make_launcher
-from tests.launch.peer import Peer
+from tests.launch.peer import Peer, make_launcher
 from webworker_executor.child import forked
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 HOST = """
 import os, signal, sys, time
 from tests.child import tasks
-from tests.launch.conftest import make_launcher
-from tests.launch.peer import Peer, Program
+from tests.launch.peer import Peer, Program, make_launcher
 from webworker_executor.web.host import host
 
 launcher, state, death = sys.argv[1:]

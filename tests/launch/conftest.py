@@ -8,28 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.launch.peer import Peer, Program
-from webworker_executor.launch.fork import ForkLauncher
-from webworker_executor.launch.spawn import SpawnLauncher
-from webworker_executor.launch.zygote import ZygoteLauncher
+from tests.launch.peer import Peer, Program, make_launcher
 from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webworker_executor.launch.launcher import Launcher
     from webworker_executor.link.reactor import Reactor
-
-
-def make_launcher(name: str) -> Launcher:
-    """
-    Make the launcher of this name.
-    """
-    if name == "spawn":
-        return SpawnLauncher()
-    if name == "zygote":
-        return ZygoteLauncher()
-    return ForkLauncher(host.is_own_thread)
 
 
 @pytest.fixture

@@ -14,8 +14,12 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tests.link.inbox import Inbox
+from webworker_executor.launch.fork import ForkLauncher
 from webworker_executor.launch.launcher import Child, WorkerSpec
+from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.link.fds import lift, socket_pair
+from webworker_executor.web.host import host
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.definition import pack_call
@@ -64,6 +68,17 @@ class Program:
         """Close this copy's ends of all links."""
         for end in list(_ends):
             end.close()
+
+
+def make_launcher(name: str) -> Launcher:
+    """
+    Make the launcher of this name.
+    """
+    if name == "spawn":
+        return SpawnLauncher()
+    if name == "zygote":
+        return ZygoteLauncher()
+    return ForkLauncher(host.is_own_thread)
 
 
 class Peer:

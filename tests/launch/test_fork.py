@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from tests.launch.conftest import make_launcher
-from tests.launch.peer import Peer
+from tests.launch.peer import Peer, make_launcher
 from tests.launch.test_launcher import evaluate
 from tests.patience import wait_until
 

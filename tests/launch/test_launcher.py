@@ -253,8 +253,7 @@ def test_kernel_that_sends_no_signal_by_pidfd(
 SIGCHLD_IGNORED = """
 import signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-from tests.launch.conftest import make_launcher
-from tests.launch.peer import Peer
+from tests.launch.peer import Peer, make_launcher
 from webworker_executor.link.reactor import Reactor
 
 reactor = Reactor()
