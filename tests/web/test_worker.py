@@ -749,6 +749,8 @@ def test_a_program_of_another_language_has_no_stacks() -> None:
     with Worker(command=["sleep", "60"], handshake_timeout=0) as worker:
         wait_until(lambda: worker.pid is not None)
         assert "it is not of Python" in worker.dump_stacks(0.1)
+        # A program that knows nothing of us does not leave by itself.
+        worker.terminate(timeout=0.0)
 
 
 def test_what_a_worker_uses() -> None:
