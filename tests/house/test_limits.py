@@ -52,8 +52,9 @@ def lines() -> Iterator[tuple[str, str]]:
             found = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:
             continue  # A picture, say.
+        name = path.relative_to(ROOT)
         for number, line in enumerate(found, 1):
-            yield f"{path.relative_to(ROOT)}:{number}", line
+            yield f"{name}:{number}", line
 
 
 @modules
