@@ -263,6 +263,23 @@ def listen_from_thread(path: str) -> None:
     threading.Thread(target=call, daemon=True).start()
 
 
+def listen_at_a_signal(path: str) -> int:
+    """
+    Have a signal begin to listen for calls, and ask for one afterwards.
+    """
+    loop = scope._send.__self__  # type: ignore[union-attr]  # the loop, as a worker has it
+
+    def begin(*_: object) -> None:
+        loop.expect()
+        loop.expect()
+        # As soon as the handler has returned, and what it came into goes on.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        loop.call_soon(lambda: Path(path).write_text("called"))
+
+    signal.signal(signal.SIGUSR1, begin)
+    return os.getpid()
+
+
 def recall_before_waiting(path: str) -> None:
     """
     Have the control thread give back a task right before the next wait, once somebody says so.

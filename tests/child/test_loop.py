@@ -5,6 +5,7 @@ Tests of `webworker_executor.child.loop`: a scripted host drives a real worker.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tests.house.layout import HEAVY
 from tests.launch.peer import Peer
 from tests.patience import wait_until
 from webworker_executor.conformance.tasks import unblock_channels
+from webworker_executor.launch.procfs import state_of
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import ARGUMENTS, FULL, NO_ARGUMENTS
@@ -352,6 +354,20 @@ def test_a_thread_listens_for_calls_while_the_worker_idles(peer: Peer, tmp_path:
     path = tmp_path / "called"
     peer.run(tasks.listen_from_thread, str(path))
     wait_until(path.exists)
+
+
+def test_a_signal_handler_begins_to_listen_while_the_worker_idles(
+    peer: Peer, tmp_path: Path
+) -> None:
+    """
+    What a task's signal handler begins to listen to is heard, though the worker waited for frames.
+    """
+    path = tmp_path / "called"
+    pid = peer.run(tasks.listen_at_a_signal, str(path))
+    wait_until(lambda: state_of(pid) == "S")
+    os.kill(pid, signal.SIGUSR1)
+    wait_until(path.exists)
+    assert -1 == peer.run(min, 1, -1)
 
 
 def test_what_is_not_given_back_is_done_by_a_worker_that_is_about_to_wait(

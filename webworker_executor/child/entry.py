@@ -79,7 +79,7 @@ def _get_ready(
         from webworker_executor.child.witness import testify
 
         testify(fds.pop())
-    dispatch.install(loop.call_soon, loop.listen)
+    dispatch.install(loop.call_soon, loop.expect)
     transfer.learn_later(_learn_to_send_files)
     lifeline.start(control, loop.give_back, take=loop.desk.take, lost=lambda: loop.call_soon(_end))
     loop.map_ledger(ledger_fd, hello["ledger_entry"])

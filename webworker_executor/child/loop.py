@@ -197,6 +197,16 @@ class Loop(DataEnd):
             posix.close(alarm)
         self._alarm, self._wait = ears
 
+    def expect(self) -> None:
+        """Listen as a handler is set, which a signal's may do while this thread waits."""
+        if self._wait is not None:
+            return
+        self.listen()
+        if not self.running and _thread.get_ident() == self._main:
+            # In the socket alone, where it would stay until the next frame comes. So the wait ends
+            # when the signal's handler returns, see `_read`, and begins anew for both.
+            posix.set_blocking(self._data.fileno(), False)
+
     def _make_calls(self) -> None:
         # The alarm first: whoever rings after this has a call that is seen in the next round.
         try:
