@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
+from tests.patience import wait_until
 from tests.pool.talking import Counter, add_twice, serve
 from webworker_executor import (
     DataCloneError,
@@ -32,6 +34,7 @@ from webworker_executor import (
     release,
     wrap,
 )
+from webworker_executor.web import dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -547,3 +550,51 @@ def test_what_is_no_port() -> None:
         expose([], 3)  # type: ignore[arg-type]  # what is tested
     with MessageChannel() as channel, pytest.raises(TypeError, match="finalizer must be callable"):
         expose([], channel.port1, finalizer=3)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, TimeoutError])
+def test_a_request_that_a_signal_handler_breaks_off_anywhere_is_answered(
+    error: type[BaseException],
+) -> None:
+    """
+    Wherever a signal handler raises, the call comes to an end, and so does the next one.
+    """
+
+    def stop() -> None:
+        raise error
+
+    calls: list[Any] = []
+    dispatch.install(calls.append)
+    try:
+        with MessageChannel() as channel:
+            expose(abs, channel.port1)
+            distance = wrap(channel.port2)
+            step = 0
+            is_broken_off = True
+            while is_broken_off:
+                reply = distance(-1)
+                wait_until(lambda: calls)
+                calls.clear()
+                channel.port1._asked = None
+                is_broken_off = False
+
+                def stop_once() -> None:
+                    nonlocal is_broken_off
+                    is_broken_off = True
+                    stop()
+
+                with contextlib.suppress(error), interrupted_at(step, stop_once):
+                    channel.port1._deliver()
+                other = distance(-2)
+
+                def are_answered(replies: tuple[Any, ...] = (reply, other)) -> bool:
+                    while calls:
+                        calls.pop(0)()
+                    return all(each.done() for each in replies)
+
+                wait_until(are_answered, 5.0)
+                assert 2 == other.result(), step
+                step += 1
+            assert (1, True) == (reply.result(), step > 20)
+    finally:
+        dispatch.install(None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import interrupted_at
 from webworker_executor.errors import InvalidStateError, PortClosedError
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
@@ -103,3 +104,41 @@ def test_who_listens_does_not_pull() -> None:
     target.onmessage = None
     target.bring("x")
     assert "x" == target.receive(0).data
+
+
+@pytest.mark.parametrize("receive", ["receive", "receive_nowait"])
+def test_a_receive_that_is_broken_off_anywhere_leaves_its_message(receive: str) -> None:
+    """Wherever a signal handler raises, the message is had by the next call."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    got: list[Any] = []
+    step = 0
+    while not got:
+        target = Fed()
+        target.bring("first")
+        try:
+            with interrupted_at(step, stop):
+                got.append(getattr(target, receive)().data)
+        except KeyboardInterrupt:
+            assert "first" == target.receive(0).data, step
+            step += 1
+    assert step > 5
+
+
+class Fails:
+    """Cannot be unpacked."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def test_a_message_that_does_not_unpack_is_taken() -> None:
+    """An error of the message itself is told once."""
+    target = Fed()
+    target.bring(Fails())
+    target.bring("next")
+    with pytest.raises(ValueError, match="no number"):
+        target.receive(0)
+    assert "next" == target.receive(0).data

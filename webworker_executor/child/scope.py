@@ -14,6 +14,7 @@ import sys
 from webworker_executor.child.host_target import HostTarget
 from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.event import MessageEvent
+from webworker_executor.web.inbox import raise_interrupt
 from webworker_executor.web.message import REGISTERED
 from webworker_executor.web.target import EventHandler
 from webworker_executor.wire.frame import MESSAGE, ident_of, readdress
@@ -146,16 +147,21 @@ class Scope(HostTarget):
             self._deliver()
 
     def _deliver(self) -> None:
+        event = None
         try:
             event = self._next_event()
             if event is None:
                 return
             if isinstance(event, MessageEvent) and not self._is_heard(event):
                 assert event.error is not None
+                raise_interrupt(event)
                 self._report_error(event.error)
                 return
             self.dispatch_event(event)
+            raise_interrupt(event)
         except BaseException as exc:
+            if event is not None and event._frame is not None:
+                self._inbox.appendleft(event._frame)
             if self._turns is not None:
                 # How a script ends, and what else nobody may keep from it.
                 raise

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from webworker_executor.child.desk import Desk
     from webworker_executor.web.abort import AbortSignal
-    from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.web.event import MessageEvent
+    from webworker_executor.wire.frame import Parts
 
 __all__ = ["RunningTask", "current_task"]
 
@@ -201,11 +202,11 @@ class RunningTask(HostTarget):
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         self._heed()
 
-    def _next_frame(self) -> Frame | None:
+    def _next_message(self) -> MessageEvent | None:
         if not self._inbox and self.id in self._desk.cancels:
             self._abort()
             self.signal.throw_if_aborted()
-        return super()._next_frame()
+        return super()._next_message()
 
     def _why_ended(self) -> str:
         return f"task {self.id} has ended, and no message for it will come"

@@ -145,6 +145,11 @@ class Attention:
             reactor.call_soon(call)
         return reactor is not None
 
+    def finalizer(self, call: Callable[[], object]) -> Callable[[], object]:
+        """As ``call_soon`` in one step of C, once; on the reactor's thread only."""
+        assert self._reactor is not None
+        return self._reactor.finalizer(call)
+
     def forget(self) -> None:
         """Wait for nothing any more: the descriptor is about to be closed."""
         if self._registered and self._reactor is not None:

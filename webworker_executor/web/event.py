@@ -38,7 +38,9 @@ class Event:
     Source: DOM, "Interface Event".
     """
 
+    # What it was unpacked from, until a listener has it: whoever is broken off puts that back.
     __slots__ = (
+        "_frame",
         "_is_dispatching",
         "_is_stopped",
         "bubbles",
@@ -58,6 +60,7 @@ class Event:
         self.target: Any = None
         self.current_target: Any = None
         self.time_stamp = monotonic()
+        self._frame: Any = None
         self._is_dispatching = False
         self._is_stopped = False
 
@@ -137,7 +140,7 @@ class MessageEvent(Event):
         # As the base does, without the call: one is made for each message.
         self.type = "message" if error is None else "messageerror"
         self.cancelable = self.bubbles = self.default_prevented = False
-        self.target = self.current_target = None
+        self.target = self.current_target = self._frame = None
         self.time_stamp = monotonic()
         self._is_dispatching = self._is_stopped = False
         self.data = data

@@ -25,6 +25,7 @@ from webworker_executor.web.waiters import Waiters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from webworker_executor.web.dispatch import Dispatcher
@@ -55,6 +56,8 @@ class Inbox(EventTarget):
         self._had_listeners = False
         self._has_ended = False
         self._has_told_end = False
+        # Called with each event when its listeners have returned, or were broken off.
+        self._settle: Callable[[MessageEvent | CloseEvent], object] | None = None
 
     # -- what a subclass may say otherwise
 
@@ -87,6 +90,21 @@ class Inbox(EventTarget):
             self._waiters.wake()
         if (self._asked is None or self._asked is not self._dispatcher) and self._has_work():
             self._schedule()
+
+    def _first(self) -> Frame | None:
+        """
+        Take out the first frame, ``None`` if there is none.
+
+        Whoever is interrupted with it in hand, and has left it its payload, puts it back.
+        """
+        inbox = self._inbox
+        if not inbox:
+            return None
+        # No call stands between these steps, as `popleft` would: what a signal handler raised there
+        # would take the frame along.
+        frame = inbox[0]
+        del inbox[0]
+        return frame
 
     # -- events that are pushed
 
@@ -149,7 +167,18 @@ class Inbox(EventTarget):
             if self._claims.setdefault("turn", claimant) is claimant:
                 event = self._next_event()
                 if event is not None:
-                    self.dispatch_event(event)
+                    try:
+                        self.dispatch_event(event)
+                    except BaseException:
+                        if event._frame is not None:
+                            # No listener has had it. Another event is made of it.
+                            self._inbox.appendleft(event._frame)
+                            event = None
+                        raise
+                    finally:
+                        if event is not None and self._settle is not None:
+                            self._settle(event)
+                    raise_interrupt(event)
         finally:
             claims = self._claims
             # No call stands between these steps: a signal handler that raised there would leave
@@ -162,19 +191,28 @@ class Inbox(EventTarget):
     def _next_event(self) -> MessageEvent | CloseEvent | None:
         has_ended = self._has_ended
         if self._is_delivering():
-            try:
-                frame = self._inbox.popleft()
-            except IndexError:
-                pass
-            else:
+            frame = self._first()
+            if frame is not None:
+                again = None if frame.fds else frame
                 try:
-                    return event_of(frame, self._source())
-                except KeyboardInterrupt:
-                    raise
+                    event = event_of(frame, self._source())
+                    event._frame = again
+                    return event
                 except BaseException as exc:
+                    if frame.payload:
+                        # Of a signal handler.
+                        self._inbox.appendleft(frame)
+                        raise
                     # Also an exit, which would be that of who sent it: somebody waits for a word.
                     return MessageEvent(None, self._source(), error=exc)
         if has_ended and not self._has_told_end and not self._inbox:
+            end = CloseEvent()
             self._has_told_end = True
-            return CloseEvent()
+            return end
         return None
+
+
+def raise_interrupt(event: Any) -> None:
+    """Go on with the end of the program, of which a message was told that it has spoilt."""
+    if event.type == "messageerror" and isinstance(event.error, KeyboardInterrupt):
+        raise event.error

@@ -101,7 +101,9 @@ class Listener:
         """Call the callback, and mind what a handler answers."""
         callback = self.callback
         # Looked up for each call, as JavaScript does.
-        answer = callback(event) if callable(callback) else callback.handle_event(event)
+        call = callback if callable(callback) else callback.handle_event
+        event._frame = None
+        answer = call(event)
         if answer is None:
             return
         if answer.__class__ is _Coroutine:

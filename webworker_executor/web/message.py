@@ -80,10 +80,14 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
     """
     Unpack a MESSAGE frame; its descriptors are closed if that fails.
 
+    Where a signal handler has raised meanwhile, and nothing came along that is used up, the frame
+    still has its payload: whoever took it out puts it back.
+
     Raises:
         Exception: Whatever unpacking raises.
     """
     fds, frame.fds = frame.fds, ()
+    may_go_back = not fds
     try:
         if not frame.ident:
             if not fds:
@@ -91,14 +95,8 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
                 return MessageEvent(loads(frame.payload, buffers=frame.buffers), source)
             return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
         payload, buffers = frame.payload, frame.buffers
-        if frame.ident & AS_JSON:
-            from webworker_executor.wire.neutral import load_json
-
-            return MessageEvent(load_json(payload), source)
-        if frame.ident & AS_MSGPACK:
-            from webworker_executor.wire.messagepack import load_msgpack
-
-            return MessageEvent(load_msgpack(payload), source)
+        if frame.ident & (AS_JSON | AS_MSGPACK):
+            return MessageEvent(_load_neutral(frame), source)
         if frame.ident & LENT:
             from webworker_executor.web.lent import borrowed
 
@@ -110,6 +108,8 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
         message, ports, numbers = unpack_luggage(payload, buffers, fds)
         return MessageEvent(message, source, ports=ports, fds=numbers)
     except BaseException as exc:
+        if may_go_back and _is_sound(frame):
+            raise
         # The error keeps this call's values, and its callers', the message among them. It is taken.
         payload, buffers, fds = b"", (), ()
         frame.payload, frame.buffers = b"", ()
@@ -119,6 +119,33 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
         if isinstance(exc, Exception):
             _forget_values(exc)
         raise
+
+
+def _load_neutral(frame: Frame) -> object:
+    if frame.ident & AS_JSON:
+        from webworker_executor.wire.neutral import load_json
+
+        return load_json(frame.payload)
+    from webworker_executor.wire.messagepack import load_msgpack
+
+    return load_msgpack(frame.payload)
+
+
+def _is_sound(frame: Frame) -> bool:
+    """
+    Whether a message without descriptors unpacks.
+
+    Whose an exception is cannot be told from it: a message may raise whatever a signal handler
+    may. But the message does so each time.
+    """
+    try:
+        if frame.ident & (AS_JSON | AS_MSGPACK):
+            _load_neutral(frame)
+        else:
+            codec.unpack(frame.payload, frame.buffers)
+    except BaseException:
+        return False
+    return True
 
 
 def _forget_values(exc: Exception) -> None:

@@ -220,7 +220,12 @@ class MessagePort(MessageTarget):
     def _next_event(self) -> MessageEvent | CloseEvent | None:
         event = super()._next_event()
         if not self._inbox and self._link is not None and self._link.is_full:
-            self._link.read_on()
+            try:
+                self._link.read_on_soon()
+            except BaseException:
+                if event is not None and event._frame is not None:
+                    self._inbox.appendleft(event._frame)
+                raise
         return event
 
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:

@@ -37,7 +37,7 @@ from webworker_executor.wire.frame import MESSAGE
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from webworker_executor.web.messaging import MessageTarget
 
@@ -76,6 +76,9 @@ class PortLink(Posting):
         self._reading = threading.RLock()
         self._held_nbytes = 0
         self.is_full = False
+        # One step of C: whoever gives out the last message stands where a signal handler may raise,
+        # and nobody else would have the reactor read again.
+        self.read_on_soon: Callable[[], object] = bool
         self.is_disowned = False
         # A thread that waits at the descriptor's number, which is not to become another's then.
         self._poller: select.poll | None = None
@@ -147,6 +150,9 @@ class PortLink(Posting):
         """Read no more until the port has given out what it has."""
         # Whoever is about to call a handler keeps the port meanwhile.
         with self._lock:
+            if self.is_closed:
+                return
+            self.read_on_soon = self.attention.finalizer(self.read_on)
             self.is_full = True
             self.attention.want_read(False)
         if not self._inbox:

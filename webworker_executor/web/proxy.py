@@ -11,6 +11,7 @@ waits for it is told in ``request``.
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
+from webworker_executor.web.event import MessageEvent
 from webworker_executor.web.port import MessagePort
 from webworker_executor.web.request import Connection, Path, Reply
 from webworker_executor.web.request_ident import RequestIdent, take_ident
@@ -28,7 +30,7 @@ from webworker_executor.wire.transfer import current_parcel
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from webworker_executor.web.event import MessageEvent
+    from webworker_executor.web.event import CloseEvent
 
 GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
 
@@ -64,6 +66,7 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     server = _Server(value, port, finalizer)
     port.onmessageerror = server.refuse
     port.onclose = server.finish
+    port._settle = server.settle
     port.onmessage = server.serve
 
 
@@ -85,18 +88,31 @@ class _Server:
         self._finalizers = [] if finalizer is None else [finalizer]
 
     def serve(self, event: MessageEvent) -> None:
-        ident = RequestIdent(take_ident())
-        _, kind, path, args, kwargs = event.data
+        ident, kind, path, args, kwargs = event.data
         try:
+            take_ident()
             value = self._perform(kind, path, args, kwargs)
             if kind in (CALL, GET) and isinstance(value, (Future, asyncio.Future)):
                 # Nobody waits here: the thread is that of other requests, too.
                 value.add_done_callback(lambda done: self._answer_later(ident, path, done))
+                event.data = None
                 return
             answer = (ident, True, value)
         except BaseException as exc:
             answer = (ident, False, pack_failure(exc, skip=1))
         self._answer(answer, path)
+        # That it has been answered; see `settle`.
+        event.data = None
+
+    def settle(self, event: MessageEvent | CloseEvent) -> None:
+        """Answer a request whose handling a signal handler has broken off, wherever that was."""
+        if isinstance(event, MessageEvent) and event.data.__class__ is tuple and event.data:
+            ident, event.data = event.data[0], None
+            if ident.__class__ is RequestIdent:
+                error = sys.exc_info()[1] or InterruptedError(
+                    "a signal handler has raised while the request was handled; see the log there"
+                )
+                self._port.post_message((ident, False, pack_failure(error)))
 
     def _answer_later(self, ident: RequestIdent, path: Path, done: Any) -> None:
         try:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from webworker_executor.web.event import MessageEvent
-    from webworker_executor.wire.frame import Frame
 
 
 class Receiver(Inbox):
@@ -58,10 +57,8 @@ class Receiver(Inbox):
         if self._is_delivering():
             self._refuse_to_pull()
         # Asked first: an exception of each empty look would cost as much as the rest.
-        frame = self._next_frame() if self._inbox else None
-        if frame is None:
-            frame = self._awaited_frame(timeout)
-        return event_of(frame, self._source())
+        event = self._next_message() if self._inbox else None
+        return self._awaited_message(timeout) if event is None else event
 
     def receive_nowait(self) -> MessageEvent | None:
         """
@@ -75,11 +72,7 @@ class Receiver(Inbox):
             self._refuse_to_pull()
         if not self._inbox:
             self._look()
-        try:
-            frame = self._inbox.popleft()
-        except IndexError:
-            return None
-        return event_of(frame, self._source())
+        return self._taken()
 
     async def areceive(self) -> MessageEvent:
         """
@@ -97,9 +90,9 @@ class Receiver(Inbox):
             if self._is_delivering():
                 self._refuse_to_pull()
             self._look()
-            frame = self._next_frame()
-            if frame is not None:
-                return event_of(frame, self._source())
+            event = self._next_message()
+            if event is not None:
+                return event
             came = loop.create_future()
             # Threads that bring a message know nothing of loops.
             waiter = _waker(loop, came)
@@ -168,18 +161,29 @@ class Receiver(Inbox):
     def _end_await(self, loop: AbstractEventLoop) -> None:
         """Follow the end of a wait in ``areceive``; for subclasses."""
 
-    # -- frames that are pulled
+    # -- messages that are pulled
 
-    def _next_frame(self) -> Frame | None:
-        """Return a frame, ``None`` if there is none yet; raises ``PortClosedError`` at the end."""
+    def _taken(self) -> MessageEvent | None:
+        """Take out the first message, ``None`` if there is none."""
+        frame = self._first()
+        if frame is None:
+            return None
+        try:
+            return event_of(frame, self._source())
+        except BaseException:
+            if frame.payload:
+                # A signal handler has raised.
+                self._inbox.appendleft(frame)
+                self._stir()
+            raise
+
+    def _next_message(self) -> MessageEvent | None:
+        """Return one, ``None`` if there is none yet; raises ``PortClosedError`` at the end."""
         # Looked at first: what came before the end is in the inbox when the end is seen.
         has_ended = self._has_ended
         if self._inbox:
-            try:
-                return self._inbox.popleft()
-            except IndexError:
-                # Another thread was faster.
-                return None
+            # None if another thread was faster.
+            return self._taken()
         if not has_ended:
             return None
         from webworker_executor.errors import PortClosedError
@@ -187,26 +191,25 @@ class Receiver(Inbox):
         self._stir()
         raise PortClosedError(self._why_ended())
 
-    def _awaited_frame(self, timeout: float | None) -> Frame:
+    def _awaited_message(self, timeout: float | None) -> MessageEvent:
         if timeout is None and not self._has_ended:
             self._await_arrival(None)
             # Most waits end so.
-            try:
-                return self._inbox.popleft()
-            except IndexError:
-                pass
+            event = self._taken()
+            if event is not None:
+                return event
         seconds = left = seconds_to_wait(timeout)
         deadline = None if seconds is None else monotonic() + seconds
         while True:
-            frame = self._next_frame()
-            if frame is not None:
-                return frame
+            event = self._next_message()
+            if event is not None:
+                return event
             if left is not None and left <= 0:
                 # Once more: with no time at all, what is there already counts as in time.
                 self._look()
-                frame = self._next_frame()
-                if frame is not None:
-                    return frame
+                event = self._next_message()
+                if event is not None:
+                    return event
                 raise TimeoutError(f"no message came to {self!r} in {seconds:g} s")
             if self._is_delivering():
                 # Since this thread has begun to wait.

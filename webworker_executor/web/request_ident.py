@@ -31,12 +31,13 @@ class RequestIdent:
     def __init__(self, number: int | None) -> None:
         self._number = number
 
-    def __reduce__(self) -> tuple[Callable[[int | None], None], tuple[int | None]]:
+    def __reduce__(self) -> tuple[Callable[[int | None], RequestIdent], tuple[int | None]]:
         return _pass, (self._number,)
 
 
-def _pass(number: int | None) -> None:
+def _pass(number: int | None) -> RequestIdent:
     _passed.number = number
+    return RequestIdent(number)
 
 
 def take_ident() -> int | None:
