@@ -11,17 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.child.posting import (
+    BLOCK,
+    N_BLOCKS,
+    post_and_drain,
+    post_and_drain_nothing,
+    post_and_drain_scope,
+)
 from tests.patience import wait_until
-from webworker_executor import TaskAborted, WebWorkerExecutor, Worker, current_task, scope
+from webworker_executor import TaskAborted, WebWorkerExecutor, Worker
 from webworker_executor.child.host_target import FREE_NBYTES, REGISTERED_NBYTES, HostTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT = 20.0
-# More than lies with a reader uncounted; less than a socket and an hour of patience hold.
-N_BLOCKS = 64
-BLOCK = bytes(1 << 16)
 
 
 def test_what_a_reader_may_leave_is_less_than_what_is_free() -> None:
@@ -64,24 +68,6 @@ def pool(launcher: str) -> Iterator[WebWorkerExecutor]:
     """
     with WebWorkerExecutor(1, launcher=launcher) as executor:
         yield executor
-
-
-def post_and_drain(timeout: float | None = None) -> int:
-    task = current_task()
-    for _ in range(N_BLOCKS):
-        task.post_message(BLOCK)
-    amount = task.buffered_amount
-    task.post_message("posted")
-    task.drain(timeout)
-    return amount
-
-
-def post_and_drain_scope() -> int:
-    for _ in range(N_BLOCKS):
-        scope.post_message(BLOCK)
-    amount = scope.buffered_amount
-    scope.drain()
-    return amount
 
 
 def n_read(messages: Any) -> int:
@@ -138,13 +124,6 @@ def test_an_abort_ends_the_wait(pool: WebWorkerExecutor) -> None:
     with pytest.raises(TaskAborted):
         future.result(LIMIT)
     assert pid == pool.submit(post_and_drain_nothing).result(LIMIT)
-
-
-def post_and_drain_nothing() -> int:
-    import os
-
-    current_task().drain()
-    return os.getpid()
 
 
 def test_the_end_of_an_executor_waits_for_no_reader(launcher: str) -> None:
