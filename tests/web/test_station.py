@@ -4,16 +4,25 @@ Tests of `webworker_executor.web.station`: where a process is called, and who ma
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import wait_until
 from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
 from webworker_executor.web import station
 from webworker_executor.web.host import host
+from webworker_executor.wire.decoder import FrameDecoder
+from webworker_executor.wire.frame import MESSAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LIMIT = 10.0
 
@@ -84,3 +93,51 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OSError, match="no room"):
         BroadcastChannel("half")
     assert [] == told
+
+
+@contextlib.contextmanager
+def engaged(name: str) -> Iterator[tuple[socket.socket, int]]:
+    """Listen for a name as a process would that takes no more calls, and tell how many wait."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        address = f"\0{station._prefix(name)}stuck"
+        listener.bind(address)
+        listener.listen(0)
+        n_waiting = -1
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                n_waiting += 1
+                caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+                caller.setblocking(False)
+                caller.connect(address)
+        yield listener, n_waiting
+
+
+def test_a_process_that_takes_no_more_calls_hears_when_it_does() -> None:
+    """Who posts does not wait for it, and what was posted meanwhile arrives in order."""
+    with engaged("busy") as (listener, n_waiting), BroadcastChannel("busy") as channel:
+        sent = list(range(20))
+        for number in sent:
+            channel.post_message(number)
+        listener.settimeout(LIMIT)
+        for _ in range(n_waiting):
+            listener.accept()[0].close()
+        heard: list[object] = []
+        decoder = FrameDecoder(frozenset({MESSAGE}))
+        end, _ = listener.accept()
+        with end:
+            end.settimeout(LIMIT)
+            while len(heard) < len(sent):
+                heard += [pickle.loads(each.payload) for each in decoder.feed(end.recv(1 << 16))]
+        assert sent == heard
+
+
+def test_a_process_that_takes_no_calls_for_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is kept for it for ever, and the next post tries anew."""
+    monkeypatch.setattr(station, "CONNECT_SECONDS", 0.01)
+    with engaged("stuck"), BroadcastChannel("stuck") as channel:
+        for _ in range(2):
+            channel.post_message("x")
+            wait_until(lambda: not station._stations["stuck"]._late)

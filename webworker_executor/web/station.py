@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.link.fds import lifted
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 
     from webworker_executor.wire.frame import Parts
 
-# How long a post waits for a process that does not accept.
-CONNECT_SECONDS = 1.0
-BACKLOG = 128
+# How long messages are kept for a process that takes no more calls.
+CONNECT_SECONDS = 5.0
+# The kernel makes it less where it allows less.
+BACKLOG = 4096
+_DURATION = struct.Struct("ll")
 _CREDENTIALS = struct.Struct("3i")
 
 _log = Journal("webworker_executor.web")
@@ -62,6 +65,9 @@ class Station:
         self._channels: dict[int, weakref.ref[MessageTarget]] = {}
         self._kept: dict[int, MessageTarget] = {}
         self._links: dict[str, PortLink] = {}
+        # By address, what is posted while that takes no more calls; and who calls there.
+        self._late: dict[str, list[Parts]] = {}
+        self._callers: dict[str, ServiceThread] = {}
         self._ears: set[Ear] = set()
         self.address = f"{self._prefix}{os.getpid():x}-{os.urandom(8).hex()}"
         # Before the host has it: a copy of the program that is forked meanwhile closes its own.
@@ -121,6 +127,8 @@ class Station:
             self.hear(payload, buffers, but=id(sender))
             for link in self._others():
                 link.post(parts)
+            for waiting in self._late.values():
+                waiting.append(parts)
 
     def hear(self, payload: Any, buffers: Sequence[Any], but: int = 0) -> None:
         """Give a message to the channels here, to each a copy of its own."""
@@ -135,11 +143,49 @@ class Station:
         for address in [*self._links]:
             if address not in addresses:
                 self._links.pop(address).finish()
-        for address in sorted(addresses - self._links.keys()):
-            end = _connected(address)
+        for address in sorted(addresses - self._links.keys() - self._late.keys()):
+            try:
+                end = _connected(address)
+            except BlockingIOError:
+                self._call_later(address)
+                continue
             if end is not None:
                 self._links[address] = PortLink(end, Ear(self))
         return list(self._links.values())
+
+    def _call_later(self, address: str) -> None:
+        """Have a thread call that may wait: nobody who posts does, nor the reactor."""
+        caller = ServiceThread(lambda: self._call(address), "webworker-caller")
+        # No call stands between these steps and the block, where a signal handler could raise.
+        self._late[address] = []
+        self._callers[address] = caller
+        try:
+            caller.start()
+        except BaseException as error:
+            self._late.pop(address, None)
+            self._callers.pop(address, None)
+            if not isinstance(error, RuntimeError):
+                raise
+            _log.debug("a broadcast does not reach %s: %s", address, error)
+
+    def _call(self, address: str) -> None:
+        try:
+            end = _connected(address, CONNECT_SECONDS)
+        except BlockingIOError as error:
+            _log.debug("a broadcast does not reach %s: %s", address, error)
+            end = None
+        with self._lock:
+            self._callers.pop(address, None)
+            waiting = self._late.pop(address, [])
+            if end is None:
+                return
+            link = PortLink(end, Ear(self))
+            for parts in waiting:
+                link.post(parts)
+            if not self.is_over:
+                self._links[address] = link
+                return
+        link.finish()
 
     # -- from others
 
@@ -169,6 +215,9 @@ class Station:
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
         """End; the interpreter is about to exit."""
+        for caller in tuple(self._callers.values()):
+            if not interrupted:
+                caller.join()
         for ident in [*self._channels]:
             self.leave(ident)
 
@@ -179,6 +228,8 @@ class Station:
         self.is_disowned = True
         self._listener.close()
         self._kept.clear()
+        self._late.clear()
+        self._callers.clear()
 
 
 class Ear(MessageTarget):
@@ -274,19 +325,41 @@ def _addresses(prefix: str) -> set[str]:
     return {line[line.index(mark) + 1 :].decode() for line in table.splitlines() if mark in line}
 
 
-def _connected(address: str) -> socket.socket | None:
+def _connected(address: str, seconds: float = 0.0) -> socket.socket | None:
+    """
+    Call an address; ``None`` if nobody is there any more.
+
+    Args:
+        address: The address.
+        seconds: How long to wait until the call is taken. By the kernel: it has no news of that for
+            whoever waits with poll(2), as a time-out of Python's does.
+
+    Raises:
+        BlockingIOError: It takes no more calls at the moment.
+    """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         end = socket.socket(fileno=lifted(end.detach()))
-        end.settimeout(CONNECT_SECONDS)
+        end.setblocking(seconds > 0.0)
+        _limit_sending(end, seconds)
         end.connect(b"\0" + address.encode())
         if _uid_of(end) == os.getuid():
+            _limit_sending(end, 0.0)
             return end
+    except BlockingIOError:
+        end.close()
+        raise
     except OSError as error:
-        # It has gone since, or hangs.
+        # It has gone since.
         _log.debug("a broadcast does not reach %s: %s", address, error)
     end.close()
     return None
+
+
+def _limit_sending(end: socket.socket, seconds: float) -> None:
+    """Have the kernel wait so long at most; 0 is for ever."""
+    limit = _DURATION.pack(int(seconds), int(seconds % 1 * 1e6))
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _uid_of(end: socket.socket) -> int:
