@@ -5,6 +5,7 @@ Tests of `webworker_executor.pool.leading`: whoever waits for a worker's only ta
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import select
 import signal
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
+from tests.pool.strike import Strike
 from tests.pool.work import double
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.link.lead import Lead
@@ -162,6 +165,8 @@ def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: 
 HANDLER_WAITS = """
 import signal, threading
 from webworker_executor import WebWorkerExecutor
+from tests.patience import wait_until
+from tests.pool.strike import Strike
 from tests.pool.work import double
 
 seen = []
@@ -250,3 +255,20 @@ def test_handlers_that_raise_lose_no_answer(
     """
     done = run_script(HANDLER_RAISES, launcher, size)
     assert ("ok True\n", "") == (done.stdout, done.stderr)
+
+
+def test_a_handler_that_raises_where_a_lead_ends() -> None:
+    """
+    What was read and is no leader's to take is handed over, wherever it strikes.
+    """
+    for number in itertools.count(1):
+        with WebWorkerExecutor(1, launcher="fork") as pool:
+            pool.submit(abs, -1).result(20.0)
+            future = pool.submit(bytearray, 300_000)
+            strike = Strike("Leading.end", number)
+            strike.during(future.exception)
+            # Asked for nothing: whoever waits for the same worker would look after it.
+            wait_until(future.done)
+        if not strike.where:
+            break
+    assert number > 2

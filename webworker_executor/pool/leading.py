@@ -64,4 +64,9 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
     finally:
         if future._leader is holder:
             future._leader = None
-        leading.end(holder)
+        try:
+            leading.end(holder)
+        except BaseException:
+            # A signal handler has raised: nobody else knows of what was read for others.
+            leading.end(holder)
+            raise

@@ -55,7 +55,12 @@ def lead(link: Link, target: WorkerTarget, timeout: float | None) -> bool:
         return True
     finally:
         waiters.pop(holder, None)
-        leading.end(holder)
+        try:
+            leading.end(holder)
+        except BaseException:
+            # A signal handler has raised: nobody else knows of what was read for others.
+            leading.end(holder)
+            raise
         target._stir()
 
 
