@@ -5,6 +5,7 @@ Tests of `webworker_executor.web.host`: threads while they are used, and order a
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.pool.strike import Strike
 from tests.threads import fork_while_held
 from webworker_executor.web.host import Host, host
 
@@ -220,6 +222,27 @@ def test_releasing_twice() -> None:
     assert reactor.thread.is_alive()
     host.release(user)
     host.release(user)
+
+
+# A finalizer of anybody's, struck by the handler, can tell nobody but the interpreter.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_handler_that_raises_where_a_user_comes() -> None:
+    """
+    Nobody but users has the threads afterwards, wherever it strikes.
+    """
+    for number in itertools.count(1):
+        host, user = Host(), User()
+        strike = Strike("Host.acquire", number)
+        strike.during(partial(host.acquire, user))
+        host.acquire(user)
+        assert [user] == host._users, strike.where
+        reactor = host._reactor
+        host.release(user)
+        assert reactor is not None
+        reactor.join()
+        if not strike.where:
+            break
+    assert number > 3
 
 
 def test_own_threads_are_known() -> None:

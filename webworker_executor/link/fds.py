@@ -10,9 +10,11 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
+import itertools
 import os
 import select
 import socket
+from functools import partial
 
 # Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
 # finds its links: a descriptor that stands there already would be overwritten before it is copied.
@@ -77,6 +79,44 @@ def lifted(fd: int) -> int:
         return lift(fd)
     finally:
         os.close(fd)
+
+
+# The descriptors that are this process's to close, by a key that none had before. In a forked copy
+# they are not: there the numbers may be others' by now.
+_alarms: dict[int, int] = {}
+_keys = itertools.count()
+os.register_at_fork(after_in_child=_alarms.clear)
+
+
+class Alarm:
+    """
+    An eventfd that is closed when nobody refers to it any more.
+
+    Attributes:
+        fd: Its number, above those of the standard streams; it stays this object's.
+
+    Raises:
+        OSError: No descriptor is left.
+    """
+
+    # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
+    # may raise, and then both the descriptor and what the handler raised would be lost.
+    __slots__ = ("__del__", "fd")
+
+    def __init__(self) -> None:
+        key = next(_keys)
+        # Taken out, and closed if it was there.
+        own = filter(None, map(_alarms.pop, (key,), (None,)))
+        self.__del__ = partial(any, map(os.close, own))
+        # Opened and noted in one step of C.
+        _alarms.update(zip((key,), map(os.eventfd, (0,), (os.EFD_CLOEXEC | os.EFD_NONBLOCK,))))  # noqa: B905 (one each)
+        self.fd = _alarms[key]
+        if self.fd <= STANDARD_ERROR:
+            self.fd = _alarms[key] = lifted(self.fd)
+
+    def close(self) -> None:
+        """Close it now; nothing happens in a forked copy, or if it was closed."""
+        self.__del__()
 
 
 def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:

@@ -14,16 +14,14 @@ link before anything else happens, and is taken out in the breath in which someb
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
 import socket
 import threading
 import time
 from collections import deque
-from functools import partial
 
-from webworker_executor.link.fds import LONGEST_WAIT, lifted
+from webworker_executor.link.fds import LONGEST_WAIT, Alarm
 from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES
 from webworker_executor.wire.decoder import only_frame
@@ -45,13 +43,6 @@ EPOLLET = select.EPOLLET
 NOW = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 
-# The descriptors that are this process's to close, by a key that none had before. In a forked copy
-# they are not: there the numbers may be others' by now.
-_alarms: dict[int, int] = {}
-_keys = itertools.count()
-os.register_at_fork(after_in_child=_alarms.clear)
-
-
 class Lead:
     """
     The right to read a link, and the alarm that calls its holder away.
@@ -69,17 +60,12 @@ class Lead:
         OSError: No descriptor is left for the alarm.
     """
 
-    # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
-    # may raise, and then both the descriptor and what the handler raised would be lost.
-    __slots__ = ("__del__", "_alarm", "_poll", "is_held")
+    __slots__ = ("_alarm", "_owner", "_poll", "is_held")
 
     def __init__(self, fd: int) -> None:
         self.is_held = False
-        key = next(_keys)
-        self._alarm = _alarms[key] = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-        # Taken out, and closed if it was there.
-        own = filter(None, map(_alarms.pop, (key,), (None,)))
-        self.__del__ = partial(any, map(os.close, own))
+        self._owner = Alarm()
+        self._alarm = self._owner.fd
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
         self._poll.register(self._alarm, select.POLLIN)

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from functools import partial
 
-from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, lift, lifted
+from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, Alarm, lift
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.thread import ServiceThread, hush
 
@@ -66,18 +66,12 @@ class Reactor:
         self._epoll = new_epoll()
         # Wait for other events of a registered descriptor. The C function itself: see `local`.
         self.modify: Callable[[int, int], object] = self._epoll.modify
-        try:
-            self._wakeup = lifted(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-        except BaseException:
-            self._epoll.close()
-            raise
+        # Each closes itself where a signal handler raises in here, and nobody has this reactor.
+        self._alarm = Alarm()
+        self._wakeup = self._alarm.fd
         # Empty once the number may be another's.
         self._wakers = [partial(os.eventfd_write, self._wakeup, 1)]
-        try:
-            self._epoll.register(self._wakeup, READ)
-        except BaseException:
-            self._close()
-            raise
+        self._epoll.register(self._wakeup, READ)
         self._service = ServiceThread(self._run, "webworker-reactor")
 
     @property
@@ -167,7 +161,11 @@ class Reactor:
         """In a forked child, where the thread does not exist: close the descriptors."""
         self.is_stopping = True
         self._callbacks.clear()
+        wakeup = self._wakeup
         self._close()
+        if wakeup != -1:
+            # Here the alarm itself does not.
+            os.close(wakeup)
 
     def _wake(self) -> None:
         try:
@@ -180,7 +178,7 @@ class Reactor:
         wakeup, self._wakeup = self._wakeup, -1
         if wakeup != -1:
             self._epoll.close()
-            os.close(wakeup)
+            self._alarm.close()
 
     def _run(self) -> None:
         hush()

@@ -86,7 +86,7 @@ class Host:
         """
         # Where a finalizer lets the last other user go meanwhile, the threads that this one is
         # about to get are not to end with it.
-        comer = _Comer()
+        comer, users = _Comer(), self._users
         try:
             with self._lock:
                 if self.is_exiting and not (at_exit and self._users):
@@ -105,7 +105,12 @@ class Host:
                     self._users.append(user)
             return reactor, events
         finally:
-            self._drop(comer)
+            # A single step of C, and no call before it: forgotten there, it would have the threads
+            # for ever.
+            try:
+                users.remove(comer)
+            except ValueError:
+                pass
 
     def _start(self, reactor: Reactor, events: EventsThread) -> None:
         try:
