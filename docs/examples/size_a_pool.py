@@ -8,9 +8,10 @@ import time
 from webworker_executor import PoolEvent, WebWorkerExecutor, scope
 
 
-def work(seconds: float) -> int | None:
+def work(seconds: float) -> int:
     """Work for a while, and return the place of the worker."""
     time.sleep(seconds)  # stands for work
+    assert scope.index is not None  # in a worker of a pool
     return scope.index
 
 

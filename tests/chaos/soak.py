@@ -69,7 +69,7 @@ class Counting(WebWorkerExecutor):
     unresolved: ClassVar[set[int]] = set()
     resolved_again: ClassVar[list[int]] = []
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture[Any]:
         """Submit, and have the future on the list until it is resolved."""
         future = super().submit(fn, *args, **kwargs)
         number = next(self.numbers)

@@ -11,7 +11,7 @@ import signal
 import threading
 from concurrent.futures import wait
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,10 +91,10 @@ def test_nothing_is_lost_while_everything_changes(launcher: str) -> None:
         assert (0, 0) == (counts.n_pending, counts.n_running)
 
 
-def submit_for(seconds: float, pool: WebWorkerExecutor) -> list[WorkerFuture]:
+def submit_for(seconds: float, pool: WebWorkerExecutor) -> list[WorkerFuture[Any]]:
     """Submit tasks of all kinds for so long."""
     chance, end = random.Random(3), monotonic() + seconds
-    futures: list[WorkerFuture] = []
+    futures: list[WorkerFuture[Any]] = []
     while monotonic() < end:
         submit = pool.submit
         if chance.random() < 0.1:

@@ -36,7 +36,7 @@ def block(filling: int, nbytes: int = NBYTES) -> Block:
     return Block(array("B", bytes([filling])) * nbytes)
 
 
-def same(value: object) -> object:
+def same(value: Any) -> Any:
     """Return the value."""
     return value
 

@@ -94,7 +94,7 @@ def test_a_port_is_a_result(pool: WebWorkerExecutor) -> None:
 
 @pytest.mark.parametrize("stop", [WorkerFuture.cancel, WorkerFuture.abort])
 def test_a_task_that_never_runs_closes_its_ports(
-    forked: WebWorkerExecutor, gate: Gate, stop: Callable[[WorkerFuture], bool]
+    forked: WebWorkerExecutor, gate: Gate, stop: Callable[[WorkerFuture[Any]], bool]
 ) -> None:
     """
     Whoever has the other end is told at once, and not when the tasks before it are done.

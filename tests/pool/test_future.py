@@ -70,8 +70,9 @@ class StubOwner:
         self.callbacks.append(call)
 
 
-def make() -> tuple[WorkerFuture, StubOwner, Task]:
-    future, owner, task = WorkerFuture(), StubOwner(), Task(1)
+def make() -> tuple[WorkerFuture[Any], StubOwner, Task]:
+    future: WorkerFuture[Any] = WorkerFuture()
+    owner, task = StubOwner(), Task(1)
     future._owner = owner
     future._task = task
     return future, owner, task
@@ -453,10 +454,10 @@ def test_a_task_that_waits_has_not_started(forked: WebWorkerExecutor, gate: Gate
     gate.open()
     assert 4 == waiting[-1].result(10.0)
     assert (None, None) == (cancelled.worker, cancelled.started_at)
-    starts = [future.started_at or 0.0 for future in (running, *waiting)]
+    starts = [running.started_at or 0.0, *(future.started_at or 0.0 for future in waiting)]
     assert 0.0 < min(starts)
     assert sorted(starts) == starts
-    unpacked = forked.submit(double, threading.Lock())
+    unpacked = forked.submit(double, threading.Lock())  # type: ignore[call-overload]  # what it does not take
     assert (None, None) == (unpacked.worker, unpacked.started_at)
 
 
@@ -468,7 +469,7 @@ def test_a_task_that_fails_tells_it_too(gate: Gate, end: str) -> None:
     on_crash = "break" if end == "break" else "replace"
     with WebWorkerExecutor(1, launcher="fork", on_crash=on_crash) as pool:
         if end == "raise":
-            future = pool.submit(double, None)
+            future = pool.submit(double, None)  # type: ignore[call-overload]  # what it does not take
         else:
             future = pool.submit(pass_gate, gate.path, None)
             (pid,) = gate.wait_for_begun(1)

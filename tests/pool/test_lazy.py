@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Settled(LazyFuture):
+class Settled(LazyFuture["Any"]):
     """
     One whose deferred calls run on a thread of their own, as those of a pool do.
     """

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from webworker_executor import WorkerFuture
     from webworker_executor.pool.options import ExecutorView
 
 
@@ -337,7 +338,7 @@ def test_a_task_survives_so_often_and_no_more(forked: WebWorkerExecutor) -> None
     """
     Then it fails as any other, and its shutdown is not held up.
     """
-    future = forked.options(retries=2).submit(talking.greet_and_die)
+    future: WorkerFuture[Any] = forked.options(retries=2).submit(talking.greet_and_die)
     assert isinstance(future.exception(20.0), WorkerCrashedError)
     assert ["last words"] * 3 == [event.data for event in future.messages()]
 
@@ -395,7 +396,7 @@ def test_a_call_that_cannot_be_packed_fails_its_future(forked: WebWorkerExecutor
     As with the executor's own ``submit``.
     """
     with pytest.raises(TypeError, match="cannot pickle"):
-        forked.options(timeout=1.0).submit(double, threading.Lock()).result(10.0)
+        forked.options(timeout=1.0).submit(double, threading.Lock()).result(10.0)  # type: ignore[call-overload]  # what it does not take
 
 
 def test_a_view_ends_with_its_executor(forked: WebWorkerExecutor) -> None:

@@ -121,7 +121,7 @@ def test_handlers_that_raise_lose_no_future(pool: WebWorkerExecutor) -> None:
     assert 6 == pool.submit(double, 3).result(10.0)
 
 
-Held = list[WorkerFuture]
+Held = list[WorkerFuture[object]]
 
 
 def submit_first(pool: WebWorkerExecutor, _: Held) -> Callable[[], object]:

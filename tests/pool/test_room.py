@@ -35,7 +35,7 @@ def work(ident: int) -> Call:
     return Call(ident, double, (1,), {})
 
 
-def fill(pool: WebWorkerExecutor, gate: Gate, count: int) -> list[WorkerFuture]:
+def fill(pool: WebWorkerExecutor, gate: Gate, count: int) -> list[WorkerFuture[Any]]:
     """Submit tasks that wait at a gate."""
     futures = [pool.submit(pass_gate, gate.path, number) for number in range(count)]
     gate.wait_for_begun(1)
@@ -305,7 +305,7 @@ def test_a_handler_that_raises_where_room_is_made(gate: Gate) -> None:
         calls: Any = pool._pool.promises.calls
         _, waiting = fill(pool, gate, 2)
         for number in itertools.count(1):
-            admitted: deque[WorkerFuture] = deque()
+            admitted: deque[WorkerFuture[Any]] = deque()
             submit = partial(lambda to: to.append(pool.submit(int)), admitted)
             thread = threading.Thread(target=submit)
             thread.start()

@@ -10,7 +10,7 @@ import pickle
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.dropin.gate import Gate
     from tests.script import ScriptRunner
+    from webworker_executor import WorkerFuture
 
 
 def count_for_ever(path: str) -> int:
@@ -225,7 +226,7 @@ def test_workers_that_die_meanwhile_are_not_waited_for(pool: WebWorkerExecutor) 
     """
     Whoever asks in a storm gets an answer for each that is there.
     """
-    futures = [pool.submit(os._exit, 3) for _ in range(5)]
+    futures: list[WorkerFuture[Any]] = [pool.submit(os._exit, 3) for _ in range(5)]
     before = time.monotonic()
     while not all(future.done() for future in futures):
         for text in pool.dump_stacks(60.0).values():

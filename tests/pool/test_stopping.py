@@ -11,7 +11,7 @@ import select
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.script import ScriptRunner
 
 
-def first_message(future: WorkerFuture) -> object:
+def first_message(future: WorkerFuture[Any]) -> object:
     """Wait for the first message of a task."""
     return future.messages().receive(10.0).data
 
@@ -89,7 +89,7 @@ def test_an_abort_ends_a_wait_for_messages(forked: WebWorkerExecutor) -> None:
     assert pid == forked.submit(talking.pid).result(10.0)
 
 
-def _wait_until_it_heeds(future: WorkerFuture) -> None:
+def _wait_until_it_heeds(future: WorkerFuture[Any]) -> None:
     deadline = threading.Event()
     for _ in range(1000):
         if future.messages().heeds:

@@ -131,7 +131,7 @@ def test_a_function_that_yields_nothing_iterable_fails(forked: WebWorkerExecutor
     With Python's own words.
     """
     with pytest.raises(TypeError, match="not iterable"):
-        list(forked.stream(abs, -1))
+        list(forked.stream(abs, -1))  # type: ignore[arg-type]  # what is no iterable
 
 
 def test_streams_are_asynchronous_too(pool: WebWorkerExecutor) -> None:
@@ -249,7 +249,7 @@ def test_a_stream_that_rests_before_it_is_made_is_stopped_as_well() -> None:
     Its worker may have used up the window before the program knows that it is a stream.
     """
 
-    def submit(pool: WebWorkerExecutor, *args: Any) -> WorkerFuture:
+    def submit(pool: WebWorkerExecutor, *args: Any) -> WorkerFuture[Any]:
         future = pool.submit(*args)
         wait_until(lambda: future.messages().heeds)
         return future
@@ -271,7 +271,7 @@ def test_a_stream_that_nobody_has_does_not_keep_its_executor() -> None:
         wait_until(lambda: getattr(future.__dict__.get("_conversation"), "heeds", False))
         raise KeyboardInterrupt
 
-    futures: list[WorkerFuture] = []
+    futures: list[WorkerFuture[Any]] = []
     with WebWorkerExecutor(1) as pool:
         with pytest.raises(KeyboardInterrupt):
             Stream(functools.partial(submit, pool), talking.count, (10**9,), {})

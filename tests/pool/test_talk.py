@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,7 +28,7 @@ from webworker_executor import (
 from webworker_executor.child.task import REPORT_SECONDS
 
 if TYPE_CHECKING:
-    from webworker_executor import MessageEvent
+    from webworker_executor import MessageEvent, WorkerFuture
     from webworker_executor.pool.talk import ProgressEvent
 
 
@@ -136,7 +136,7 @@ def test_the_death_of_the_worker_ends_the_conversation(launcher: str) -> None:
     What it said before is there, and the future tells why no more comes.
     """
     with WebWorkerExecutor(1, launcher=launcher) as pool:
-        future = pool.submit(talking.greet_and_die)
+        future: WorkerFuture[Any] = pool.submit(talking.greet_and_die)
         assert ["last words"] == [event.data for event in future.messages()]
         with pytest.raises(WorkerCrashedError, match="SIGKILL"):
             future.result(10.0)
@@ -213,7 +213,7 @@ def test_a_future_without_a_pool_has_nobody_to_talk_to() -> None:
     What could not even be packed is done already.
     """
     with WebWorkerExecutor(1) as pool:
-        future = pool.submit(abs, threading.Lock())
+        future = pool.submit(abs, threading.Lock())  # type: ignore[call-overload]  # what it does not take
         future.post_message("to nobody")
         assert [] == list(future.messages())
         assert "<Conversation that has ended>" == repr(future.messages())

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from webworker_executor import FileDescriptor, scope
 
@@ -126,7 +126,7 @@ def lock_at_multiples(number: int) -> object:
     return threading.Lock() if number % 100 == 0 else number
 
 
-def pipe_or_lock(number: int) -> object:
+def pipe_or_lock(number: int) -> Any:
     """Return the end of a pipe from which a number can be read; of 70, a lock."""
     if number == 70:
         return threading.Lock()

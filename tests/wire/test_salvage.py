@@ -55,7 +55,8 @@ def test_what_can_be_packed_arrives(executor: WebWorkerExecutor) -> None:
     """
     The result of a task is what was saved of it.
     """
-    assert ("lost", 7) == executor.submit(Pair, 7).result(10.0)
+    result: Any = executor.submit(Pair, 7).result(10.0)
+    assert ("lost", 7) == result
 
 
 def test_what_saving_raises_is_the_whole_story(executor: WebWorkerExecutor) -> None:

@@ -67,13 +67,13 @@ class Actor:
             "to talk with a worker from elsewhere."
         )
 
-    def __getattr__(self, name: str) -> Callable[..., WorkerFuture]:
+    def __getattr__(self, name: str) -> Callable[..., WorkerFuture[Any]]:
         if name.startswith("__"):
             raise AttributeError(name)
 
         title = f"{self._name}.{name}"
 
-        def call(*args: Any, **kwargs: Any) -> WorkerFuture:
+        def call(*args: Any, **kwargs: Any) -> WorkerFuture[Any]:
             # Not by the function's own name: it would keep itself, and so the actor, in a cycle.
             return self._view.submit(call_actor, self._key, title, args, kwargs)
 

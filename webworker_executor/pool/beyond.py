@@ -10,8 +10,8 @@ from concurrent.futures import Executor, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-    from typing import Any
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Sequence
+    from typing import Any, ParamSpec, TypeVar, overload
 
     from webworker_executor.observe import PoolEvent
     from webworker_executor.pool.executor import WebWorkerExecutor
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import MessageEvent
     from webworker_executor.web.pool_worker import PoolWorker
 
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
 
 class BeyondExecutor(Executor):
     """Streams, actors and terms for tasks, for an executor whose workers have places."""
@@ -32,7 +35,7 @@ class BeyondExecutor(Executor):
         _n_actors: list[int]
         _pool: Pool
 
-        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture[Any]:
             """Run a call in a worker."""
 
         @property
@@ -44,8 +47,12 @@ class BeyondExecutor(Executor):
             """The raw channels."""
 
     def stream(
-        self, fn: Callable[..., Iterable[Any] | AsyncIterable[Any]], /, *args: Any, **kwargs: Any
-    ) -> Stream:
+        self,
+        fn: Callable[P, Iterable[T] | AsyncIterable[T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Stream[T]:
         """
         Run a generator in a worker and yield its items as they come.
 
@@ -73,6 +80,17 @@ class BeyondExecutor(Executor):
         from webworker_executor.pool.stream import Stream
 
         return Stream(self.submit, fn, args, kwargs)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def run_on_all(
+            self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> list[T]: ...
+        @overload
+        def run_on_all(
+            self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> list[T]: ...
 
     def run_on_all(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
         """
@@ -125,7 +143,7 @@ class BeyondExecutor(Executor):
         for worker in self.workers:
             worker.post_message(message)
 
-    def actor(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def actor(self, factory: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """
         Make an object in one of the workers, and return an ``Actor`` that calls its methods.
 

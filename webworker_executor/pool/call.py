@@ -71,7 +71,7 @@ class Call(Task):
         # that is sent once is kept there anyway; any other is not to be kept alive.
         is_kept = definition is not None and not stands_for_another(fn)
         self._fn_name = None if is_kept else title_of(fn, args)
-        self.future = WorkerFuture()
+        self.future: WorkerFuture[Any] = WorkerFuture()
 
     def rename(self, name: str) -> None:
         """Have errors call it so: what the user gave, not what stands around it."""

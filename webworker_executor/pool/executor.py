@@ -24,23 +24,27 @@ from webworker_executor.pool.logs import logs_for
 from webworker_executor.pool.pool import Pool
 from webworker_executor.pool.room import check_bound
 from webworker_executor.pool.size import Size
+from webworker_executor.pool.spreading import SpreadingExecutor
 from webworker_executor.wire.definition import fix
 from webworker_executor.wire.forks import packing_for_forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import multiprocessing.context
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, ParamSpec, TypeVar, overload
 
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.web.pool_worker import PoolWorker
 
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
 _log = logging.getLogger("webworker_executor.pool")
 
 
-class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
+class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, FamiliarExecutor):
     """
     Run calls in long-lived worker processes; a drop-in for ``ProcessPoolExecutor``.
 
@@ -166,7 +170,18 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
 
     # -- tasks
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+    if TYPE_CHECKING:
+
+        @overload
+        def submit(
+            self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> WorkerFuture[T]: ...
+        @overload
+        def submit(
+            self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> WorkerFuture[T]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture[Any]:
         """
         Run ``fn(*args, **kwargs)`` in a worker.
 
@@ -228,65 +243,6 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
             # Refused is the first call, as by the stdlib; where there is none, nothing is.
             for _ in calls:
                 raise
-
-    def map(
-        self,
-        fn: Callable[..., Any],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | None = None,
-        buffersize: int | None = None,
-    ) -> Iterator[Any]:
-        """
-        Run ``fn`` over iterables side by side and yield the results in order.
-
-        Args:
-            fn: Called with one element of each iterable.
-            *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
-                With 64 items and more the first are measured before it returns, when a worker is
-                up; give a ``chunksize`` where that would be too long.
-            timeout: Seconds from now within which a result must come when it is asked for.
-            chunksize: How many calls make a task. By default as many as take about 5 ms, measured
-                on the first ones; each call still has its own result or exception, but the death of
-                a worker fails the whole task. With ``max_tasks_per_child`` or ``buffersize``, which
-                count tasks, it is 1 by default.
-            buffersize: How many tasks may be under way and not yielded; by default all.
-
-        Returns:
-            An iterator. The first exception ends it; dropping it cancels what has not begun.
-
-        Raises:
-            ValueError: ``chunksize`` or ``buffersize`` is less than 1.
-            TypeError: ``buffersize`` is no integer.
-            TimeoutError: From the iterator.
-            PoolFullError: As ``submit``, here or from the iterator; what was submitted before and
-                has not begun is cancelled then.
-            BrokenWorkerPool: As ``submit``.
-            RuntimeError: As ``submit``.
-            OSError: As ``submit``.
-
-        Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
-        """
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls.across(iterables)
-        return self._map(fn, calls, timeout, chunksize, buffersize)
-
-    def starmap(
-        self,
-        fn: Callable[..., Any],
-        iterable: Iterable[Iterable[Any]],
-        timeout: float | None = None,
-        chunksize: int | None = None,
-        buffersize: int | None = None,
-    ) -> Iterator[Any]:
-        """
-        Run ``fn(*element)`` for each element; otherwise, also in what it raises, as ``map``.
-
-        Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
-        """
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls(map(tuple, iterable))
-        return self._map(fn, calls, timeout, chunksize, buffersize)
 
     def _map(
         self,
@@ -364,7 +320,7 @@ class WebWorkerExecutor(BeyondExecutor, EndingExecutor, FamiliarExecutor):
 
 
 # Where an argument is wrong, Python names the function by this, and users know none of the bases.
-for _base in (BeyondExecutor, EndingExecutor):
+for _base in (BeyondExecutor, SpreadingExecutor, EndingExecutor):
     for _name, _member in vars(_base).items():
         if isinstance(_member, FunctionType):
             _member.__qualname__ = f"{WebWorkerExecutor.__qualname__}.{_name}"

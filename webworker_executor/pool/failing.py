@@ -22,7 +22,7 @@ _OWN = __name__.partition(".")[0] + "."
 
 def fail_packing(
     pool: Pool, error: BaseException, fn: Callable[..., Any], args: object, kwargs: object
-) -> WorkerFuture:
+) -> WorkerFuture[Any]:
     """
     Return a future that has failed, with the text of the traceback as the stdlib gives it.
 
@@ -48,7 +48,7 @@ def fail_packing(
         point_out(error, {"args": args, "kwargs": kwargs, "fn": fn})
     text = "".join(traceback.format_exception(error))
     error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]  # it is text, whatever typeshed says
-    future = WorkerFuture()
+    future: WorkerFuture[Any] = WorkerFuture()
     future._claim()
     future._finish(None, error.with_traceback(None))
     return future

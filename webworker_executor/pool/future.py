@@ -20,13 +20,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
-    from typing import Any
+    from typing import Any, TypeVar
 
     from webworker_executor.pool.talk import Conversation
     from webworker_executor.pool.tracked import Owner
     from webworker_executor.rules.task import Task
     from webworker_executor.web.event import MessageEvent
     from webworker_executor.web.pool_worker import PoolWorker
+
+    T = TypeVar("T")
 
 
 class Answer:
@@ -43,7 +45,7 @@ class Answer:
         self.open = open
 
 
-class WorkerFuture(TrackedFuture):
+class WorkerFuture(TrackedFuture["T"]):
     """
     The result of a task to come.
 
@@ -189,7 +191,7 @@ class WorkerFuture(TrackedFuture):
     def onprogress(self, handler: Callable[[Any], object] | None) -> None:
         conversation_of(self).onprogress = handler
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, T]:
         """Wait for the task's value on the running asyncio loop, as ``asyncio.wrap_future``."""
         import asyncio
 
@@ -197,7 +199,7 @@ class WorkerFuture(TrackedFuture):
 
     # -- the outcome
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> T:
         """
         Wait for the task's value.
 
@@ -219,7 +221,7 @@ class WorkerFuture(TrackedFuture):
             self._open(self._result)
         exc = self._exception
         if exc is None:
-            return self._result
+            return self._result  # type: ignore[no-any-return]  # an outcome, once it is opened
         try:
             raise exc
         finally:

@@ -37,9 +37,11 @@ from webworker_executor.web.seconds import seconds_to_wait
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from webworker_executor.link.lead import Lead
+
+    T = TypeVar("T")
 
 ENDED = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
 _TOLD = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
@@ -60,7 +62,7 @@ _ON_DEMAND: dict[str, Callable[[], object]] = {
 }
 
 
-class LazyFuture(Future["Any"]):
+class LazyFuture(Future["T"]):
     """
     A future without an owner: what can be asked of it, and how it is settled.
 
@@ -71,7 +73,7 @@ class LazyFuture(Future["Any"]):
 
     if TYPE_CHECKING:
         # Of the base class; typeshed leaves them out. And who waits in `exception`.
-        _done_callbacks: deque[Callable[[Future[Any]], object]]
+        _done_callbacks: deque[Callable[[Future[T]], object]]
         _sleepers: deque[_thread.LockType]
 
     def __init__(self) -> None:
@@ -107,7 +109,7 @@ class LazyFuture(Future["Any"]):
         """Whether it was cancelled or has ended."""
         return self._state in ENDED
 
-    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """
         Call ``fn(self)`` when it is done; at once, in this thread, if it is done already.
 

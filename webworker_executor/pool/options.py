@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
+from webworker_executor.pool.spreading import SpreadingExecutor
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
@@ -29,13 +29,16 @@ from webworker_executor.web.seconds import check_seconds
 from webworker_executor.wire.forks import packing_for_forks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterator
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
+    from typing import ParamSpec, TypeVar, overload
 
     from webworker_executor.pool.executor import WebWorkerExecutor
     from webworker_executor.pool.talk import Conversation
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.event import MessageEvent
 
+    P = ParamSpec("P")
+    T = TypeVar("T")
     Handler = Callable[[MessageEvent], object]
 
 
@@ -133,7 +136,7 @@ class SpecialCall(Survivor, Call):
         self.priority = terms.priority
 
 
-class ExecutorView(Executor):
+class ExecutorView(SpreadingExecutor):
     """
     An executor whose tasks run on certain terms; made by ``WebWorkerExecutor.options``.
 
@@ -187,7 +190,18 @@ class ExecutorView(Executor):
         changes = {name: value for name, value in given.items() if value is not AS_IT_IS}
         return ExecutorView(self._executor, replace(self._terms, **as_terms(changes)))
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture:
+    if TYPE_CHECKING:
+
+        @overload
+        def submit(
+            self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> WorkerFuture[T]: ...
+        @overload
+        def submit(
+            self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> WorkerFuture[T]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> WorkerFuture[Any]:
         """Run a call on these terms; otherwise as ``WebWorkerExecutor.submit``."""
         executor, terms = self._executor, self._terms
         pool = executor._pool
@@ -244,38 +258,6 @@ class ExecutorView(Executor):
             call.rename(title)
         return call
 
-    def map(
-        self,
-        fn: Callable[..., Any],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | None = None,
-        buffersize: int | None = None,
-    ) -> Iterator[Any]:
-        """
-        Map on these terms, which are those of each task.
-
-        Without a ``chunksize`` each call is a task of its own, however short: a time-out or a retry
-        is one item's. With one, a whole chunk is what is timed, retried and placed. Otherwise as
-        ``WebWorkerExecutor.map``.
-        """
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls.across(iterables)
-        return self._map(fn, calls, timeout, chunksize, buffersize)
-
-    def starmap(
-        self,
-        fn: Callable[..., Any],
-        iterable: Iterable[Iterable[Any]],
-        timeout: float | None = None,
-        chunksize: int | None = None,
-        buffersize: int | None = None,
-    ) -> Iterator[Any]:
-        """Run ``fn(*element)`` for each element on these terms; otherwise as this ``map``."""
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls(map(tuple, iterable))
-        return self._map(fn, calls, timeout, chunksize, buffersize)
-
     def _map(
         self,
         fn: Callable[..., Any],
@@ -292,8 +274,12 @@ class ExecutorView(Executor):
         return _kept(self, mapping.flattened(lists))
 
     def stream(
-        self, fn: Callable[..., Iterable[Any] | AsyncIterable[Any]], /, *args: Any, **kwargs: Any
-    ) -> Stream:
+        self,
+        fn: Callable[P, Iterable[T] | AsyncIterable[T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Stream[T]:
         """Stream on these terms; otherwise as ``WebWorkerExecutor.stream``."""
         return Stream(self.submit, fn, args, kwargs, self._terms.window)
 
@@ -342,14 +328,14 @@ def _kept(view: ExecutorView, results: Iterator[Any]) -> Iterator[Any]:
         del view
 
 
-def _aborted(fn: Callable[..., Any], reason: object) -> WorkerFuture:
-    future = WorkerFuture()
+def _aborted(fn: Callable[..., Any], reason: object) -> WorkerFuture[Any]:
+    future: WorkerFuture[Any] = WorkerFuture()
     future._claim()
     future._finish(None, broken.aborted(name_of(fn), reason))
     return future
 
 
-def _follow(signal: AbortSignal, future: WorkerFuture, conversation: Conversation) -> None:
+def _follow(signal: AbortSignal, future: WorkerFuture[Any], conversation: Conversation) -> None:
     """Abort a future when a signal aborts."""
 
     def stop() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import as_completed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from webworker_executor.pool.future import WorkerFuture
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from webworker_executor.pool.talk import ProgressEvent
 
 
-def progress(items: Iterable[Any], *, total: float | None = None, **options: Any) -> Iterator[Any]:
+T = TypeVar("T")
+
+
+def progress(items: Iterable[T], *, total: float | None = None, **options: Any) -> Iterator[T]:
     """
     Draw a bar while something is iterated over.
 
@@ -57,19 +60,19 @@ def _of_results(items: Iterable[Any], bar: Any) -> Iterator[Any]:
             yield item
 
 
-def _of_futures(futures: tuple[WorkerFuture, ...], bar: Any) -> Iterator[Any]:
+def _of_futures(futures: tuple[WorkerFuture[Any], ...], bar: Any) -> Iterator[Any]:
     shares = dict.fromkeys(futures, 0.0)
     # Reports come on the events thread, ends to whoever iterates; a bar can add only one at a time.
     adding = threading.Lock()
 
-    def follow(future: WorkerFuture) -> None:
+    def follow(future: WorkerFuture[Any]) -> None:
         def moved(event: ProgressEvent) -> None:
             if event.total:
                 set_share(future, min(event.loaded / event.total, 1.0))
 
         future.onprogress = moved
 
-    def set_share(future: WorkerFuture, share: float) -> None:
+    def set_share(future: WorkerFuture[Any], share: float) -> None:
         with adding:
             # What a task has reported may come after its end is known here, or the bar closed.
             before = shares.get(future, 1.0)

@@ -9,7 +9,7 @@ error here and never a wait.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from webworker_executor.errors import PortClosedError
 from webworker_executor.pool.inside import run_stream
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.pool.talk import Conversation
 
+T = TypeVar("T")
+
 # Items on their way, made before anybody asked for them.
 WINDOW = 16
 
 
-class Stream:
+class Stream(Generic[T]):
     """
     What a generator yields in a worker; an iterator and an asynchronous iterator.
 
@@ -45,8 +47,8 @@ class Stream:
 
     def __init__(
         self,
-        submit: Callable[..., WorkerFuture],
-        fn: Callable[..., Iterable[Any] | AsyncIterable[Any]],
+        submit: Callable[..., WorkerFuture[None]],
+        fn: Callable[..., Iterable[T] | AsyncIterable[T]],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         window: int = WINDOW,
@@ -67,10 +69,10 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {'closed' if self._is_closed else 'open'} of {self.future!r}>"
 
-    def __iter__(self) -> Stream:
+    def __iter__(self) -> Stream[T]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> T:
         """
         Return the next item.
 
@@ -90,10 +92,10 @@ class Stream:
             raise
         return self._taken(event.data)
 
-    def __aiter__(self) -> Stream:
+    def __aiter__(self) -> Stream[T]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> T:
         """Return the next item on the running loop; raises as ``__next__`` does."""
         if self._is_closed:
             raise StopAsyncIteration
@@ -107,7 +109,7 @@ class Stream:
             raise
         return self._taken(event.data)
 
-    def _taken(self, item: Any) -> Any:
+    def _taken(self, item: T) -> T:
         self._n_taken += 1
         # One message for several items: half a window is there while it travels.
         if 2 * self._n_taken >= self._window:
@@ -150,11 +152,11 @@ class Stream:
         self.close()
 
 
-def _close(future: WorkerFuture, conversation: Conversation) -> None:
+def _close(future: WorkerFuture[None], conversation: Conversation) -> None:
     if not future.cancel():
         conversation.say(CREDIT, CREDITS.pack(-1))
 
 
-def _close_later(future: WorkerFuture, conversation: Conversation, owner: Any) -> None:
+def _close_later(future: WorkerFuture[None], conversation: Conversation, owner: Any) -> None:
     if owner is not None and not future.done():
         owner.crew.call_soon(lambda: _close(future, conversation))

@@ -108,10 +108,10 @@ class Conversation(MessageTarget):
 
     onprogress = EventHandler("progress")
 
-    def __init__(self, future: WorkerFuture) -> None:
+    def __init__(self, future: WorkerFuture[Any]) -> None:
         super().__init__()
         # Let go of when the task is done: the future keeps this object.
-        self._future: WorkerFuture | None = future
+        self._future: WorkerFuture[Any] | None = future
         self._owner: TalkingPool | None = None
         self.heeds = False  # whether the task notices when it is cancelled
         self.limit: float | None = None  # seconds that the task may run
@@ -311,7 +311,7 @@ def running_in(call: Call, crew: Place) -> WorkerProcess | None:
     return process
 
 
-def conversation_of(future: WorkerFuture) -> Conversation:
+def conversation_of(future: WorkerFuture[Any]) -> Conversation:
     """Return the conversation of a future, made when it is first asked for."""
     conversation = future.__dict__.get("_conversation")
     if conversation is None:

@@ -1,0 +1,136 @@
+"""
+``map`` and ``starmap``: a call over many arguments, of an executor and of a view of one alike.
+
+Not for how the calls are cut and their results awaited (``mapping``).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from webworker_executor.pool import mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from typing import Any, TypeVar, overload
+
+    T = TypeVar("T")
+
+
+class SpreadingExecutor(Executor):
+    """The two maps, for an executor that runs calls with ``_map``."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def map(
+            self,
+            fn: Callable[..., Coroutine[Any, Any, T]],
+            *iterables: Iterable[Any],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+        @overload
+        def map(
+            self,
+            fn: Callable[..., T],
+            *iterables: Iterable[Any],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """
+        Run ``fn`` over iterables side by side and yield the results in order.
+
+        Args:
+            fn: Called with one element of each iterable.
+            *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
+                With 64 items and more the first are measured before it returns, when a worker is
+                up; give a ``chunksize`` where that would be too long.
+            timeout: Seconds from now within which a result must come when it is asked for.
+            chunksize: How many calls make a task. By default as many as take about 5 ms, measured
+                on the first ones; each call still has its own result or exception, but the death of
+                a worker fails the whole task. With ``max_tasks_per_child`` or ``buffersize``, which
+                count tasks, it is 1 by default; and with ``options``, so that a time-out or a retry
+                is one item's. With a ``chunksize`` a whole chunk is what is timed, retried and
+                placed.
+            buffersize: How many tasks may be under way and not yielded; by default all.
+
+        Returns:
+            An iterator. The first exception ends it; dropping it cancels what has not begun.
+
+        Raises:
+            ValueError: ``chunksize`` or ``buffersize`` is less than 1.
+            TypeError: ``buffersize`` is no integer.
+            TimeoutError: From the iterator.
+            PoolFullError: As ``submit``, here or from the iterator; what was submitted before and
+                has not begun is cancelled then.
+            BrokenWorkerPool: As ``submit``.
+            RuntimeError: As ``submit``.
+            OSError: As ``submit``.
+
+        Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
+        """
+        mapping.check(chunksize, buffersize)
+        calls = mapping.Calls.across(iterables)
+        return self._map(fn, calls, timeout, chunksize, buffersize)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def starmap(
+            self,
+            fn: Callable[..., Coroutine[Any, Any, T]],
+            iterable: Iterable[Iterable[Any]],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+        @overload
+        def starmap(
+            self,
+            fn: Callable[..., T],
+            iterable: Iterable[Iterable[Any]],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+
+    def starmap(
+        self,
+        fn: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """
+        Run ``fn(*element)`` for each element; otherwise, also in what it raises, as ``map``.
+
+        Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
+        """
+        mapping.check(chunksize, buffersize)
+        calls = mapping.Calls(map(tuple, iterable))
+        return self._map(fn, calls, timeout, chunksize, buffersize)
+
+    def _map(
+        self,
+        fn: Callable[..., Any],
+        calls: mapping.Calls,
+        timeout: float | None,
+        chunksize: int | None,
+        buffersize: int | None,
+    ) -> Iterator[Any]:
+        """Run the calls, and return an iterator over their results."""
+        raise NotImplementedError
