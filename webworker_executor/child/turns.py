@@ -82,10 +82,11 @@ class Turns:
 
     # -- what others call
 
-    def call(self, call: Callable[[], object]) -> None:
-        """Do something on the main thread; from any thread. Once it is closing, nothing."""
+    def call(self, call: Callable[[], object]) -> bool:
+        """Do something on the main thread; from any thread. ``False`` once it is closing."""
         if not self.is_closing:
             self._loop.call_soon(call)
+        return not self.is_closing
 
     def leave_soon(self) -> None:
         """Take note that the host wants the worker to end now; from any thread."""

@@ -15,6 +15,7 @@ after it leaves enough to give it up.
 
 from __future__ import annotations
 
+from _weakref import ref
 from collections import deque
 
 from webworker_executor.web.dispatch import dispatcher_here
@@ -53,6 +54,9 @@ class Inbox(EventTarget):
         self._claims: dict[str, object] = {}
         # Which is to make the next call. No flag: a loop may be closed, and then it never calls.
         self._asked: Dispatcher | None = None
+        # Gone when it has been made, or dropped.
+        self._call: object = None
+        self._is_asking_anew = False
         self._had_listeners = False
         self._has_ended = False
         self._has_told_end = False
@@ -142,9 +146,14 @@ class Inbox(EventTarget):
             place = self._dispatcher = self._here()
         if self._asked is place:
             return
+
+        def call() -> None:
+            self._deliver_at(place)
+
+        self._call = ref(call, self._call_is_gone)
         self._asked = place
         try:
-            if place.call(lambda: self._deliver_at(place)) is False:
+            if place.call(call) is False:
                 # What comes next asks anew.
                 self._asked = None
         except BaseException:
@@ -152,12 +161,32 @@ class Inbox(EventTarget):
             self._asked = None
             raise
 
+    def _call_is_gone(self, call: object) -> None:
+        """Ask anew for a call that a signal handler has broken off before it had begun."""
+        place = self._asked
+        if place is None or self._call is not call or place.is_closed or self._is_asking_anew:
+            return
+        self._asked = None
+        self._is_asking_anew = True
+        try:
+            if self._has_work():
+                self._schedule()
+        finally:
+            self._is_asking_anew = False
+
     def _deliver_at(self, place: Dispatcher) -> None:
         """Dispatch one event, unless handlers have moved meanwhile: it is asked for there then."""
         if self._asked is place:
-            self._asked = None
+            # From here on it is seen to below. A finalizer would swallow what a handler raises.
+            self._asked = self._call = None
         if self._dispatcher is place:
-            self._deliver()
+            try:
+                self._deliver()
+            except BaseException:
+                # It may not even have begun.
+                if self._has_work():
+                    self._schedule()
+                raise
 
     def _deliver(self) -> None:
         """Dispatch one event; where handlers run."""
