@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.face import Face
     from webworker_executor import ZygoteLauncher
+    from webworker_executor.web.launchers import LauncherName
 
 OURS = "ours"
 BASELINE = "ppe-fork"
@@ -64,7 +65,7 @@ class Contender(NamedTuple):
         importlib.import_module(self.module)
 
 
-def _make_ours(launcher: str, n_workers: int) -> Executor:
+def _make_ours(launcher: LauncherName, n_workers: int) -> Executor:
     from webworker_executor import WebWorkerExecutor
 
     return WebWorkerExecutor(n_workers, launcher=launcher)

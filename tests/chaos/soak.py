@@ -26,7 +26,9 @@ from webworker_executor import WebWorkerExecutor, WorkerFuture
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LAUNCHERS = ("spawn", "fork", "zygote")
+    from webworker_executor.web.launchers import LauncherName
+
+LAUNCHERS: tuple[LauncherName, ...] = ("spawn", "fork", "zygote")
 # Until the allocator has what it needs; what grows after that grows for ever.
 WARM_UP = 0.2
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from webworker_executor.web.launchers import LauncherName
+
     Check = Callable[[WebWorkerExecutor, random.Random, int], int]
 
 TIMEOUT = 60.0
@@ -316,7 +318,7 @@ CHECKS: list[Check] = [
 ]
 
 
-def rage(launcher: str, n_tasks: int, seed: int) -> int:
+def rage(launcher: LauncherName, n_tasks: int, seed: int) -> int:
     """
     Run all kinds, two at a time, over and over.
 
@@ -336,7 +338,7 @@ def rage(launcher: str, n_tasks: int, seed: int) -> int:
 
 
 def squall(
-    launcher: str, chance: random.Random, make: type[WebWorkerExecutor] = WebWorkerExecutor
+    launcher: LauncherName, chance: random.Random, make: type[WebWorkerExecutor] = WebWorkerExecutor
 ) -> int:
     """
     Run some kinds, two at a time, on an executor of its own, whose workers may be replaced.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor import WorkerFuture
+    from webworker_executor.web.launchers import LauncherName
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ class Disturber:
         self._thread.join()
 
 
-def test_nothing_is_lost_while_everything_changes(launcher: str) -> None:
+def test_nothing_is_lost_while_everything_changes(launcher: LauncherName) -> None:
     """
     Each task has its result, or was cancelled, or failed with its worker; and none is left.
     """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tests.dropin.gate import Gate
+    from webworker_executor.web.launchers import LauncherName
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ def kill(pid: int) -> None:
 
 
 @pytest.mark.parametrize(("how", "count"), [("fork", 50), ("spawn", 10), ("zygote", 10)])
-def test_nobody_notices_an_idle_worker_that_dies(how: str, count: int) -> None:
+def test_nobody_notices_an_idle_worker_that_dies(how: LauncherName, count: int) -> None:
     """
     A submit at that very moment works, each time.
     """
@@ -128,7 +129,7 @@ def test_all_workers_at_once(pool: WebWorkerExecutor, gate: Gate) -> None:
     assert list(range(20)) == [future.result(10.0) for future in waiting]
 
 
-def test_a_storm_of_kills(launcher: str) -> None:
+def test_a_storm_of_kills(launcher: LauncherName) -> None:
     """
     At most as many tasks as kills fail, and the others are right.
     """
@@ -197,7 +198,7 @@ def test_a_stopped_worker_delays_its_own_task_only(pool: WebWorkerExecutor, gate
 
 @pytest.mark.parametrize("fault", [faults.stop_me, faults.hold_the_interpreter])
 def test_nobody_waits_behind_a_worker_that_hears_nothing(
-    launcher: str, fault: Callable[[], None]
+    launcher: LauncherName, fault: Callable[[], None]
 ) -> None:
     """
     Though its tasks used to be short: it is stopped, or its task keeps the interpreter in C.

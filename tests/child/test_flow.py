@@ -14,6 +14,8 @@ from webworker_executor import WebWorkerExecutor, scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 class Unending:
     """
@@ -27,7 +29,7 @@ class Unending:
         return "again"
 
 
-def test_an_iterator_without_close_can_be_stopped(launcher: str) -> None:
+def test_an_iterator_without_close_can_be_stopped(launcher: LauncherName) -> None:
     """
     It is simply left.
     """

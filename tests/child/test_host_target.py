@@ -25,6 +25,8 @@ from webworker_executor.child.host_target import FREE_NBYTES, REGISTERED_NBYTES,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webworker_executor.web.launchers import LauncherName
+
 LIMIT = 20.0
 
 
@@ -62,7 +64,7 @@ def test_the_amount_is_what_is_not_acknowledged(sizes: list[int], data: st.DataO
 
 
 @pytest.fixture
-def pool(launcher: str) -> Iterator[WebWorkerExecutor]:
+def pool(launcher: LauncherName) -> Iterator[WebWorkerExecutor]:
     """
     Make a pool of one worker.
     """
@@ -126,7 +128,7 @@ def test_an_abort_ends_the_wait(pool: WebWorkerExecutor) -> None:
     assert pid == pool.submit(post_and_drain_nothing).result(LIMIT)
 
 
-def test_the_end_of_an_executor_waits_for_no_reader(launcher: str) -> None:
+def test_the_end_of_an_executor_waits_for_no_reader(launcher: LauncherName) -> None:
     """
     Whoever would read is in shutdown(); what was posted can be read after that.
     """
@@ -160,7 +162,7 @@ post_message("drained")
 """
 
 
-def draining(launcher: str) -> Worker:
+def draining(launcher: LauncherName) -> Worker:
     """
     Start a script that has posted all, and waits for its reader.
     """
@@ -169,7 +171,7 @@ def draining(launcher: str) -> Worker:
     return worker
 
 
-def test_a_script_can_wait_for_its_reader(launcher: str) -> None:
+def test_a_script_can_wait_for_its_reader(launcher: LauncherName) -> None:
     """
     Its last word comes after all has been read.
     """
@@ -179,14 +181,14 @@ def test_a_script_can_wait_for_its_reader(launcher: str) -> None:
         assert "drained" == worker.receive(LIMIT).data
 
 
-def test_a_script_that_waits_hears_that_it_is_to_end(launcher: str) -> None:
+def test_a_script_that_waits_hears_that_it_is_to_end(launcher: LauncherName) -> None:
     """
     It is not forced.
     """
     assert 0 == draining(launcher).terminate(timeout=None).result(LIMIT)
 
 
-def test_a_script_whose_reader_is_gone_waits_no_more(launcher: str) -> None:
+def test_a_script_whose_reader_is_gone_waits_no_more(launcher: LauncherName) -> None:
     """
     Who lets go of a worker has lost interest in what it says.
     """

@@ -20,6 +20,7 @@ from webworker_executor.child.meter import own_nbytes
 
 if TYPE_CHECKING:
     from webworker_executor import PoolEvent
+    from webworker_executor.web.launchers import LauncherName
 
 MIB = 1 << 20
 
@@ -45,7 +46,7 @@ def test_own_memory_is_what_was_made_here() -> None:
 
 
 def test_a_worker_that_has_grown_is_replaced(
-    launcher: str, caplog: pytest.LogCaptureFixture
+    launcher: LauncherName, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     After its task, whose result counts; and somebody says so.
@@ -86,7 +87,7 @@ def test_what_a_grown_worker_was_given_runs_elsewhere() -> None:
         assert 3 == len(pids)
 
 
-def test_a_task_that_wants_too_much_fails_alone(launcher: str) -> None:
+def test_a_task_that_wants_too_much_fails_alone(launcher: LauncherName) -> None:
     """
     With MemoryError, at once or bit by bit, and its worker goes on.
     """

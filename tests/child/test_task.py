@@ -15,9 +15,11 @@ from webworker_executor import TaskAborted, WebWorkerExecutor, current_task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 @pytest.fixture
-def pool(launcher: str) -> Iterator[WebWorkerExecutor]:
+def pool(launcher: LauncherName) -> Iterator[WebWorkerExecutor]:
     """
     Make a pool of one worker.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +28,9 @@ from webworker_executor import (
 )
 
 pytestmark = pytest.mark.conformance
+
+if TYPE_CHECKING:
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_case_149_an_abort_happens_once() -> None:
@@ -50,7 +53,7 @@ def test_case_149_an_abort_happens_once() -> None:
     assert isinstance(timed.reason, TimeoutError)
 
 
-def test_case_150_a_signal_reaches_queued_and_running_tasks(launcher: str) -> None:
+def test_case_150_a_signal_reaches_queued_and_running_tasks(launcher: LauncherName) -> None:
     """
     A queued task never runs; a running one sees the abort, and its worker is used again.
     """
@@ -68,7 +71,7 @@ def test_case_150_a_signal_reaches_queued_and_running_tasks(launcher: str) -> No
 
 
 @pytest.mark.parametrize("end", ["kill", "release"])
-def test_case_151_outstanding_calls_fail_within_a_second(launcher: str, end: str) -> None:
+def test_case_151_outstanding_calls_fail_within_a_second(launcher: LauncherName, end: str) -> None:
     """
     Whether the worker dies or the proxy is released.
     """
@@ -94,7 +97,7 @@ def test_case_151_outstanding_calls_fail_within_a_second(launcher: str, end: str
                 call.result(0)
 
 
-def test_case_152_a_proxy_does_what_the_object_does(launcher: str) -> None:
+def test_case_152_a_proxy_does_what_the_object_does(launcher: LauncherName) -> None:
     """
     Get, set, call, construct, callbacks both ways; what cannot be sent is a TypeError.
     """

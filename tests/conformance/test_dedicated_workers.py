@@ -33,6 +33,7 @@ from webworker_executor import (
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 # A process takes a tenth of a second to start and to end.
 pytestmark = pytest.mark.slow
@@ -430,7 +431,7 @@ def onclose(event):
 
 
 @pytest.mark.parametrize("where", ["", "def onmessage(event):\n    "], ids=["top", "handler"])
-def test_case_79_sys_exit(where: str, launcher: str) -> None:
+def test_case_79_sys_exit(where: str, launcher: LauncherName) -> None:
     """
     ``sys.exit(3)`` ends the worker with 3, and its lifetime fails.
     """
@@ -444,7 +445,7 @@ def test_case_79_sys_exit(where: str, launcher: str) -> None:
     assert 3 == failure.value.exitcode
 
 
-def test_case_79_sys_exit_without_a_status(launcher: str) -> None:
+def test_case_79_sys_exit_without_a_status(launcher: LauncherName) -> None:
     """
     A script that exits with 0 has lived as it should.
     """
@@ -463,7 +464,11 @@ def test_case_79_sys_exit_without_a_status(launcher: str) -> None:
     ],
 )
 def test_case_79_as_an_interpreter_ends(
-    launcher: str, statement: str, status: int, words: str, capfd: pytest.CaptureFixture[str]
+    launcher: LauncherName,
+    statement: str,
+    status: int,
+    words: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """
     Whichever way it was started, with the same status and the same last words.

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 @pytest.fixture
-def pool(launcher: str) -> Iterator[WebWorkerExecutor]:
+def pool(launcher: LauncherName) -> Iterator[WebWorkerExecutor]:
     """Make a pool of two workers, and shut it down after the test."""
     with WebWorkerExecutor(2, launcher=launcher) as executor:
         yield executor

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.context import BaseContext
 
+    from webworker_executor.web.launchers import LauncherName
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process .* is multi-threaded:DeprecationWarning"
 )
@@ -42,7 +44,7 @@ def _open_the_heap() -> None:
 METHODS = ["spawn", "forkserver", "fork"]
 
 
-def test_runs_once_in_each_worker(launcher: str, gate: Gate) -> None:
+def test_runs_once_in_each_worker(launcher: LauncherName, gate: Gate) -> None:
     """What the initializer leaves behind is there in each task."""
     with WebWorkerExecutor(
         2, launcher=launcher, initializer=remember, initargs=("a", 1)
@@ -55,7 +57,7 @@ def test_runs_once_in_each_worker(launcher: str, gate: Gate) -> None:
     assert 10 * [["a", 1]] == answers
 
 
-def test_may_be_a_lambda(launcher: str) -> None:
+def test_may_be_a_lambda(launcher: LauncherName) -> None:
     """An initializer need not be importable."""
     with WebWorkerExecutor(
         1, launcher=launcher, initializer=lambda value: remember(value, value), initargs=(5,)
@@ -63,7 +65,7 @@ def test_may_be_a_lambda(launcher: str) -> None:
         assert [5, 5] == executor.submit(recall).result()
 
 
-def test_a_failure_breaks_the_pool_and_tells_why(launcher: str) -> None:
+def test_a_failure_breaks_the_pool_and_tells_why(launcher: LauncherName) -> None:
     """The pool is broken by the stdlib's rule; the initializer's exception is the cause."""
     with WebWorkerExecutor(
         2, launcher=launcher, initializer=refuse, initargs=("no licence",)
@@ -76,7 +78,7 @@ def test_a_failure_breaks_the_pool_and_tells_why(launcher: str) -> None:
             executor.submit(recall)
 
 
-def test_arguments_that_cannot_be_packed(launcher: str) -> None:
+def test_arguments_that_cannot_be_packed(launcher: LauncherName) -> None:
     """Arguments that cannot cross break the pool with a clear error, and nothing hangs."""
     generator = (n for n in range(3))
     with WebWorkerExecutor(

@@ -19,6 +19,7 @@ from webworker_executor import WebWorkerExecutor
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
     from webworker_executor import WebWorkerExecutor as Pool
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_a_block_hides_no_exception() -> None:
@@ -35,7 +36,7 @@ def test_nothing_is_taken_after_it(pool: Pool) -> None:
         pool.submit(double, 1)
 
 
-def test_it_waits_for_everything(launcher: str) -> None:
+def test_it_waits_for_everything(launcher: LauncherName) -> None:
     """`shutdown()` returns when all work is done and all workers are gone."""
     executor = WebWorkerExecutor(2, launcher=launcher)
     futures = [executor.submit(double, n) for n in range(50)]
@@ -84,7 +85,7 @@ def test_waiters_wake_when_work_is_cancelled(pool: Pool, gate: Gate) -> None:
     assert [5] == woken
 
 
-def test_the_with_block_waits_though_its_body_raised(launcher: str) -> None:
+def test_the_with_block_waits_though_its_body_raised(launcher: LauncherName) -> None:
     """Leaving the block waits for all work, and lets the exception through."""
     futures: list[concurrent.futures.Future[int]] = []
     with pytest.raises(ValueError, match="body"), WebWorkerExecutor(2, launcher=launcher) as pool:  # noqa: PT012  # the body is it
@@ -107,7 +108,7 @@ def test_workers_are_ended_by_force(pool: Pool, gate: Gate, method: str) -> None
         pool.submit(double, 1)
 
 
-def test_it_may_be_called_from_a_callback(launcher: str) -> None:
+def test_it_may_be_called_from_a_callback(launcher: LauncherName) -> None:
     """A done-callback may close the executor."""
     executor = WebWorkerExecutor(1, launcher=launcher)
     closed = threading.Event()
@@ -121,7 +122,7 @@ def test_it_may_be_called_from_a_callback(launcher: str) -> None:
     executor.shutdown()
 
 
-def test_a_dropped_executor_finishes_its_work(launcher: str, gate: Gate) -> None:
+def test_a_dropped_executor_finishes_its_work(launcher: LauncherName, gate: Gate) -> None:
     """An executor that nobody holds is collected; its work completes and its workers leave."""
     executor = WebWorkerExecutor(2, launcher=launcher)
     futures = [executor.submit(pass_gate, gate.path, n) for n in range(10)]

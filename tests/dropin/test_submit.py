@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor import WebWorkerExecutor as Pool
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_every_keyword_reaches_the_function(pool: Pool) -> None:
@@ -186,7 +187,7 @@ def test_a_crash_fails_its_own_task(pool: Pool) -> None:
     assert [0, 2, 4, 6, 8, 10, 12, 14] == [future.result() for future in futures]
 
 
-def test_on_crash_break_is_the_stdlibs_rule(launcher: str, gate: Gate) -> None:
+def test_on_crash_break_is_the_stdlibs_rule(launcher: LauncherName, gate: Gate) -> None:
     """With `on_crash="break"` a crash breaks the pool, in the stdlib's words."""
     with WebWorkerExecutor(2, launcher=launcher, on_crash="break") as executor:
         waiting = executor.submit(pass_gate, gate.path, None)
@@ -236,7 +237,7 @@ def _end_of_chain(exception: BaseException | None) -> BaseException | None:
     return exception
 
 
-def test_a_worker_is_no_main_process(launcher: str) -> None:
+def test_a_worker_is_no_main_process(launcher: LauncherName) -> None:
     """To multiprocessing it is a child of the program, with a number; files are made as there."""
     for umask in (0o027, 0o077):
         before = os.umask(umask)

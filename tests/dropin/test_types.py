@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, assert_type
 import pytest
 
 from tests.dropin.tasks import add, double
-from webworker_executor import WebWorkerExecutor, WorkerFuture
+from webworker_executor import WebWorkerExecutor, Worker, WorkerFuture
 from webworker_executor.pool.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from concurrent.futures import Executor, Future
 
     from webworker_executor.pool.options import ExecutorView
@@ -148,3 +148,23 @@ def test_types_stand_outside_annotations_too() -> None:
     """
     assert WorkerFuture is getattr(WorkerFuture[int], "__origin__", None)
     assert Stream is getattr(Stream[int], "__origin__", None)
+
+
+def test_words_are_checked() -> None:
+    """
+    Where an option is one of a few words, a type checker knows them.
+    """
+    refused: list[Callable[[], object]] = [
+        lambda: WebWorkerExecutor(1, on_crash="repair"),  # type: ignore[arg-type]
+        lambda: WebWorkerExecutor(1, exit_policy="later"),  # type: ignore[arg-type]
+        lambda: WebWorkerExecutor(1, launcher="spoon"),  # type: ignore[arg-type]
+        lambda: WebWorkerExecutor(1, max_pending=1, when_full="wait"),  # type: ignore[arg-type]
+        lambda: Worker(print, launcher="spoon"),  # type: ignore[arg-type]
+        lambda: Worker(print, on_uncaught="ignore"),  # type: ignore[arg-type]
+        lambda: Worker(command=["true"], codec="yaml"),  # type: ignore[arg-type]
+        lambda: Worker(print, stdin="stdout"),  # type: ignore[arg-type]
+        lambda: Worker(print, stdout="stderr"),  # type: ignore[arg-type]
+    ]
+    for make in refused:
+        with pytest.raises(ValueError, match=r" must be | cannot be "):
+            make()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from webworker_executor.web.launchers import LauncherName
+
 pytestmark = [
     pytest.mark.ecosystem,
     pytest.mark.slow,
@@ -41,7 +43,7 @@ def _let_packages_settle() -> None:
 
 
 @pytest.fixture
-def executor(launcher: str) -> Iterator[WebWorkerExecutor]:
+def executor(launcher: LauncherName) -> Iterator[WebWorkerExecutor]:
     """Make a pool of two workers."""
     with WebWorkerExecutor(2, launcher=launcher) as executor:
         yield executor
@@ -119,7 +121,7 @@ def test_emcee(executor: WebWorkerExecutor) -> None:
     assert numpy.array_equal(*chains)
 
 
-def test_tqdm_process_map(launcher: str) -> None:
+def test_tqdm_process_map(launcher: LauncherName) -> None:
     """tqdm's `process_map` over our class: its bar, its lock, our workers."""
     concurrent = pytest.importorskip("tqdm.contrib.concurrent")
     make = functools.partial(WebWorkerExecutor, launcher=launcher)

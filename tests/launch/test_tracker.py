@@ -5,7 +5,7 @@ Workers share the program's resource tracker, and named memory outlives them.
 from __future__ import annotations
 
 from multiprocessing import resource_tracker, shared_memory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor, Worker
 
 pytestmark = pytest.mark.slow
+
+if TYPE_CHECKING:
+    from webworker_executor.web.launchers import LauncherName
 
 
 def fill(name: str, index: int) -> None:
@@ -39,7 +42,7 @@ def contents(block: Any) -> list[int]:
     return found
 
 
-def test_memory_outlives_a_worker_that_attached_to_it(launcher: str) -> None:
+def test_memory_outlives_a_worker_that_attached_to_it(launcher: LauncherName) -> None:
     """
     The end of a worker removes nothing that the program still has; nor does its death.
     """
@@ -57,7 +60,7 @@ def test_memory_outlives_a_worker_that_attached_to_it(launcher: str) -> None:
             block.unlink()
 
 
-def test_memory_outlives_the_worker_that_made_it(launcher: str) -> None:
+def test_memory_outlives_the_worker_that_made_it(launcher: LauncherName) -> None:
     """
     A task may leave a block to the program, which removes it.
     """
@@ -69,7 +72,7 @@ def test_memory_outlives_the_worker_that_made_it(launcher: str) -> None:
     block.unlink()
 
 
-def test_worker_that_is_forked_while_a_tracker_starts(launcher: str) -> None:
+def test_worker_that_is_forked_while_a_tracker_starts(launcher: LauncherName) -> None:
     """
     Another thread has the tracker's lock at the fork; a task gets it all the same.
     """
@@ -155,7 +158,7 @@ block.unlink()
 """
 
 
-def test_nobody_is_told_of_leaks_that_are_none(run_script: Any, launcher: str) -> None:
+def test_nobody_is_told_of_leaks_that_are_none(run_script: Any, launcher: LauncherName) -> None:
     """
     A program that removes what it made ends without a warning of the tracker.
     """

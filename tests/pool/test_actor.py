@@ -24,6 +24,7 @@ from webworker_executor import (
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_an_actor_keeps_its_state(pool: WebWorkerExecutor) -> None:
@@ -94,7 +95,7 @@ def test_an_actor_that_cannot_be_made_says_why(forked: WebWorkerExecutor) -> Non
             actor.add().result(10.0)
 
 
-def test_the_death_of_the_worker_fails_every_call(launcher: str) -> None:
+def test_the_death_of_the_worker_fails_every_call(launcher: LauncherName) -> None:
     """
     At once, and no other task.
     """

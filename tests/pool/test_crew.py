@@ -20,6 +20,7 @@ from webworker_executor.pool.crew import Crew
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from webworker_executor import MessagePort
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_workers_are_started_one_by_one_where_starting_is_dear(gate: Gate) -> None:
@@ -77,7 +78,7 @@ def test_a_dead_worker_is_replaced_in_its_place(pool: WebWorkerExecutor, gate: G
     assert pid not in (pool._processes or {})
 
 
-def test_a_message_starts_the_worker_of_its_place(launcher: str) -> None:
+def test_a_message_starts_the_worker_of_its_place(launcher: LauncherName) -> None:
     """
     And waits for it.
     """
@@ -101,7 +102,7 @@ def post_ports(port: MessagePort) -> None:
     scope.post_message("take", [port])
 
 
-def test_ports_go_both_ways(launcher: str) -> None:
+def test_ports_go_both_ways(launcher: LauncherName) -> None:
     """
     A worker of a pool takes and gives ports as any other target of messages does.
     """

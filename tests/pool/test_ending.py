@@ -18,6 +18,7 @@ from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 
 def ignore_and_sleep() -> None:
@@ -28,7 +29,7 @@ def ignore_and_sleep() -> None:
     talking.sleep_deaf()
 
 
-def test_a_shutdown_has_an_end(launcher: str) -> None:
+def test_a_shutdown_has_an_end(launcher: LauncherName) -> None:
     """
     What is not done in time fails, its worker is ended, and what is done stays done.
     """
@@ -106,7 +107,9 @@ def test_a_time_is_refused_that_is_none(forked: WebWorkerExecutor, timeout: floa
     assert 2 == forked.submit(double, 1).result(10.0)
 
 
-def test_a_cancel_reaches_calls_that_wait_for_an_initializer(launcher: str, gate: Gate) -> None:
+def test_a_cancel_reaches_calls_that_wait_for_an_initializer(
+    launcher: LauncherName, gate: Gate
+) -> None:
     """
     One that never ends would keep them for ever.
     """
@@ -188,4 +191,4 @@ def test_a_policy_is_one_of_three() -> None:
     Any other is refused when it is named.
     """
     with pytest.raises(ValueError, match="exit_policy must be 'wait', 'cancel' or 'kill'"):
-        WebWorkerExecutor(1, exit_policy="maybe")
+        WebWorkerExecutor(1, exit_policy="maybe")  # type: ignore[arg-type]  # what it refuses

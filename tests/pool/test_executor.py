@@ -20,9 +20,10 @@ from webworker_executor import BrokenWorkerPool, PortClosedError, WebWorkerExecu
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from webworker_executor import MessageEvent
+    from webworker_executor.web.launchers import LauncherName
 
 
-def test_nothing_is_started_before_the_first_task(launcher: str) -> None:
+def test_nothing_is_started_before_the_first_task(launcher: LauncherName) -> None:
     """
     An executor that is never used has no thread, no process and no descriptor.
     """
@@ -74,7 +75,7 @@ def test_submit_steals_no_keyword(forked: WebWorkerExecutor) -> None:
     assert arguments == forked.submit(dict, **arguments).result(10.0)
 
 
-def test_submit_after_shutdown_is_refused(launcher: str) -> None:
+def test_submit_after_shutdown_is_refused(launcher: LauncherName) -> None:
     """
     In the standard library's words, also where no worker was ever started.
     """
@@ -164,7 +165,7 @@ def test_private_names_of_the_standard_library_are_there(forked: WebWorkerExecut
     assert forked._executor_manager_thread is None
 
 
-def test_workers_have_their_surroundings(launcher: str) -> None:
+def test_workers_have_their_surroundings(launcher: LauncherName) -> None:
     """
     A name, an index, a copy of the data, and variables of their own.
     """
@@ -177,7 +178,7 @@ def test_workers_have_their_surroundings(launcher: str) -> None:
     assert "WEBWORKER_TEST" not in os.environ
 
 
-def test_large_data_of_a_worker_can_be_changed(launcher: str) -> None:
+def test_large_data_of_a_worker_can_be_changed(launcher: LauncherName) -> None:
     """
     As what is small, and as an argument.
     """
@@ -186,7 +187,7 @@ def test_large_data_of_a_worker_can_be_changed(launcher: str) -> None:
         assert pool.submit(work.is_writeable_data).result(10.0)
 
 
-def test_the_initializer_runs_before_the_first_task(launcher: str) -> None:
+def test_the_initializer_runs_before_the_first_task(launcher: LauncherName) -> None:
     """
     In each worker, with its arguments.
     """
@@ -265,7 +266,7 @@ def test_an_executor_that_is_dropped_finishes_its_work(gate: Gate) -> None:
     assert 1 == future.result(10.0)
 
 
-def test_executors_live_side_by_side(launcher: str) -> None:
+def test_executors_live_side_by_side(launcher: LauncherName) -> None:
     """
     Each has its own workers; the end of one is nothing to the other.
     """

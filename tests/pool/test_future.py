@@ -18,7 +18,7 @@ from concurrent.futures import (
     wait,
 )
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.dropin.gate import Gate
     from webworker_executor import PoolWorker
+    from webworker_executor.web.launchers import LauncherName
 
 
 class StubOwner:
@@ -351,7 +352,7 @@ def test_a_callback_may_submit_block_and_wait(forked: WebWorkerExecutor) -> None
     assert [42] == results
 
 
-def test_a_callback_may_shut_down(launcher: str) -> None:
+def test_a_callback_may_shut_down(launcher: LauncherName) -> None:
     """
     A shutdown from a callback, waiting or not, does not hang.
     """
@@ -466,7 +467,7 @@ def test_a_task_that_fails_tells_it_too(gate: Gate, end: str) -> None:
     """
     However it failed, and whether somebody watched it or not.
     """
-    on_crash = "break" if end == "break" else "replace"
+    on_crash: Literal["replace", "break"] = "break" if end == "break" else "replace"
     with WebWorkerExecutor(1, launcher="fork", on_crash=on_crash) as pool:
         if end == "raise":
             future = pool.submit(double, None)  # type: ignore[call-overload]  # what it does not take

@@ -16,13 +16,14 @@ from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 
 def _who() -> tuple[int, str]:
     return os.getpid(), multiprocessing.current_process().name
 
 
-def test_they_are_among_the_active_children(launcher: str) -> None:
+def test_they_are_among_the_active_children(launcher: LauncherName) -> None:
     """
     By pid and name, alive, and no longer than they are.
     """
@@ -36,7 +37,7 @@ def test_they_are_among_the_active_children(launcher: str) -> None:
     assert not found.is_alive()
 
 
-def test_a_program_may_end_all_of_them(launcher: str, gate: Gate) -> None:
+def test_a_program_may_end_all_of_them(launcher: LauncherName, gate: Gate) -> None:
     """
     As programs do that give up: what runs fails.
     """
@@ -51,7 +52,7 @@ def test_a_program_may_end_all_of_them(launcher: str, gate: Gate) -> None:
             future.result(10.0)
 
 
-def test_those_that_have_left_are_forgotten(launcher: str) -> None:
+def test_those_that_have_left_are_forgotten(launcher: LauncherName) -> None:
     """
     Also where nobody asks: workers come and go for as long as the program runs.
     """
@@ -80,7 +81,7 @@ print(len(multiprocessing.active_children()))
 
 
 @pytest.mark.slow
-def test_no_other_process_has_them(run_script: ScriptRunner, launcher: str) -> None:
+def test_no_other_process_has_them(run_script: ScriptRunner, launcher: LauncherName) -> None:
     """
     Neither a worker nor a forked copy counts them as its own, and nobody waits for them at its end.
     """

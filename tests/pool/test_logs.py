@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 
 class Keeper(logging.Handler):
@@ -96,7 +97,9 @@ def say_in_a_fork() -> int:
     return 1
 
 
-def test_records_come_in_order_and_with_their_origin(launcher: str, keeper: Keeper) -> None:
+def test_records_come_in_order_and_with_their_origin(
+    launcher: LauncherName, keeper: Keeper
+) -> None:
     """
     All of them have been handled when the executor has ended.
     """

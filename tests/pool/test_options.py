@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from webworker_executor import WorkerFuture
     from webworker_executor.pool.options import ExecutorView
+    from webworker_executor.web.launchers import LauncherName
 
 
 # -- time
@@ -65,7 +66,7 @@ class Unhashable:
     ],
 )
 def test_a_task_is_told_that_its_time_is_over(
-    launcher: str, task: Callable[[], str], outcome: str
+    launcher: LauncherName, task: Callable[[], str], outcome: str
 ) -> None:
     """
     By an exception, its signal, or a cancel of its loop; what it makes of it is its outcome.
@@ -92,7 +93,7 @@ def test_the_time_that_is_over_is_raised(pool: WebWorkerExecutor) -> None:
         list(view.map(time.sleep, [0.0, 60.0]))
 
 
-def test_a_task_that_takes_too_long_is_stopped(launcher: str) -> None:
+def test_a_task_that_takes_too_long_is_stopped(launcher: LauncherName) -> None:
     """
     It alone fails, with a TimeoutError that says what to do.
     """
@@ -193,7 +194,7 @@ def test_pinned_tasks_run_when_workers_are_replaced() -> None:
         assert [0, 1] * 4 == [future.result(20.0) for future in futures]
 
 
-def test_shutdown_runs_what_is_pinned(launcher: str) -> None:
+def test_shutdown_runs_what_is_pinned(launcher: LauncherName) -> None:
     """
     Also in places where no worker is yet.
     """
@@ -202,7 +203,7 @@ def test_shutdown_runs_what_is_pinned(launcher: str) -> None:
     assert [2, 0, 2] == [future.result(0) for future in futures]
 
 
-def test_run_on_all_reaches_each_worker(launcher: str) -> None:
+def test_run_on_all_reaches_each_worker(launcher: LauncherName) -> None:
     """
     The results come by place; what is left in a worker stays there.
     """
@@ -325,7 +326,7 @@ def _take(data: bytearray, port: Any) -> bytes:
 # -- tries
 
 
-def test_a_task_may_survive_its_worker(launcher: str, tmp_path: Path) -> None:
+def test_a_task_may_survive_its_worker(launcher: LauncherName, tmp_path: Path) -> None:
     """
     It runs again in another one.
     """

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.dropin.gate import Gate
+    from webworker_executor.web.launchers import LauncherName
 
 
 class Striker:
@@ -282,7 +283,7 @@ def takes(thread: threading.Thread, number: int) -> bool:
     return not int(mask, 16) >> (number - 1) & 1
 
 
-def test_signals_go_to_the_main_thread(launcher: str) -> None:
+def test_signals_go_to_the_main_thread(launcher: LauncherName) -> None:
     """
     None is given to a thread of ours, whose handler would have to wait for the main thread's turn;
     handlers and tasks have the signals that they always had.
@@ -299,7 +300,7 @@ def test_signals_go_to_the_main_thread(launcher: str) -> None:
     assert [before] == seen
 
 
-def test_a_handler_may_shut_down(launcher: str) -> None:
+def test_a_handler_may_shut_down(launcher: LauncherName) -> None:
     """
     What was taken before is done, what comes after is refused.
     """
@@ -332,7 +333,7 @@ def test_many_threads_submit(pool: WebWorkerExecutor) -> None:
     assert expected == results
 
 
-def test_a_crash_breaks_a_pool_that_asked_for_it(launcher: str, gate: Gate) -> None:
+def test_a_crash_breaks_a_pool_that_asked_for_it(launcher: LauncherName, gate: Gate) -> None:
     """
     ``on_crash="break"`` is the standard library's rule, in its words.
     """

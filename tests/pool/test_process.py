@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from webworker_executor.web.launchers import LauncherName
 
 
 def end_as(exitcode: int) -> None:
@@ -195,7 +196,7 @@ def fail_unread() -> None:
 
 
 @pytest.mark.slow
-def test_an_initializer_whose_words_nobody_reads(launcher: str) -> None:
+def test_an_initializer_whose_words_nobody_reads(launcher: LauncherName) -> None:
     """
     What it raised is the cause of each future's error, also where it cannot be logged.
     """

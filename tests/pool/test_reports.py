@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from webworker_executor.web.launchers import LauncherName
 
 
 def say(path: str, kind: int, ident: int, payload: bytes) -> None:
@@ -55,7 +56,7 @@ def test_a_worker_that_lies_is_ended(
 
 @pytest.mark.slow
 def test_a_worker_that_dies_at_birth_is_not_tried_for_ever(
-    launcher: str, caplog: pytest.LogCaptureFixture
+    launcher: LauncherName, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     After some tries every task fails with how the last one ended.
@@ -68,7 +69,7 @@ def test_a_worker_that_dies_at_birth_is_not_tried_for_ever(
 
 
 @pytest.mark.slow
-def test_a_pool_starts_again_when_starting_works(launcher: str, tmp_path: Path) -> None:
+def test_a_pool_starts_again_when_starting_works(launcher: LauncherName, tmp_path: Path) -> None:
     """
     What waited has failed; what comes after that is tried anew.
     """

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from webworker_executor import WorkerFuture
+    from webworker_executor.web.launchers import LauncherName
 
 
 def work(ident: int) -> Call:
@@ -128,7 +129,7 @@ def test_many_threads_keep_to_the_bound() -> None:
         assert 4 >= most
 
 
-def test_a_map_waits_for_room(launcher: str) -> None:
+def test_a_map_waits_for_room(launcher: LauncherName) -> None:
     """
     Its results come as ever.
     """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from webworker_executor import ActorLostError, WebWorkerExecutor
 
 # Shorter than any test waits, longer than a test takes to look.
 SOON = 0.2
+
+if TYPE_CHECKING:
+    from webworker_executor.web.launchers import LauncherName
 
 
 def n_workers(pool: WebWorkerExecutor) -> int:
@@ -51,7 +54,7 @@ def test_what_a_size_cannot_be(options: dict[str, Any], error: type[Exception], 
 # -- idle workers
 
 
-def test_idle_workers_leave_and_come_back(launcher: str) -> None:
+def test_idle_workers_leave_and_come_back(launcher: LauncherName) -> None:
     """
     All of them, and a task brings one back.
     """
@@ -104,7 +107,7 @@ def test_an_actor_keeps_its_worker() -> None:
 # -- a size that changes
 
 
-def test_a_larger_pool_is_used_at_once(launcher: str, gate: Gate) -> None:
+def test_a_larger_pool_is_used_at_once(launcher: LauncherName, gate: Gate) -> None:
     """
     By what waits.
     """
@@ -118,7 +121,7 @@ def test_a_larger_pool_is_used_at_once(launcher: str, gate: Gate) -> None:
         assert [0, 1, 2] == [future.result(10.0) for future in futures]
 
 
-def test_a_smaller_pool_finishes_what_runs(launcher: str, gate: Gate) -> None:
+def test_a_smaller_pool_finishes_what_runs(launcher: LauncherName, gate: Gate) -> None:
     """
     Then so many workers are left, and nothing is lost.
     """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from tests.script import ScriptRunner
     from webworker_executor import WorkerFuture
+    from webworker_executor.web.launchers import LauncherName
 
 
 def count_for_ever(path: str) -> int:
@@ -91,7 +92,9 @@ def test_all_threads_of_all_workers_are_seen(pool: WebWorkerExecutor, gate: Gate
         assert "entry.py" in texts[0]
 
 
-def test_a_worker_that_holds_the_interpreter_in_c_is_seen(launcher: str, tmp_path: Path) -> None:
+def test_a_worker_that_holds_the_interpreter_in_c_is_seen(
+    launcher: LauncherName, tmp_path: Path
+) -> None:
     """
     No Python code of it can run, and its stack is there all the same.
     """

@@ -20,6 +20,8 @@ from webworker_executor.pool import starting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webworker_executor.web.launchers import LauncherName
+
 LOCK = threading.Lock()
 
 
@@ -82,7 +84,7 @@ def test_options_that_cannot_work_are_refused(
 @pytest.mark.parametrize(
     ("launcher", "method"), [("spawn", "spawn"), ("zygote", "forkserver"), ("fork", "fork")]
 )
-def test_a_context_picks_the_launcher(launcher: str, method: str) -> None:
+def test_a_context_picks_the_launcher(launcher: LauncherName, method: str) -> None:
     """
     By its start method, given by name or as an object.
     """
@@ -133,7 +135,7 @@ def test_a_queue_of_a_fork_context_forks_the_workers() -> None:
     queue.close()
 
 
-def test_an_initializer_that_raises_is_the_cause(launcher: str) -> None:
+def test_an_initializer_that_raises_is_the_cause(launcher: LauncherName) -> None:
     """
     Every task fails with the initializer's own exception behind it, and so does the next submit.
     """

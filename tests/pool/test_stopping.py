@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tests.dropin.gate import Gate
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 
 def first_message(future: WorkerFuture[Any]) -> object:
@@ -40,7 +41,7 @@ def first_message(future: WorkerFuture[Any]) -> object:
     return future.messages().receive(10.0).data
 
 
-def test_a_task_that_listens_keeps_its_worker(launcher: str) -> None:
+def test_a_task_that_listens_keeps_its_worker(launcher: LauncherName) -> None:
     """
     The future fails at once, the task sees the reason, and the worker goes on.
     """
@@ -169,7 +170,7 @@ def test_an_abort_before_the_worker_is_up_ends_no_worker() -> None:
 
 
 def test_a_task_whose_time_is_over_leaves_its_stack(
-    launcher: str, monkeypatch: pytest.MonkeyPatch
+    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     The error shows what it was doing, also where it held the interpreter in C.
@@ -201,7 +202,7 @@ def test_a_worker_that_cannot_tell_is_stopped_all_the_same(
     assert pid != forked.submit(os.getpid).result(10.0)
 
 
-def test_a_task_that_holds_the_interpreter_is_ended(launcher: str) -> None:
+def test_a_task_that_holds_the_interpreter_is_ended(launcher: LauncherName) -> None:
     """
     Though its worker cannot even hear that it shall end.
     """
@@ -214,7 +215,7 @@ def test_a_task_that_holds_the_interpreter_is_ended(launcher: str) -> None:
         assert 3 == pool.submit(abs, -3).result(20.0)
 
 
-def test_a_stopped_worker_is_ended(launcher: str) -> None:
+def test_a_stopped_worker_is_ended(launcher: LauncherName) -> None:
     """
     By SIGKILL, because nothing else reaches it.
     """
@@ -239,7 +240,7 @@ def test_a_task_may_clean_up_when_it_is_told_to_end() -> None:
 
 
 @pytest.mark.slow
-def test_an_abort_hits_no_other_task(launcher: str) -> None:
+def test_an_abort_hits_no_other_task(launcher: LauncherName) -> None:
     """
     Though the task ends just then, and the next one begins in the same worker.
     """
@@ -258,7 +259,7 @@ def test_an_abort_hits_no_other_task(launcher: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["abort", "timeout", "kill_workers", "terminate_workers"])
-def test_what_a_task_has_started_ends_with_it(launcher: str, how: str) -> None:
+def test_what_a_task_has_started_ends_with_it(launcher: LauncherName, how: str) -> None:
     """
     A program that runs in the worker's own process group, as those of `subprocess` do.
     """
@@ -280,7 +281,7 @@ def test_what_a_task_has_started_ends_with_it(launcher: str, how: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["abort", "timeout", "terminate_workers"])
-def test_what_a_task_has_started_is_killed_if_need_be(launcher: str, how: str) -> None:
+def test_what_a_task_has_started_is_killed_if_need_be(launcher: LauncherName, how: str) -> None:
     """
     The worker has ended by SIGTERM long before: nobody is left behind for that.
     """
@@ -331,7 +332,7 @@ def test_what_a_stopped_task_has_started_ends_with_the_program(run_script: Scrip
 
 
 @pytest.mark.slow
-def test_what_a_task_has_started_outlives_the_end_of_its_executor(launcher: str) -> None:
+def test_what_a_task_has_started_outlives_the_end_of_its_executor(launcher: LauncherName) -> None:
     """
     Where nobody is stopped, nothing is.
     """

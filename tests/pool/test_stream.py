@@ -23,6 +23,7 @@ from webworker_executor.pool.stream import Stream
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from webworker_executor import WorkerFuture
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_items_come_in_order(pool: WebWorkerExecutor) -> None:
@@ -43,7 +44,7 @@ def test_the_generator_rests_when_nobody_takes(forked: WebWorkerExecutor, window
     assert 3 <= forked.submit(talking.state, "made").result(10.0) <= 3 + window
 
 
-def test_an_early_stop_closes_the_generator(launcher: str) -> None:
+def test_an_early_stop_closes_the_generator(launcher: LauncherName) -> None:
     """
     By ``close``, at the end of a ``with``, or because nobody keeps the stream.
     """

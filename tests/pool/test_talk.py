@@ -30,6 +30,7 @@ from webworker_executor.child.task import REPORT_SECONDS
 if TYPE_CHECKING:
     from webworker_executor import MessageEvent, WorkerFuture
     from webworker_executor.pool.talk import ProgressEvent
+    from webworker_executor.web.launchers import LauncherName
 
 
 def test_messages_go_both_ways(pool: WebWorkerExecutor) -> None:
@@ -131,7 +132,7 @@ def test_messages_are_an_asynchronous_iterator(forked: WebWorkerExecutor) -> Non
     assert list(range(100)) == asyncio.run(asyncio.wait_for(main(), 10.0))
 
 
-def test_the_death_of_the_worker_ends_the_conversation(launcher: str) -> None:
+def test_the_death_of_the_worker_ends_the_conversation(launcher: LauncherName) -> None:
     """
     What it said before is there, and the future tells why no more comes.
     """
@@ -225,7 +226,7 @@ def say_much(count: int) -> None:
         current_task().post_message(number)
 
 
-def test_the_end_of_the_pool_waits_for_what_was_said(launcher: str) -> None:
+def test_the_end_of_the_pool_waits_for_what_was_said(launcher: LauncherName) -> None:
     """
     Handlers slower than the end of the pool hear everything before it is over.
     """

@@ -33,6 +33,8 @@ from webworker_executor.web.beacon import DistantSignal, _Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 @pytest.mark.parametrize(
     ("task", "expected"),
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_signal_aborts_where_it_was_sent(
-    launcher: str, task: Callable[[AbortSignal], object], expected: object
+    launcher: LauncherName, task: Callable[[AbortSignal], object], expected: object
 ) -> None:
     """
     Whoever waits, looks or listens there hears of it.
@@ -56,7 +58,7 @@ def test_a_signal_aborts_where_it_was_sent(
         assert expected == future.result(10.0)
 
 
-def test_a_signal_aborts_on_the_loop_that_listens(launcher: str) -> None:
+def test_a_signal_aborts_on_the_loop_that_listens(launcher: LauncherName) -> None:
     """
     So that what a task runs there can be cancelled.
     """
@@ -84,7 +86,7 @@ import threading, time
 """
 
 
-def test_a_signal_aborts_between_what_a_script_does(launcher: str) -> None:
+def test_a_signal_aborts_between_what_a_script_does(launcher: LauncherName) -> None:
     """
     On its main thread, like any handler, and never within another one.
     """
@@ -96,7 +98,7 @@ def test_a_signal_aborts_between_what_a_script_does(launcher: str) -> None:
         assert (False, "MainThread") == worker.receive(20.0).data
 
 
-def test_every_copy_hears_of_it(launcher: str) -> None:
+def test_every_copy_hears_of_it(launcher: LauncherName) -> None:
     """
     Those that come late, and a copy of a copy, as well.
     """

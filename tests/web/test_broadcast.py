@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
 )
+
+if TYPE_CHECKING:
+    from webworker_executor.web.launchers import LauncherName
 
 LIMIT = 10.0
 GENERATOR = (number for number in range(0))
@@ -64,7 +67,7 @@ def test_all_others_hear_and_the_sender_does_not() -> None:
 
 
 @pytest.mark.parametrize("launcher_name", ["spawn", "fork", "zygote"])
-def test_other_processes_hear_in_the_senders_order(launcher_name: str) -> None:
+def test_other_processes_hear_in_the_senders_order(launcher_name: LauncherName) -> None:
     """Whoever listens in a worker hears what the host posts from then on, and the host workers."""
     count = 50
     with (

@@ -21,6 +21,8 @@ from webworker_executor import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webworker_executor.web.launchers import LauncherName
+
 SAY = """
 from webworker_executor import get_environment_data
 post_message(get_environment_data("x"))
@@ -41,7 +43,7 @@ def said_by_worker(**options: Any) -> object:
         return worker.receive(SECONDS).data
 
 
-def test_every_worker_has_it(launcher: str) -> None:
+def test_every_worker_has_it(launcher: LauncherName) -> None:
     """
     Those of executors as well, however they are started.
     """

@@ -22,6 +22,7 @@ from webworker_executor.wire.frame import ESTATE, MAX_FDS, MESSAGE, Frame, encod
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
     from webworker_executor import MessagePort
+    from webworker_executor.web.launchers import LauncherName
 
 LIMIT = 20.0
 # More than any socket holds.
@@ -56,7 +57,7 @@ def taken_from(port: MessagePort) -> list[Any]:
     return [event.data for event in port]
 
 
-def test_what_a_task_posted_is_read_after_its_executor_has_ended(launcher: str) -> None:
+def test_what_a_task_posted_is_read_after_its_executor_has_ended(launcher: LauncherName) -> None:
     """All of it, in order, and then the end."""
     with MessageChannel() as channel:
         with WebWorkerExecutor(1, launcher=launcher) as pool:
@@ -64,7 +65,7 @@ def test_what_a_task_posted_is_read_after_its_executor_has_ended(launcher: str) 
         assert list(range(N_MESSAGES)) == taken_from(channel.port2)
 
 
-def test_what_a_script_posted_is_read_after_its_end(launcher: str) -> None:
+def test_what_a_script_posted_is_read_after_its_end(launcher: LauncherName) -> None:
     """The reader neither keeps the worker nor loses anything."""
     script = f"for n in range({N_MESSAGES}): worker_data.post_message(n)\nclose()"
     with MessageChannel() as channel:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 LIMIT = 10.0
 
@@ -475,7 +476,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("launcher_name", ["spawn", "fork", "zygote"])
-def test_ports_are_arguments_and_results_of_tasks(launcher_name: str) -> None:
+def test_ports_are_arguments_and_results_of_tasks(launcher_name: LauncherName) -> None:
     """A port moves into a task and out of it without being listed anywhere."""
     with WebWorkerExecutor(1, launcher=launcher_name) as executor, MessageChannel() as channel:
         port = executor.submit(holders.pass_on, channel.port2, "from there").result(LIMIT)

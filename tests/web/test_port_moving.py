@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 LIMIT = 10.0
 
@@ -334,7 +335,7 @@ def close_port(port: MessagePort) -> None:
     port.close()
 
 
-def test_the_end_of_a_port_is_heard_while_its_worker_goes_on(launcher: str) -> None:
+def test_the_end_of_a_port_is_heard_while_its_worker_goes_on(launcher: LauncherName) -> None:
     """No worker that was forked while the port was on its way has a copy of it."""
     with WebWorkerExecutor(2, launcher=launcher) as pool, MessageChannel() as channel:
         pool.submit(close_port, channel.port1).result(LIMIT)

@@ -39,9 +39,11 @@ from webworker_executor.web import dispatch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 @pytest.fixture
-def remote(launcher: str) -> Iterator[Any]:
+def remote(launcher: LauncherName) -> Iterator[Any]:
     """
     Make a proxy of a counter at 10, which lives in a worker.
     """

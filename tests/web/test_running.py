@@ -4,10 +4,15 @@ Tests of `webworker_executor.web.running`: the running task, where there is one.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.web.running import running_task
+
+if TYPE_CHECKING:
+    from webworker_executor.web.launchers import LauncherName
 
 
 def ident() -> int:
@@ -22,7 +27,7 @@ def test_the_host_runs_no_task() -> None:
         running_task()
 
 
-def test_a_worker_knows_its_task(launcher: str) -> None:
+def test_a_worker_knows_its_task(launcher: LauncherName) -> None:
     """
     Each task has a number of its own.
     """

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.script import ScriptRunner
+    from webworker_executor.web.launchers import LauncherName
 
 ECHO = "def onmessage(event): post_message(event.data)"
 
@@ -348,7 +349,7 @@ def test_standard_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("name", ["spawn", "zygote", "fork"])
-def test_every_launcher(name: str) -> None:
+def test_every_launcher(name: LauncherName) -> None:
     """
     However its process comes to be, a worker is a worker.
     """
@@ -714,7 +715,7 @@ wait_for_ever()
 """
 
 
-def test_the_stacks_of_a_worker_that_is_stuck(launcher: str) -> None:
+def test_the_stacks_of_a_worker_that_is_stuck(launcher: LauncherName) -> None:
     """
     In C, with the interpreter's lock in its hands; and when it has ended there are none.
     """

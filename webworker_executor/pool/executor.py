@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import multiprocessing.context
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-    from typing import Any, ParamSpec, TypeVar, overload
+    from typing import Any, Literal, ParamSpec, TypeVar, overload
 
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.pool.future import WorkerFuture
@@ -100,15 +100,15 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         initargs: tuple[Any, ...] = (),
         *,
         max_tasks_per_child: int | None = None,
-        launcher: str | Launcher | None = None,
-        on_crash: str = "replace",
+        launcher: Literal["spawn", "zygote", "fork"] | Launcher | None = None,
+        on_crash: Literal["replace", "break"] = "replace",
         max_memory_per_child: int | None = None,
         memory_limit: int | None = None,
         idle_timeout: float | None = None,
         min_workers: int = 0,
         max_pending: int | None = None,
-        when_full: str | float = "block",
-        exit_policy: str = "wait",
+        when_full: Literal["block", "raise"] | float = "block",
+        exit_policy: Literal["wait", "cancel", "kill"] = "wait",
         forward_logging: bool | int | str = False,
         worker_data: object = None,
         env: Mapping[str, str] | None = None,

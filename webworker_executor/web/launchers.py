@@ -10,8 +10,12 @@ from webworker_executor.web.host import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from webworker_executor.launch.fork import ForkLauncher
     from webworker_executor.launch.launcher import Launcher
+
+    LauncherName = Literal["spawn", "zygote", "fork"]
 
 
 def find_launcher(launcher: str | Launcher, *, is_shared: bool = True) -> Launcher:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
-    from typing import IO
+    from typing import IO, Literal
+
+    from _typeshed import HasFileno
 
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.launch.limits import Limits
@@ -111,7 +113,7 @@ class Worker(WorkerTarget):
         source: str | None = None,
         module: str | None = None,
         command: Sequence[str] | None = None,
-        codec: str | None = None,
+        codec: Literal["pickle", "raw", "json", "msgpack"] | None = None,
         name: str = "",
         argv: Sequence[Any] = (),
         worker_data: Any = None,
@@ -119,9 +121,12 @@ class Worker(WorkerTarget):
         cwd: str | os.PathLike[str] | None = None,
         executable: str | os.PathLike[str] | None = None,
         interpreter_args: Sequence[str] = (),
-        stdin: Any = "devnull",
-        stdout: Any = "inherit",
-        stderr: Any = "inherit",
+        stdin: Literal["devnull", "inherit", "pipe"] | int | HasFileno | None = "devnull",
+        stdout: Literal["devnull", "inherit", "pipe"] | int | HasFileno | None = "inherit",
+        stderr: Literal["devnull", "inherit", "pipe", "stdout"]
+        | int
+        | HasFileno
+        | None = "inherit",
         limits: Limits | None = None,
         user: str | int | None = None,
         group: str | int | None = None,
@@ -131,8 +136,8 @@ class Worker(WorkerTarget):
         start_new_session: bool = False,
         handshake_timeout: float | None = 60.0,
         max_duration: float | None = None,
-        on_uncaught: str = "report",
-        launcher: str | Launcher = "spawn",
+        on_uncaught: Literal["report", "exit"] = "report",
+        launcher: Literal["spawn", "zygote", "fork"] | Launcher = "spawn",
     ) -> None:
         options = Options(
             script=script,
