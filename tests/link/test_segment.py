@@ -4,6 +4,7 @@ A segment holds what was written, in memory that is really there, and closes nob
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.pool.strike import Strike
 from webworker_executor.link import segment as segments
 from webworker_executor.link.segment import MemoryDescriptor, Segment, larger_sizes, size_of
 
@@ -108,3 +110,15 @@ def test_a_descriptor_is_closed_with_its_owner() -> None:
     owner.close()
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(fd)
+
+
+def test_a_handler_that_raises_where_one_is_made() -> None:
+    """
+    No descriptor stays open, wherever it strikes.
+    """
+    for number in itertools.count(1):
+        strike = Strike("Segment.__init__", number)
+        strike.during(lambda: Segment(1 << 18))
+        if not strike.where:
+            break
+    assert number > 5

@@ -43,6 +43,28 @@ class MemoryDescriptor(Descriptor):
         self._identity = _identity_of(fd)
         super().__init__(fd)
 
+    @classmethod
+    def create(cls) -> MemoryDescriptor:
+        """
+        Open a memfd.
+
+        Raises:
+            OSError: No descriptor is left.
+        """
+        self, numbers = cls.__new__(cls), list[int]()
+        self._fd, self._pid = -1, os.getpid()
+        try:
+            # Stored within C: a signal handler that raises right behind it leaves the number here.
+            flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+            numbers.extend(map(os.memfd_create, ("webworker",), (flags,)))
+            self._identity = _identity_of(numbers[0])
+            self._fd = numbers[0]
+        except BaseException:
+            if self._fd < 0 and numbers:
+                os.close(numbers[0])
+            raise
+        return self
+
     def intact(self) -> int:
         """
         Return its number.
@@ -105,8 +127,8 @@ class Segment:
     _idents = count(1)
 
     def __init__(self, nbytes: int) -> None:
-        fd = os.memfd_create("webworker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        self.fd = MemoryDescriptor(fd)
+        self.fd = MemoryDescriptor.create()
+        fd = self.fd.fileno()
         if fd < LOWEST:
             self.fd = MemoryDescriptor(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST))
         os.ftruncate(fd := self.fd.fileno(), nbytes)
