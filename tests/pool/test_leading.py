@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.link.interrupts import interrupted_after
 from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.pool.work import double
@@ -165,6 +166,7 @@ def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: 
 HANDLER_WAITS = """
 import signal, threading
 from webworker_executor import WebWorkerExecutor
+from tests.link.interrupts import interrupted_after
 from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.pool.work import double
@@ -272,3 +274,20 @@ def test_a_handler_that_raises_where_a_lead_ends() -> None:
         if not strike.where:
             break
     assert number > 2
+
+
+def test_a_handler_that_submits_where_a_lease_begins() -> None:
+    """
+    The reactor looks at the link again: both answers come.
+    """
+    inner: list[Future[Any]] = []
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        pool.submit(abs, -1).result(20.0)
+        (process,) = pool._pool.crew.processes.values()
+        assert process.data is not None
+        leading = process.data.leading
+        wait_until(lambda: not leading.is_leased)
+        future = pool.submit(time.sleep, 0.1)
+        with interrupted_after("eventfd_write", lambda: inner.append(pool.submit(abs, -2))):
+            assert future.result(20.0) is None
+        assert [2] == [each.result(20.0) for each in inner]

@@ -176,8 +176,10 @@ class Leading:
             try:
                 self.is_leased = True
                 self._reactor.call_soon(self._watch)
-                # Of a leased link only the end is of interest to the reactor, and once.
-                self._modify(self._fd, EPOLLET | WRITE if self.is_armed else EPOLLET)
+                # Of a leased link only the end is of interest to the reactor, and once. A handler
+                # that submits may have ended the lease; no call comes between this look and that.
+                if self.is_leased:
+                    self._modify(self._fd, EPOLLET | WRITE if self.is_armed else EPOLLET)
             except BaseException:
                 self.end_lease()
                 raise
