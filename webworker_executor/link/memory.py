@@ -106,6 +106,8 @@ class Store:
     """
     The segments that this process owns.
 
+    The library keeps both defaults; only tests give others.
+
     Args:
         max_nbytes: How much memory they may take together; ``None`` for a share of what there is.
         max_segments: How many there may be; ``None`` for as many as is good.
@@ -257,6 +259,9 @@ class Store:
     def trim(self, idle_seconds: float = IDLE_SECONDS) -> bool:
         """
         Drop what was not used for some time, and what is not wanted any more.
+
+        Args:
+            idle_seconds: For how long not; the library keeps the default, only tests give another.
 
         Returns:
             Whether unused segments are left, so that it is worth while to come again.

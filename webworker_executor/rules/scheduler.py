@@ -48,18 +48,19 @@ class Scheduler(Supervisor):
     Every event returns the actions it asks for, in the order to perform; empty for none. Not
     thread-safe: the caller holds one lock around an event and the performing of what it returned.
     What an event that occurs while performing asks for (`task_dropped`, `start_failed`) is
-    performed after what is left: it may send to a worker whose Start is still to come.
+    performed after what is left: it may send to a worker whose Start is still to come. Of the
+    numbers marked (*) the library keeps the defaults; only tests give others.
 
     Args:
         max_workers: How many tasks may run at a time.
         eager: Start all workers with the first that is wanted, as `fork` must before threads come.
         max_tasks_per_worker: How many tasks a process runs until it is replaced; None for no limit.
         break_on_crash: Whether a death that was not asked for breaks the pool, as in the stdlib.
-        prefetch_seconds: Seconds of work a worker may hold ahead; 0 for none.
-        max_prefetch: How many tasks a worker may hold at most.
-        start_attempts: How many starts in a row may fail before the pool breaks.
-        restart_delay: Seconds before the first retry of a failed start; doubles with each.
-        transient_patience: Seconds to go on trying while the system has no room for a process.
+        prefetch_seconds: (*) Seconds of work a worker may hold ahead; 0 for none.
+        max_prefetch: (*) How many tasks a worker may hold at most.
+        start_attempts: (*) How many starts in a row may fail before the pool breaks.
+        restart_delay: (*) Seconds before the first retry of a failed start; doubles with each.
+        transient_patience: (*) Seconds to go on trying while the system has no room for processes.
         idle_seconds: After how long without a task a worker leaves; None for never.
         min_workers: How many stay all the same.
         read_clock: Tells the time in seconds; without, no worker is ever late.

@@ -34,7 +34,8 @@ class PlainDecoder:
 
     Args:
         greeting: The byte that must come first.
-        max_nbytes: A longer message is malformed, and no byte of it is kept.
+        max_nbytes: A longer message is malformed, and no byte of it is kept. The library keeps the
+            default; only tests give another.
 
     Attributes:
         is_greeted: Whether that byte has come.
