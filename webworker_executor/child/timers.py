@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+# The heap may hold this many cancelled calls, and more, before it pays to look through it.
+_SPARSE = 64
+
 
 class Timer:
     """One call to come: what, with what, and after how many seconds again."""
@@ -95,7 +98,7 @@ class Timers:
             # No call stands between the look and this: another thread may clear it.
             _, entry = self._added.popitem()
             heappush(self._heap, entry)
-        if len(self._heap) > 2 * len(self) + 64:
+        if len(self._heap) > 2 * len(self) + _SPARSE:
             self._heap = [entry for entry in self._heap if entry[2] in self._active]
             heapify(self._heap)
         while self._heap and self._heap[0][2] not in self._active:

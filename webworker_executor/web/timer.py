@@ -17,14 +17,15 @@ import queue
 import time
 from typing import TYPE_CHECKING
 
+from webworker_executor.link.fds import LONGEST_WAIT
 from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.delivery import deliver_anyway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Infinity, and what is beyond some 290 years, no wait of Python's takes.
-LONGEST_WAIT = 86_400.0
+# The heap may hold this many cancelled calls, and more, before it pays to look through it.
+_SPARSE = 64
 
 
 class Due:
@@ -131,6 +132,7 @@ class Timers:
             self._serve()
 
     def _take_added(self, heap: list[tuple[float, int, Due]]) -> None:
+        # Infinity, and what is beyond some 290 years, no wait of Python's takes.
         wait = heap[0][0] - time.monotonic() if heap else LONGEST_WAIT
         wait = min(max(wait, 0.0), LONGEST_WAIT)
         while True:
@@ -145,7 +147,7 @@ class Timers:
 
     def _push(self, heap: list[tuple[float, int, Due]], due: Due) -> None:
         heapq.heappush(heap, (due.when, next(self._order), due))
-        if len(heap) > 2 * len(self._pending) + 64:
+        if len(heap) > 2 * len(self._pending) + _SPARSE:
             # Most were cancelled long before they are due: time-outs usually are.
             heap[:] = [entry for entry in heap if entry[2] in self._pending]
             heapq.heapify(heap)
