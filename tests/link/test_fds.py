@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from webworker_executor.link.fds import (
-    LOWEST,
     MAX_FDS_PER_SEND,
     lift,
     pidfd_open,
     send_fds,
     socket_pair,
 )
+from webworker_executor.link.rights import LOWEST
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -66,7 +66,8 @@ def test_lift_keeps_the_original() -> None:
 
 LOW = """
 import json, os, socket
-from webworker_executor.link.fds import LOWEST, socket_pair
+from webworker_executor.link.fds import socket_pair
+from webworker_executor.link.rights import LOWEST
 
 os.closerange(0, 3)
 near, far = socket_pair()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from webworker_executor.child.loop import Loop
     from webworker_executor.wire.frame import Frame
 
+# As in `launch.procfs`, which a worker does without.
 _PAGE_NBYTES = posix.sysconf("SC_PAGE_SIZE")
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from webworker_executor.child.scope import Scope
 
 HANDLERS = ("onmessage", "onmessageerror", "onerror", "onclose")
-# What poll(2) takes at most is some 24 days.
+# As in `link.fds`, which a worker does not import at its start: it takes `socket` along.
 LONGEST_WAIT = 86_400.0
 
 

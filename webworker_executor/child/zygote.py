@@ -16,6 +16,7 @@ import os
 import select
 import sys
 from collections import deque
+from errno import EMFILE
 
 from webworker_executor.child.entry import fill_standard_streams, never_wait_for_the_terminal
 from webworker_executor.child.forked import become_worker
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FDS_PER_WORKER = 3
-EMFILE = 24
 # What a function of `__main__` needs.
 _SOON = ("webworker_executor.wire.arrival",)
 

@@ -12,7 +12,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.fds import LOWEST, lift
+from webworker_executor.link.fds import lift
+from webworker_executor.link.rights import LOWEST
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:

@@ -16,10 +16,8 @@ import select
 import socket
 from functools import partial
 
-# Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
-# finds its links: a descriptor that stands there already would be overwritten before it is copied.
-LOWEST = 10
-STANDARD_ERROR = 2
+from webworker_executor.link.rights import LOWEST, STANDARD_ERROR
+
 MAX_FDS_PER_SEND = 250
 # What poll(2) and epoll_wait(2) take at most is an int of milliseconds, some 24 days. Who waits
 # longer looks again once a day.

@@ -23,7 +23,7 @@ from webworker_executor.link.journal import Journal
 from webworker_executor.link.lead import EPOLLET, Leading
 from webworker_executor.link.lending import Lending, lends
 from webworker_executor.link.outbox import Outbox, entry
-from webworker_executor.link.reactor import READ, WRITE, Reactor
+from webworker_executor.link.reactor import READ, READS_PER_ROUND, WRITE, Reactor
 from webworker_executor.link.rights import READ_NBYTES, receive, unwrapped
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.wire.frame import Frame
-
-# More than this in one round would keep other links waiting.
-READS_PER_ROUND = 16
 
 _log = Journal("webworker_executor.link")
 _tells_frames = False

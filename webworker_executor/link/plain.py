@@ -12,15 +12,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from webworker_executor.link.journal import Journal
-from webworker_executor.link.reactor import READ, WRITE, Reactor
+from webworker_executor.link.reactor import READ, READS_PER_ROUND, WRITE, Reactor
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 READ_NBYTES = 65536
-# More than this in one round would keep other links waiting.
-READS_PER_ROUND = 16
 
 _log = Journal("webworker_executor.link")
 

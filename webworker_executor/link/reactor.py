@@ -19,8 +19,9 @@ import time
 from collections import deque
 from functools import partial
 
-from webworker_executor.link.fds import LONGEST_WAIT, STANDARD_ERROR, Alarm, lift
+from webworker_executor.link.fds import LONGEST_WAIT, Alarm, lift
 from webworker_executor.link.journal import Journal
+from webworker_executor.link.rights import STANDARD_ERROR
 from webworker_executor.link.thread import ServiceThread, hush
 
 TYPE_CHECKING = False
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+# How often one link may read when it is its turn: more would keep the others waiting.
+READS_PER_ROUND = 16
 
 _log = Journal("webworker_executor.link")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import posix
+from errno import EMFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 # More than 64 KiB and their frame's header, less than what malloc maps anew each time.
 READ_NBYTES = 98304
 RIGHTS_NBYTES = _socket.CMSG_SPACE(253 * 4)
+# Above 0-2, which a program may have closed and a child gets laid anew; above 3-5, where a worker
+# finds its links: a descriptor that stands there already would be overwritten before it is copied.
 LOWEST = 10
 STANDARD_ERROR = 2
-EMFILE = 24
 
 
 class Descriptor:

@@ -30,7 +30,8 @@ else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
 
-# How long the end of the program waits for handlers, one after the other.
+# How long the end of the program waits: for handlers, one after the other, for workers that are
+# asked to leave, and for those who are to read what was posted.
 EXIT_SECONDS = 5.0
 TOO_LATE = "cannot schedule new futures after interpreter shutdown"
 # Who puts something else in the place of threads.

@@ -24,7 +24,7 @@ from webworker_executor.link.journal import Journal
 from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
-from webworker_executor.web.host import host
+from webworker_executor.web.host import EXIT_SECONDS, host
 from webworker_executor.web.outcome import Outcome
 from webworker_executor.web.profile import Profile
 from webworker_executor.web.remains import end_later
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from webworker_executor.web.incoming import WorkerTarget
 
 _log = Journal("webworker_executor.web")
-
-# How long the end of the program waits for workers that are asked to leave.
-EXIT_SECONDS = 5.0
 
 # Those that have not ended: the reactor alone would not keep one whose process is being started.
 _living: set[Life] = set()

@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.link.fds import LONGEST_WAIT
 from webworker_executor.link.intake import NOW, WAIT, Intake
 from webworker_executor.link.journal import Journal
-from webworker_executor.link.reactor import READ, WRITE
+from webworker_executor.link.reactor import READ, READS_PER_ROUND, WRITE
 from webworker_executor.link.signals import is_of_a_handler
+from webworker_executor.web.host import EXIT_SECONDS
 from webworker_executor.web.posting import Posting
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import MESSAGE
@@ -42,13 +43,9 @@ if TYPE_CHECKING:
     from webworker_executor.web.messaging import MessageTarget
 
 KINDS = frozenset({MESSAGE})
-# More than this in one round would keep other links waiting.
-READS_PER_ROUND = 16
 # What a slow handler has before it: beyond that, messages wait where the writer sees them, in the
 # kernel and in his `buffered_amount`. Smaller, and each fill would cost a turn of the reactor.
 HELD_NBYTES = 1 << 20
-# How long the end of the program waits for those who are to read what was posted.
-EXIT_SECONDS = 5.0
 
 _log = Journal("webworker_executor.web")
 
