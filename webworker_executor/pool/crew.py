@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
+    from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Frame, Parts
 
 _START_SECONDS = 30.0
@@ -123,6 +124,12 @@ class Crew:
             return
         self._open(reactor)
         process.launch(self.birth, self._ledger())
+
+    def process_of(self, task: Task) -> WorkerProcess | None:
+        """Return the process that a task was sent to, as long as there is one."""
+        # Looked at once: whoever asks without the lock may find it taken back the next moment.
+        worker = task.worker
+        return None if worker is None else self.processes.get(worker)
 
     def is_up(self) -> bool:
         """Whether any worker can run tasks. Any thread; a moment later it may be otherwise."""

@@ -231,22 +231,19 @@ class Pool(EndingPool):
 
     def lead(self, task: Task, timeout: float | None) -> None:
         """Wait for a task by reading for it: see `pool.leading`."""
-        worker = task.worker
-        process = None if worker is None else self.crew.processes.get(worker)
+        process = self.crew.process_of(task)
         if process is not None:
             assert isinstance(task, Call)
             lead(task, process, self._reports, timeout)
 
     def started_at(self, task: Task) -> float | None:
         """Return when a task began, in seconds of ``time.monotonic()``, if it has begun."""
-        worker = task.worker
-        process = None if worker is None else self.crew.processes.get(worker)
+        process = self.crew.process_of(task)
         return None if process is None else process.begun_at(task.ident)
 
     def attend(self, task: Task) -> None:
         """Let the reactor read of the worker that has the task, if it left that to others."""
-        worker = task.worker
-        process = None if worker is None else self.crew.processes.get(worker)
+        process = self.crew.process_of(task)
         if process is not None and process.data is not None:
             process.data.leading.end_lease()
 

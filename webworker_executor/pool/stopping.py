@@ -89,7 +89,7 @@ class Stopper:
             call: Which; on the reactor's thread.
             limit: How many seconds it was allowed to run.
         """
-        process = None if call.worker is None else self._crew.processes.get(call.worker)
+        process = self._crew.process_of(call)
         if process is None or process.witness is None or process.child is None:
             self._expired(call, limit, "")
             return
@@ -131,7 +131,7 @@ class Stopper:
             actions = self._scheduler.task_cancelled(task)
             self._promises.forget(task)
             return actions
-        process = None if task.worker is None else self._crew.processes.get(task.worker)
+        process = self._crew.process_of(task)
         if process is None or task.worker is None:
             return ()
         if not task.is_posted:
@@ -155,7 +155,7 @@ class Stopper:
             self._promises.tally.n_cancelled += 1
         else:
             self._promises.tally.n_aborted += 1
-        process = None if call.worker is None else self._crew.processes.get(call.worker)
+        process = self._crew.process_of(call)
         self._chronicle.task_stopped(call, error, process)
 
     def _look_again(
