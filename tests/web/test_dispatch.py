@@ -56,3 +56,18 @@ def test_a_worker_says_where() -> None:
     finally:
         dispatch.install(None)
     assert [print] == calls
+
+
+def test_a_pool_is_asked_only_for_what_is_on_no_loop() -> None:
+    """A handler of a pool's goes the pool's way, unless it is set in a coroutine."""
+    calls: list[object] = []
+
+    async def main() -> None:
+        ran = asyncio.Event()
+        dispatch.dispatcher_through(calls.append).call(ran.set)
+        await asyncio.wait_for(ran.wait(), 5.0)
+
+    asyncio.run(main())
+    here = dispatch.dispatcher_through(calls.append)
+    here.call(print)
+    assert ([print], False) == (calls, here.is_closed)

@@ -16,7 +16,7 @@ from collections import deque
 from functools import partial
 
 from webworker_executor.rules.worker import STARTING
-from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
+from webworker_executor.web.dispatch import dispatcher_here, dispatcher_through
 from webworker_executor.web.event import Event
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.target import EventHandler
@@ -270,8 +270,15 @@ class Conversation(MessageTarget):
     # -- where handlers run
 
     def _here(self) -> Dispatcher:
-        dispatcher = dispatcher_here()
-        return dispatcher if isinstance(dispatcher, LoopDispatcher) else _OnEventsThread(self)
+        return dispatcher_through(self._call_back)
+
+    def _call_back(self, call: Callable[[], object]) -> None:
+        owner = self._owner
+        if owner is not None:
+            owner.call_back(call)
+        else:
+            # Nothing was ever said: there is but the end to tell of.
+            dispatcher_here().call(call)
 
     def _tell_progress(self, frame: Frame) -> None:
         report: Any = codec.unpack(frame.payload, frame.buffers, frame.fds)
@@ -279,25 +286,6 @@ class Conversation(MessageTarget):
 
     def _why_ended(self) -> str:
         return "the task is done, and has left no message"
-
-
-class _OnEventsThread:
-    """Runs handlers on the events thread, and has the end of the pool wait for them."""
-
-    __slots__ = ("_conversation",)
-
-    is_closed = False
-
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation = conversation
-
-    def call(self, call: Callable[[], object]) -> None:
-        owner = self._conversation._owner
-        if owner is not None:
-            owner.call_back(call)
-        else:
-            # Nothing was ever said: there is but the end to tell of.
-            dispatcher_here().call(call)
 
 
 def running_in(call: Call, crew: Place) -> WorkerProcess | None:

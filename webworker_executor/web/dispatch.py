@@ -63,6 +63,17 @@ class LoopDispatcher:
             )
 
 
+class _Through:
+    """Runs handlers on the events thread, and has a pool's end wait for them."""
+
+    __slots__ = ("call",)
+
+    is_closed = False
+
+    def __init__(self, call: Callable[[Call], object]) -> None:
+        self.call = call
+
+
 class _Own:
     """Runs handlers where this process runs them: in a worker its loop, else the events thread."""
 
@@ -128,6 +139,17 @@ def dispatcher_here() -> Dispatcher:
     """Return where a handler runs that is set by the caller, in this thread."""
     loop = running_loop()
     return _own.expect() if loop is None else LoopDispatcher(loop)
+
+
+def dispatcher_through(call: Callable[[Call], object]) -> Dispatcher:
+    """
+    Return where a handler runs that is set by the caller, in this thread, and is a pool's.
+
+    Args:
+        call: How the pool has something called where this is not on an asyncio loop.
+    """
+    here = dispatcher_here()
+    return here if isinstance(here, LoopDispatcher) else _Through(call)
 
 
 def place_to_interrupt() -> Dispatcher | None:

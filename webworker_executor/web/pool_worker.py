@@ -9,7 +9,7 @@ channel.
 from __future__ import annotations
 
 from webworker_executor.link.flag import Flag
-from webworker_executor.web.dispatch import LoopDispatcher, dispatcher_here
+from webworker_executor.web.dispatch import dispatcher_through
 from webworker_executor.web.messaging import MessageTarget
 
 TYPE_CHECKING = False
@@ -100,8 +100,7 @@ class PoolWorker(MessageTarget):
         return self
 
     def _here(self) -> Dispatcher:
-        here = dispatcher_here()
-        return here if isinstance(here, LoopDispatcher) else _OnEventsThread(self._owner)
+        return dispatcher_through(self._owner.call_back)
 
     def _disown(self) -> None:
         """In a forked copy of the program: let nothing come any more, and tell nobody."""
@@ -118,17 +117,3 @@ class PoolWorker(MessageTarget):
             f"worker {self.index} has ended and left no message; its executor was shut down or "
             "broke"
         )
-
-
-class _OnEventsThread:
-    """Runs handlers on the events thread, and has the end of the pool wait for them."""
-
-    __slots__ = ("_owner",)
-
-    is_closed = False
-
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
-
-    def call(self, call: Call) -> None:
-        self._owner.call_back(call)
