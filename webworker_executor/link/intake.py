@@ -111,7 +111,7 @@ class Intake:
             return 0
         chunk = chunks[0]
         data = chunk[0]
-        if data.__class__ is bytes and not chunk[1] and 16 <= len(data) <= SMALL_NBYTES:
+        if data.__class__ is bytes and not chunk[1] and HEADER_NBYTES <= len(data) <= SMALL_NBYTES:
             length, kind, frame_flags, codec, n_fds, ident = HEADER.unpack_from(data)
             if (
                 length + LENGTH_NBYTES == len(data)

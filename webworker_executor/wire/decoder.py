@@ -20,6 +20,7 @@ from webworker_executor.wire.frame import (
     COUNTED_NBYTES,
     HEADER,
     HEADER_NBYTES,
+    IDENT,
     LENGTH_NBYTES,
     MAX_BUFFERS,
     MAX_FDS,
@@ -249,7 +250,7 @@ class FrameDecoder:
             length, kind, flags, codec, n_fds, ident = header
             stop = position + LENGTH_NBYTES + length
             if (
-                12 <= length <= SMALL_NBYTES
+                COUNTED_NBYTES <= length <= SMALL_NBYTES
                 and stop <= end
                 and kind in kinds
                 and codec == PICKLE
@@ -262,13 +263,14 @@ class FrameDecoder:
                 continue
             # Zeros, text and noise are told from frames here, before anything is kept for them.
             is_known = (
-                12 <= length <= MAX_NBYTES
+                COUNTED_NBYTES <= length <= MAX_NBYTES
                 and kind in kinds
                 and codec == PICKLE
                 and not flags & ~KNOWN_FLAGS
             )
             if not is_known or n_fds > len(self._fds):
-                raise MalformedFrame(f"no frame: {bytes(data[position : position + 16])!r}")
+                seen = bytes(data[position : position + HEADER_NBYTES])
+                raise MalformedFrame(f"no frame: {seen!r}")
             start = position + HEADER_NBYTES
             if stop > end:
                 if self.is_awaited is not None and not self.is_awaited(kind, ident):
@@ -349,7 +351,9 @@ def _read_table(table: memoryview) -> tuple[tuple[int, ...], memoryview]:
     if len(table) < COUNT.size:
         raise MalformedFrame("a table of buffers is cut short")
     (count,) = COUNT.unpack_from(table)
-    if count > MAX_BUFFERS or len(table) < 4 + 8 * (count + 1):
+    # Looked at first: of a lie no layout is made.
+    nbytes = COUNT.size + (count + 1) * IDENT.size
+    if count > MAX_BUFFERS or len(table) < nbytes:
         raise MalformedFrame(f"a table claims {count} buffers in {len(table)} bytes")
     layout = Struct(f">I{count + 1}Q")
     _, *lengths = layout.unpack_from(table)
