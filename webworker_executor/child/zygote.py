@@ -168,7 +168,7 @@ class ForkServer:
                     end.close()
             become_worker(zygote, fds[0], fds[1], fds[2])
         finally:
-            os._exit(70)
+            os._exit(os.EX_SOFTWARE)
 
     def _reap(self, pidfd: int) -> None:
         pid = self._children.pop(pidfd)

@@ -85,7 +85,7 @@ class ForkLauncher:
                 sys.excepthook(*sys.exc_info())
             finally:
                 # Whatever happens, the copy never runs on as the program.
-                os._exit(70)
+                os._exit(os.EX_SOFTWARE)
         on_started(Child(pid))
 
     def _fork(self) -> int:
