@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # are all kept by somebody would have to make fresh ones, which is slower than the copy.
 MAX_LOANS = 32
 SHARE_KEPT = 4
+# The one number of mmap(2) here that the module `mmap` has no name for.
+MAP_FIXED = 0x10
 
 _types: dict[int, Any] = {}
 # Also what keeps the watches alive, without which nobody would hear of a token's end.
@@ -153,6 +155,7 @@ class Mapping:
         if self._map is None or self.is_private:
             return
         import ctypes
+        from mmap import MAP_PRIVATE, PROT_READ, PROT_WRITE
 
         address = ctypes.addressof(_type_of(self.nbytes).from_buffer(self._map))
         call = ctypes.CDLL(None, use_errno=True).mmap
@@ -161,7 +164,7 @@ class Mapping:
             *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
             ctypes.c_long,
         )
-        protection, flags = 0x1 | 0x2, 0x02 | 0x10  # READ, WRITE; PRIVATE, FIXED
+        protection, flags = PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED
         call(address, self.nbytes, protection, flags, self.fd.intact(), 0)
         self.is_private = True
 
