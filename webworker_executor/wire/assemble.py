@@ -27,7 +27,22 @@ from webworker_executor.wire.anatomy import (
     set_suppress,
     set_trace,
 )
-from webworker_executor.wire.dissect import node
+from webworker_executor.wire.dissect import (
+    ARGS,
+    ATTRIBUTES,
+    CAUSE,
+    CLASS,
+    CONTEXT,
+    FIELDS,
+    MEMBERS,
+    NAME,
+    NOTES,
+    REDUCED,
+    SUPPRESSES,
+    TEXT,
+    TRACE,
+    node,
+)
 from webworker_executor.wire.report import why
 from webworker_executor.wire.stack import rebuild_trace
 from webworker_executor.wire.surrogate import LeftBehind, RemoteError
@@ -105,7 +120,7 @@ class Assembly:
         """
         Return what the class's own reducer makes, or None when it has none or that fails.
         """
-        reduced = self._nodes[index][12]
+        reduced = self._nodes[index][REDUCED]
         if reduced is None or reduced[0] is None:
             return None
         try:
@@ -121,14 +136,14 @@ class Assembly:
 
     def _plain_shell(self, index: int) -> BaseException:
         row = self._nodes[index]
-        cls = getattr(builtins, row[2]) if type(row[2]) is str else self._decode(row[2])
+        cls = getattr(builtins, row[CLASS]) if type(row[CLASS]) is str else self._decode(row[CLASS])
         if type(cls) is LeftBehind:
             return self._surrogate(index, cls.reason)
         if not issubclass(cls, BaseException):
-            raise TypeError(f"{row[0]} is no exception here")
+            raise TypeError(f"{row[NAME]} is no exception here")
         args: tuple[object, ...] = ()
-        if row[11] is not None:
-            message, members = row[11]
+        if row[MEMBERS] is not None:
+            message, members = row[MEMBERS]
             args = (self._decode(message), [self.shell(member) for member in members])
         # Neither the class's `__new__` nor its `__init__` is called: they want what nobody has any
         # more.
@@ -140,9 +155,9 @@ class Assembly:
     def _surrogate(self, index: int, reason: str) -> RemoteError:
         row = self._nodes[index]
         self._surrogates.add(index)
-        notes = row[6] if type(row[6]) is list else ()
-        args = tuple(map(self._decode, row[3]))
-        return RemoteError(row[0], row[1], notes, self._text, reason, args)
+        notes = row[NOTES] if type(row[NOTES]) is list else ()
+        args = tuple(map(self._decode, row[ARGS]))
+        return RemoteError(row[NAME], row[TEXT], notes, self._text, reason, args)
 
     def _decode(self, encoded: Encoded) -> Any:
         if type(encoded) is not tuple:
@@ -168,30 +183,30 @@ class Assembly:
         lost: list[str] = []
         if index not in self._surrogates:
             self._fill_state(exc, row, index in self._reduced, lost)
-        _fill_notes(exc, row[6] if type(row[6]) is list else self._decode(row[6]), lost)
-        cause, context = row[8], row[9]
+        _fill_notes(exc, row[NOTES] if type(row[NOTES]) is list else self._decode(row[NOTES]), lost)
+        cause, context = row[CAUSE], row[CONTEXT]
         if cause is not None:
             set_cause(exc, self.shell(cause))
         if context is not None:
             set_context(exc, self.shell(context))
-        set_suppress(exc, row[10])
-        set_trace(exc, rebuild_trace(row[7]))
+        set_suppress(exc, row[SUPPRESSES])
+        set_trace(exc, rebuild_trace(row[TRACE]))
 
     def _fill_state(self, exc: BaseException, row: Node, is_reduced: bool, lost: list[str]) -> None:
-        reduced = row[12]
+        reduced = row[REDUCED]
         if not is_reduced:
-            args = tuple(map(self._decode, row[3]))
+            args = tuple(map(self._decode, row[ARGS]))
             lost += [
                 f"args[{at}] {arg!r}" for at, arg in enumerate(args) if type(arg) is LeftBehind
             ]
             set_args(exc, args)
-            for name, encoded in row[4]:
+            for name, encoded in row[FIELDS]:
                 set_field(exc, name, self._decode(encoded))
             if reduced is not None and reduced[0] is not None:
                 reduced = None
         if reduced is not None and self._restore(exc, reduced, lost):
             return
-        for name, value in self._decode_pairs(row[5], lost):
+        for name, value in self._decode_pairs(row[ATTRIBUTES], lost):
             set_attribute(exc, name, value)
 
     def _restore(self, exc: BaseException, reduced: tuple[Any, ...], lost: list[str]) -> bool:

@@ -44,9 +44,12 @@ if TYPE_CHECKING:
     # Itself when it is a number or a string; (part,) for a pickle; (exception, True) for a row of
     # the table; (type name, repr, reason) when it had to be left behind.
     Encoded: TypeAlias = Any
-    # See `Dissection._node`.
+    # A row of the table.
     Node: TypeAlias = tuple[Any, ...]
 
+# What stands where in a row, as `Dissection._node` lays it out.
+NAME, TEXT, CLASS, ARGS, FIELDS, ATTRIBUTES, NOTES, TRACE = range(8)
+CAUSE, CONTEXT, SUPPRESSES, MEMBERS, REDUCED = range(8, 13)
 _ATOMS = frozenset((str, int, float, bool, type(None), bytes, complex))
 _MAX_REPR_NCHARS = 1000
 # Of all exceptions but the root: their text is for surrogates only, and there may be thousands.
