@@ -19,7 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from webworker_executor.child.connection import Connection as Connection
     from webworker_executor.child.connection import connect as connect
+    from webworker_executor.child.navigator import WorkerNavigator as WorkerNavigator
+    from webworker_executor.child.scope import Scope as Scope
     from webworker_executor.child.scope import scope as scope
+    from webworker_executor.child.task import RunningTask as RunningTask
     from webworker_executor.child.task import current_task as current_task
     from webworker_executor.errors import AbortError as AbortError
     from webworker_executor.errors import ActorLostError as ActorLostError
@@ -40,14 +43,20 @@ if TYPE_CHECKING:
     from webworker_executor.errors import WorkerCrashedError as WorkerCrashedError
     from webworker_executor.errors import WorkerLoadError as WorkerLoadError
     from webworker_executor.errors import WorkerStartError as WorkerStartError
+    from webworker_executor.launch.launcher import Launcher as Launcher
     from webworker_executor.launch.limits import Limits as Limits
     from webworker_executor.launch.zygote import ZygoteLauncher as ZygoteLauncher
     from webworker_executor.observe import PoolEvent as PoolEvent
+    from webworker_executor.pool.actor import Actor as Actor
     from webworker_executor.pool.executor import WebWorkerExecutor as WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture as WorkerFuture
+    from webworker_executor.pool.options import ExecutorView as ExecutorView
     from webworker_executor.pool.progress import progress as progress
     from webworker_executor.pool.statistics import ExecutorStatistics as ExecutorStatistics
     from webworker_executor.pool.statistics import WorkerStatistics as WorkerStatistics
+    from webworker_executor.pool.stream import Stream as Stream
+    from webworker_executor.pool.talk import Conversation as Conversation
+    from webworker_executor.pool.talk import ProgressEvent as ProgressEvent
     from webworker_executor.web.abort import AbortController as AbortController
     from webworker_executor.web.abort import AbortSignal as AbortSignal
     from webworker_executor.web.atomics import Atomics as Atomics
@@ -61,9 +70,12 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import Event as Event
     from webworker_executor.web.event import ExitEvent as ExitEvent
     from webworker_executor.web.event import MessageEvent as MessageEvent
+    from webworker_executor.web.location import WorkerLocation as WorkerLocation
+    from webworker_executor.web.outcome import WorkerOutcome as WorkerOutcome
     from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
     from webworker_executor.web.port import MessagePort as MessagePort
     from webworker_executor.web.process_statistics import ProcessStatistics as ProcessStatistics
+    from webworker_executor.web.proxy import Proxy as Proxy
     from webworker_executor.web.proxy import clone as clone
     from webworker_executor.web.proxy import construct as construct
     from webworker_executor.web.proxy import expose as expose
@@ -71,6 +83,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.proxy import proxy as proxy
     from webworker_executor.web.proxy import release as release
     from webworker_executor.web.proxy import wrap as wrap
+    from webworker_executor.web.request import Reply as Reply
     from webworker_executor.web.shared import SharedBuffer as SharedBuffer
     from webworker_executor.web.target import EventTarget as EventTarget
     from webworker_executor.web.transferable import structured_clone as structured_clone
@@ -85,50 +98,61 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "transfer": "web.transferable",
-    "structured_clone": "web.transferable",
-    "BroadcastChannel": "web.broadcast",
-    "MessagePort": "web.port",
-    "MessageChannel": "web.channel",
-    "FileDescriptor": "web.descriptor",
-    "DataCloneError": "errors",
     "AbortController": "web.abort",
     "AbortError": "errors",
     "AbortSignal": "web.abort",
-    "Atomics": "web.atomics",
+    "Actor": "pool.actor",
     "ActorLostError": "errors",
+    "Atomics": "web.atomics",
+    "BroadcastChannel": "web.broadcast",
     "BrokenWorkerPool": "errors",
     "CloseEvent": "web.event",
     "Connection": "child.connection",
+    "Conversation": "pool.talk",
+    "DataCloneError": "errors",
     "ErrorEvent": "web.event",
     "Event": "web.event",
     "EventTarget": "web.target",
     "ExecutorStatistics": "pool.statistics",
+    "ExecutorView": "pool.options",
     "ExitEvent": "web.event",
+    "FileDescriptor": "web.descriptor",
     "HandshakeError": "errors",
     "HandshakeTimeoutError": "errors",
     "InvalidStateError": "errors",
+    "Launcher": "launch.launcher",
     "Limits": "launch.limits",
     "MaxDurationError": "errors",
+    "MessageChannel": "web.channel",
     "MessageEvent": "web.event",
+    "MessagePort": "web.port",
     "NetworkError": "errors",
     "NotAWorkerError": "errors",
+    "PoolEvent": "observe",
     "PoolFullError": "errors",
+    "PoolWorker": "web.pool_worker",
     "PortClosedError": "errors",
+    "ProcessStatistics": "web.process_statistics",
+    "ProgressEvent": "pool.talk",
     "ProtocolError": "errors",
+    "Proxy": "web.proxy",
     "RemoteError": "wire.failure",
+    "Reply": "web.request",
+    "RunningTask": "child.task",
+    "Scope": "child.scope",
     "SharedBuffer": "web.shared",
+    "Stream": "pool.stream",
     "TaskAborted": "errors",
     "TaskTimeout": "errors",
     "WebWorkerError": "errors",
     "WebWorkerExecutor": "pool.executor",
-    "PoolEvent": "observe",
-    "ProcessStatistics": "web.process_statistics",
-    "PoolWorker": "web.pool_worker",
     "Worker": "web.worker",
     "WorkerCrashedError": "errors",
     "WorkerFuture": "pool.future",
     "WorkerLoadError": "errors",
+    "WorkerLocation": "web.location",
+    "WorkerNavigator": "child.navigator",
+    "WorkerOutcome": "web.outcome",
     "WorkerStartError": "errors",
     "WorkerStatistics": "pool.statistics",
     "ZygoteLauncher": "launch.zygote",
@@ -144,9 +168,11 @@ _HOMES = {
     "progress": "pool.progress",
     "proxy": "web.proxy",
     "release": "web.proxy",
-    "wrap": "web.proxy",
     "scope": "child.scope",
     "set_environment_data": "web.environment",
+    "structured_clone": "web.transferable",
+    "transfer": "web.transferable",
+    "wrap": "web.proxy",
 }
 
 __all__ = [  # the table above is the list

@@ -27,10 +27,10 @@ from webworker_executor import (
     wrap,
 )
 
-pytestmark = pytest.mark.conformance
-
 if TYPE_CHECKING:
     from webworker_executor.web.launchers import LauncherName
+
+pytestmark = pytest.mark.conformance
 
 
 def test_case_149_an_abort_happens_once() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import webworker_executor
 from webworker_executor.observe import KINDS
 from webworker_executor.rules.machine import Table, diagram
 from webworker_executor.rules.script import SCRIPT_TABLE
@@ -56,3 +57,15 @@ def test_kinds_of_events() -> None:
         r"^\| `(\w+)` \| `webworker_executor\.pool\.\w+` \| [A-Z]+", page, re.MULTILINE
     )
     assert sorted(KINDS) == sorted(rows)
+
+
+def test_public_names() -> None:
+    """
+    What the page lists stands in the root, as it says, and what stands there is listed.
+    """
+    page = (REFERENCE / "api.md").read_text()
+    listed = re.findall(r"^\.\. \S+:: webworker_executor\.([\w.]+)$", page, re.MULTILINE)
+    # Of errors, a whole module is shown.
+    listed.remove("errors")
+    errors = {name for name, home in webworker_executor._HOMES.items() if home == "errors"}
+    assert {*listed, *errors, "__version__"} == set(webworker_executor.__all__)

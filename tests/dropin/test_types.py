@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, assert_type
 import pytest
 
 from tests.dropin.tasks import add, double
-from webworker_executor import WebWorkerExecutor, Worker, WorkerFuture
-from webworker_executor.pool.stream import Stream
+from webworker_executor import Stream, WebWorkerExecutor, Worker, WorkerFuture
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from concurrent.futures import Executor, Future
 
-    from webworker_executor.pool.options import ExecutorView
+    from webworker_executor import ExecutorView
 
     Ours = WebWorkerExecutor | ExecutorView
 

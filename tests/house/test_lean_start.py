@@ -4,6 +4,7 @@ A worker starts lean: importing the package loads nothing that a task might not 
 
 from __future__ import annotations
 
+import ast
 import importlib
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,22 @@ def test_every_public_name_is_there() -> None:
     missing = [name for name in webworker_executor.__all__ if not hasattr(webworker_executor, name)]
     assert [] == missing
     assert set(webworker_executor.__all__) <= set(dir(webworker_executor))
+
+
+def test_type_checkers_find_the_same_names_in_the_same_modules() -> None:
+    """
+    What is bound on first use is imported for them, name by name.
+    """
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = {
+        alias.name: str(node.module).partition(".")[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__"
+        for alias in node.names
+        if alias.asname == alias.name
+    }
+    assert seen == webworker_executor._HOMES
+    assert sorted(seen) == list(webworker_executor._HOMES)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -12,10 +12,10 @@ import pytest
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor, Worker
 
-pytestmark = pytest.mark.slow
-
 if TYPE_CHECKING:
     from webworker_executor.web.launchers import LauncherName
+
+pytestmark = pytest.mark.slow
 
 
 def fill(name: str, index: int) -> None:

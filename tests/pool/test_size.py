@@ -16,11 +16,11 @@ from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import ActorLostError, WebWorkerExecutor
 
-# Shorter than any test waits, longer than a test takes to look.
-SOON = 0.2
-
 if TYPE_CHECKING:
     from webworker_executor.web.launchers import LauncherName
+
+# Shorter than any test waits, longer than a test takes to look.
+SOON = 0.2
 
 
 def n_workers(pool: WebWorkerExecutor) -> int:

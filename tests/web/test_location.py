@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from webworker_executor.web.location import Location
+from webworker_executor.web.location import WorkerLocation
 
 PARTS = ("protocol", "host", "hostname", "port", "pathname", "search", "hash", "origin", "path")
 
@@ -31,18 +31,22 @@ def test_parts(href: str, parts: tuple[str, ...]) -> None:
     """
     The parts are those of the URL standard.
     """
-    location = Location(href)
+    location = WorkerLocation(href)
     assert parts == tuple(getattr(location, name) for name in PARTS)
-    assert (href, href, f"<Location {href}>") == (location.href, str(location), repr(location))
+    assert (href, href, f"<WorkerLocation {href}>") == (
+        location.href,
+        str(location),
+        repr(location),
+    )
 
 
 def test_it_cannot_be_changed() -> None:
     """
     A location is a value: equal to its like, and what it is.
     """
-    location = Location("file:///a")
+    location = WorkerLocation("file:///a")
     with pytest.raises(AttributeError, match="cannot be changed"):
         location.href = "file:///b"  # type: ignore[misc]  # what is tested
     assert location == pickle.loads(pickle.dumps(location))
-    assert {location} == {Location("file:///a")}
+    assert {location} == {WorkerLocation("file:///a")}
     assert location != "file:///a"

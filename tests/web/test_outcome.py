@@ -9,19 +9,19 @@ import threading
 
 import pytest
 
-from webworker_executor.web.outcome import Outcome
+from webworker_executor.web.outcome import WorkerOutcome
 
 
 def test_it_is_settled_once() -> None:
     """
     The first outcome counts, and nobody can cancel it.
     """
-    outcome: Outcome[int] = Outcome()
+    outcome: WorkerOutcome[int] = WorkerOutcome()
     assert (False, False) == (outcome.cancel(), outcome.cancelled())
     outcome.settle(1)
     outcome.settle(error=ValueError())
     assert 1 == outcome.result(0)
-    failed: Outcome[int] = Outcome()
+    failed: WorkerOutcome[int] = WorkerOutcome()
     failed.settle(error=ValueError("x"))
     with pytest.raises(ValueError, match="x"):
         failed.result(0)
@@ -31,7 +31,7 @@ def test_callbacks_run_where_handlers_run() -> None:
     """
     Never in the thread that settles it, and those who wait do not wait for them.
     """
-    outcome: Outcome[int] = Outcome()
+    outcome: WorkerOutcome[int] = WorkerOutcome()
     called, release = threading.Event(), threading.Event()
     names: list[str] = []
 
@@ -54,7 +54,7 @@ def test_it_can_be_awaited() -> None:
     """
 
     async def main() -> list[int]:
-        outcome: Outcome[int] = Outcome()
+        outcome: WorkerOutcome[int] = WorkerOutcome()
         asyncio.get_running_loop().run_in_executor(None, outcome.settle, 5)
         return [await outcome, await outcome]
 

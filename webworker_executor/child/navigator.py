@@ -10,7 +10,7 @@ import os
 import sys
 
 
-class Navigator:
+class WorkerNavigator:
     """
     What a worker may ask of the machine and the interpreter.
 
@@ -21,7 +21,7 @@ class Navigator:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<Navigator {self.user_agent}>"
+        return f"<WorkerNavigator {self.user_agent}>"
 
     @property
     def hardware_concurrency(self) -> int:
@@ -57,4 +57,4 @@ class Navigator:
         return True
 
 
-navigator = Navigator()
+navigator = WorkerNavigator()

@@ -139,9 +139,9 @@ class Program:
             raise TypeError(f"import_scripts() takes paths, not {shown(path)}")
         path = os.fspath(path)
         if path.startswith("file:"):
-            from webworker_executor.web.location import Location
+            from webworker_executor.web.location import WorkerLocation
 
-            path = Location(path).path
+            path = WorkerLocation(path).path
         return os.path.normpath(os.path.join(self._folder, path))
 
 

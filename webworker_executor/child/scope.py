@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from webworker_executor.child.navigator import Navigator
+    from webworker_executor.child.navigator import WorkerNavigator
     from webworker_executor.child.turns import Turns
     from webworker_executor.web.event import Event
-    from webworker_executor.web.location import Location
+    from webworker_executor.web.location import WorkerLocation
     from webworker_executor.wire.frame import Parts
 
 
@@ -198,14 +198,14 @@ class Scope(HostTarget):
         return self._turns is not None and self._turns.is_closing
 
     @property
-    def location(self) -> Location:
+    def location(self) -> WorkerLocation:
         """Where the script was loaded from."""
-        from webworker_executor.web.location import Location
+        from webworker_executor.web.location import WorkerLocation
 
-        return Location(self._href)
+        return WorkerLocation(self._href)
 
     @property
-    def navigator(self) -> Navigator:
+    def navigator(self) -> WorkerNavigator:
         """What the worker runs on."""
         from webworker_executor.child.navigator import navigator
 

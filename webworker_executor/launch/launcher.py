@@ -82,7 +82,11 @@ class WorkerSpec:
 
 
 class Launcher(Protocol):
-    """One way of starting a worker process."""
+    """
+    One way of starting a worker process.
+
+    For annotations: what an object of one's own would have to do may change without notice.
+    """
 
     @property
     def name(self) -> str:

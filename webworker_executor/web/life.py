@@ -25,7 +25,7 @@ from webworker_executor.rules.script import EXITED, ScriptMachine
 from webworker_executor.web import endings
 from webworker_executor.web.deadlines import Deadlines
 from webworker_executor.web.host import EXIT_SECONDS, host
-from webworker_executor.web.outcome import Outcome
+from webworker_executor.web.outcome import WorkerOutcome
 from webworker_executor.web.profile import Profile
 from webworker_executor.web.remains import end_later
 
@@ -74,9 +74,9 @@ class Life(Profile):
     ) -> None:
         self.title = title
         self.streams = streams
-        self.ready: Outcome[None] = Outcome()
-        self.lifetime: Outcome[None] = Outcome()
-        self.exited: Outcome[int | None] = Outcome()
+        self.ready: WorkerOutcome[None] = WorkerOutcome()
+        self.lifetime: WorkerOutcome[None] = WorkerOutcome()
+        self.exited: WorkerOutcome[int | None] = WorkerOutcome()
         self.witness: Witness | None = None
         self.created_at = time.monotonic()
         self._machine = ScriptMachine()

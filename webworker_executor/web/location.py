@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 
-class Location:
+class WorkerLocation:
     """
     An address. It cannot be changed.
 
@@ -41,16 +41,16 @@ class Location:
         return self._href
 
     def __repr__(self) -> str:
-        return f"<Location {self._href}>"
+        return f"<WorkerLocation {self._href}>"
 
     def __eq__(self, other: object) -> bool:
-        return self._href == other._href if isinstance(other, Location) else NotImplemented
+        return self._href == other._href if isinstance(other, WorkerLocation) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._href)
 
-    def __reduce__(self) -> tuple[type[Location], tuple[str]]:
-        return Location, (self._href,)
+    def __reduce__(self) -> tuple[type[WorkerLocation], tuple[str]]:
+        return WorkerLocation, (self._href,)
 
     @property
     def href(self) -> str:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.launch.stdio import Streams
     from webworker_executor.web.incoming import WorkerTarget
-    from webworker_executor.web.outcome import Outcome
+    from webworker_executor.web.outcome import WorkerOutcome
     from webworker_executor.web.script import Script
     from webworker_executor.wire.frame import Frame, Parts
 
@@ -147,7 +147,7 @@ class NativeLife(Life):
         self._link.post(parts, fds)
         self._link.flush()
 
-    def send_bytes(self, data: object) -> Outcome[None]:
+    def send_bytes(self, data: object) -> WorkerOutcome[None]:
         """Refuse: this worker takes any value, by ``post_message``."""
         raise TypeError(f"{self.title} takes values; use post_message(), or codec='raw'")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Outcome(Future[T]):
+class WorkerOutcome(Future[T]):
     """
     Something that will be known of a worker. It cannot be cancelled, and can be awaited.
 

@@ -20,7 +20,7 @@ from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.plain import PlainLink
 from webworker_executor.web.life import Life
 from webworker_executor.web.message import AS_JSON, AS_MSGPACK
-from webworker_executor.web.outcome import Outcome
+from webworker_executor.web.outcome import WorkerOutcome
 from webworker_executor.wire.decoder import MalformedFrame
 from webworker_executor.wire.frame import MESSAGE, Frame
 from webworker_executor.wire.messagepack import dump_msgpack
@@ -90,12 +90,12 @@ class RawLife(Life):
             raise
         self._link.send(FROM_HOST, lambda _: None)
 
-    def send_bytes(self, data: Any) -> Outcome[None]:
+    def send_bytes(self, data: Any) -> WorkerOutcome[None]:
         """Queue a message; any thread."""
         return self._queue(data)
 
-    def _queue(self, data: Any) -> Outcome[None]:
-        sent: Outcome[None] = Outcome()
+    def _queue(self, data: Any) -> WorkerOutcome[None]:
+        sent: WorkerOutcome[None] = WorkerOutcome()
 
         def tell(was_sent: bool) -> None:
             if was_sent:
@@ -213,7 +213,7 @@ class NeutralLife(RawLife):
         """Write a value; raises ``DataCloneError`` for what there is no form for."""
         raise NotImplementedError
 
-    def send_bytes(self, data: object) -> Outcome[None]:
+    def send_bytes(self, data: object) -> WorkerOutcome[None]:
         """Refuse: this worker takes values, by ``post_message``."""
         raise TypeError(
             f"{self.title} takes values in {self._form}; use post_message(), or codec='raw'"

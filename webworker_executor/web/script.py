@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from webworker_executor.web.location import Location
+from webworker_executor.web.location import WorkerLocation
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _parts(text: str) -> tuple[str, str]:
     """Part a path from a query and a fragment, which are for the script to look at."""
     scheme, colon, _ = text.partition(":")
     if colon and scheme.lower() == "file":
-        location = Location(text)
+        location = WorkerLocation(text)
         if location.hostname not in {"", "localhost"}:
             raise ValueError(f"{text} is on another machine; a script must be a file of this one")
         return location.path, location.search + location.hash

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.launch.limits import Limits
-    from webworker_executor.web.outcome import Outcome
+    from webworker_executor.web.outcome import WorkerOutcome
     from webworker_executor.wire.frame import Parts
 
 
@@ -216,7 +216,7 @@ class Worker(WorkerTarget):
         return self._life.state
 
     @property
-    def ready(self) -> Outcome[None]:
+    def ready(self) -> WorkerOutcome[None]:
         """
         A future that resolves when the script is about to run. It can be awaited.
 
@@ -229,7 +229,7 @@ class Worker(WorkerTarget):
         return self._life.ready
 
     @property
-    def lifetime(self) -> Outcome[None]:
+    def lifetime(self) -> WorkerOutcome[None]:
         """
         A future that resolves when the worker has ended as it should. It can be awaited.
 
@@ -242,7 +242,7 @@ class Worker(WorkerTarget):
         return self._life.lifetime
 
     @property
-    def exited(self) -> Outcome[int | None]:
+    def exited(self) -> WorkerOutcome[int | None]:
         """A future of the exit status: ``-signal`` if a signal ended it. It can be awaited."""
         return self._life.exited
 
@@ -263,7 +263,7 @@ class Worker(WorkerTarget):
 
     # -- what it is told
 
-    def terminate(self, timeout: float | None = 5.0) -> Outcome[int | None]:
+    def terminate(self, timeout: float | None = 5.0) -> WorkerOutcome[int | None]:
         """
         End the worker without waiting for its work. Nothing comes from it any more but ``exit``.
 
