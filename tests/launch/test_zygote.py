@@ -34,6 +34,17 @@ def test_workers_share_a_parent_that_is_not_the_program(reactor: Reactor) -> Non
     assert {os.getpid()}.isdisjoint(parents)
 
 
+def test_its_repr_tells_what_is_preloaded_and_for_how_many(reactor: Reactor) -> None:
+    """
+    Who looks at a launcher sees what it was given, and whether it is in use.
+    """
+    launcher = ZygoteLauncher(preload=["json"])
+    launcher.open(reactor)
+    assert "<ZygoteLauncher preload=['json'] users=1>" == repr(launcher)
+    launcher.close(lambda: None)
+    assert "<ZygoteLauncher preload=['json'] users=0>" == repr(launcher)
+
+
 def test_zygote_lives_as_long_as_its_users(reactor: Reactor) -> None:
     """
     The process ends with the last user, and comes anew for the next.

@@ -18,6 +18,8 @@ from tests.pool import work
 from webworker_executor import BrokenWorkerPool, PortClosedError, WebWorkerExecutor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.dropin.gate import Gate
     from webworker_executor import MessageEvent
     from webworker_executor.web.launchers import LauncherName
@@ -85,6 +87,20 @@ def test_submit_after_shutdown_is_refused(launcher: LauncherName) -> None:
     for attempt in (lambda: pool.submit(abs, 1), lambda: pool.map(abs, [1])):
         with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
             attempt()
+
+
+def test_what_is_no_submit_is_refused_in_words_of_its_own(pool: WebWorkerExecutor) -> None:
+    """
+    After a shutdown a message or a resize hears of that, and not of futures.
+    """
+    worker = pool.workers[0]
+    pool.shutdown()
+    posts: list[Callable[[int], None]] = [worker.post_message, pool.broadcast]
+    for post in posts:
+        with pytest.raises(RuntimeError, match="shut down; worker 0 takes no messages any more"):
+            post(1)
+    with pytest.raises(RuntimeError, match="shut down; there are no workers any more to be made"):
+        pool.resize(3)
 
 
 def test_shutdown_finishes_what_was_submitted(pool: WebWorkerExecutor) -> None:

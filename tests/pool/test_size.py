@@ -193,5 +193,5 @@ def test_a_size_is_refused_that_is_none() -> None:
         with pytest.raises(TypeError):
             pool.resize(1.5)  # type: ignore[arg-type]  # that is what is tested
         assert 2 == pool.size
-    with pytest.raises(RuntimeError, match="after shutdown"):
+    with pytest.raises(RuntimeError, match="the executor was shut down; there are no workers"):
         pool.resize(3)

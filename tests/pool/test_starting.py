@@ -52,6 +52,7 @@ def test_the_default_is_a_worker_for_each_cpu() -> None:
         (TypeError, "max_tasks_per_child must be an integer", {"max_tasks_per_child": 1.5}),
         (ValueError, "max_tasks_per_child must be >= 1", {"max_tasks_per_child": 0}),
         (ValueError, "on_crash must be 'replace' or 'break', not 'x'", {"on_crash": "x"}),
+        (TypeError, "name must be a text, not 3", {"name": 3}),
         (TypeError, "env must be a mapping of strings, not int", {"env": 1}),
         (TypeError, r"env\['A'\] must be a text, not 1", {"env": {"A": 1}}),
         (

@@ -68,6 +68,9 @@ class ZygoteLauncher:
         self._reactor: Reactor | None = None
         self._zygote: Zygote | None = None
 
+    def __repr__(self) -> str:
+        return f"<ZygoteLauncher preload={self._preload!r} users={self._n_users}>"
+
     def __enter__(self) -> Self:
         """Keep the process, once it is there, to the end of the ``with`` statement."""
         if self._owner != os.getpid():
@@ -89,7 +92,7 @@ class ZygoteLauncher:
         zygote.end()
 
     def open(self, reactor: Reactor) -> None:
-        """Take up a user."""
+        """Take up a user; for the executor, as `launch` and `close` are."""
         if self._owner != os.getpid():
             # A forked copy of the program: the process and the users are the parent's.
             self._forget()
@@ -105,7 +108,7 @@ class ZygoteLauncher:
         on_started: Callable[[Child], object],
         on_failed: Callable[[Exception], object],
     ) -> None:
-        """Ask the zygote for a worker, and start it first if need be."""
+        """Ask the zygote for a worker, and start it first if need be; for the executor."""
         assert self._reactor is not None
         try:
             with self._lock:
@@ -120,7 +123,7 @@ class ZygoteLauncher:
             on_failed(error)
 
     def close(self, on_closed: Callable[[], object]) -> None:
-        """Let go of a user; with the last one the zygote ends, unless it is kept."""
+        """Let go of a user, for the executor; with the last the zygote ends, unless it is kept."""
         with self._lock:
             self._n_users -= 1
             zygote = self._zygote

@@ -26,6 +26,7 @@ PENDING_IN_BROKEN = (
     "A process in the process pool was terminated abruptly while the future was running or pending."
 )
 AFTER_SHUTDOWN = "cannot schedule new futures after shutdown"
+NO_RESIZE = "the executor was shut down; there are no workers any more to be made more or fewer"
 IN_FORKED_CHILD = (
     "this executor belongs to the parent process: its workers answer there, not in a forked "
     "child. Make a new WebWorkerExecutor in the child."

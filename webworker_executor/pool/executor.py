@@ -115,7 +115,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         name: str = "",
     ) -> None:
         self._max_workers = starting.count_workers(max_workers)
-        starting.check_options(initializer, initargs, on_crash, env)
+        starting.check_options(initializer, initargs, on_crash, env, name)
         check_exit_policy(exit_policy)
         check_bound(max_pending, when_full)
         size = Size(

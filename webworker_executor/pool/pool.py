@@ -130,9 +130,12 @@ class Pool(EndingPool):
 
     # -- what users do
 
-    def open(self) -> None:
+    def open(self, refusal: str = broken.AFTER_SHUTDOWN) -> None:
         """
-        Make sure that a task can be taken.
+        Make sure that a task can be taken, or whatever else is for a worker.
+
+        Args:
+            refusal: What is said where the pool was shut down.
 
         Raises:
             BrokenWorkerPool: The pool is broken.
@@ -141,7 +144,7 @@ class Pool(EndingPool):
             OSError: No descriptor is left.
         """
         with self._steps.lock:
-            self._check()
+            self._check(refusal)
             self._is_begun = True
             # Each step here may be done again if a signal handler raises before the next.
             reactor, events = host.acquire(self)
@@ -151,16 +154,16 @@ class Pool(EndingPool):
             if self.is_shut:
                 # By a signal handler, meanwhile. No call comes between this look and the store.
                 host.release(self)
-                raise RuntimeError(broken.AFTER_SHUTDOWN)
+                raise RuntimeError(refusal)
             self.is_open = True
 
-    def _check(self) -> None:
+    def _check(self, refusal: str) -> None:
         if self.is_foreign:
             raise RuntimeError(broken.IN_FORKED_CHILD)
         if self.breakage.is_broken:
             raise self.breakage.error_of_submit()
         if self.is_shut:
-            raise RuntimeError(broken.AFTER_SHUTDOWN)
+            raise RuntimeError(refusal)
 
     def submit(self, call: Call) -> None:
         """Take a call; its future belongs to the pool from here. Raises as ``open``."""
@@ -204,7 +207,7 @@ class Pool(EndingPool):
         if max_workers < self._min_workers:
             raise ValueError(f"max_workers must be at least min_workers ({self._min_workers})")
         with self._steps.lock:
-            self._check()
+            self._check(broken.NO_RESIZE)
             for index in range(len(self.workers), max_workers):
                 self.workers.append(PoolWorker(index, self))
         self._steps.bring(self._scheduler.resized, max_workers)
@@ -265,7 +268,7 @@ class Pool(EndingPool):
             RuntimeError: The same.
             OSError: The same.
         """
-        self.open()
+        self.open(f"the executor was shut down; worker {index} takes no messages any more")
         with self._steps.lock:
             if index >= self._scheduler.max_workers:
                 raise ValueError(

@@ -15,6 +15,7 @@ from webworker_executor.pool.birth import Birth
 from webworker_executor.web.launchers import find_launcher as find_named
 from webworker_executor.web.launchers import make_fork_launcher
 from webworker_executor.wire import codec
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def _check_against_kernel(count: int) -> None:
         )
 
 
-def check_options(initializer: object, initargs: object, on_crash: object, env: object) -> None:
+def check_options(
+    initializer: object, initargs: object, on_crash: object, env: object, name: object
+) -> None:
     """
     Refuse options that cannot work.
 
@@ -86,6 +89,8 @@ def check_options(initializer: object, initargs: object, on_crash: object, env: 
         raise TypeError(f"initargs must be a tuple, such as ({initargs!r},), not {initargs!r}")
     if on_crash not in {"replace", "break"}:
         raise ValueError(f"on_crash must be 'replace' or 'break', not {on_crash!r}")
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text, not {shown(name)}")
     if env is not None:
         # Here, because most have none.
         from webworker_executor.launch.limits import check_env
