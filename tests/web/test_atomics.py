@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import wait_until
 from tests.threads import struck
 from tests.web import sharing
 from webworker_executor import Atomics, SharedBuffer, WebWorkerExecutor, WorkerCrashedError
@@ -168,8 +169,7 @@ def test_who_waits_is_woken(shared: SharedBuffer) -> None:
     """
     with WebWorkerExecutor(2, launcher="fork") as pool:
         futures = [pool.submit(sharing.sleep, shared, 3) for _ in range(2)]
-        while Atomics.load(shared, 0) < 2:
-            time.sleep(0.001)  # shared memory tells nobody
+        wait_until(lambda: Atomics.load(shared, 0) == 2)
         assert 0 == Atomics.notify(shared, 4)
         n_woken = 0
         deadline = time.monotonic() + sharing.LIMIT

@@ -291,17 +291,17 @@ def test_the_last_user_leaves_while_the_program_ends() -> None:
     reactor, _ = host.acquire(user)
 
     class Leaving(list[Any]):
-        """The users, the last of whom goes as soon as it was seen that there is one."""
+        """The users, the last of whom goes just before it is looked who is there."""
 
-        def __bool__(self) -> bool:
-            is_any = len(self) > 0
+        def __getitem__(self, index: Any) -> Any:
             host.release(user)
-            return is_any
+            return super().__getitem__(index)
 
     host._users = Leaving(host._users)
     host.finish_at_exit()
     host.release(user)
     reactor.join()
+    assert [] == user.told
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
