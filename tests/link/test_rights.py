@@ -4,6 +4,7 @@ Tests of `webworker_executor.link.rights`: descriptors beside bytes, and who clo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
+from tests.pool.strike import Interrupt
 from tests.threads import fork_while_held
 from webworker_executor.link.fds import send_fds, socket_pair
 from webworker_executor.link.rights import LOWEST, Descriptor, receive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.script import ScriptRunner
 
 
@@ -74,6 +79,73 @@ def test_a_forked_copy_has_nothing_of_what_is_to_be_sent() -> None:
     assert 0 == fork_while_held([], lambda: is_open(other))
     for fd in (other, number):
         os.close(fd)
+
+
+def open_descriptors() -> set[int]:
+    return {fd for fd in range(200) if is_open(fd)}
+
+
+def drop(descriptors: list[Descriptor]) -> None:
+    descriptors.clear()
+
+
+def close(descriptors: list[Descriptor]) -> None:
+    descriptors[0].close()
+
+
+def duplicate(descriptors: list[Descriptor]) -> None:
+    descriptors.append(Descriptor.copy_of(descriptors[0].fileno()))
+
+
+def to_send(descriptors: list[Descriptor]) -> None:
+    descriptors.append(Descriptor.to_send(descriptors[0].fileno()))
+
+
+@pytest.mark.parametrize("use", [drop, close, duplicate, to_send])
+def test_a_handler_that_raises_leaves_none_open(use: Callable[[list[Descriptor]], None]) -> None:
+    """
+    Wherever it does, and what it raises is not swallowed.
+    """
+
+    def interrupt() -> None:
+        raise Interrupt
+
+    for step in range(100):
+        descriptors = [Descriptor.copy_of(2)]
+        others = open_descriptors() - {descriptors[0].fileno()}
+        is_done = False
+        with contextlib.suppress(Interrupt), interrupted_at(step, interrupt):
+            use(descriptors)
+            is_done = True
+        descriptors.clear()
+        assert others == open_descriptors()
+        if is_done:
+            assert step > 0 or use is drop
+            return
+    pytest.fail("a hundred steps are not enough for it")
+
+
+def test_a_handler_that_raises_where_one_is_taken() -> None:
+    """
+    Whoever was to get the number has not got it, so that it is still the object's.
+    """
+
+    def interrupt() -> None:
+        raise Interrupt
+
+    for step in range(100):
+        descriptor = Descriptor.to_send(2)
+        fd, taken = descriptor.fileno(), -1
+        try:
+            with interrupted_at(step, interrupt):
+                taken = descriptor.take()
+        except Interrupt:
+            assert fd == descriptor.fileno()
+        else:
+            break
+    assert fd == taken
+    assert step > 1
+    os.close(fd)
 
 
 @pytest.mark.parametrize("room", [None, 3], ids=["object", "vacancy"])

@@ -202,7 +202,7 @@ class Intake:
             fds = self._chunk_fds
         for descriptor, number in zip(fds, numbers, strict=True):
             if chunks and chunks[0] is chunk and not self._is_decoded:
-                descriptor._fd = number
+                descriptor._held[:] = ((number, number + 1),)
         return fds
 
     def residue(self) -> tuple[bytes, list[Any]]:

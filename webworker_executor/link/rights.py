@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import _socket
 import posix
+from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
 from errno import EMFILE
+from itertools import compress, filterfalse, starmap, tee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
+
+    Range = tuple[int, int]
 
 # More than 64 KiB and their frame's header, less than what malloc maps anew each time.
 READ_NBYTES = 98304
@@ -34,14 +38,24 @@ class Descriptor:
         fd: Its number; owned by this object from here.
     """
 
-    __slots__ = ("_fd", "_pid")
+    # A finalizer of C, which each has as a value: in one of Python a signal handler may raise, and
+    # what it raises there is swallowed, and the descriptor stays open.
+    __slots__ = ("__del__", "_held", "_pid")
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
         self._pid = posix.getpid()
+        # Itself and the next one, as closerange(2) takes them, which minds none that is closed.
+        self._held: list[Range] = [] if fd < 0 else [(fd, fd + 1)]
+        self._guard()
+
+    def _guard(self) -> None:
+        # In a forked copy of the process the number may be another's by now: a forked worker closes
+        # all that was its host's before it opens anything of its own.
+        is_ours = map(self._pid.__eq__, starmap(posix.getpid, ((),)))
+        self.__del__ = partial(any, _closing(compress(self._held, is_ours)))
 
     def __repr__(self) -> str:
-        return f"<Descriptor {self._fd}>" if self._fd >= 0 else "<Descriptor taken>"
+        return f"<Descriptor {self._held[0][0]}>" if self._held else "<Descriptor taken>"
 
     @classmethod
     def copy_of(cls, fd: int) -> Descriptor:
@@ -53,7 +67,11 @@ class Descriptor:
         """
         import fcntl
 
-        return cls(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST))
+        copy = cls(-1)
+        numbers, same = tee(map(fcntl.fcntl, (fd,), (fcntl.F_DUPFD_CLOEXEC,), (LOWEST,)))
+        # Within C, as below: it has its owner from the first moment.
+        copy._held.extend(zip(numbers, map((1).__add__, same), strict=True))
+        return copy
 
     @classmethod
     def to_send(cls, fd: int) -> Descriptor:
@@ -64,7 +82,7 @@ class Descriptor:
             OSError: As ``copy_of``.
         """
         descriptor = cls.copy_of(fd)
-        _to_send.add(descriptor._fd)
+        _to_send.update(descriptor._held)
         return descriptor
 
     def fileno(self) -> int:
@@ -74,9 +92,10 @@ class Descriptor:
         Raises:
             ValueError: It was taken.
         """
-        if self._fd < 0:
+        held = self._held
+        if not held:
             raise ValueError("this descriptor was taken already")
-        return self._fd
+        return held[0][0]
 
     def take(self) -> int:
         """
@@ -85,41 +104,38 @@ class Descriptor:
         Raises:
             ValueError: It was taken.
         """
-        fd = self.fileno()
-        self._fd = -1
-        _to_send.discard(fd)
+        fd, held = self.fileno(), self._held
+        _to_send.difference_update(held)
+        # The last step, and no call: whoever is interrupted before it still owns the descriptor.
+        del held[:]
         return fd
 
     def close(self) -> None:
         """Close it; nothing happens if it was taken or closed."""
-        fd, self._fd = self._fd, -1
-        # In a forked copy of the process the number may be another's by now: a forked worker closes
-        # all that was its host's before it opens anything of its own.
-        if fd >= 0 and self._pid == posix.getpid():
-            # Before it is closed: afterwards the number may be another's, which is to be sent, too.
-            _to_send.discard(fd)
-            try:
-                posix.close(fd)
-            except OSError:
-                # A task that closes whatever is open has closed it, too.
-                pass
+        if self._pid != posix.getpid():
+            self._held.clear()
+        try:
+            # Within C: what was taken out is closed, though a signal handler raises.
+            any(_closing(iter(self._held.pop, None)))
+        except IndexError:
+            return
 
-    __del__ = close
+
+def _closing(ranges: Iterable[Range]) -> Iterator[None]:
+    # Forgotten before it is closed: afterwards the number may be another's, which is to be sent,
+    # too.
+    return starmap(posix.closerange, filterfalse(_to_send.discard, ranges))
 
 
 # What was on its way when a program was forked would stay open in the copy for as long as that
 # lives, and the other side of a port would never hear of its end.
-_to_send: set[int] = set()
+_to_send: set[Range] = set()
 
 
 def _forget_what_travels() -> None:
     """In a forked copy of the process: close what the original sends."""
     while _to_send:
-        try:
-            posix.close(_to_send.pop())
-        except OSError:
-            # A task has closed it.
-            continue
+        posix.closerange(*_to_send.pop())
 
 
 posix.register_at_fork(after_in_child=_forget_what_travels)
@@ -181,7 +197,10 @@ def above_streams(fds: list[Descriptor]) -> list[Descriptor]:
     Raises:
         OSError: No descriptor is left.
     """
-    return [Descriptor.copy_of(fd._fd) if 0 <= fd._fd <= STANDARD_ERROR else fd for fd in fds]
+    return [
+        Descriptor.copy_of(fd._held[0][0]) if fd._held and fd._held[0][0] <= STANDARD_ERROR else fd
+        for fd in fds
+    ]
 
 
 def no_room() -> OSError:

@@ -52,15 +52,15 @@ class MemoryDescriptor(Descriptor):
             OSError: No descriptor is left.
         """
         self, numbers = cls.__new__(cls), list[int]()
-        self._fd, self._pid = -1, os.getpid()
+        self._held, self._pid = [], os.getpid()
         try:
             # Stored within C: a signal handler that raises right behind it leaves the number here.
             flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
             numbers.extend(map(os.memfd_create, ("webworker",), (flags,)))
             self._identity = _identity_of(numbers[0])
-            self._fd = numbers[0]
+            self._held = [(numbers[0], numbers[0] + 1)]
         except BaseException:
-            if self._fd < 0 and numbers:
+            if numbers and not self._held:
                 os.close(numbers[0])
             raise
         return self
@@ -80,14 +80,17 @@ class MemoryDescriptor(Descriptor):
     def close(self) -> None:
         """Close it, unless somebody else has."""
         # None in an object that a signal handler has kept from being made.
-        if getattr(self, "_fd", -1) >= 0:
+        if getattr(self, "_held", ()):
             try:
                 self.intact()
             except OSError:
-                self._fd = -1
+                self._held.clear()
             super().close()
 
     __del__ = close
+
+    def _guard(self) -> None:
+        """Its finalizer is this, of Python: it looks first whose the number is."""
 
 
 def _identity_of(fd: int) -> tuple[int, int]:

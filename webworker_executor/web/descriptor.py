@@ -109,4 +109,7 @@ def duplicate(parcel: Parcel, item: Any) -> int:
 
 def receive_descriptor(slot: int) -> FileDescriptor:
     """Make the object of a slot, where a message is unpacked."""
-    return FileDescriptor(taken(slot).take())
+    descriptor = FileDescriptor.__new__(FileDescriptor)
+    # Never out of an owner's hands: a signal handler may raise at any call.
+    descriptor._owner = taken(slot)
+    return descriptor
