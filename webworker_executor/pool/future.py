@@ -240,7 +240,21 @@ class WorkerFuture(TrackedFuture["T"]):
         super()._sleep(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for what the task raised, or ``None``; raises as ``result`` does otherwise."""
+        """
+        Wait for what the task raised.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
+        Returns:
+            What ``result`` would raise, also the death of its worker; ``None`` for a value.
+
+        Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
+            TimeoutError: It was not done in time; the task goes on.
+            CancelledError: It was cancelled.
+        """
         self._wait(timeout)
         if isinstance(self._result, Answer):
             self._open(self._result)

@@ -60,11 +60,13 @@ class BroadcastChannel(MessageTarget):
 
         Args:
             message: Anything that pickles, or that ``cloudpickle`` can pack.
+            transfer: Nothing: what moves can go to one only. Taken as by ``MessagePort``.
+            fds: Nothing, likewise.
 
         Raises:
             InvalidStateError: The channel was closed.
             DataCloneError: Something in the message cannot be sent.
-            TypeError: Something was to be transferred, which could go to one only.
+            TypeError: ``transfer`` or ``fds`` holds something.
             Exception: Whatever the value's own hooks raise.
 
         Source: HTML, ``BroadcastChannel.postMessage``.
