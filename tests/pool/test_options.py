@@ -391,7 +391,15 @@ def test_views_of_views_add_up(pool: WebWorkerExecutor) -> None:
     """
     view = pool.options(worker=0, timeout=9.0).options(worker=1)
     assert 1 == view.submit(talking.index).result(10.0)
-    assert "timeout=9.0" in repr(view)
+    assert f"<ExecutorView timeout=9.0 worker=1 of {pool!r}>" == repr(view)
+
+
+def test_a_view_tells_only_what_differs(pool: WebWorkerExecutor) -> None:
+    """
+    What is given as it is by default is not told.
+    """
+    assert f"<ExecutorView of {pool!r}>" == repr(pool.options())
+    assert repr(pool.options()) == repr(pool.options(retries=0, retry_on=None, transfer=None))
 
 
 def test_a_call_that_cannot_be_packed_fails_its_future(forked: WebWorkerExecutor) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeVar, overload
 
     from webworker_executor.observe import PoolEvent
-    from webworker_executor.pool.executor import WebWorkerExecutor
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.pool.options import ExecutorView
     from webworker_executor.pool.pool import Pool
@@ -295,12 +294,18 @@ class BeyondExecutor(Executor):
             TypeError: An option has the wrong type.
             ValueError: An option has a value that it cannot have.
         """
-        from typing import cast
+        from webworker_executor.pool.options import DEFAULTS, ExecutorView
 
-        from webworker_executor.pool.options import ExecutorView, Terms, as_terms
-
-        terms: dict[str, Any] = {"timeout": timeout, "soft_timeout": soft_timeout}
-        terms.update(retries=retries, retry_on=retry_on, signal=signal)
-        terms.update(transfer=transfer, worker=worker, onmessage=onmessage, window=window)
-        terms.update(priority=priority, cancel_running=cancel_running)
-        return ExecutorView(cast("WebWorkerExecutor", self), Terms(**as_terms(terms)))
+        return ExecutorView(self, DEFAULTS).options(  # type: ignore[arg-type]  # of which this is a part
+            timeout=timeout,
+            soft_timeout=soft_timeout,
+            retries=retries,
+            retry_on=retry_on,
+            signal=signal,
+            transfer=transfer,
+            worker=worker,
+            onmessage=onmessage,
+            window=window,
+            priority=priority,
+            cancel_running=cancel_running,
+        )

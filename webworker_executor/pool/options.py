@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +117,9 @@ class Terms:
             raise ValueError(f"window must be at least 1 item, not {self.window!r}")
 
 
+DEFAULTS = Terms()
+
+
 class SpecialCall(Survivor, Call):
     """A call that is not for any place, once, in its turn."""
 
@@ -154,7 +157,9 @@ class ExecutorView(SpreadingExecutor):
         self._terms = terms
 
     def __repr__(self) -> str:
-        return f"<ExecutorView of {self._executor!r}: {self._terms}>"
+        values = [(field.name, getattr(self._terms, field.name)) for field in fields(Terms)]
+        given = [f"{name}={value!r} " for name, value in values if value != getattr(DEFAULTS, name)]
+        return f"<ExecutorView {''.join(given)}of {self._executor!r}>"
 
     @property
     def worker(self) -> int | None:
@@ -186,9 +191,20 @@ class ExecutorView(SpreadingExecutor):
         Takes and raises what ``WebWorkerExecutor.options`` does. What is not given stays as it is
         here.
         """
-        given = {name: value for name, value in locals().items() if name != "self"}
-        changes = {name: value for name, value in given.items() if value is not AS_IT_IS}
-        return ExecutorView(self._executor, replace(self._terms, **as_terms(changes)))
+        changes = as_terms(
+            timeout=timeout,
+            soft_timeout=soft_timeout,
+            retries=retries,
+            retry_on=retry_on,
+            signal=signal,
+            transfer=transfer,
+            worker=worker,
+            onmessage=onmessage,
+            window=window,
+            priority=priority,
+            cancel_running=cancel_running,
+        )
+        return ExecutorView(self._executor, replace(self._terms, **changes))
 
     if TYPE_CHECKING:
 
@@ -290,13 +306,16 @@ class ExecutorView(SpreadingExecutor):
         self._executor.shutdown(wait, cancel_futures=cancel_futures, timeout=timeout)
 
 
-def as_terms(changes: dict[str, Any]) -> dict[str, Any]:
+def as_terms(**options: Any) -> dict[str, Any]:
     """
     Make tuples of what may be given as any iterable or as one type, and plain integers.
+
+    What is to stay as it is is left out.
 
     Raises:
         TypeError: Something is no iterable.
     """
+    changes = {name: value for name, value in options.items() if value is not AS_IT_IS}
     for name in INTEGERS & changes.keys():
         if hasattr(changes[name], "__index__"):
             # Those of numpy cannot be negated as they are.
