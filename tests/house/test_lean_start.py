@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import webworker_executor
-from tests.house.layout import HEAVY
+from tests.house.layout import HEAVY, PACKAGE
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
