@@ -77,7 +77,8 @@ class Worker(WorkerTarget):
         cpu_affinity: The numbers of the processors that it may run on; ``None`` for all that this
             program may use.
         start_new_session: Whether it leads a session of its own, without this program's terminal.
-        handshake_timeout: Seconds until it must be ready, or it is stopped; 0 is for ever.
+        handshake_timeout: Seconds until it must be ready, or it is stopped; ``None`` or 0 is for
+            ever.
         max_duration: Seconds that it may run once it is ready; ``None`` or 0 is for ever.
         on_uncaught: ``"report"``, or ``"exit"``: a script then ends with status 1 after the first
             exception that its own ``onerror`` has not handled, and nothing more is begun in it, as
@@ -290,7 +291,9 @@ class Worker(WorkerTarget):
 
     def kill(self, signal: int = signals.SIGTERM) -> None:
         """
-        Send a signal; nothing happens when the process has ended.
+        Send a signal, SIGTERM by default (not SIGKILL, unlike ``Popen.kill``).
+
+        Nothing happens when the process has ended.
 
         Args:
             signal: Its number, real-time signals included.
