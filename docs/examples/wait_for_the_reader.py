@@ -1,5 +1,5 @@
 """
-Post much to a slow reader, and let him set the pace.
+Post much to a slow reader, and let it set the pace.
 """
 
 from webworker_executor import WebWorkerExecutor, current_task

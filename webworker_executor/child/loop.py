@@ -336,7 +336,8 @@ class Loop(DataEnd):
                         point_out_result(error, value)
                         raise
                 if packed is None:
-                    # Out here: the error of the whole is no part of the story of any part.
+                    # Outside the except block: else the first error would be the `__context__` of
+                    # those of the parts.
                     value = value.salvaged()
                     packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
                 del value

@@ -2,7 +2,7 @@
 What a process sets for itself before any code of the user runs: directory, limits, user.
 
 Imported by workers at their start, so it imports the least. The order matters: a directory may be
-open to the old user alone, and only he may raise limits and choose another user.
+open to the old user alone, and only that one may raise limits and choose another user.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Child
     from webworker_executor.link.reactor import Reactor, Timer
 
-# A process that closed its link is about to end, and one that was killed before it was there to
-# come; one that has not by then never will.
+# How long a process may take to end after it closed its link, or to appear after it was killed
+# before it existed. Later than that, it never will.
 LAST_SECONDS = 1.0
 
 

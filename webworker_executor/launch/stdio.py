@@ -2,7 +2,7 @@
 The standard streams of a new process: where each leads, and the host's end of a pipe.
 
 Not for messages, which never touch them. Whoever makes a `Streams` closes it: descriptors are
-duplicated when it is made, so that the caller may close his own at once.
+duplicated when it is made, so that the caller may close its own at once.
 """
 
 from __future__ import annotations

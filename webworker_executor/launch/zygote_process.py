@@ -201,7 +201,7 @@ class Zygote:
             raise self._error()
         ledger = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if spec.ledger is None else -1
         try:
-            # Copies: the caller closes his before the zygote may have them.
+            # Copies: the caller closes its own before the zygote may have them.
             given = (spec.data, spec.control, ledger if spec.ledger is None else spec.ledger)
             fds = [Descriptor.to_send(fd) for fd in given]
         finally:

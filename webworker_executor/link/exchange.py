@@ -300,7 +300,7 @@ def _entry(frame: bytes, fds: Sequence[Descriptor] = ()) -> Entry:
     return len(frame), [frame], fds
 
 
-# With which each RELEASE begins that says nothing but that a loan is over.
+# The opening bytes of every RELEASE that only ends a loan.
 _OVER = _frame(RELEASE, 0, OVER)[: -IDENT.size]
 
 

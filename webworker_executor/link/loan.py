@@ -130,7 +130,7 @@ class Lender:
                 self._lent.pop(ident, None)
 
     def forget(self, ident: int) -> None:
-        """Hear that a segment is no more: whoever has it has it for himself."""
+        """Hear that a segment is no more: whoever still has it is its only user."""
 
     def abandon(self) -> None:
         """In a forked copy of the process: what was lent is the parent's."""
@@ -169,7 +169,7 @@ def borrowed(payload: Any, fd: int) -> tuple[memoryview, list[memoryview]]:
     if len(view) < end or nbytes < PAGESIZE:
         raise ValueError(f"a message tells of {count} buffers that did not come along")
     if len(_borrowed) < MAX_LOANS:
-        # Privately: what the receiver writes is his alone, in a fork of his as well.
+        # Privately: what the receiver writes is its own alone, in a fork of it as well.
         loan = mapped(fd, nbytes, private=True)
         _borrowed.add(loan)
         whole = memoryview(loan)
@@ -195,7 +195,7 @@ def _copy_of(fd: int, nbytes: int) -> memoryview:
 
 
 # What is looked at; beyond that many, a message is copied: before Python 3.13 each has a descriptor
-# of its own, and the lender runs out of segments that he could use again.
+# of its own, and the lender runs out of segments that it could use again.
 _borrowed: weakref.WeakSet[mmap] = weakref.WeakSet()
 lender = Lender(store)
 """The lender of this process."""

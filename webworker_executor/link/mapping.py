@@ -7,7 +7,7 @@ Not for: telling the owner so (`exchange`).
 What a changer must know: the owner writes into a segment again when it was given back. So whatever
 shares the memory must hold the *token* of its loan, an array of ctypes: numpy, pickle and
 memoryview look through a memoryview or a PickleBuffer and keep only what stands behind it. And a
-mapping is shared with the owner, but what a user was given must be his own, in a fork of this
+mapping is shared with the owner, but what a user was given must not be, in a fork of this
 process as well: see `make_private`.
 """
 

@@ -1,7 +1,7 @@
 """
 The outbox of a stream socket: frames that are to be written, and how far that has come.
 
-Not for waiting: whoever has an outbox waits until the socket has room, and writes again; unless he
+Not for waiting: whoever has an outbox waits until the socket has room, and writes again; unless it
 asks for a socket that blocks. It holds no lock either. Imported by workers at their start, so it
 imports the least.
 

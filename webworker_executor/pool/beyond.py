@@ -96,7 +96,7 @@ class BeyondExecutor(Executor):
         Run a call once in each worker, starting those that are not there.
 
         To load something that ``scope.worker_state`` keeps, for instance. A worker that comes later
-        in the place of a dead one has not run it: what all must have belongs into ``initializer``.
+        in the place of a dead one has not run it: what all must have belongs in ``initializer``.
 
         Args:
             fn: What to call.
@@ -169,7 +169,7 @@ class BeyondExecutor(Executor):
         counts = self._n_actors
         index = counts.index(min(counts[: self.size]))
         counts[index] += 1
-        # Its worker is not idle without a task.
+        # A worker that holds an actor is never idle.
         self._pool.keep(index, 1)
 
         def released() -> None:

@@ -154,7 +154,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         pool = self._pool
         state = "broken" if pool.breakage.is_broken else "shut down" if pool.is_shut else "open"
         if pool.is_foreign:
-            # As of a port.
+            # The word a port's repr uses.
             state = "forked"
         return (
             f"<WebWorkerExecutor{name} {state} "
@@ -240,7 +240,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         try:
             self._open()
         except RuntimeError:
-            # Refused is the first call, as by the stdlib; where there is none, nothing is.
+            # Like the stdlib, refuse at the first call; an empty iterable is not refused.
             for _ in calls:
                 raise
 

@@ -41,7 +41,7 @@ def fail_packing(
     pool.want_worker()
     with pool.lock:
         pool.promises.tally.n_unpackable += 1
-    # A function of ours stands around the user's, and so do our arguments around his.
+    # A function of ours stands around the user's, and so do our arguments around its own.
     if not (getattr(fn, "__module__", None) or "").startswith(_OWN):
         from webworker_executor.web.culprit import point_out
 

@@ -69,7 +69,7 @@ class Kin:
 
     @property
     def _popen(self) -> Kin:
-        # By this, `multiprocessing` asks whether it is to forget one.
+        # `multiprocessing` reads this to decide whether to drop a child.
         return self
 
     def poll(self) -> int | None:

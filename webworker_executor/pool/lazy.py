@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 ENDED = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
 _TOLD = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 
-# How long somebody may hold the lock of `wait` before it is looked whether a signal handler threw
-# him out of there without letting go of it; and how often he may be found to be there.
+# How long the lock of `wait` may be held before we check whether a signal handler threw its holder
+# out; and how many checks to make.
 PATIENCE = 0.5
 N_LOOKS = 60
 _COUNTING = frozenset({wait.__code__, as_completed.__code__})

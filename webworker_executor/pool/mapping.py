@@ -30,9 +30,9 @@ else:
     Protocol = object
 
 
-# A map of fewer items is not worth to be measured.
+# A map of fewer items is not worth measuring.
 FEWEST = 64
-# How long an item may run that is not worth to be measured; how long `map` itself may wait for its
+# How long an item may run that is not worth measuring; how long `map` itself may wait for its
 # first items, once there is a worker; how long for the first worker, whose initializer may have
 # much to do; and how often it looks for that one.
 SLOW_SECONDS = 0.1

@@ -101,9 +101,9 @@ class WorkerProcess:
         self.is_launched = False
         self.started = Flag()
         self.died_receiving = False
-        # The task that it was told to end, if need be by its own end.
+        # The task whose end was asked for, with its process if need be.
         self.stopped_task = 0
-        # And until when what that has started may go on without the process.
+        # Until when what that task has started may outlive the process.
         self.rest_until: float | None = None
         # The task of which it heard that.
         self.signaled_task = 0

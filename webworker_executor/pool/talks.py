@@ -42,7 +42,7 @@ class Talks:
         """
         Stop streams that rest: whoever would read them waits for the end of the executor.
 
-        Any other task comes to its end by itself, but these would keep him waiting for ever.
+        Any other task comes to its end by itself; these never would.
 
         Args:
             calls: Returns those that are not done.

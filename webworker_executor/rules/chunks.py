@@ -20,7 +20,7 @@ __all__ = ["Chunks"]
 # in turn: of two cores, 800 tasks of 1 ms got 90 % with 2 ms here, and get 95 %); more would make
 # its end late.
 TARGET_SECONDS = 0.005
-# So little work is not worth to be cut once more for an even end.
+# So little work is not worth cutting once more for an even end.
 LEAST_SECONDS = 0.0002
 # So long a chunk may take from end to end: its transfer, too.
 MOST_SECONDS = 0.020

@@ -55,7 +55,7 @@ ASKED: Final = "asked"
 BARREN: Final = "barren"
 
 # What a change of threads may take, and more of the usual time than chance adds to it. Whoever is
-# taken for late and is not is fed with his next answer.
+# taken for late and is not is fed with the next answer.
 LATE_SECONDS = 0.001
 LATE_FACTOR = 4
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 class AbortSignal(EventTarget):
     """
-    Tells whoever looks or listens that what he does is not wanted any more.
+    Tells whoever looks or listens that the work is no longer wanted.
 
     Not made by hand: take it from ``AbortController().signal``, ``AbortSignal.abort()``,
     ``AbortSignal.timeout()`` or ``AbortSignal.any()``. May be used from any thread and from signal

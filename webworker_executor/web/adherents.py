@@ -27,11 +27,11 @@ class Adherents(dict["int", "ref[T]"]):
 
     def add(self, member: T, then: Callable[[], object] | None = None) -> None:
         """
-        Take somebody in, who leaves when nobody else keeps him.
+        Take a member in, which leaves when nobody else keeps it.
 
         Args:
-            member: Who it is.
-            then: Called when he has left so.
+            member: Which.
+            then: Called when it has left so.
         """
         key = id(member)
 
@@ -43,7 +43,7 @@ class Adherents(dict["int", "ref[T]"]):
         self[key] = ref(member, leave)
 
     def remove(self, member: T) -> None:
-        """Let somebody go; no effect if he was not taken in."""
+        """Let a member go; no effect if it was not taken in."""
         self.pop(id(member), None)
 
     def living(self) -> list[T]:

@@ -28,7 +28,7 @@ _FORMATS = {"i": (4, True), "I": (4, False), "q": (8, True), "Q": (8, False)}
 _FORMATS |= {"l": (8, True), "L": (8, False)}
 _SYSCALL_NUMBERS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
-# The kernel compares 32 bits. Of a wider number it is looked at the rest so often.
+# futex(2) compares 32 bits; the other half of a 64-bit number is looked at again this often.
 _SLICE_SECONDS = 0.05
 _POLL_SECONDS = 0.002
 _EVERYBODY = (1 << 31) - 1
@@ -226,7 +226,7 @@ class _Cell:
             if error == 0:
                 return "ok"
             # It was another before the kernel looked, or somebody changed the half that it does
-            # not look at: he who changes a number notifies, and that may just have been missed.
+            # not look at: whoever changes a number notifies, and that may just have been missed.
             if self.load() != value:
                 return "ok" if error != errno.EAGAIN else "not-equal"
 

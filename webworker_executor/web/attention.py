@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from webworker_executor.link.reactor import Reactor
 
 
-# Comes again and again for as long as it is wanted.
+# Level-triggered: told on every poll while registered.
 END = select.EPOLLRDHUP
 
 

@@ -37,7 +37,7 @@ def lead(link: Link, target: WorkerTarget, timeout: float | None) -> bool:
         timeout: Seconds to wait at most; ``None`` for ever.
 
     Returns:
-        False if somebody else reads: then sleep until he has something.
+        False if somebody else reads: then sleep until that one has something.
     """
     leading = link.leading
     holder = leading.begin()

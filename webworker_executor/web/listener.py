@@ -45,7 +45,7 @@ def identity(callback: object) -> Hashable:
     """
     Give what tells a callback from another, also where each look at it makes a new object.
 
-    By no code of the user: his objects may compare as they like, or not be hashable at all.
+    By no code of a user, whose objects may compare as they like, or not be hashable at all.
     """
     return callback if callback.__class__ in _METHODS else id(callback)
 

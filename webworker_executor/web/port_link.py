@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 KINDS = frozenset({MESSAGE})
 # What a slow handler has before it: beyond that, messages wait where the writer sees them, in the
-# kernel and in his `buffered_amount`. Smaller, and each fill would cost a turn of the reactor.
+# kernel and in its `buffered_amount`. Smaller, and each fill would cost a turn of the reactor.
 HELD_NBYTES = 1 << 20
 
 _log = Journal("webworker_executor.web")
