@@ -80,7 +80,8 @@ class Loop(DataEnd):
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
         self._wait: Callable[[], list[tuple[int, int]]] | None = None
-        self._ears: dict[str, tuple[int, Callable[[], list[tuple[int, int]]]]] = {}
+        # Set once, by one step of C: of two threads that come at once, the first's are everybody's.
+        self._first_ears: dict[None, tuple[int, Callable[[], list[tuple[int, int]]]]] = {}
         # The control thread's as well. A forked process has the count of its parent.
         self._n_threads = _thread._count() + 1
         self.desk = desk.install(self)
@@ -191,8 +192,7 @@ class Loop(DataEnd):
         both = select.poll()
         both.register(self._data, select.POLLIN)
         both.register(alarm, select.POLLIN)
-        # Of two threads that come here at once, one's is everybody's.
-        ears = self._ears.setdefault("ears", (alarm, both.poll))
+        ears = self._first_ears.setdefault(None, (alarm, both.poll))
         if ears[0] != alarm:
             posix.close(alarm)
         self._alarm, self._wait = ears
