@@ -13,12 +13,13 @@ import socket
 import threading
 import time
 from concurrent.futures import Future, as_completed, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dropin.gate import pass_gate
-from tests.link.interrupts import interrupted_after
+from tests.link.interrupts import interrupted_after, interrupted_at
 from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.pool.work import double
@@ -166,7 +167,7 @@ def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: 
 HANDLER_WAITS = """
 import signal, threading
 from webworker_executor import WebWorkerExecutor
-from tests.link.interrupts import interrupted_after
+from tests.link.interrupts import interrupted_after, interrupted_at
 from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.pool.work import double
@@ -291,3 +292,35 @@ def test_a_handler_that_submits_where_a_lease_begins() -> None:
         with interrupted_after("eventfd_write", lambda: inner.append(pool.submit(abs, -2))):
             assert future.result(20.0) is None
         assert [2] == [each.result(20.0) for each in inner]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_first", [False, True], ids=["warm", "first"])
+def test_a_handler_that_waits_within_a_submit(is_first: bool) -> None:
+    """
+    It gets its result, or an error where it would wait for ever; what it submits is done.
+    """
+    said: list[str] = []
+
+    def submit_and_wait(pool: WebWorkerExecutor, inner: list[Future[int]]) -> None:
+        inner.append(pool.submit(double, 21))
+        try:
+            assert 42 == inner[-1].result()
+        except RuntimeError as error:
+            said.append(str(error))
+
+    # The first call takes many times as many steps, and a new pool for each.
+    for step in itertools.count(0, 5 if is_first else 1):
+        inner: list[Future[int]] = []
+        with WebWorkerExecutor(1, launcher="fork") as pool:
+            if not is_first:
+                pool.submit(abs, -1).result(20.0)
+            with interrupted_at(step, partial(submit_and_wait, pool, inner)):
+                outer = pool.submit(abs, -step)
+            assert step == outer.result(20.0)
+            assert [42] * len(inner) == [future.result(20.0) for future in inner]
+        if not inner:
+            break
+    assert 20 < step
+    assert 0 < len(said) < step
+    assert all("Submit in the handler, and wait outside" in text for text in said)

@@ -31,6 +31,11 @@ IN_FORKED_CHILD = (
     "this executor belongs to the parent process: its workers answer there, not in a forked "
     "child. Make a new WebWorkerExecutor in the child."
 )
+WAIT_WITHIN_STEP = (
+    "a signal handler waits for a task in the middle of a call of its executor, such as submit(), "
+    "which it has interrupted and which must end first: it would wait for ever. Submit in the "
+    "handler, and wait outside"
+)
 INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
 ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
 OUT_OF_TIME = (

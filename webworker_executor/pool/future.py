@@ -211,6 +211,8 @@ class WorkerFuture(TrackedFuture["T"]):
             ValueError: It is NaN.
             TimeoutError: It was not done in time; the task goes on.
             CancelledError: It was cancelled.
+            RuntimeError: A signal handler waits within a call of the executor that it has
+                interrupted, and that must end first.
             WorkerCrashedError: Its worker died while it ran.
             BrokenWorkerPool: The pool broke.
             BaseException: What the task raised, with the worker's frames in ``__traceback__``.
@@ -254,6 +256,7 @@ class WorkerFuture(TrackedFuture["T"]):
             ValueError: It is NaN.
             TimeoutError: It was not done in time; the task goes on.
             CancelledError: It was cancelled.
+            RuntimeError: As ``result``.
         """
         self._wait(timeout)
         if isinstance(self._result, Answer):

@@ -233,7 +233,15 @@ class Pool(EndingPool):
         return self._steps.lock
 
     def lead(self, task: Task, timeout: float | None) -> None:
-        """Wait for a task by reading for it: see `pool.leading`."""
+        """
+        Wait for a task by reading for it: see `pool.leading`.
+
+        Raises:
+            RuntimeError: A signal handler waits, and has interrupted who holds the lock, without
+                which the reactor can report no end of a task.
+        """
+        if self._steps.is_held_here and (timeout is None or timeout > 0):
+            raise RuntimeError(broken.WAIT_WITHIN_STEP)
         process = self.crew.process_of(task)
         if process is not None:
             assert isinstance(task, Call)
