@@ -66,7 +66,7 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
     hear_threads(turns.report)
     LoopFinder(turns.report).install()
     _print_whole_lines()
-    program = _load(loop, hello, host)
+    program = _load(loop, turns, hello, host)
     loop.post(encode(READY, 0), ())
     program.take_main()
     turns.program = program if script["kind"] != "callable" else None
@@ -98,7 +98,7 @@ def _print_whole_lines() -> None:
             return
 
 
-def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
+def _load(loop: Loop, turns: Turns, hello: dict[str, Any], host: int) -> Program:
     blamed = OF_SURROUNDINGS
     try:
         adopt(hello, hello["name"] or "WebWorker", loop)
@@ -109,7 +109,7 @@ def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
             _import_what_may_be_needed()
         surroundings.apply(settings, host)
         blamed = OF_SCRIPT
-        scope.worker_data, call = _baggage(loop, has_witness=hello.get("has_witness", False))
+        scope.worker_data, call = _baggage(turns, has_witness=hello.get("has_witness", False))
         return Program(hello["script"], call, scope)
     except BaseException as error:
         from webworker_executor.wire.failure import pack_failure
@@ -119,9 +119,9 @@ def _load(loop: Loop, hello: dict[str, Any], host: int) -> Program:
         raise SystemExit(1) from None
 
 
-def _baggage(loop: Loop, *, has_witness: bool) -> Any:
+def _baggage(turns: Turns, *, has_witness: bool) -> Any:
     """Unpack what the user gave along: the second frame, since it may hold descriptors."""
-    frame = loop.next_frame()
+    frame = turns.take_over()
     assert frame.kind == DEFINE, frame
     fds: Any = frame.fds
     if has_witness:

@@ -10,18 +10,15 @@ script, by ``scope.receive``, comes back here to read, because no other thread d
 from __future__ import annotations
 
 import _thread
-import posix
-import select
 import sys
-from _socket import MSG_DONTWAIT
 from collections import deque
 from time import monotonic
 
+from webworker_executor.child.arrivals import Arrivals
 from webworker_executor.child.report import Reporter
 from webworker_executor.child.timers import Timers
 from webworker_executor.web.dispatch import running_loop
 from webworker_executor.web.event import CloseEvent
-from webworker_executor.wire.frame import CLOSE, MESSAGE
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from webworker_executor.child.loop import Loop
     from webworker_executor.child.program import Program
     from webworker_executor.child.scope import Scope
+    from webworker_executor.wire.frame import Frame
 
 HANDLERS = ("onmessage", "onmessageerror", "onerror", "onclose")
 # As in `link.fds`, which a worker does not import at its start: it takes `socket` along.
@@ -60,9 +58,7 @@ class Turns:
     def __init__(self, loop: Loop, scope: Scope, *, ends_on_error: bool = False) -> None:
         loop.listen()
         self._loop = loop
-        self._both = select.poll()
-        self._both.register(loop._data.fileno(), select.POLLIN)
-        self._both.register(loop._alarm, select.POLLIN)
+        self._arrivals = Arrivals(loop, scope)
         self._scope = scope
         self._reporter = Reporter(scope, loop.post, loop.call_soon, self._went_unhandled)
         self._ends_on_error = ends_on_error
@@ -72,7 +68,6 @@ class Turns:
         self._handlers: dict[str, object] = dict.fromkeys(HANDLERS)
         self.program: Program | None = None
         self.is_closing = self.is_asked = self.has_failed = False
-        self._is_let_go = False
         self._is_ended = self._has_told_end = False
         self._events: AbstractEventLoop | None = None
         self._n_attached = 0
@@ -210,7 +205,12 @@ class Turns:
             is_busy = self._fire_timer()
             is_busy |= self._deliver_message()
             is_busy |= self._make_call()
-            if self._is_let_go and not is_busy and not len(self._timers) and not _is_held():
+            if (
+                self._arrivals.is_let_go
+                and not is_busy
+                and not len(self._timers)
+                and not _is_held()
+            ):
                 break
             if not self._is_over():
                 self.look(0.0 if is_busy else None, has_turn=True)
@@ -266,8 +266,8 @@ class Turns:
         if self._thread != _thread.get_ident():
             raise RuntimeError("the messages of a worker are received on its main thread only")
         if not self._loop._todo:
-            self._poll(timeout, has_turn=has_turn)
-        self._sort()
+            self._arrivals.wait(lambda: self._seconds_to_wait(timeout, has_turn=has_turn))
+        self._arrivals.sort()
         if self.is_asked and not self._is_ended:
             self._is_ended = True
             self._scope._inbox.clear()
@@ -275,30 +275,31 @@ class Turns:
             if (events := running_loop()) is not None:
                 # The script may wait on its loop for just that.
                 events.call_soon(self._tell_end)
+            # Whoever a signal handler has interrupted to come here has yet to see it.
+            self._arrivals.end_wait()
+        if self._arrivals.is_waiting and (timeout == 0.0 or self._is_heard_of()):
+            # This is such a handler, which is through; the other one would wait on.
+            self._arrivals.end_wait()
 
-    def _poll(self, timeout: float | None, *, has_turn: bool) -> None:
-        loop = self._loop
+    def _is_heard_of(self) -> bool:
+        return bool(self._scope._inbox) or self._scope._has_ended
+
+    def _seconds_to_wait(self, timeout: float | None, *, has_turn: bool) -> float:
         wait = LONGEST_WAIT if timeout is None else min(max(timeout, 0.0), LONGEST_WAIT)
         if has_turn:
             due = self._timers.next_at()
             if due is not None:
                 wait = min(wait, max(0.0, due - monotonic()))
-            if loop._calls:
+            if self._loop._calls:
                 wait = 0.0
-        loop._note()
-        for fd, _ in self._both.poll(wait * 1000.0):
-            if fd == loop._alarm:
-                self._hush()
-            else:
-                with loop._reading:
-                    loop._read(MSG_DONTWAIT)
+        elif self._is_heard_of():
+            # Since whoever receives has looked: a signal handler has read it.
+            wait = 0.0
+        return wait
 
-    def _hush(self) -> None:
-        try:
-            posix.eventfd_read(self._loop._alarm)
-        except BlockingIOError:
-            # Taken already, by a wait within a script.
-            pass
+    def take_over(self) -> Frame:
+        """Return the frame before the first message, and read all that comes after it."""
+        return self._arrivals.take_over()
 
     def attach(self, events: AbstractEventLoop, *, step: int) -> None:
         """
@@ -350,17 +351,6 @@ class Turns:
         if not self._is_over():
             self._fire_timer()
         self._arm()
-
-    def _sort(self) -> None:
-        todo = self._loop._todo
-        while todo:
-            frame = todo.popleft()
-            if frame.kind == MESSAGE:
-                self._scope._arrive(frame)
-            elif frame.kind == CLOSE:
-                # Nobody holds the worker any more: it leaves when there is nothing left to do.
-                self._is_let_go = True
-                self._scope._ended()
 
 
 def _nothing() -> None:

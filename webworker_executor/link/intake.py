@@ -9,13 +9,13 @@ too. So what the kernel gives is stored within C, in the order in which it gives
 stays the same: a handler that reads takes out no more than it has decoded, and what an outer read
 has put there, or puts there later, stays in its place. It is decoded by a copy of the decoder; and
 only then, in one breath, the copy takes the decoder's place and the frames go into the inbox.
+Workers that run scripts import this module at their start, so it imports the least.
 """
 
 from __future__ import annotations
 
-import socket
+import _socket
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.rights import (
     READ_NBYTES,
@@ -28,19 +28,21 @@ from webworker_executor.link.rights import (
 from webworker_executor.wire.decoder import SMALL_NBYTES, FrameDecoder
 from webworker_executor.wire.frame import HEADER, HEADER_NBYTES, LENGTH_NBYTES, PICKLE, Frame
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     # As `recvmsg` returns it.
     Received = tuple[Any, list[tuple[int, int, bytes]], int, Any]
     # The same; or what `recvmsg_into` returned, with the decoder and its vacancy.
     Chunk = Any
 
-# As what `map` takes; numbers, because the socket module's flags are enums and slow.
+# As what `map` takes.
 _SIZE, _RIGHTS_SIZE = (READ_NBYTES,), (RIGHTS_NBYTES,)
-WAIT = (int(socket.MSG_CMSG_CLOEXEC),)
-NOW = (int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT),)
-_TRUNCATED = int(socket.MSG_CTRUNC)
+WAIT = (_socket.MSG_CMSG_CLOEXEC,)
+NOW = (_socket.MSG_CMSG_CLOEXEC | _socket.MSG_DONTWAIT,)
+_TRUNCATED = _socket.MSG_CTRUNC
 
 
 class Intake:
@@ -65,7 +67,7 @@ class Intake:
         "_recvmsg_into",
     )
 
-    def __init__(self, end: socket.socket, kinds: frozenset[int], inbox: deque[Frame]) -> None:
+    def __init__(self, end: _socket.socket, kinds: frozenset[int], inbox: deque[Frame]) -> None:
         self._recvmsg = end.recvmsg
         self._recvmsg_into = end.recvmsg_into
         self._kinds = kinds
@@ -75,6 +77,11 @@ class Intake:
         self._is_decoded = False  # the first of them, which is still to be taken out
         self._is_filling = False  # somebody is about to read into the decoder's vacancy
         self._chunk_fds: list[Descriptor] | None = None  # those of the first
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something was read that is not decoded: the socket tells nobody of it."""
+        return bool(self._chunks) and not (self._is_decoded and len(self._chunks) == 1)
 
     def read(self, flags: tuple[int]) -> int:
         """
