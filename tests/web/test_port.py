@@ -646,6 +646,51 @@ def test_a_wait_that_is_broken_off_anywhere_leaves_the_port_to_others() -> None:
             thread.join()
 
 
+READING_WITHIN = """
+import os, signal, threading
+from tests.link.interrupts import interrupted_at
+from tests.patience import wait_until
+from webworker_executor import MessageChannel
+from webworker_executor.launch.procfs import state_of
+
+def handle(*_):
+    channel.port1.post_message("first")
+    channel.port1.post_message("second")
+    # More than this takes is read.
+    got.append(channel.port2.receive_nowait().data)
+
+def strike():
+    wait_until(lambda: state_of(os.getpid()) == "S")
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+signal.signal(signal.SIGUSR2, handle)
+for _ in range(2):
+    channel, got = MessageChannel(), []
+    striker = threading.Thread(target=strike)
+    striker.start()
+    got.append(channel.port2.receive().data)
+    striker.join()
+    assert ["first", "second"] == got, got
+    assert os.get_blocking(channel.port2._link.fileno())
+
+for step in range(STEPS):
+    channel, got = MessageChannel(), []
+    with interrupted_at(step, handle):
+        got.append(channel.port2.receive().data)
+    assert ["first", "second"] == got, (step, got)
+print("ok")
+"""
+
+
+def test_a_handler_that_reads_within_a_wait_leaves_the_rest_to_it(
+    run_script: ScriptRunner,
+) -> None:
+    """What it has read and not taken ends the wait, which the socket would tell nothing of."""
+    # As many steps as there are before the wait itself.
+    done = run_script(READING_WITHIN.replace("STEPS", "8"), timeout=10)
+    assert ("", "ok\n") == (done.stderr, done.stdout)
+
+
 def test_closing_frees_everything_at_once() -> None:
     """A thousand channels leave no descriptor and no thread."""
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -262,8 +262,11 @@ class MessagePort(MessageTarget):
             # In a signal handler that came while this thread waits, it may read once more.
             if holder != claimant or self._is_started or self._state is not OPEN:
                 return False
-            if not link.is_closed:
+            # A handler may have read since the caller looked. From here on it ends the wait.
+            if not (link.is_closed or (self._inbox and timeout != 0.0)):
                 link.wait(timeout)
+            if holder is not claimant:
+                link.end_wait()
             return True
         finally:
             # No call stands between these steps: a signal handler that raised there would leave

@@ -173,7 +173,8 @@ class PortLink(Posting):
         """
         if timeout is None:
             # The kernel waits and reads in one call.
-            self._read_once(WAIT)
+            if not self._read_once(WAIT):
+                self._set_blocking(True)
             return
         if timeout > 0.0:
             poller = select.poll()
@@ -182,6 +183,20 @@ class PortLink(Posting):
                 return
         with self._reading:
             self._read_once(NOW)
+
+    def end_wait(self) -> None:
+        """
+        Have a wait without time-out end that this very thread is in; from a signal handler.
+
+        What the handler has read is not in the socket any more, where the wait would go on. It goes
+        on by itself when the handler returns, and finds a socket then that does not block.
+        """
+        self._set_blocking(False)
+
+    def _set_blocking(self, blocks: bool) -> None:
+        with self._lock:
+            if not self.is_closed:
+                os.set_blocking(self._fd, blocks)
 
     def _polled(self, poller: select.poll, milliseconds: int) -> bool:
         # Stored before the look: either who closes sees it, and leaves the descriptor to this
