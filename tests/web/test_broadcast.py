@@ -4,6 +4,8 @@ Tests of `webworker_executor.web.broadcast`: what one posts all others hear.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import interrupted_at
+from tests.patience import wait_until
 from webworker_executor import (
     BroadcastChannel,
     DataCloneError,
@@ -21,9 +25,11 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
 )
+from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from webworker_executor.web.launchers import LauncherName
+    from webworker_executor.web.station import Station
 
 LIMIT = 10.0
 GENERATOR = (number for number in range(0))
@@ -144,3 +150,31 @@ def test_what_cannot_be_sent_is_refused() -> None:
         "message[0] cannot be sent: a BroadcastChannel stays where it was made; open another one "
         "by the same name there"
     )
+
+
+def is_gone(station: Station) -> bool:
+    """Tell whether nothing is kept of a station."""
+    return station._listener.fileno() == -1 and station not in host._users
+
+
+def test_a_close_that_is_broken_off_anywhere_keeps_no_station() -> None:
+    """
+    Whoever drops the channel then ends it; and one that is made anew is another's.
+    """
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_through, step = False, 0
+    while not is_through:
+        channel = BroadcastChannel("broken off")
+        station = channel._station
+        assert station is not None
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            channel.close()
+            is_through = True
+        assert channel._is_closed or step < 2
+        del channel
+        wait_until(functools.partial(is_gone, station), 5.0)
+        step += 1
+    assert step > 20

@@ -4,14 +4,16 @@ Tests of `webworker_executor.web.port_link`: a stream that is read by whoever wa
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
 from tests.threads import fork_while_held
-from webworker_executor import MessageChannel
+from webworker_executor import MessageChannel, PortClosedError
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.wire.frame import MESSAGE, encode
@@ -150,6 +152,31 @@ def test_a_close_that_was_broken_off_can_be_finished(
     link.finish()
     assert -1 == link.fileno()
     assert not link.attention.call_soon_unless_idle(int)
+
+
+def test_an_end_that_is_broken_off_anywhere_closes_all_the_same() -> None:
+    """
+    Whoever found it is told of the end, and comes back to the link no more.
+    """
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_through, step = False, 0
+    while not is_through:
+        with MessageChannel() as channel:
+            port = channel.port1
+            channel.port2.close()
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+                with pytest.raises(PortClosedError):
+                    port.receive()
+                is_through = True
+            with pytest.raises(PortClosedError):
+                port.receive(LIMIT)
+            assert port._link is not None
+            assert -1 == port._link.fileno(), step
+        step += 1
+    assert step > 20
 
 
 def test_a_forked_copy_closes_what_another_thread_was_using() -> None:

@@ -96,9 +96,9 @@ class BroadcastChannel(MessageTarget):
         self._has_ended = self._has_told_end = True
         self._inbox.clear()
         self._waiters.wake()
-        station, self._station = self._station, None
-        if station is not None:
-            station.leave(id(self))
+        if self._station is not None:
+            self._station.leave(id(self))
+            self._station = None
 
     def __enter__(self) -> Self:
         return self

@@ -158,8 +158,13 @@ class Host:
             # First of all: if a signal handler raises in what follows, nobody is given threads that
             # are about to end.
             self._leaving, self._reactor, self._events = weakref.ref(events), None, None
-            tell_on(None)
-            events.stop(reactor.stop)
+            try:
+                tell_on(None)
+                events.stop(reactor.stop)
+            except BaseException:
+                # Nobody else has them any more.
+                events.stop(reactor.stop)
+                raise
 
     def _drop(self, user: User) -> bool:
         with self._lock:

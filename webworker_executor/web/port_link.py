@@ -239,7 +239,12 @@ class PortLink(Posting):
             # First of all: whoever found the link closed and no end would look for ever, if a
             # signal handler raised between the two.
             port._has_ended = True
-        self.close()
+        try:
+            self.close()
+        except BaseException:
+            # Of a signal handler. Nobody comes back here once the end is told.
+            self.close()
+            raise
         if port is not None:
             port._ended()
 

@@ -57,7 +57,7 @@ class Station:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_disowned = False
-        self.is_over = False
+        self.is_over = self._is_left = False
         self._prefix = _prefix(name)
         # Guards all that follows. Reentrant: a signal handler may post.
         self._lock = threading.RLock()
@@ -98,24 +98,27 @@ class Station:
 
     def leave_soon(self, ident: int) -> None:
         """As `leave`, in a finalizer, which may run in the middle of anything."""
-        if not self.is_over and not self.is_disowned:
+        if not self._is_left and not self.is_disowned:
             self._reactor.call_soon(lambda: self.leave(ident))
 
     def leave(self, ident: int) -> None:
         """Let a channel go; the last one ends the station."""
+        # Each step may be done again, where a signal handler has broken it off.
         with self._lock:
             self._channels.pop(ident, None)
             self._kept.pop(ident, None)
-            if self._channels or self.is_over or self.is_disowned:
+            if self._channels or self._is_left or self.is_disowned:
                 return
             self.is_over = True
-            _stations.pop(self.name, None)
+            if _stations.get(self.name) is self:
+                del _stations[self.name]
             self._reactor.unregister(self._listener.fileno())
             self._listener.close()
             links = [*self._links.values(), *[ear.link for ear in self._ears]]
         for link in links:
             link.finish()
         host.release(self)
+        self._is_left = True
 
     # -- to others
 
