@@ -162,8 +162,10 @@ class Host:
                 tell_on(None)
                 events.stop(reactor.stop)
             except BaseException:
-                # Nobody else has them any more.
-                events.stop(reactor.stop)
+                # Nobody else has them any more. Once only: a second end would follow the first one
+                # round and round. No call comes between the note and the end itself.
+                if not events.is_stopping:
+                    events.stop(reactor.stop)
                 raise
 
     def _drop(self, user: User) -> bool:
