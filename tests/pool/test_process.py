@@ -5,11 +5,14 @@ One worker process: birth, life, and how its end is told.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import select
 import signal
 import socket
 import stat
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,11 +24,15 @@ from webworker_executor import (
     WorkerCrashedError,
     ZygoteLauncher,
 )
+from webworker_executor.pool.process import WorkerProcess
+from webworker_executor.wire.frame import RESULT, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.dropin.gate import Gate
+    from webworker_executor.launch.launcher import Child
     from webworker_executor.web.launchers import LauncherName
 
 
@@ -207,3 +214,31 @@ def test_an_initializer_whose_words_nobody_reads(launcher: LauncherName) -> None
         pool.shutdown(timeout=0.0)
     assert isinstance(error, BrokenWorkerPool)
     assert "of the initializer" == str(error.__cause__)
+
+
+def test_a_process_is_known_before_it_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What a zygote forks may answer before the zygote says that it is there: it is kept until then.
+    """
+    known: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    heard: SimpleQueue[list[Frame]] = SimpleQueue()
+    started, received = WorkerProcess._started, WorkerProcess._received
+
+    def start_late(process: WorkerProcess, child: Child) -> None:
+        known.put(partial(process._reactor.call_soon, partial(started, process, child)))
+
+    def receive(process: WorkerProcess, frames: list[Frame]) -> None:
+        received(process, frames)
+        heard.put(frames)
+
+    monkeypatch.setattr(WorkerProcess, "_started", start_late)
+    monkeypatch.setattr(WorkerProcess, "_received", receive)
+    with WebWorkerExecutor(1, launcher="zygote") as pool:
+        future = pool.submit(abs, -1)
+        while all(frame.kind != RESULT for frame in heard.get(timeout=20.0)):
+            assert not future.done()
+        assert not future.done()
+        assert [] == multiprocessing.active_children()
+        known.get(timeout=20.0)()
+        assert 1 == future.result(20.0)
+        assert 1 == len(multiprocessing.active_children()) == len(pool._processes)

@@ -16,6 +16,8 @@ import threading
 import time
 import weakref
 from collections import deque
+from functools import partial
+from struct import error as malformed
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
@@ -251,24 +253,37 @@ class Zygote:
             self._process.kill()
             return
         try:
-            for frame in self._decoder.feed(data):
-                self._take(frame)
-        except (MalformedFrame, LookupError):
+            frames = self._decoder.feed(data)
+        except MalformedFrame:
             self._process.kill()
+            return
+        for frame in frames:
+            try:
+                tell = self._news_of(frame)
+            except (LookupError, malformed):
+                # Of what nobody has asked for.
+                self._process.kill()
+                return
+            tell()
 
-    def _take(self, frame: Frame) -> None:
+    def _news_of(self, frame: Frame) -> Callable[[], object]:
+        """Return what is to be called; LookupError or struct's if there is no such thing."""
         (number,) = NUMBER.unpack(frame.payload[-NUMBER.size :])
         if frame.kind == RESULT:
-            # Without room for a descriptor the kernel drops it; then one may be had a moment later.
             (n_pidfds,) = COUNT.unpack_from(frame.payload)
-            has_come = bool(n_pidfds and self._pidfds)
-            child = ZygoteChild(number, lifted(self._pidfds.popleft()) if has_come else None)
-            self._children[number] = child
-            self._waiting.pop(frame.ident)[0](child)
-        elif frame.kind == RAISE:
-            self._waiting.pop(frame.ident)[1](OSError(number, os.strerror(number)))
-        else:
-            self._children.pop(frame.ident).tell(number)
+            on_started, _ = self._waiting.pop(frame.ident)
+            return partial(self._started, number, n_pidfds, on_started)
+        if frame.kind == RAISE:
+            _, on_failed = self._waiting.pop(frame.ident)
+            return partial(on_failed, OSError(number, os.strerror(number)))
+        return partial(self._children.pop(frame.ident).tell, number)
+
+    def _started(self, pid: int, n_pidfds: int, on_started: Callable[[Child], object]) -> None:
+        # Without room for a descriptor the kernel drops it; then one may be had a moment later.
+        has_come = bool(n_pidfds and self._pidfds)
+        child = ZygoteChild(pid, lifted(self._pidfds.popleft()) if has_come else None)
+        self._children[pid] = child
+        on_started(child)
 
     def _end(self) -> None:
         """The zygote is dead, and the kernel kills what it forked."""

@@ -134,6 +134,12 @@ def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:
     end.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
 
 
+def send_all_fds(end: socket.socket, fds: list[int]) -> None:
+    """Send duplicates of any number of descriptors, a byte for as many as go at once."""
+    for start in range(0, len(fds), MAX_FDS_PER_SEND):
+        send_fds(end, b"\0", fds[start : start + MAX_FDS_PER_SEND])
+
+
 def is_readable(fd: int, seconds: float = 0.0) -> bool:
     """Wait until a descriptor is readable, at most ``seconds``; and say whether it is."""
     # Not select(2), which takes no number above 1023.

@@ -34,7 +34,7 @@ def lead(call: Call, process: WorkerProcess, reports: Reports, timeout: float | 
     leading = link.leading
     inflight = process.worker.inflight
     # Looked at without the pool's lock: a wrong guess costs a change of threads, no more.
-    if len(inflight) != 1 or call.worker is not process.worker:
+    if len(inflight) != 1 or call.worker is not process.worker or not process.started.is_set():
         leading.end_lease()
         return
     holder = leading.begin()

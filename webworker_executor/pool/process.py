@@ -17,7 +17,7 @@ from signal import SIGKILL, SIGTERM
 from webworker_executor.launch.escalation import LAST_SECONDS, Escalation
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.witness import find_witness
-from webworker_executor.link.fds import MAX_FDS_PER_SEND, lift, send_fds, socket_pair
+from webworker_executor.link.fds import lift, send_all_fds, socket_pair
 from webworker_executor.link.flag import Flag
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
@@ -42,7 +42,6 @@ from webworker_executor.wire.frame import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
     from typing import Any, Protocol
 
@@ -98,6 +97,7 @@ class WorkerProcess:
         self.n_recalled = 0
         self._link: Link | None = None
         self._has_failed = False
+        self._early: list[Frame] = []
         self.is_launched = False
         self.started = Flag()
         self.died_receiving = False
@@ -171,7 +171,7 @@ class WorkerProcess:
             )
             self.witness = find_witness(self._reactor, self)
             writers = [] if self.witness is None else [self.witness.writer]
-            self._send_fds(control, [*birth.initializer_fds, *writers])
+            send_all_fds(control, [*birth.initializer_fds, *writers])
             if self.witness is not None:
                 # A process that is forked from this one shall not keep the pipe open.
                 self.witness.handed_over()
@@ -185,13 +185,9 @@ class WorkerProcess:
             hello = birth.hello(self.worker.slot, self._entry, has_witness=bool(writers))
             self._link.post(hello)
             self._link.flush()
-            spec = WorkerSpec(
-                far.fileno(),
-                control_far.fileno(),
-                ledger_fd,
-                None if birth.env is None else {**os.environ, **birth.env},
-                birth.inherited,
-            )
+            env = None if birth.env is None else {**os.environ, **birth.env}
+            ends = far.fileno(), control_far.fileno(), ledger_fd
+            spec = WorkerSpec(*ends, env, birth.inherited)
             birth.launcher.launch(spec, self._started, self.failed)
         if not self._has_failed:
             self._news.launched(self)
@@ -199,10 +195,6 @@ class WorkerProcess:
     def open(self) -> None:
         """Let frames be posted; under the pool's lock, which so keeps them in order."""
         self.data = self._link
-
-    def _send_fds(self, control: socket.socket, fds: list[int]) -> None:
-        for start in range(0, len(fds), MAX_FDS_PER_SEND):
-            send_fds(control, b"\0", fds[start : start + MAX_FDS_PER_SEND])
 
     def _started(self, child: Child) -> None:
         try:
@@ -212,6 +204,8 @@ class WorkerProcess:
         else:
             make_known(child, self.worker.slot)
             self.started.set()
+            self._news.received(self, self._early)
+            self._early = []
 
     def failed(self, error: Exception) -> None:
         """Take back what was opened for a process that does not come."""
@@ -300,6 +294,10 @@ class WorkerProcess:
         return any(task.ident == ident for task in tuple(self.worker.inflight))
 
     def _received(self, frames: list[Frame]) -> None:
+        if not self.started.is_set():
+            # Of one that a zygote has forked and has not told of yet.
+            self._early += frames
+            return
         self._news.received(self, frames)
 
     # -- death
