@@ -104,3 +104,27 @@ def test_what_a_handler_has_read_ends_the_wait_that_it_came_into(
         worker.post_message("second")
         has_come.write_text("")
         assert ["first", "second"] == worker.receive(SECONDS).data
+
+
+SETS = """
+import os, signal
+
+def later():
+    set_timeout(lambda: post_message("timer"), 0.01)
+    queue_microtask(lambda: post_message("microtask"))
+
+signal.signal(signal.SIGUSR1, lambda *_: later())
+post_message(os.getpid())
+onmessage = print
+"""
+
+
+def test_what_a_handler_sets_while_the_script_waits() -> None:
+    """Timers and microtasks are seen to, though nothing else comes."""
+    with Worker(source=SETS) as worker:
+        pid = worker.receive(SECONDS).data
+        wait_until(lambda: state_of(pid) == "S")
+        for _ in range(3):
+            os.kill(pid, signal.SIGUSR1)
+            assert "microtask" == worker.receive(SECONDS).data
+            assert "timer" == worker.receive(SECONDS).data

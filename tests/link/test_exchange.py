@@ -34,8 +34,8 @@ class Pair:
 
     def __init__(self) -> None:
         self.wakes: list[str] = []
-        self.owner = Exchange(lambda: self.wakes.append("owner"))
-        self.reader = Exchange(lambda: self.wakes.append("reader"))
+        self.owner = Exchange([partial(self.wakes.append, "owner")])
+        self.reader = Exchange([partial(self.wakes.append, "reader")])
         self.known: list[int] = []
 
     def send(self, filling: int, nbytes: int = NBYTES) -> list[Any]:

@@ -8,7 +8,8 @@ import gc
 import os
 import pickle
 from collections import deque
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,9 @@ from webworker_executor.link.mapping import Mapping, Watch, ended
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.link.segment import Segment
 from webworker_executor.wire.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NBYTES = 200_000
 
@@ -38,7 +42,8 @@ class Loan:
         self.calls: list[object] = []
 
     def borrow(self) -> list[memoryview] | None:
-        return self.mapping.borrow(self.places, self.released, self.calls.append)
+        bell: list[Callable[[], object]] = [partial(self.calls.append, n) for n in range(2)]
+        return self.mapping.borrow(self.places, self.released, bell)
 
     def end(self) -> int:
         count = 0
@@ -97,7 +102,7 @@ def test_whatever_stands_on_it_keeps_it(keep: str) -> None:
     del kept
     gc.collect()
     assert 1 == loan.end()
-    assert 1 == len(loan.calls)
+    assert [0, 1] == loan.calls
     assert 0 == loan.mapping.n_loans
 
 

@@ -38,7 +38,7 @@ def store() -> Iterator[Store]:
     Make a store of four segments and two megabytes, which is in use.
     """
     store = Store(max_nbytes=1 << 21, max_segments=4)
-    account = Exchange(lambda: None)
+    account = Exchange([])
     store.join(account)
     yield store
     store.abandon()
@@ -80,7 +80,7 @@ def test_others_lend_and_join_while_the_segments_are_counted() -> None:
     store._strays = Crowded(others)
     held = [put(store), put(store)]
     assert 2 * NBYTES == store.nbytes
-    accounts = [Exchange(lambda: None) for _ in range(6)]
+    accounts = [Exchange([]) for _ in range(6)]
     store.accounts = Crowded(accounts[2:])
     store.join(accounts[0])
     store.join(accounts[1])
@@ -148,7 +148,7 @@ def test_without_a_link_nothing_stays() -> None:
     before = len(os.listdir("/proc/self/fd"))
     put(store)
     assert before == len(os.listdir("/proc/self/fd"))
-    exchange = Exchange(lambda: None)
+    exchange = Exchange([])
     store.join(exchange)
     put(store)
     assert before < len(os.listdir("/proc/self/fd"))
@@ -164,7 +164,7 @@ def test_the_first_segment_of_all_is_used_again(store: Store) -> None:
     store = Store(max_nbytes=1 << 21, max_segments=4)
     first, second = put(store), put(store)
     assert 2 * NBYTES == store.nbytes
-    account = Exchange(lambda: None)
+    account = Exchange([])
     store.join(account)
     for places in (first, second):
         store.keep(places[0].lease)
@@ -185,7 +185,7 @@ def test_the_last_link_leaves_what_is_lent_to_its_readers(store: Store) -> None:
         store.leave(account)
     assert NBYTES == store.nbytes
     assert 1 == places[0].lease.segment.view()[0]
-    later = Exchange(lambda: None)
+    later = Exchange([])
     store.join(later)
     other = put(store)
     assert other[0].segment != places[0].segment

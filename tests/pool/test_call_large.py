@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool import large
 from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError
@@ -234,6 +235,15 @@ def test_arrays(pool: WebWorkerExecutor) -> None:
     for _ in range(5):
         pool.submit(large.same, numpy.zeros_like(array)).result(20.0)
     assert (array[:, 3] == column).all()
+
+
+def test_no_signal_handler_strikes_where_a_value_goes(forked: WebWorkerExecutor) -> None:
+    """
+    The end of a loan is told within C: what a handler raised between two steps would be swallowed.
+    """
+    values = [forked.submit(large.same, large.block(1)).result(20.0)]
+    with interrupted_at(0, functools.partial(pytest.fail, "a handler was called")):
+        values.clear()
 
 
 @pytest.mark.parametrize("chunksize", [None, 1, 10])

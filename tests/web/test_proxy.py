@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import copy
 import gc
+import itertools
 import os
 import pickle
 import signal
 import sys
 import threading
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,6 +136,34 @@ def test_methods_that_return_futures() -> None:
         assert never.cancel()
         with pytest.raises(CancelledError):
             replies[2].result(10.0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_answer_of_later_that_is_broken_off(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Whoever asked hears of what a signal handler has raised, or gets the answer after all.
+    """
+
+    def interrupt() -> None:
+        struck.append(True)
+        raise TimeoutError("from the handler")
+
+    # Before the first of these places nothing has begun.
+    for step in itertools.count(1):
+        later, struck = Future[Any](), list[bool]()
+        with MessageChannel() as channel:
+            expose({"later": later}, channel.port1)
+            reply = wrap(channel.port2).get("later")
+            wait_until(partial(getattr, later, "_done_callbacks"))
+            with interrupted_at(step, interrupt):
+                later.set_result("came")
+            error = reply.exception(20.0)
+            assert reply.result() == "came" if error is None else "from the handler" in str(error)
+        if not struck:
+            break
+    assert step > 10
+    # By the future of the standard library, whose callback it was.
+    assert {"concurrent.futures"} >= {record.name for record in caplog.records}
 
 
 class Coming:

@@ -103,7 +103,7 @@ class DataEnd:
         if self._exchange is None:
             from webworker_executor.link.exchange import Exchange
 
-            self._exchange = Exchange(self._wake)
+            self._exchange = Exchange([self._wake])
         return self._exchange
 
     def _shelve(self, buffers: Sequence[memoryview]) -> Sequence[Place] | None:

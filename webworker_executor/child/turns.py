@@ -124,7 +124,7 @@ class Turns:
     ) -> int:
         """Call something later; from any thread."""
         ident = self._timers.add(monotonic(), delay, callback, args, repeats=repeats)
-        if self._thread != _thread.get_ident():
+        if self._is_idle():
             self._loop.call_soon(_nothing)
         elif (events := running_loop()) is not None:
             # Not now: this may be a signal handler, in the middle of `_arm` itself.
@@ -140,11 +140,15 @@ class Turns:
         if not callable(callback):
             raise TypeError(f"a microtask is called, and {shown(callback)} cannot be")
         self._microtasks.append(callback)
-        if self._thread != _thread.get_ident():
+        if self._is_idle():
             self._loop.call_soon(_nothing)
         elif (events := running_loop()) is not None:
             # What runs now is the loop, and may return when the worker ends.
             events.call_soon_threadsafe(self._run_microtasks)
+
+    def _is_idle(self) -> bool:
+        # Or may be: this is another thread; or a signal handler that has come while it waits.
+        return self._thread != _thread.get_ident() or self._arrivals.is_waiting
 
     def import_scripts(self, paths: tuple[str, ...]) -> None:
         """Run more files in the namespace of the script."""

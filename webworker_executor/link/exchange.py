@@ -53,12 +53,14 @@ class Exchange:
     One end's account.
 
     Args:
-        wake: Called when there is something to be sent though nobody may be about to send; in any
-            thread and at any line.
+        bell: Functions that are called, one after the other, when there is something to be sent
+            though nobody may be about to send; in any thread and at any line. A finalizer calls
+            them: what a signal handler raises in one that is not of C is swallowed.
     """
 
-    def __init__(self, wake: Callable[[], object]) -> None:
-        self._wake: Callable[[], object] | None = wake
+    def __init__(self, bell: list[Callable[[], object]]) -> None:
+        # The list stays the same: whoever waits to ring has it.
+        self._bell = bell
         # What the other end knows of, and the loans that it has not ended.
         self._lent: dict[int, deque[Lease]] = {}
         self._mappings: dict[int, Mapping] = {}
@@ -159,7 +161,7 @@ class Exchange:
         except KeyError:
             # It was not lent here.
             return
-        self._awake(None)
+        self._ring()
 
     def tend(self) -> bool:
         """
@@ -175,21 +177,8 @@ class Exchange:
         is_left = store.trim()
         return is_left or bool(self._mappings) or any(self._lent.values())
 
-    def _awake(self, _: object) -> None:
-        if self._wake is not None:
-            self._wake()
-        else:
-            self._forget_released()
-
-    def _forget_released(self) -> None:
-        for watch in tuple(self._released):
-            # Taken out only afterwards: where a signal handler raises it is found again.
-            ended(watch)
-            try:
-                self._released.remove(watch)
-            except ValueError:
-                # Another thread was faster.
-                continue
+    def _ring(self) -> None:
+        _ = [*map(call, self._bell)]
 
     # -- receiving
 
@@ -237,11 +226,11 @@ class Exchange:
             raise MalformedFrame(f"segment {ident} was named and never made known")
         if any(place.offset + place.nbytes > mapping.nbytes for place in places):
             raise MalformedFrame(f"a buffer reaches beyond segment {ident}")
-        buffers = mapping.borrow(places, self._released, self._awake)
+        buffers = mapping.borrow(places, self._released, self._bell)
         if buffers is None:
             buffers = mapping.copy(places)
             self._notes.append(_entry(_frame(RELEASE, ident, OVER)))
-            self._awake(None)
+            self._ring()
         return buffers
 
     def loans_ended_by(self, data: bytes) -> deque[Lease] | None:
@@ -277,19 +266,31 @@ class Exchange:
     def close(self) -> None:
         """The link is closed: what was lent comes back, what was borrowed stays as it is."""
         self._is_closed = True
-        self._wake = None
+        # From now on nobody is to be told. It refers to no more than it needs, and not to this.
+        self._bell[:] = [partial(_forget, self._released)]
         self._lent.clear()
         self._mappings.clear()
         self._notes.clear()
-        self._forget_released()
+        self._ring()
         store.leave(self)
 
     def disown(self) -> None:
         """In a forked copy of the process: the link is the parent's."""
         self._is_closed = True
-        self._wake = None
+        self._bell[:] = [partial(_forget, self._released)]
         self._lent.clear()
         self._mappings.clear()
+
+
+def _forget(released: deque[Watch]) -> None:
+    for watch in tuple(released):
+        # Taken out only afterwards: where a signal handler raises it is found again.
+        ended(watch)
+        try:
+            released.remove(watch)
+        except ValueError:
+            # Another thread was faster.
+            continue
 
 
 def _frame(kind: int, ident: int, payload: bytes = b"", n_fds: int = 0) -> bytes:

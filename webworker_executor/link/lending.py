@@ -74,7 +74,7 @@ class Lending:
         if self._exchange is None:
             from webworker_executor.link.exchange import Exchange
 
-            self._exchange = Exchange(lambda: self._reactor.call_soon(self._note_soon))
+            self._exchange = Exchange(self._reactor.bell(self._note_soon))
             self.is_used = True
         return self._exchange
 

@@ -17,6 +17,8 @@ import os
 import sys
 import weakref
 from _pickle import PickleBuffer
+from functools import partial
+from operator import call, contains
 from time import monotonic
 
 from webworker_executor.link.memory import store
@@ -78,7 +80,7 @@ class Mapping:
         return f"<Mapping of segment {self.ident}, {self.nbytes} B, {self.n_loans} loans>"
 
     def borrow(
-        self, places: Sequence[Place], released: deque[Watch], wake: Callable[[Any], object]
+        self, places: Sequence[Place], released: deque[Watch], bell: list[Callable[[], object]]
     ) -> list[memoryview] | None:
         """
         Return the buffers that lie in places.
@@ -86,7 +88,7 @@ class Mapping:
         Args:
             places: All of this segment, and within it.
             released: Gets a `Watch` when nothing stands on the buffers any more.
-            wake: Called after that, in any thread.
+            bell: Functions that are called after that, in any thread.
 
         Returns:
             Writable buffers, or ``None`` if they should rather be copied.
@@ -94,8 +96,10 @@ class Mapping:
         if self._map is None or self.is_private or not _has_room(self.nbytes):
             return None
         token = _type_of(self.nbytes).from_buffer(self._map)
-        # The younger one is called first. It is a function of C: no signal handler interrupts it.
-        waker = weakref.ref(token, wake)
+        # The younger one is called first. Both are functions of C: no signal handler interrupts
+        # them. This one looks for the dead reference in what the bell returns, in vain.
+        rung: Any = map(call, bell)
+        waker = weakref.ref(token, partial(contains, rung))
         watch = Watch(token, released.append)
         watch.mapping, watch.waker = self, waker
         _watches.add(watch)

@@ -141,6 +141,10 @@ class Reactor:
         steps = itertools.chain((partial(self._calls.append, call),), self._wakers)
         return partial(any, map(operator.call, steps))
 
+    def bell(self, call: Callable[[], object]) -> list[Callable[[], object]]:
+        """Return the steps of ``call_soon(call)``, each of C; good until the reactor is closed."""
+        return [partial(self._calls.append, call), *self._wakers]
+
     def call_at(self, when: float, call: Callable[[], object]) -> Timer:
         """Run ``call`` at a time of ``time.monotonic()``; from the reactor's thread only."""
         timer = Timer(call)

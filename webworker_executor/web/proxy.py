@@ -14,6 +14,7 @@ import asyncio
 import sys
 import weakref
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.web.channel import MessageChannel
@@ -94,7 +95,7 @@ class _Server:
             value = self._perform(kind, path, args, kwargs)
             if kind in (CALL, GET) and isinstance(value, (Future, asyncio.Future)):
                 # Nobody waits here: the thread is that of other requests, too.
-                value.add_done_callback(lambda done: self._answer_later(ident, path, done))
+                value.add_done_callback(partial(self._answer_later, ident, path))
                 event.data = None
                 return
             answer = (ident, True, value)
@@ -116,12 +117,18 @@ class _Server:
 
     def _answer_later(self, ident: RequestIdent, path: Path, done: Any) -> None:
         try:
-            error = done.exception()
+            try:
+                error = done.exception()
+            except BaseException as exc:
+                # It was cancelled.
+                error = exc
+            is_value = error is None
+            answer = done.result() if is_value else pack_failure(error)
+            self._answer((ident, is_value, answer), path)
         except BaseException as exc:
-            # It was cancelled.
-            error = exc
-        is_value = error is None
-        self._answer((ident, is_value, done.result() if is_value else pack_failure(error)), path)
+            # Of a signal handler. Two answers do no harm.
+            self._port.post_message((ident, False, pack_failure(exc)))
+            raise
 
     def _answer(self, answer: tuple[RequestIdent, bool, Any], path: Path) -> None:
         try:
