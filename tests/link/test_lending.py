@@ -76,3 +76,20 @@ def test_a_handler_that_raises_where_memory_is_lent(reactor: Reactor) -> None:
         if not strike.where:
             break
     assert number > 5
+
+
+def test_what_is_lent_over_a_link_that_has_just_been_closed(reactor: Reactor) -> None:
+    """
+    A worker may die while its first large task is posted: no segment is kept for it.
+    """
+    lending, _, queued = make(reactor)
+    places = store.shelve([memoryview(bytes(1 << 18))])
+    assert places is not None
+    parts = encode(MESSAGE, 0, b"", places)
+    lending.close()
+    queue, what = lending.ready(queued.append, parts, ())
+    queue(what)
+    queued.clear()
+    del places, parts, queue, what
+    assert [] == list(store.accounts)
+    assert 0 == store.nbytes

@@ -90,7 +90,12 @@ class Lending:
         self._note()
         if parts.__class__ is not LentParts:
             return put, entry(parts, fds)
-        note, lease = self._shared().lend(parts.lease, self._append)
+        exchange = self._shared()
+        note, lease = exchange.lend(parts.lease, self._append)
+        if self._is_closed:
+            # Perhaps before there was an account: nobody else ends it then. Either this look comes
+            # after the close, or the close finds the account.
+            exchange.close()
         # Noted and queued in one step of C.
         steps = (partial(note, lease), partial(put, entry(parts, fds)))
         return list, map(call, steps)
