@@ -564,6 +564,9 @@ def test_handlers_that_raise_never_break_the_stream(
 
 POSTING = """
 import signal, sys, threading
+# What a post that fails would import. In the import's own finalizers Python swallows what a handler
+# raises.
+import webworker_executor.errors, webworker_executor.web.culprit
 from webworker_executor import MessageChannel
 
 class Stop(Exception):
