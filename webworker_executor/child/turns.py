@@ -206,6 +206,8 @@ class Turns:
     def run(self) -> None:
         """Serve until the worker is to end."""
         while not self._is_over():
+            # Of other threads and of signal handlers, before any task that became due since.
+            self._run_microtasks()
             is_busy = self._fire_timer()
             is_busy |= self._deliver_message()
             is_busy |= self._make_call()
