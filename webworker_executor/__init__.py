@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.atomics import Atomics as Atomics
     from webworker_executor.web.broadcast import BroadcastChannel as BroadcastChannel
     from webworker_executor.web.channel import MessageChannel as MessageChannel
+    from webworker_executor.web.creation import create_worker as create_worker
     from webworker_executor.web.descriptor import FileDescriptor as FileDescriptor
     from webworker_executor.web.environment import get_environment_data as get_environment_data
     from webworker_executor.web.environment import set_environment_data as set_environment_data
@@ -159,6 +160,7 @@ _HOMES = {
     "clone": "web.proxy",
     "connect": "child.connection",
     "construct": "web.proxy",
+    "create_worker": "web.creation",
     "current_task": "child.task",
     "expose": "web.proxy",
     "fetch": "web.proxy",

@@ -5,7 +5,9 @@ Tests of `webworker_executor.web.outcome`: futures of what a process does.
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -59,3 +61,38 @@ def test_it_can_be_awaited() -> None:
         return [await outcome, await outcome]
 
     assert [5, 5] == asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_settled_before", [True, False])
+@pytest.mark.parametrize("error", [None, ValueError("x")])
+def test_one_that_resolves_to_something_else(
+    is_settled_before: bool, error: ValueError | None
+) -> None:
+    """It does so when the first one does, which holds the value no longer than that."""
+
+    class Value:
+        """Something that can be referred to weakly."""
+
+    outcome: WorkerOutcome[int] = WorkerOutcome()
+    if is_settled_before:
+        outcome.settle(1, error)
+    value = Value()
+    later = outcome.then(value)
+    outcome.settle(1, error)
+    if error is None:
+        assert value is later.result(0)
+    else:
+        assert error is later.exception(0)
+    still = weakref.ref(value)
+    del later, value
+    gc.collect()
+    assert still() is None
+
+
+def test_what_resolves_to_something_else_in_a_forked_copy() -> None:
+    """It fails there as the first one does."""
+    outcome: WorkerOutcome[int] = WorkerOutcome()
+    later = outcome.then("value")
+    outcome.disown(error=RuntimeError("forked"))
+    with pytest.raises(RuntimeError, match="forked"):
+        later.result(0)
