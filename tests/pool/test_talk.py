@@ -5,6 +5,7 @@ Running tasks and their futures talk: in order, in time, and never to the wrong 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
 from tests.pool import talking
 from tests.pool.strike import Strike
 from webworker_executor import (
@@ -169,6 +171,29 @@ def test_a_handler_that_raises_as_the_end_is_told(forked: WebWorkerExecutor) -> 
         if not strike.where:
             break
     assert number > 2
+
+
+def test_a_conversation_whose_making_is_broken_off_ends(forked: WebWorkerExecutor) -> None:
+    """
+    Wherever a signal handler raises as it is first asked for, its end comes without a ``result()``.
+    """
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_made, step = False, 0
+    while not is_made:
+        future = forked.submit(talking.echo, 1)
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            future.messages()
+            is_made = True
+        future.post_message(step)
+        messages = future.messages()
+        assert 2 * step == messages.receive(10.0).data
+        with pytest.raises(PortClosedError):
+            messages.receive(10.0)
+        step += 1
+    assert step > 5
 
 
 def test_receive_from_a_task_that_is_done(forked: WebWorkerExecutor) -> None:

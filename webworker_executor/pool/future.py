@@ -340,7 +340,7 @@ class WorkerFuture(TrackedFuture["T"]):
         super()._wake()
         conversation = self.__dict__.get("_conversation")
         if conversation is not None:
-            # It is no sleeper any more where a signal handler raised as it was about to hear.
+            # Also the second time, where a signal handler raised as it was about to hear.
             conversation.release()
 
     def _call_back(self) -> None:

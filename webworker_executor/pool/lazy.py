@@ -91,11 +91,16 @@ class LazyFuture(Future["T"]):
         make = _ON_DEMAND.get(name)
         if make is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        # Before anything else: who settles looks at this, and stores the state in the same breath.
-        self._is_watched = True
-        self._attended()
+        # Before anything else: who settles looks at this.
+        self._watch()
         # Two threads may come here at once; the first one's is everybody's.
         return self.__dict__.setdefault(name, make())
+
+    def _watch(self) -> None:
+        """Have whoever settles it tell; from now on, if it is not settled already."""
+        # Looked at in the same breath as the state is stored.
+        self._is_watched = True
+        self._attended()
 
     def cancelled(self) -> bool:
         """Whether it was cancelled."""

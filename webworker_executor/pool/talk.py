@@ -205,8 +205,8 @@ class Conversation(MessageTarget):
         """
         Hear that the task is done.
 
-        The future wakes this as it wakes a thread that waits for it: before its callbacks, and
-        without costing futures that have no conversation anything. Bears being called twice.
+        The future calls this when it has woken the threads that wait for it: before its callbacks,
+        and without costing futures that have no conversation anything. Bears being called twice.
         """
         future = self._future
         if future is None:
@@ -303,14 +303,15 @@ def conversation_of(future: WorkerFuture[Any]) -> Conversation:
     """Return the conversation of a future, made when it is first asked for."""
     conversation = future.__dict__.get("_conversation")
     if conversation is None:
-        fresh = Conversation(future)
+        # Watched before the conversation can be found: whoever settles a watched future looks for
+        # one to release. The other way round, a signal handler that raised between the two would
+        # leave a conversation that no end comes to.
+        future._watch()
         # Two threads may come here at once; the first one's is everybody's.
-        conversation = future.__dict__.setdefault("_conversation", fresh)
-        if conversation is fresh:
-            sleepers: Any = future._sleepers
-            sleepers.append(conversation)
-            if future.done() and conversation._future is not None:
-                conversation.release()
+        conversation = future.__dict__.setdefault("_conversation", Conversation(future))
+    if conversation._future is not None and future.done():
+        # Settled before it was watched. Looked at each time, for the same reason.
+        conversation.release()
     found: Conversation = conversation
     return found
 
