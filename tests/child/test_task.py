@@ -5,10 +5,11 @@ The running task from inside: who it is, what it may say, and when it is over.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.inbox import Inbox
 from tests.pool import talking
 from webworker_executor import TaskAborted, WebWorkerExecutor, current_task
 
@@ -137,6 +138,42 @@ def _report_nonsense() -> str:
     task.report(1)
     task.report(threading.Lock())  # type: ignore[arg-type]  # what is tested
     return "done"
+
+
+def test_a_look_at_the_signal_that_is_broken_off_counts() -> None:
+    """
+    Wherever a handler raises, the next look has the task asked, and not ended with its worker.
+    """
+    step = 0
+    with WebWorkerExecutor(1, launcher="fork") as forked:
+        while True:
+            future = forked.submit(talking.look_at_signal_struck, step)
+            is_struck = future.messages().receive(10.0).data
+            assert future.abort(grace=10.0)
+            assert forked.submit(talking.state, "aborted").result(20.0) is True, step
+            if not is_struck:
+                break
+            step += 1
+    assert step > 10
+
+
+def test_a_report_that_is_broken_off_leaves_at_the_end() -> None:
+    """
+    Wherever a handler raises once it is noted.
+    """
+    step = 1
+    with WebWorkerExecutor(1, launcher="fork") as forked:
+        while True:
+            reports = Inbox[Any]()
+            future = forked.submit(talking.report_struck, step)
+            future.onprogress = reports
+            future.post_message("go")
+            is_struck = future.result(10.0)
+            assert 1 == reports.get(10.0).loaded, step
+            if not is_struck:
+                break
+            step += 1
+    assert step > 10
 
 
 def test_the_repr_tells_whether_it_is_over(pool: WebWorkerExecutor) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tests.link.interrupts import interrupted_at
 from webworker_executor import current_task, scope
 
 if TYPE_CHECKING:
@@ -504,3 +505,38 @@ def n_actors() -> int:
     from webworker_executor.pool import inside
 
     return len(inside._actors)
+
+
+class Struck(BaseException):
+    """What a signal handler raises in a task."""
+
+
+def look_at_signal_struck(step: int) -> bool:
+    """Look at the signal where a handler raises, and once more; wait for its abort."""
+    task = current_task()
+    is_struck = False
+    try:
+        with interrupted_at(step, _strike):
+            task.signal
+    except Struck:
+        is_struck = True
+    own = task.signal
+    task.post_message(is_struck)
+    scope.worker_state["aborted"] = own.wait(10.0)
+    return is_struck
+
+
+def report_struck(step: int) -> bool:
+    """Report where a handler raises; returns whether it did."""
+    task = current_task()
+    task.receive(10.0)
+    try:
+        with interrupted_at(step, _strike):
+            task.report(1, 2)
+    except Struck:
+        return True
+    return False
+
+
+def _strike() -> None:
+    raise Struck

@@ -60,6 +60,8 @@ class RunningTask(HostTarget):
         # The very deque that the control thread fills: what came before is there.
         self._inbox = desk.inboxes.setdefault(ident, deque())
         self._heeds = False
+        # Whether its signal has been asked for, and knows of what came before.
+        self._has_looked = False
         self._is_over = False
         self._reported: tuple[float, float | None] | None = None
         self._next_report = 0.0
@@ -83,10 +85,13 @@ class RunningTask(HostTarget):
         if signal is None:
             # Of two threads that come here at once, one's is everybody's.
             signal = self.__dict__.setdefault("_own_signal", OwnSignal())
+        if not self._has_looked:
             self._heed()
             # After it can be found: a cancel that came before finds nobody to tell.
             if self.id in self._desk.cancels:
                 self._abort()
+            # Last: where a signal handler has raised before, all of it is done again.
+            self._has_looked = True
         return signal
 
     @property
@@ -111,10 +116,14 @@ class RunningTask(HostTarget):
             self._send_report()
 
     def _send_report(self) -> None:
-        reported, self._reported = self._reported, None
+        reported = self._reported
         if reported is not None:
             packed = codec.pack(reported, to_host=True)
             self._say(REPORT, packed.payload)
+            # Only now: where a signal handler has raised, it leaves with the next one, or at the
+            # end. And not one that has been made meanwhile.
+            if self._reported is reported:
+                self._reported = None
 
     def tell_of_timeout(self, error: TimeoutError) -> bool:
         """Abort the task's signal, if the task has looked at it; returns whether it has."""
@@ -185,8 +194,9 @@ class RunningTask(HostTarget):
     def _heed(self) -> None:
         """Tell the host that this task notices an abort."""
         if not self._heeds and not self._is_over:
-            self._heeds = True
             self._say(HEED)
+            # Only now: where a signal handler has raised, it is said again. Twice does no harm.
+            self._heeds = True
 
     def _await_arrival(self, timeout: float | None) -> None:
         self._heed()
