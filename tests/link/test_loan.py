@@ -4,6 +4,7 @@ Tests of `webworker_executor.link.loan`: memory that goes along, and comes back 
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.pool.strike import Strike
 from webworker_executor.link.loan import Lender, borrowed, lay_out
 from webworker_executor.link.memory import Store
 
@@ -154,6 +156,24 @@ def test_without_a_descriptor_nothing_goes_along(monkeypatch: pytest.MonkeyPatch
     del places
     lender.leave(user)
     assert 0 == len(store._kept.segments)
+
+
+def test_a_handler_that_raises_where_memory_is_lent_leaves_no_descriptor() -> None:
+    """Wherever it strikes, what was opened to go with the message is closed."""
+    store, user = Store(), User()
+    lender = Lender(store)
+    places = lender.lend([memoryview(b"x" * NBYTES)], user)
+    assert places is not None
+    lease = places[0].lease
+    before = os.listdir("/proc/self/fd")
+    for number in itertools.count(1):
+        strike = Strike("Lender.open", number)
+        strike.during(lambda: lender.open(lease))
+        assert before == os.listdir("/proc/self/fd"), strike.where
+        if not strike.where:
+            break
+    assert number > 5
+    lender.leave(user)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0\0\0\2", b"\0\0\0\1" + b"\xff" * 16])

@@ -112,13 +112,21 @@ def test_a_descriptor_is_closed_with_its_owner() -> None:
         os.fstat(fd)
 
 
-def test_a_handler_that_raises_where_one_is_made() -> None:
+@pytest.mark.parametrize("lowest", [0, 500])
+def test_a_handler_that_raises_where_one_is_made(
+    monkeypatch: pytest.MonkeyPatch, lowest: int
+) -> None:
     """
-    No descriptor stays open, wherever it strikes.
+    No descriptor stays open, wherever it strikes, and what it raises comes out.
     """
+    # Also where the first number that is free is too low.
+    monkeypatch.setattr(segments, "LOWEST", lowest)
+    before = os.listdir("/proc/self/fd")
     for number in itertools.count(1):
         strike = Strike("Segment.__init__", number)
         strike.during(lambda: Segment(1 << 18))
+        assert bool(strike.where) is strike.has_raised
+        assert before == os.listdir("/proc/self/fd"), strike.where
         if not strike.where:
             break
     assert number > 5

@@ -25,12 +25,17 @@ class Strike:
     Args:
         within: Only what this function calls is counted.
         number: Of the function.
+
+    Attributes:
+        where: The place it came to, empty if to none.
+        has_raised: Whether that reached the caller.
     """
 
     def __init__(self, within: str, number: int) -> None:
         self._within = within
         self._n_left = number
         self.where = ""
+        self.has_raised = False
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
         if event not in {"call", "c_return"}:
@@ -49,6 +54,6 @@ class Strike:
         try:
             call()
         except Interrupt:
-            pass
+            self.has_raised = True
         finally:
             sys.setprofile(None)

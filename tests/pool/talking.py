@@ -517,7 +517,7 @@ def look_at_signal_struck(step: int) -> bool:
     is_struck = False
     try:
         with interrupted_at(step, _strike):
-            task.signal
+            _ = task.signal
     except Struck:
         is_struck = True
     own = task.signal

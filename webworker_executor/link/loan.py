@@ -24,9 +24,8 @@ from _struct import Struct
 from mmap import PAGESIZE, mmap
 from typing import TYPE_CHECKING
 
-from webworker_executor.link.fds import lifted
 from webworker_executor.link.memory import store
-from webworker_executor.link.rights import Descriptor
+from webworker_executor.link.rights import STANDARD_ERROR, Descriptor
 from webworker_executor.link.segment import mapped
 
 if TYPE_CHECKING:
@@ -92,8 +91,12 @@ class Lender:
             own = segment.fd.intact()
             # An interrupted look may have left it locked.
             fcntl.flock(own, fcntl.LOCK_UN)
-            # By hand an owner from the first moment; the number is as good as any.
-            going = Descriptor(lifted(os.open(f"/proc/self/fd/{own}", os.O_RDWR | os.O_CLOEXEC)))
+            # Not a duplicate: the lock is to be of its own.
+            path, flags = f"/proc/self/fd/{own}", os.O_RDWR | os.O_CLOEXEC
+            going = Descriptor.owning(map(os.open, (path,), (flags,)))
+            if going.fileno() <= STANDARD_ERROR:
+                # A program that has closed its standard streams would print into it.
+                going = Descriptor.copy_of(going.fileno())
             fcntl.flock(going.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             # No /proc, no descriptor: it goes through the socket, which needs less.

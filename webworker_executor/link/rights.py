@@ -67,11 +67,21 @@ class Descriptor:
         """
         import fcntl
 
-        copy = cls(-1)
-        numbers, same = tee(map(fcntl.fcntl, (fd,), (fcntl.F_DUPFD_CLOEXEC,), (LOWEST,)))
+        return cls.owning(map(fcntl.fcntl, (fd,), (fcntl.F_DUPFD_CLOEXEC,), (LOWEST,)))
+
+    @classmethod
+    def owning(cls, opened: Iterator[int]) -> Descriptor:
+        """
+        Own what an iterator of C opens.
+
+        Raises:
+            OSError: As it does.
+        """
+        owner = cls(-1)
+        numbers, same = tee(opened)
         # Within C, as below: it has its owner from the first moment.
-        copy._held.extend(zip(numbers, map((1).__add__, same), strict=True))
-        return copy
+        owner._held.extend(zip(numbers, map((1).__add__, same), strict=True))
+        return owner
 
     @classmethod
     def to_send(cls, fd: int) -> Descriptor:

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import sys
-from itertools import count
+from itertools import count, starmap
 from mmap import MAP_PRIVATE, MAP_SHARED, PAGESIZE, mmap
 
 from webworker_executor.link.rights import LOWEST, Descriptor
@@ -46,7 +46,7 @@ class MemoryDescriptor(Descriptor):
     @classmethod
     def create(cls) -> MemoryDescriptor:
         """
-        Open a memfd.
+        Open a memfd, with a number of at least ``LOWEST``.
 
         Raises:
             OSError: No descriptor is left.
@@ -57,12 +57,19 @@ class MemoryDescriptor(Descriptor):
             # Stored within C: a signal handler that raises right behind it leaves the number here.
             flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
             numbers.extend(map(os.memfd_create, ("webworker",), (flags,)))
-            self._identity = _identity_of(numbers[0])
-            self._held = [(numbers[0], numbers[0] + 1)]
+            if numbers[0] < LOWEST:
+                numbers.extend(map(fcntl.fcntl, numbers[:1], (fcntl.F_DUPFD_CLOEXEC,), (LOWEST,)))
+            self._identity = _identity_of(numbers[-1])
+            # The one that is to stay stands first.
+            self._held = [(fd, fd + 1) for fd in reversed(numbers)]
         except BaseException:
-            if numbers and not self._held:
-                os.close(numbers[0])
+            if not self._held:
+                for fd in numbers:
+                    os.close(fd)
             raise
+        if len(numbers) > 1:
+            # Within C, and here: what a signal handler raises in a finalizer is swallowed.
+            any(starmap(os.closerange, map(self._held.pop, (1,))))
         return self
 
     def intact(self) -> int:
@@ -131,9 +138,6 @@ class Segment:
 
     def __init__(self, nbytes: int) -> None:
         self.fd = MemoryDescriptor.create()
-        fd = self.fd.fileno()
-        if fd < LOWEST:
-            self.fd = MemoryDescriptor(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST))
         os.ftruncate(fd := self.fd.fileno(), nbytes)
         # Whoever maps it may rely on what is there.
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
