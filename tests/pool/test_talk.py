@@ -193,7 +193,8 @@ def test_a_conversation_whose_making_is_broken_off_ends(forked: WebWorkerExecuto
         with pytest.raises(PortClosedError):
             messages.receive(10.0)
         step += 1
-    assert step > 5
+    # As many as there are where the task is done by then.
+    assert step > 3
 
 
 def test_receive_from_a_task_that_is_done(forked: WebWorkerExecutor) -> None:
