@@ -473,6 +473,27 @@ def test_stop_closes_the_descriptors() -> None:
     assert before == sorted(os.listdir("/proc/self/fd"))
 
 
+def test_who_rings_late_writes_into_nothing_else() -> None:
+    """
+    A finalizer that was about to ring when the reactor ended has a descriptor of its own still.
+    """
+    reactor = Reactor()
+    reactor.start()
+    *_, ring = reactor.bell(lambda: None)
+    reactor.stop()
+    reactor.join()
+    # They take the numbers that were free by then.
+    others = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(4)]
+    try:
+        ring()
+        for other in others:
+            with pytest.raises(BlockingIOError):
+                os.eventfd_read(other)
+    finally:
+        for other in others:
+            os.close(other)
+
+
 def test_thread_is_ours_and_daemon(reactor: Reactor) -> None:
     """
     The thread can be told from the program's and does not hold the interpreter.

@@ -92,6 +92,9 @@ class Alarm:
 
     Attributes:
         fd: Its number, above those of the standard streams; it stays this object's.
+        fileno: Returns it, in C. Whoever writes to the object and not to the number keeps it open
+            until that is done: a function of ``os`` lets other threads run before it calls the
+            kernel, and the number could be another's by then.
 
     Raises:
         OSError: No descriptor is left.
@@ -99,7 +102,7 @@ class Alarm:
 
     # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
     # may raise, and then both the descriptor and what the handler raised would be lost.
-    __slots__ = ("__del__", "fd")
+    __slots__ = ("__del__", "fd", "fileno")
 
     def __init__(self) -> None:
         key = next(_keys)
@@ -111,10 +114,7 @@ class Alarm:
         self.fd = _alarms[key]
         if self.fd <= STANDARD_ERROR:
             self.fd = _alarms[key] = lifted(self.fd)
-
-    def close(self) -> None:
-        """Close it now; nothing happens in a forked copy, or if it was closed."""
-        self.__del__()
+        self.fileno = self.fd.__index__
 
 
 def send_fds(end: socket.socket, data: bytes, fds: list[int]) -> None:

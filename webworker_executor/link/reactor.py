@@ -70,10 +70,11 @@ class Reactor:
         # Wait for other events of a registered descriptor. The C function itself: see `local`.
         self.modify: Callable[[int, int], object] = self._epoll.modify
         # Each closes itself where a signal handler raises in here, and nobody has this reactor.
-        self._alarm = Alarm()
+        self._alarm: Alarm | None = Alarm()
         self._wakeup = self._alarm.fd
-        # Empty once the number may be another's.
-        self._wakers = [partial(os.eventfd_write, self._wakeup, 1)]
+        # Empty when it is closed, but for whoever is about to ring: by the number alone, that one
+        # would write into whatever has it by then.
+        self._wakers = [partial(os.eventfd_write, self._alarm, 1)]  # type: ignore[arg-type]  # has a fileno
         self._epoll.register(self._wakeup, READ)
         self._service = ServiceThread(self._run, "webworker-reactor")
 
@@ -175,17 +176,20 @@ class Reactor:
             os.close(wakeup)
 
     def _wake(self) -> None:
-        try:
-            os.eventfd_write(self._wakeup, 1)
-        except (OSError, ValueError):
-            _log.debug("the reactor is awake or gone")
+        # Held until it has rung: see `_wakers`.
+        alarm = self._alarm
+        if alarm is not None:
+            try:
+                os.eventfd_write(alarm, 1)  # type: ignore[arg-type]  # has a fileno
+            except OSError:
+                _log.debug("the reactor is awake")
 
     def _close(self) -> None:
-        self._wakers.clear()
         wakeup, self._wakeup = self._wakeup, -1
         if wakeup != -1:
             self._epoll.close()
-            self._alarm.close()
+        self._wakers.clear()
+        self._alarm = None
 
     def _run(self) -> None:
         hush()
