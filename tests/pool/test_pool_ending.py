@@ -9,6 +9,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
@@ -17,7 +19,7 @@ from webworker_executor.web import events
 from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
-    import pytest
+    from tests.script import ScriptRunner
 
 
 def test_a_limit_far_off_keeps_nothing() -> None:
@@ -57,3 +59,49 @@ def test_the_threads_are_gone_when_a_shutdown_returns(monkeypatch: pytest.Monkey
         assert 2 == pool.submit(double, 1).result(10.0)
         tell(lambda: never.wait(0.05))
     assert [] == [each for each in threading.enumerate() if host.is_own_thread(each)]
+
+
+HANDLER_WAITS = """
+import itertools
+from concurrent.futures import CancelledError
+from tests.link.interrupts import interrupted_at
+from tests.pool.work import double
+from webworker_executor import WebWorkerExecutor
+
+def handle():
+    try:
+        HANDLE
+        ends.append("")
+    except RuntimeError as error:
+        ends.append(str(error))
+
+n_steps = {"": 0, "wait outside": 0}
+for step in itertools.count():
+    pool, ends = WebWorkerExecutor(1, launcher="fork"), []
+    pool.submit(abs, -1).result()
+    first = pool.submit(double, 1)
+    try:
+        with interrupted_at(step, handle):
+            assert 4 == pool.submit(double, 2).result()
+    except (CancelledError, RuntimeError) as error:
+        # The handler was there before it.
+        assert isinstance(error, CancelledError) or "after shutdown" in str(error)
+    assert first.cancelled() or 2 == first.result()
+    pool.shutdown()
+    if not ends:
+        break
+    n_steps[ends[0][-12:]] += 1
+print("ok", *(count > 10 for count in n_steps.values()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "call", ["pool.shutdown(cancel_futures=True)", "assert 42 == pool.submit(double, 21).result()"]
+)
+def test_a_handler_that_waits_gets_its_end_or_an_error(run_script: ScriptRunner, call: str) -> None:
+    """
+    It never waits for a reactor that needs what the interrupted call holds: the pool, or a link.
+    """
+    done = run_script(HANDLER_WAITS.replace("HANDLE\n", f"{call}\n"), timeout=60)
+    assert ("ok True True\n", "") == (done.stdout, done.stderr)

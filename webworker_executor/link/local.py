@@ -107,6 +107,13 @@ class Link:
         self._decoder.is_awaited = is_awaited
 
     @property
+    def is_held_here(self) -> bool:
+        """Whether an outer call of this thread, interrupted by a handler, keeps others out."""
+        # What `Condition` asks, too.
+        locks: tuple[Any, ...] = self._lock, self.leading.reading
+        return any(lock._is_owned() for lock in locks)
+
+    @property
     def unsent_nbytes(self) -> int:
         """Bytes that were posted and that the kernel has not taken yet."""
         with self._lock:

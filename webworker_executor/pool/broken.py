@@ -36,6 +36,11 @@ WAIT_WITHIN_STEP = (
     "which it has interrupted and which must end first: it would wait for ever. Submit in the "
     "handler, and wait outside"
 )
+END_WITHIN_STEP = (
+    "a signal handler waits for the end of an executor in the middle of one of its calls, such as "
+    "submit(), which it has interrupted and which must end first: it would wait for ever. The "
+    "executor is shut down all the same. Call shutdown(wait=False) in the handler, and wait outside"
+)
 INITIALIZER_FAILED = "the initializer of a worker raised an exception, so that no task can run"
 ENDED_BY_FORCE = "the workers were ended by terminate_workers() or kill_workers()"
 OUT_OF_TIME = (

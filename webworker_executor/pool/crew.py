@@ -137,6 +137,12 @@ class Crew:
         return any(process.worker.state is not STARTING for process in processes)
 
     @property
+    def is_held_here(self) -> bool:
+        """Whether an outer call of this thread, interrupted by a handler, holds a link."""
+        links = [process.data for process in tuple(self.processes.values())]
+        return any(link is not None and link.is_held_here for link in links)
+
+    @property
     def is_starting_all(self) -> bool:
         """Whether workers are being forked, which cannot be done any more when the program ends."""
         if not self.birth.launcher.starts_all_at_once:

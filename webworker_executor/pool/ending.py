@@ -59,6 +59,8 @@ class EndingExecutor(Executor):
         Raises:
             ValueError: ``timeout`` is negative or infinite.
             TypeError: It is no number.
+            RuntimeError: A signal handler is to wait within a call of the executor that it has
+                interrupted, and that must end first. It is shut down all the same.
 
         Source: concurrent.futures, ``Executor.shutdown``; ``timeout`` is ours.
         """

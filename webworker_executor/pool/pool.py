@@ -183,7 +183,7 @@ class Pool(EndingPool):
                 # of the call.
                 steps.tear()
                 raise
-        if self.crew.is_starting_all and not steps.is_held_here:
+        if self.crew.is_starting_all and not self._is_in_the_way:
             self.crew.wait_until_started()
 
     def bound(self, max_pending: int, when_full: str | float) -> None:
@@ -195,7 +195,7 @@ class Pool(EndingPool):
     def _may_wait(self) -> bool:
         reactor = self._reactor
         is_reactor = reactor is not None and reactor.is_current_thread
-        return not is_reactor and not self._steps.is_held_here
+        return not (is_reactor or self._is_in_the_way)
 
     def want_worker(self, slot: int | None = None) -> None:
         """Start a worker though there is no task for it."""
@@ -237,15 +237,18 @@ class Pool(EndingPool):
         Wait for a task by reading for it: see `pool.leading`.
 
         Raises:
-            RuntimeError: A signal handler waits, and has interrupted who holds the lock, without
-                which the reactor can report no end of a task.
+            RuntimeError: A signal handler waits, and has interrupted who holds the lock, or that
+                of a link, without which the reactor can report no end of a task.
         """
-        if self._steps.is_held_here and (timeout is None or timeout > 0):
+        assert isinstance(task, Call)
+        is_held = self._steps.is_held_here
+        if not is_held:
+            process = self.crew.process_of(task)
+            if process is not None:
+                lead(task, process, self._reports, timeout)
+            is_held = not task.future.done() and self.crew.is_held_here
+        if is_held and (timeout is None or timeout > 0):
             raise RuntimeError(broken.WAIT_WITHIN_STEP)
-        process = self.crew.process_of(task)
-        if process is not None:
-            assert isinstance(task, Call)
-            lead(task, process, self._reports, timeout)
 
     def started_at(self, task: Task) -> float | None:
         """Return when a task began, in seconds of ``time.monotonic()``, if it has begun."""

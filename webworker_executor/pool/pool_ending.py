@@ -43,6 +43,11 @@ class EndingPool:
         _scheduler: Scheduler
         _steps: Steps[do.Actions]
 
+    @property
+    def _is_in_the_way(self) -> bool:
+        # As a signal handler that has interrupted who holds what the reactor needs.
+        return self._steps.is_held_here or self.crew.is_held_here
+
     def break_(self, text: str) -> None:
         """Fail everything and take nothing more."""
         self.is_open = False
@@ -86,7 +91,13 @@ class EndingPool:
         Args:
             timeout: Seconds after which callbacks are not waited for any more; the workers are
                 forced by ``end_within``.
+
+        Raises:
+            RuntimeError: A signal handler waits, and has interrupted who holds the lock, or that
+                of a link, without which the reactor can neither report a worker's end nor force it.
         """
+        if self._is_in_the_way and not self.stopped.is_set():
+            raise RuntimeError(broken.END_WITHIN_STEP)
         events, reactor = self._events, self._reactor
         deadline = None if timeout is None else time.monotonic() + timeout
         # Copied by a single call of C: other threads and handlers go on.
