@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.pool.work import double
@@ -357,3 +358,23 @@ def test_what_a_bound_cannot_be(options: dict[str, Any], error: type[Exception],
     """
     with pytest.raises(error, match=text):
         WebWorkerExecutor(1, **options)
+
+
+@pytest.mark.slow
+def test_a_handler_that_submits_is_not_behind_whom_it_has_interrupted() -> None:
+    """
+    It waits in front of that one, or comes in beyond the bound where nobody else could make room.
+    """
+    inner: list[WorkerFuture[int]] = []
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1, when_full=20.0) as pool:
+        assert 1 == pool.submit(abs, -1).result(20.0)
+        for step in itertools.count():
+            first = pool.submit(time.sleep, 0.005)
+            with interrupted_at(step, lambda: inner.append(pool.submit(abs, -2))):
+                second = pool.submit(abs, -step)
+                assert step == second.result(20.0)
+            assert first.done()
+            if not inner:
+                break
+            assert 2 == inner.pop().result(20.0)
+    assert 50 < step

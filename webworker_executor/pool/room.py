@@ -4,7 +4,8 @@ Room in a pool: how many tasks may be unfinished at a time, and what a submit do
 A pool without such a bound does not come here. The thing to know before a change: who waits leaves
 word first and looks then, and who ends a task takes it out of the table first and looks for word
 then; so one of them sees the other. Whoever must not wait is let in beyond the bound: a signal
-handler that stands within a step, and the reactor, who would wait for itself.
+handler that stands within a step or in the way of one who has room and is not in yet, and the
+reactor, who would wait for itself.
 """
 
 from __future__ import annotations
@@ -116,9 +117,11 @@ class Room:
         self._submit = submit
         self._may_wait = may_wait
         self._lock = _thread.RLock()  # makes one step of the look for room and the entry
-        # On their way in. By themselves, not counted: whoever was thrown out by a signal handler
-        # need not know how far it had come.
-        self._entering: set[Call] = set()
+        # On their way in, each with its thread. By themselves, not counted: whoever was thrown out
+        # by a signal handler need not know how far it had come.
+        self._entering: dict[Call, int] = {}
+        # The threads of those who wait; one is here twice where a signal handler waits, too.
+        self._waiting: list[int] = []
 
     def submit(self, call: Call) -> None:
         """
@@ -132,9 +135,9 @@ class Room:
         # For a moment the call counts twice, or it is refused: somebody is to be told as it leaves,
         # in the same step of C.
         tell = partial(next, self._calls.waking())
-        leaving = map(call_it, (partial(self._entering.discard, call), tell))
+        leaving = map(call_it, (partial(self._entering.pop, call), tell))
         try:
-            if not self._enter(call) and self._may_wait():
+            if not self._enter(call) and self._may_wait() and not self._is_in_the_way():
                 self._wait(call)
             self._submit(call)
         finally:
@@ -149,10 +152,25 @@ class Room:
         with self._lock:
             if len(self._calls) + len(self._entering) >= self._max_pending:
                 return False
-            self._entering.add(call)
+            self._entering[call] = _thread.get_ident()
             return True
 
+    def _is_in_the_way(self) -> bool:
+        # As a signal handler that has interrupted who comes in, without whom none will leave.
+        return _thread.get_ident() in self._entering.values()
+
     def _wait(self, call: Call) -> None:
+        ident, waiting, sleepers = _thread.get_ident(), self._waiting, self._calls.sleepers
+        # A signal handler's stands before the one that it has interrupted: that one would be woken
+        # first, and could not go on until the handler has room.
+        queue = sleepers.appendleft if ident in waiting else sleepers.append
+        try:
+            waiting.append(ident)
+            self._wait_in_line(call, queue)
+        finally:
+            waiting.remove(ident)
+
+    def _wait_in_line(self, call: Call, queue: Callable[[_thread.LockType], object]) -> None:
         patience, sleepers = self._patience, self._calls.sleepers
         deadline = None if patience is None else time.monotonic() + patience
         waking = self._calls.waking()
@@ -163,7 +181,7 @@ class Room:
             try:
                 # Not before: a signal handler that raises right behind it would leave word of one
                 # who is gone, and whoever is next in line would not be woken.
-                sleepers.append(sleeper)
+                queue(sleeper)
                 if self._enter(call):
                     return
                 left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
