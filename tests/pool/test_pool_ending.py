@@ -4,13 +4,17 @@ A pool ends once, lets go of its threads, and is not kept by a time that has not
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import itertools
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
@@ -105,3 +109,28 @@ def test_a_handler_that_waits_gets_its_end_or_an_error(run_script: ScriptRunner,
     """
     done = run_script(HANDLER_WAITS.replace("HANDLE\n", f"{call}\n"), timeout=60)
     assert ("ok True True\n", "") == (done.stdout, done.stderr)
+
+
+def test_a_handler_that_shuts_down_where_the_pool_is_opened_again() -> None:
+    """
+    What was submitted before is done: the threads stay until then.
+    """
+    struck = [True]
+    for step in itertools.count():
+        pool = WebWorkerExecutor(1, launcher="fork")
+        assert 1 == pool.submit(abs, -1).result(20.0)
+        before = pool.submit(time.sleep, 0.005)
+
+        def handle(pool: WebWorkerExecutor = pool) -> None:
+            pool.shutdown(wait=False)
+            struck.append(True)
+
+        struck.clear()
+        with contextlib.suppress(RuntimeError), interrupted_at(step, handle):
+            # Not needed by then, and done all the same.
+            pool._pool.open()
+        assert before.result(20.0) is None
+        pool.shutdown()
+        if not struck:
+            break
+    assert 5 < step

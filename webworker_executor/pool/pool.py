@@ -153,7 +153,9 @@ class Pool(EndingPool):
             self.crew.serve(reactor, self._reports)
             if self.is_shut:
                 # By a signal handler, meanwhile. No call comes between this look and the store.
-                host.release(self)
+                # What was submitted before needs the threads until its end, which gives them back.
+                if self.stopped.is_set():
+                    host.release(self)
                 raise RuntimeError(refusal)
             self.is_open = True
 
@@ -361,6 +363,8 @@ class Pool(EndingPool):
             worker._ended()
         host.release(self)
         self.stopped.set()
+        # Again: `open` may have come in between, and not have seen the end.
+        host.release(self)
 
     def _drop(self, task: Task) -> do.Actions:
         assert isinstance(task, Call)
