@@ -4,6 +4,7 @@ The pool under signals: handlers that raise, submit or shut down at any line los
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool.strike import Interrupt, Strike
 from tests.pool.talking import echo
@@ -312,6 +314,31 @@ def test_a_handler_may_shut_down(launcher: LauncherName) -> None:
         striker.submit_many(pool, 2)
     pool.shutdown()
     assert pool._pending_work_items == {}
+
+
+def test_a_handler_may_shut_down_where_a_message_is_posted() -> None:
+    """
+    Wherever it does, the worker is seen to leave, and the pool ends.
+    """
+    struck = [0]
+    for step in itertools.count():
+        struck.clear()
+        pool = WebWorkerExecutor(1, launcher="fork")
+        pool.submit(abs, -1).result(20.0)
+        worker = pool.workers[0]
+
+        def strike(pool: WebWorkerExecutor = pool) -> None:
+            struck.append(1)
+            pool.shutdown(wait=False)
+
+        with contextlib.suppress(RuntimeError), interrupted_at(step, strike):
+            worker.post_message("to nobody")
+        pool.shutdown(wait=False)
+        wait_until(pool._pool.stopped.is_set)
+        pool.shutdown()
+        if not struck:
+            break
+    assert step > 20
 
 
 def test_many_threads_submit(pool: WebWorkerExecutor) -> None:
