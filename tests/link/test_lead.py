@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
-from tests.patience import Stopwatch
+from tests.patience import Stopwatch, wait_until
 from tests.threads import fork_while_held
 from webworker_executor.link import lead as lead_module
 from webworker_executor.link.fds import socket_pair
@@ -72,22 +72,23 @@ def refuse(frame: Frame) -> bool:
 
 
 @pytest.fixture
-def led(reactor: Reactor) -> Iterator[Led]:
+def led(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> Iterator[Led]:
     """
-    Make a link that can be led.
+    Make a link that can be led, for as long as it takes.
     """
+    # On a crowded machine 2 ms are over before anybody leads, or has read anything; and the
+    # reactor, which would read in the leader's place, does not ring here.
+    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     led = Led(reactor)
     yield led
     led.link.close()
     led.far.close()
 
 
-def test_the_leader_gets_the_frame(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_leader_gets_the_frame(led: Led) -> None:
     """
     What comes for a leader is read by it, once, and the reactor has the next.
     """
-    # On a crowded machine 2 ms are over before anything is read.
-    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 1.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.send(1)
@@ -103,16 +104,15 @@ def test_the_leader_gets_the_frame(led: Led, monkeypatch: pytest.MonkeyPatch) ->
     [frame] = taken
     assert (RESULT, 1, b"x") == (frame.kind, frame.ident, bytes(frame.payload))
     led.link.leading.end(lead)
+    led.link.leading.end_lease()
     led.send(2)
     assert 2 == led.read_by_reactor.get(10.0).ident
 
 
-def test_a_leader_may_have_a_month(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_may_have_a_month(led: Led) -> None:
     """
     The kernel cannot wait that long at a time; whoever asks for it is woken all the same.
     """
-    # The reactor, which would read in the leader's place, does not ring here.
-    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.send(1)
@@ -159,11 +159,10 @@ def encode_release(ident: int, what: bytes = b"") -> bytes:
     return HEADER.pack(COUNTED_NBYTES + len(what), RELEASE, SHARED, PICKLE, 0, ident) + what
 
 
-def test_the_end_of_a_loan_in_front_of_the_frame(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_loan_in_front_of_the_frame(led: Led) -> None:
     """
     The leader takes both, and whatever comes next is for a leader again.
     """
-    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lent = Lent(led)
     taken: list[Frame] = []
 
@@ -263,13 +262,11 @@ def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
 
 
-def test_the_rest_of_what_the_reactor_has_begun(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_what_the_reactor_has_begun(led: Led) -> None:
     """
     It is no frame of its own, though it looks like one.
     """
     whole = b"".join(encode(RESULT, 1, b"".join(encode(RESULT, 2, b""))))
-    # The reactor, which would read in the leader's place, does not ring here.
-    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.far.sendall(whole[:HEADER_NBYTES])
@@ -283,13 +280,11 @@ def test_the_rest_of_what_the_reactor_has_begun(led: Led, monkeypatch: pytest.Mo
     assert (1, whole[HEADER_NBYTES:]) == (frame.ident, bytes(frame.payload))
 
 
-def test_nobody_leads_behind_what_is_no_frame(led: Led, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_leads_behind_what_is_no_frame(led: Led) -> None:
     """
     The answer behind it is not taken for one.
     """
     led.link.expect(lambda kind, ident: ident != 1)
-    # The reactor, which would read in the leader's place, does not ring here.
-    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 60.0)
     lead = led.link.leading.begin()
     assert lead is not None
     led.far.sendall(encode(RESULT, 1, b"x")[0][:HEADER_NBYTES])
@@ -342,14 +337,21 @@ def test_only_one_leads(led: Led) -> None:
     led.link.leading.end(lead)
 
 
-def test_a_lease_that_nobody_uses_ends(led: Led) -> None:
+def test_a_lease_that_nobody_uses_ends(
+    led: Led, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     A link that was led is the reactor's again in a moment, though nobody says so.
     """
+    monkeypatch.setattr(lead_module, "LEASE_SECONDS", 0.002)
+    # The moment is not over before the looks here.
+    may_go_on = threading.Event()
+    reactor.call_soon(may_go_on.wait)
     lead = led.link.leading.begin()
     assert lead is not None
     led.link.leading.end(lead)
     assert led.link.leading.is_leased
+    may_go_on.set()
     led.send(1)
     assert 1 == led.read_by_reactor.get(10.0).ident
     assert not led.link.leading.is_leased
@@ -477,6 +479,8 @@ def test_what_is_not_for_a_leader_is_not_led(led: Led) -> None:
     assert led.link.leading.begin() is None
     led.send(3)
     assert 3 == led.read_by_reactor.get(10.0).ident
+    # The frame is had a step before the reactor has handed it over.
+    wait_until(lambda: not led.link.leading.is_handing)
     lead = led.link.leading.begin()
     assert lead is not None
     led.link.leading.end(lead)

@@ -168,36 +168,44 @@ def test_a_task_behind_the_leaders_is_answered(forked: WebWorkerExecutor, gate: 
 
 
 HANDLER_WAITS = """
-import signal, threading
+import os, pathlib, signal, sys, threading
 from webworker_executor import WebWorkerExecutor
-from tests.link.interrupts import interrupted_after, interrupted_at
+from tests.dropin.gate import Gate, pass_gate
 from tests.patience import wait_until
-from tests.pool.strike import Strike
 from tests.pool.work import double
 
 seen = []
 def handler(*_):
     # It stands in the way of the main thread, which leads.
-    seen.append(pool.submit(double, 21).result(20))
+    inner = pool.submit(double, 21)
+    gate.open()
+    seen.append(inner.result(20))
 
-import sys, time
+def strike():
+    wait_until(lambda: leading._lead is not None and leading._lead.is_held)
+    os.kill(os.getpid(), signal.SIGALRM)
+
+gate = Gate(pathlib.Path(sys.argv[2]))
 with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
-    for number in range(20):
-        pool.submit(double, number).result()
+    pool.submit(double, 1).result()
+    (process,) = pool._pool.crew.processes.values()
+    leading = process.data.leading
     signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    print(pool.submit(time.sleep, 0.3).result(20), seen)
+    striker = threading.Thread(target=strike)
+    striker.start()
+    print(pool.submit(pass_gate, gate.path, "through").result(20), seen)
+    striker.join()
 """
 
 
 def test_a_signal_handler_may_wait_while_its_thread_leads(
-    run_script: ScriptRunner, launcher: str
+    run_script: ScriptRunner, launcher: str, tmp_path: Path
 ) -> None:
     """
     A handler that waits for the same worker, in the middle of a lead, gets its result.
     """
-    done = run_script(HANDLER_WAITS, launcher)
-    assert ("None [42]\n", "") == (done.stdout, done.stderr)
+    done = run_script(HANDLER_WAITS, launcher, str(tmp_path))
+    assert ("through [42]\n", "") == (done.stdout, done.stderr)
 
 
 HANDLER_RAISES = """
@@ -317,17 +325,22 @@ def test_a_handler_that_raises_where_a_lead_ends(
     assert number > 2
 
 
-def test_a_handler_that_submits_where_a_lease_begins() -> None:
+def test_a_handler_that_submits_where_a_lease_begins(gate: Gate) -> None:
     """
     The reactor looks at the link again: both answers come.
     """
     inner: list[Future[Any]] = []
+
+    def submit() -> None:
+        inner.append(pool.submit(abs, -2))
+        gate.open()
+
     with WebWorkerExecutor(1, launcher="fork") as pool:
         pool.submit(abs, -1).result(20.0)
         leading = leading_of(pool)
         wait_until(lambda: not leading.is_leased)
-        future = pool.submit(time.sleep, 0.1)
-        with interrupted_after("eventfd_write", lambda: inner.append(pool.submit(abs, -2))):
+        future = pool.submit(pass_gate, gate.path, None)
+        with interrupted_after("eventfd_write", submit):
             assert future.result(20.0) is None
         assert [2] == [each.result(20.0) for each in inner]
 
