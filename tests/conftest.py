@@ -87,11 +87,11 @@ def nothing_is_left_behind() -> Iterator[None]:
     Compare descriptors, threads, processes, files and signal handlers before and after each test.
 
     Raises:
-        AssertionError: If something new is still there after five seconds; lists what it is.
+        AssertionError: If something new is still there after twenty seconds; lists what it is.
     """
     before = Snapshot.take()
     yield
-    left_behind = wait_until_settled(before, timeout=5.0)
+    left_behind = wait_until_settled(before, timeout=20.0)
     assert not left_behind, "the test left behind:\n  " + "\n  ".join(left_behind)
 
 

@@ -97,7 +97,7 @@ def _fail_with_output(process: subprocess.Popen[str], timeout: float) -> NoRetur
 
     os.killpg(process.pid, signal.SIGKILL)
     try:
-        stdout, stderr = process.communicate(timeout=5.0)
+        stdout, stderr = process.communicate(timeout=20.0)
     except subprocess.TimeoutExpired:
         # A descendant outside the group holds the pipes: closing our ends lets the run go on.
         stdout = stderr = "(held open by a process that outlived the program)"

@@ -65,19 +65,19 @@ def run_together(*calls: Callable[[], object]) -> None:
         calls: One for each thread.
 
     Raises:
-        AssertionError: One has not returned within ten seconds.
+        AssertionError: One has not returned within half a minute.
     """
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> None:
-        barrier.wait(5)
+        barrier.wait(20)
         call()
 
     threads = [threading.Thread(target=run, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
 
 
@@ -89,7 +89,7 @@ def fork_while_held(
 
     Args:
         locks: What is held; taken in this order.
-        in_the_copy: Called there. It has five seconds.
+        in_the_copy: Called there. It has half a minute.
 
     Returns:
         The exit status of the copy: 0 if the call has returned something true.
@@ -101,17 +101,17 @@ def fork_while_held(
             for lock in locks:
                 stack.enter_context(lock)
             is_held.set()
-            is_over.wait(10)
+            is_over.wait(40)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert is_held.wait(5)
+    assert is_held.wait(20)
     pid = os.fork()
     if pid == 0:
         status = 2
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(5)
+            signal.alarm(30)
             status = 0 if in_the_copy() else 1
         finally:
             os._exit(status)

@@ -150,7 +150,7 @@ def test_receive_is_not_for_tasks(peer: Peer) -> None:
     A task cannot wait for a message to the worker, and is told what it can do.
     """
     with pytest.raises(RuntimeError, match=r"set scope\.onmessage"):
-        peer.run(tasks.evaluate, "scope.receive(5)")
+        peer.run(tasks.evaluate, "scope.receive(20)")
 
 
 def test_only_exceptions_are_reported(capfd: pytest.CaptureFixture[str]) -> None:

@@ -108,7 +108,7 @@ def test_links_are_only_in_the_worker(start: Callable[..., Peer]) -> None:
         peer.child.kill()
         with pytest.raises(EOFError):
             peer.next_frame()
-        peer.control.settimeout(5)
+        peer.control.settimeout(20)
         assert b"" == peer.control.recv(1)
         assert other.child.pid == other.run(os.getpid)
 
@@ -285,7 +285,7 @@ def test_program_that_reaps_everything(reactor: Reactor) -> None:
     process.wait()
     ended = threading.Event()
     child.watch(reactor, ended.set)
-    assert ended.wait(5)
+    assert ended.wait(20)
     assert None is child.exitcode
     assert child.reap()
     child.kill()
@@ -303,10 +303,10 @@ def test_a_false_alarm_does_not_end_the_watch(reactor: Reactor) -> None:
     child.watch(reactor, ended.set)
     reactor.call_soon(lambda: reactor._callbacks[pidfd](READ))
     reactor.call_soon(looked.set)
-    assert looked.wait(5)
+    assert looked.wait(20)
     assert not ended.is_set()
     process.communicate(b"\n")
-    assert ended.wait(5)
+    assert ended.wait(20)
 
 
 def test_reap_of_a_running_process() -> None:

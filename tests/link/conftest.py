@@ -30,9 +30,9 @@ def reactor() -> Iterator[Reactor]:
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """
-    Connect two sockets; the second waits no longer than five seconds for anything.
+    Connect two sockets; the second waits no longer than twenty seconds for anything.
     """
     near, far = socket.socketpair()
-    far.settimeout(5.0)
+    far.settimeout(20)
     with near, far:
         yield near, far

@@ -21,7 +21,7 @@ class Inbox(Generic[T]):
     def __call__(self, item: T) -> None:
         self._queue.put(item)
 
-    def get(self, timeout: float = 5.0) -> T:
+    def get(self, timeout: float = 20.0) -> T:
         """
         Wait for the next item.
 

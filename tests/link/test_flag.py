@@ -76,7 +76,7 @@ def test_a_handler_that_raises_in_a_wait_holds_nobody_up() -> None:
         for thread in (waiter, setter):
             thread.start()
         for thread in (waiter, setter):
-            thread.join(5.0)
+            thread.join(20)
             assert not thread.is_alive(), f"after {number} calls"
         if not was_raised:
             break
@@ -94,7 +94,7 @@ def test_a_handler_that_raises_as_it_is_set_leaves_nobody_asleep() -> None:
         was_raised = was_struck(number, flag.set)
         flag.set()
         for waiter in waiters:
-            waiter.join(5.0)
+            waiter.join(20)
             assert not waiter.is_alive(), f"after {number} calls"
         if not was_raised:
             break

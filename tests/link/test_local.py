@@ -91,7 +91,7 @@ def wait_for_reactor(reactor: Reactor) -> None:
     """
     done = threading.Event()
     reactor.call_soon(done.set)
-    assert done.wait(5)
+    assert done.wait(20)
 
 
 def in_thread(call: Callable[[], object]) -> threading.Thread:
@@ -227,14 +227,14 @@ def test_posts_of_many_threads(near: End, pair: Pair) -> None:
     start = threading.Barrier(5)
 
     def send(thread: int) -> None:
-        start.wait(5)
+        start.wait(20)
         for number in range(300):
             payload = bytes([thread]) * (number * 10)
             near.link.post(encode(MESSAGE, thread << 16 | number, payload, [payload]))
             near.link.flush()
 
     threads = [in_thread(partial(send, index)) for index in range(4)]
-    start.wait(5)
+    start.wait(20)
     frames = read_frames(pair[1], 1200)
     for thread in threads:
         thread.join()
@@ -323,10 +323,10 @@ def test_sending_to_nobody_still_reads(pair: Pair, reactor: Reactor) -> None:
 
     def hold() -> None:
         stopped.set()
-        go_on.wait(5)
+        go_on.wait(20)
 
     reactor.call_soon(hold)
-    assert stopped.wait(5)
+    assert stopped.wait(20)
     near = End(pair[0], reactor)
     pair[1].sendall(encode(RESULT, 1, b"value")[0])
     pair[1].close()
@@ -561,12 +561,12 @@ def test_read_takes_all_that_was_written(pair: Pair, reactor: Reactor) -> None:
 
     def hold() -> None:
         stopped.set()
-        go_on.wait(5)
+        go_on.wait(20)
         near.link.read()
         read.set()
 
     reactor.call_soon(hold)
-    assert stopped.wait(5)
+    assert stopped.wait(20)
     read = threading.Event()
     near = End(pair[0], reactor)
     count = 0
@@ -577,7 +577,7 @@ def test_read_takes_all_that_was_written(pair: Pair, reactor: Reactor) -> None:
         assert len(frame) == pair[1].send(frame)
     pair[1].close()
     go_on.set()
-    assert read.wait(5)
+    assert read.wait(20)
     assert count == len(near.frames.take(count))
     assert None is near.ends.get()
 
@@ -592,14 +592,14 @@ def test_forked_copy_disowns(near: End, pair: Pair) -> None:
     def hold() -> None:
         with near.link._lock:
             held.set()
-            release.wait(5)
+            release.wait(20)
 
     thread = in_thread(hold)
-    assert held.wait(5)
+    assert held.wait(20)
     pid = os.fork()
     if pid == 0:
         try:
-            signal.alarm(5)
+            signal.alarm(30)
             near.link.disown()
             near.link.post(encode(CALL, 1))
             near.link.close()

@@ -83,7 +83,7 @@ def test_call_from_a_call_runs_later(reactor: Reactor) -> None:
     gate = threading.Event()
 
     def first() -> None:
-        gate.wait(5)
+        gate.wait(20)
         reactor.call_soon(partial(seen, "third"))
         seen("first")
 
@@ -302,7 +302,7 @@ def test_bad_calls_are_logged(
         far.send(b"x")
         done = threading.Event()
         reactor.call_soon(lambda: reactor.call_at(time.monotonic() + 0.02, done.set))
-        assert done.wait(5)
+        assert done.wait(20)
     reactor.unregister(near.fileno())
     assert {"a call on the reactor failed"} == {record.message for record in caplog.records}
     assert {LookupError} == {record.exc_info[0] for record in caplog.records if record.exc_info}
@@ -325,7 +325,7 @@ def test_logging_may_fail(reactor: Reactor) -> None:
         reactor.call_soon(lambda: next(iter(())))
         done = threading.Event()
         reactor.call_soon(done.set)
-        assert done.wait(5)
+        assert done.wait(20)
     finally:
         logger.removeHandler(handler)
 
@@ -433,7 +433,7 @@ def test_stop_makes_the_calls_that_wait() -> None:
     reactor.start()
     seen: list[str] = []
     gate = threading.Event()
-    reactor.call_soon(lambda: gate.wait(5))
+    reactor.call_soon(lambda: gate.wait(20))
     reactor.call_soon(lambda: reactor.call_soon(partial(seen.append, "second")))
     reactor.call_soon(partial(seen.append, "first"))
     reactor.stop()

@@ -105,10 +105,10 @@ def test_the_death_of_the_worker_fails_every_call(launcher: LauncherName) -> Non
         calls = [actor.die(), actor.add(), actor.add()]
         other = pool.submit(double, 2)
         with pytest.raises(WorkerCrashedError, match=r"while running Counter\.die\."):
-            calls[0].result(5.0)
+            calls[0].result(20.0)
         for call in calls[1:]:
             with pytest.raises(ActorLostError, match="Make a new one"):
-                call.result(5.0)
+                call.result(20.0)
         assert 4 == other.result(10.0)
         assert 1 == pool.actor(talking.Counter).add().result(10.0)
 

@@ -142,7 +142,7 @@ def test_an_owners_cancel_wakes_who_waits() -> None:
     # Where that thread holds the lock just then, the rest is left to the owner.
     for call in owner.callbacks:
         call()
-    waiting.join(5.0)
+    waiting.join(20)
     assert not waiting.is_alive()
     assert {future} == wait([future], 0, ALL_COMPLETED).done
 

@@ -231,13 +231,13 @@ def test_a_copy_that_is_forked_while_initargs_are_packed() -> None:
     pool = WebWorkerExecutor(1, initializer=work.keep, initargs=(slow,))
     thread = threading.Thread(target=lambda: pool.submit(abs, -1).result(20.0))
     thread.start()
-    assert slow.is_asked.wait(5.0)
+    assert slow.is_asked.wait(20)
 
     def use() -> object:
         slow.may_go = threading.Event()
         slow.may_go.set()
         with pool:
-            return pool.submit(abs, -1).result(4.0) == 1
+            return pool.submit(abs, -1).result(20.0) == 1
 
     assert 0 == fork_while_held([], use)
     slow.may_go.set()

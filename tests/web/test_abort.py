@@ -288,7 +288,7 @@ def test_wait_ends_with_the_abort(controller: AbortController) -> None:
     controller.abort()
     assert [True] * 3 == inbox.take(3)
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.01])

@@ -30,7 +30,7 @@ def test_on_a_running_loop_it_is_the_loop() -> None:
         here = dispatch.dispatcher_here()
         call = lambda: names.put_nowait(threading.current_thread().name)  # noqa: E731  # as programs do
         threading.Thread(target=here.call, args=[call]).start()
-        return await asyncio.wait_for(names.get(), 5.0)
+        return await asyncio.wait_for(names.get(), 20.0)
 
     assert threading.current_thread().name == asyncio.run(main())
 
@@ -65,7 +65,7 @@ def test_a_pool_is_asked_only_for_what_is_on_no_loop() -> None:
     async def main() -> None:
         ran = asyncio.Event()
         dispatch.dispatcher_through(calls.append).call(ran.set)
-        await asyncio.wait_for(ran.wait(), 5.0)
+        await asyncio.wait_for(ran.wait(), 20.0)
 
     asyncio.run(main())
     here = dispatch.dispatcher_through(calls.append)

@@ -206,7 +206,7 @@ def test_threads_come_anew() -> None:
     assert first is not second
     done = threading.Event()
     events.call(done.set)
-    assert done.wait(5)
+    assert done.wait(20)
     host.release(user)
 
 
@@ -315,24 +315,24 @@ def test_forked_copy_starts_afresh() -> None:
     def hold() -> None:
         with host._lock:
             held.set()
-            release.wait(5)
+            release.wait(20)
 
     reactor, _ = host.acquire(user)
     thread = threading.Thread(target=hold)
     thread.start()
-    assert held.wait(5)
+    assert held.wait(20)
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(5)
+            signal.alarm(30)
             assert user.told == ["disown"]
             other, events = host.acquire(User())
             assert other is not reactor
             done = threading.Event()
             events.call(done.set)
-            assert done.wait(4)
+            assert done.wait(20)
             status = 0
         finally:
             os._exit(status)

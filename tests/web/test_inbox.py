@@ -69,18 +69,18 @@ def test_a_handler_is_not_entered_again() -> None:
             got.append(event.data)
             if event.data == 0:
                 inside.set()
-                release.wait(5.0)
+                release.wait(20)
 
         inbox.onmessage = take
         bring(inbox, 0)
         thread = threading.Thread(target=place.turn)
         thread.start()
-        assert inside.wait(5.0)
+        assert inside.wait(20)
         bring(inbox, 1)
         place.turn()
         assert [0] == got
         release.set()
-        thread.join(5.0)
+        thread.join(20)
         place.turn()
         assert [0, 1] == got
 
@@ -141,7 +141,7 @@ def test_what_a_closed_loop_was_to_deliver_goes_to_the_next_handler() -> None:
     async def hear(count: int) -> list[Any]:
         got: asyncio.Queue[Any] = asyncio.Queue()
         inbox.onmessage = lambda event: got.put_nowait(event.data)
-        return [await asyncio.wait_for(got.get(), 5.0) for _ in range(count)]
+        return [await asyncio.wait_for(got.get(), 20.0) for _ in range(count)]
 
     bring(inbox, 0)
     assert [0] == asyncio.run(hear(1))
@@ -193,7 +193,7 @@ def test_a_listener_on_a_new_loop_moves_those_of_a_closed_one() -> None:
         heard = asyncio.Event()
         inbox.add_event_listener("message", lambda event: heard.set())
         bring(inbox, 1)
-        await asyncio.wait_for(heard.wait(), 5.0)
+        await asyncio.wait_for(heard.wait(), 20.0)
 
     asyncio.run(listen())
     asyncio.run(listen_too())
@@ -213,7 +213,7 @@ def test_the_first_listener_for_messages_says_where() -> None:
 
         inbox.add_event_listener("message", take)
         bring(inbox, 1)
-        await asyncio.wait_for(heard.wait(), 5.0)
+        await asyncio.wait_for(heard.wait(), 20.0)
 
     with Place() as place:
         inbox.add_event_listener("close", print)

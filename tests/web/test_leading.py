@@ -175,7 +175,7 @@ n_stops = 0
 while not got or got[-1] < count - 1:
     try:
         may_raise = True
-        event = worker.receive(5)
+        event = worker.receive(20)
         may_raise = False
         got.append(event.data)
     except Stop:

@@ -38,7 +38,7 @@ def test_an_array_in_the_list() -> None:
             channel.port1.post_message(numbers, [numbers])
         view = memoryview(numbers)
         channel.port1.post_message(view, [view])
-        assert numbers.tobytes() == bytes(channel.port2.receive(5.0).data)
+        assert numbers.tobytes() == bytes(channel.port2.receive(20).data)
         with pytest.raises(ValueError, match="released"):
             len(view)
         others: tuple[object, ...] = (b"1", SharedBuffer(1), {})

@@ -100,7 +100,7 @@ def test_receive_in_order(wired: Wired) -> None:
     """
     for number in range(3):
         wired.arrive(number)
-    received = [wired.worker.receive(5) for _ in range(3)]
+    received = [wired.worker.receive(20) for _ in range(3)]
     assert [0, 1, 2] == [event.data for event in received]
     assert {wired.worker} == {event.source for event in received}
 
@@ -110,7 +110,7 @@ def test_receive_waits(wired: Wired) -> None:
     `receive` waits for a message that comes later.
     """
     threading.Timer(0.01, wired.arrive, ("later",)).start()
-    assert "later" == wired.worker.receive(5).data
+    assert "later" == wired.worker.receive(20).data
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.01])
@@ -133,8 +133,8 @@ def test_message_that_does_not_unpack_is_one_error(wired: Wired) -> None:
     wired.worker._arrive(Frame(MESSAGE, 0, b"no pickle"))
     wired.arrive("good")
     with pytest.raises(pickle.UnpicklingError):
-        wired.worker.receive(5)
-    assert "good" == wired.worker.receive(5).data
+        wired.worker.receive(20)
+    assert "good" == wired.worker.receive(20).data
 
 
 def test_handler_gets_what_came_before_it(wired: Wired) -> None:
@@ -189,7 +189,7 @@ def test_messages_wait_without_a_handler(wired: Wired) -> None:
     assert 1 == seen.get().data
     wired.worker.onmessage = None
     wired.arrive(2)
-    assert 2 == wired.worker.receive(5).data
+    assert 2 == wired.worker.receive(20).data
     assert seen.is_empty
 
 
@@ -231,7 +231,7 @@ def test_all_that_others_can_do(wired: Wired) -> None:
         event = event_of(frame)
         assert "take" == event.data
         channel.port1.post_message("hello")
-        assert "hello" == event.ports[0].receive(5).data
+        assert "hello" == event.ports[0].receive(20).data
         event.ports[0].close()
 
 
@@ -251,7 +251,7 @@ def test_what_waits_is_seen(wired: Wired) -> None:
     writing = threading.Thread(target=write)
     writing.start()
     wired.worker.drain(5)
-    writing.join(5)
+    writing.join(20)
     assert 0 == wired.worker.buffered_amount
 
 
@@ -283,7 +283,7 @@ def test_end_wakes_who_waits(wired: Wired) -> None:
         thread.start()
     wired.worker._ended()
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
     assert 3 == len(errors.take(3))
 
 

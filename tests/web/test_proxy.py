@@ -309,7 +309,7 @@ def test_a_released_proxy_fails_and_finalizes_once() -> None:
     release(counter)
     release(add)
     with pytest.raises(PortClosedError, match="the proxy was released"):
-        add().result(5.0)
+        add().result(20.0)
     assert rung.wait(10.0)
     assert ["gone"] == gone
 
@@ -622,7 +622,7 @@ def test_a_request_that_a_signal_handler_breaks_off_anywhere_is_answered(
                         calls.pop(0)()
                     return all(each.done() for each in replies)
 
-                wait_until(are_answered, 5.0)
+                wait_until(are_answered)
                 assert 2 == other.result(), step
                 step += 1
             assert (1, True) == (reply.result(), step > 20)

@@ -40,7 +40,7 @@ def test_what_is_marked_cannot_be_listed() -> None:
             with pytest.raises(DataCloneError, match="marked as untransferable"):
                 transfer([item], [item])
         other.port2.post_message("still here")
-        assert "still here" == other.port1.receive(5.0).data
+        assert "still here" == other.port1.receive(20).data
         assert one.port2.receive_nowait() is None
 
 
