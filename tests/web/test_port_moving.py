@@ -4,10 +4,12 @@ Tests of `webworker_executor.web.port`: a port may move at any moment, and nothi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conformance import holders
+from tests.link.interrupts import interrupted_at
+from tests.patience import wait_until
 from webworker_executor import (
     DataCloneError,
+    FileDescriptor,
     MessageChannel,
     MessageEvent,
     MessagePort,
@@ -24,6 +29,7 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
     structured_clone,
+    transfer,
 )
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.wire.frame import MESSAGE, encode
@@ -342,3 +348,135 @@ def test_the_end_of_a_port_is_heard_while_its_worker_goes_on(launcher: LauncherN
         assert "last words" == channel.port2.receive(LIMIT).data
         with pytest.raises(PortClosedError):
             channel.port2.receive(LIMIT)
+
+
+class Luggage:
+    """
+    One of each kind of what can be transferred, and what shows where it is.
+    """
+
+    def __init__(self) -> None:
+        self.channel = MessageChannel()
+        self.port = self.channel.port2
+        for number in range(3):
+            self.channel.port1.post_message(number)
+        # The others have been read with it, and wait in the port.
+        assert 0 == self.port.receive(LIMIT).data
+        self.near, self.far = socket.socketpair()
+        self.reading, writing = os.pipe()
+        self.descriptor = FileDescriptor(writing)
+        self.data = bytearray(b"data")
+        self.memory = bytearray(b"memory")
+        self.view = memoryview(self.memory)
+        self.things = [self.port, self.far, self.descriptor, self.data, self.view]
+
+    def is_here(self) -> list[bool]:
+        return [
+            self.port._state == "open",
+            self.far.fileno() >= 0,
+            "taken" not in repr(self.descriptor),
+            bool(self.data),
+            "released" not in repr(self.view),
+        ]
+
+    def post(self, over: MessagePort) -> None:
+        over.post_message(self.things[1:], self.things)
+
+    def check(self, event: MessageEvent) -> None:
+        far, descriptor, data, view = event.data
+        (port,) = event.ports
+        with far, descriptor, port:
+            assert [1, 2] == [port.receive(LIMIT).data for _ in range(2)]
+            port.post_message("back")
+            assert "back" == self.channel.port1.receive(LIMIT).data
+            far.sendall(b"x")
+            assert b"x" == self.near.recv(1)
+            os.write(descriptor.fileno(), b"y")
+            assert b"y" == os.read(self.reading, 1)
+            assert (b"data", b"memory") == (data, view)
+
+    def close(self) -> None:
+        self.channel.port1.close()
+        self.near.close()
+        os.close(self.reading)
+        # As soon as nothing is laid over it.
+        self.memory.clear()
+
+
+@pytest.mark.slow
+def test_a_transfer_that_is_broken_off_anywhere_has_been_made_or_not() -> None:
+    """Wherever a signal handler raises: all of it arrives, or all is usable as before."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    n_kept, is_through, step = 0, False, 0
+    while not is_through:
+        luggage = Luggage()
+        with MessageChannel() as channel:
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+                luggage.post(channel.port1)
+                is_through = True
+            is_here = luggage.is_here()
+            assert 1 == len(set(is_here)), (step, is_here)
+            if is_here[0]:
+                n_kept += 1
+                luggage.post(channel.port1)
+            # By the reactor, where whoever posted was broken off when all was queued.
+            luggage.check(channel.port2.receive(LIMIT))
+            assert channel.port2.receive_nowait() is None
+        luggage.close()
+        step += 1
+    assert step > n_kept > 100
+
+
+def test_a_message_is_written_though_its_post_is_broken_off_once_it_is_queued() -> None:
+    """Whoever waits for it does not wait for the next one."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_through, step = False, 0
+    while not is_through:
+        with MessageChannel() as channel:
+            port = channel.port1
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+                # In two parts, which are queued before they are written.
+                port.post_message("first", fds=[0])
+                is_through = True
+            link = port._link
+            assert link is not None
+            wait_until(partial(getattr, link, "is_written"))
+        step += 1
+    assert step > 50
+
+
+def test_a_message_that_is_posted_within_the_packing_of_another_takes_its_own_along() -> None:
+    """Its port does not go with the other, wherever in that its handler posts; nor afterwards."""
+    with MessageChannel() as outer, MessageChannel() as inner:
+        is_through, step = False, 0
+        while not is_through:
+            is_through = True
+            first, second = MessageChannel(), MessageChannel()
+
+            def post(second: MessageChannel = second) -> None:
+                nonlocal is_through
+                is_through = False
+                inner.port1.post_message(transfer(second.port2, [second.port2]))
+
+            with interrupted_at(step, post):
+                outer.port1.post_message(transfer(first.port2, [first.port2]))
+            ends = (
+                [(first, outer.port2)]
+                if is_through
+                else [(first, outer.port2), (second, inner.port2)]
+            )
+            for channel, came in ends:
+                with came.receive(LIMIT).data as moved:
+                    moved.post_message(step)
+                    assert step == channel.port1.receive(LIMIT).data
+            first.port1.close()
+            second.port1.close()
+            second.port2.close()
+            step += 1
+        assert step > 100

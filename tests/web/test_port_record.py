@@ -32,9 +32,8 @@ def test_what_was_frozen_is_thawed_into_another_port() -> None:
         assert link is not None
         slot, unread, begun, unwritten = freeze(link, channel.port2._inbox, frames, parcel)
         assert (1, 1, True) == (len(unread), len(frames), len(unwritten) > 1)
-        with unpacking_with(parcel.fds):
-            new = MessagePort._of(socket.socket(fileno=parcel.fds[slot].take()))
-            thaw(new._link, new._inbox, unread, begun, unwritten)
+        new = MessagePort._of(socket.socket(fileno=parcel.fds[slot].take()))
+        unpacking_with(parcel.fds).run(thaw, new._link, new._inbox, unread, begun, unwritten)
         assert "read" == new.receive(LIMIT).data
         for _ in range(100):
             assert 10_000 == len(channel.port1.receive(LIMIT).data)

@@ -109,7 +109,11 @@ def duplicate(parcel: Parcel, item: Any) -> int:
 
 def receive_descriptor(slot: int) -> FileDescriptor:
     """Make the object of a slot, where a message is unpacked."""
+    return of_owner(taken(slot))
+
+
+def of_owner(owner: Descriptor) -> FileDescriptor:
+    """Make the object of a descriptor, which has an owner all the while."""
     descriptor = FileDescriptor.__new__(FileDescriptor)
-    # Never out of an owner's hands: a signal handler may raise at any call.
-    descriptor._owner = taken(slot)
+    descriptor._owner = owner
     return descriptor

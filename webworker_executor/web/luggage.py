@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
 from webworker_executor.link.rights import Descriptor
-from webworker_executor.web.descriptor import FileDescriptor, receive_descriptor
+from webworker_executor.web.descriptor import FileDescriptor, of_owner, receive_descriptor
 from webworker_executor.web.movable import give_up_bytes, movable
 from webworker_executor.web.port import MessagePort
 from webworker_executor.web.port_moving import check_movable
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 class LuggageParcel(Parcel):
     """
-    The parcel of a message with a list.
+    The parcel of a message, which is given up when that is posted.
 
     Attributes:
         packed: The identities of those that stood in what was packed so far.
     """
 
     __slots__ = ("packed",)
+    waits = True
 
     def __init__(self, moved: Iterable[object] = ()) -> None:
         super().__init__(moved)
@@ -75,7 +76,7 @@ class Luggage:
         listed = as_list("transfer", transfer)
         check(target, listed)
         numbers = as_list("fds", fds)
-        copies = [FileDescriptor(copy_of(item, index).take()) for index, item in enumerate(numbers)]
+        copies = [of_owner(copy_of(item, index)) for index, item in enumerate(numbers)]
         self.listed = listed
         self.items = _Items(listed, copies)
 

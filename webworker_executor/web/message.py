@@ -160,11 +160,21 @@ def _forget_values(exc: Exception) -> None:
         trace = trace.tb_next
 
 
-def parcel() -> Parcel:
+def new_parcel() -> Parcel:
     """Make the parcel of a message without a list: only now it is known that it needs one."""
     from webworker_executor.web.luggage import Luggage
 
     return Luggage(None, (), ()).make_parcel()
+
+
+def refuse_memory(error: BufferError) -> NoReturn:
+    """Raise what the transfer of memory ends in that something is laid over; nothing was sent."""
+    from webworker_executor.errors import DataCloneError
+
+    raise DataCloneError(
+        "a memoryview or bytearray cannot be transferred while something is laid over it; release "
+        "that"
+    ) from error
 
 
 def refuse(message: object, exc: Exception) -> NoReturn:

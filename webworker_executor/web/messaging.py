@@ -13,13 +13,15 @@ from webworker_executor.web.message import (
     LENT_NBYTES,
     PLAIN,
     WITH_LIST,
+    new_parcel,
     pack_message,
-    parcel,
     refuse,
+    refuse_memory,
 )
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.wire import codec
+from webworker_executor.wire.codec import Pending
 from webworker_executor.wire.frame import MESSAGE, encode, encode_message
 from webworker_executor.wire.place import Place
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
+    from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.frame import Parts
 
 __all__ = ["MessageTarget"]
@@ -98,20 +101,28 @@ class MessageTarget(Receiver):
             ident = WITH_LIST
         else:
             try:
-                packed = codec.pack(message, to_host=to_host, parcel=parcel, shelf=self._shelve)
+                packed = codec.pack(message, to_host=to_host, parcel=new_parcel, shelf=self._shelve)
             except Exception as exc:
                 refuse(message, exc)
             ident = PLAIN
-        if not (packed.buffers or packed.fds):
+        if packed.__class__ is Pending:
+            # No call stands between the packing and this block: a signal handler that raised there
+            # would leave what was to be moved neither here nor there.
+            parcel = packed.parcel
+            try:
+                self._post_and(parcel.go(), _laid_out(ident, packed), packed.fds)
+                # Also where nobody reads any more, and nothing was queued.
+                parcel.commit()
+            except BaseException as error:
+                parcel.settle()
+                if isinstance(error, BufferError):
+                    refuse_memory(error)
+                raise
+        elif packed.buffers or packed.fds:
+            parts = _laid_out(ident, packed)
+            self._post(parts, packed.fds)
+        else:
             self._post(encode_message(ident, packed.payload), ())
-            return
-        if packed.buffers and packed.buffers[0].__class__ is Place:
-            from webworker_executor.web.lent import lend
-
-            if lend(packed):
-                ident |= LENT
-        n_fds = len(packed.fds)
-        self._post(encode(MESSAGE, ident, packed.payload, packed.buffers, b"", n_fds), packed.fds)
 
     def _shelve(self, buffers: Sequence[memoryview]) -> Sequence[Place] | None:
         """Put large buffers into memory that the message takes along."""
@@ -174,3 +185,22 @@ class MessageTarget(Receiver):
     def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
         """Give a frame to the transport; for subclasses."""
         raise NotImplementedError
+
+    def _post_and(self, going: Iterable[object], parts: Parts, fds: Sequence[Any]) -> None:
+        """
+        Give a frame to the transport, with what decides that its luggage is given up.
+
+        Here that comes first: what a signal handler raises between the two loses the luggage with
+        the message. A subclass whose transport takes both in one step of C does better.
+        """
+        any(going)
+        self._post(parts, fds)
+
+
+def _laid_out(ident: int, packed: Packed) -> Parts:
+    if packed.buffers and packed.buffers[0].__class__ is Place:
+        from webworker_executor.web.lent import lend
+
+        if lend(packed):
+            ident |= LENT
+    return encode(MESSAGE, ident, packed.payload, packed.buffers, b"", len(packed.fds))

@@ -8,10 +8,13 @@ side is made unusable in a parcel's ``commits``, and what was touched is mended 
 
 from __future__ import annotations
 
+import _socket
 import io
 import os
 import socket
 import sys
+from functools import partial
+from operator import call
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +35,17 @@ if TYPE_CHECKING:
 def _reduce_socket(parcel: Parcel, item: socket.socket) -> Any:
     slot = duplicate(parcel, item)
     if parcel.is_moved(item):
-        parcel.commits.append(lambda: os.close(item.detach()))
+        parcel.commits.append(lambda: _close(item))
     return _receive_socket, (slot, int(item.family), int(item.type), item.proto, item.gettimeout())
+
+
+def _close(item: socket.socket) -> None:
+    """Close a socket, also where files are made of it; once more is fine."""
+    # Within C: a number in hand would be lost to a signal handler that raises.
+    numbers = map(_socket.socket.detach, (item,))
+    any(map(os.close, filter((-1).__ne__, numbers)))
+    # It has no number any more. This tells the object so, too.
+    item.detach()
 
 
 def _receive_socket(
@@ -163,16 +175,8 @@ def _reduce_view(parcel: Parcel, item: memoryview) -> Any:
     if not parcel.is_moved(item):
         return NotImplemented
 
-    def give_up() -> None:
-        try:
-            item.release()
-        except BufferError as error:
-            raise DataCloneError(
-                f"{shown(item)} cannot be transferred while something is laid over it; release that"
-            ) from error
-
-    # First of all: nothing else is given up if this fails, which can only be found out by doing it.
-    parcel.commits.insert(0, give_up)
+    # Nothing else is given up if this fails, which can only be found out by doing it.
+    parcel.conditions.append(item.release)
     # What is packed is another view of the memory: one that is looked at cannot be released.
     memory = PickleBuffer(memoryview(item))
     if (item.format == "B" and item.ndim == 1) or not item.c_contiguous:
@@ -197,14 +201,15 @@ def give_up_bytes(parcel: Parcel, item: bytearray) -> None:
         DataCloneError: Something is laid over it.
     """
     try:
-        # Neither is possible while a view of it exists; so nothing is lost by trying.
-        item.append(0)
-        item.pop()
+        # Neither is possible while a view of it exists; so nothing is lost by trying. Within C: a
+        # signal handler that raises would leave it longer.
+        steps: Any = (partial(item.append, 0), item.pop)
+        any(map(call, steps))
     except BufferError as error:
         raise DataCloneError(
             "a bytearray cannot be transferred while something is laid over it; release the view"
         ) from error
-    parcel.commits.append(item.clear)
+    parcel.conditions.append(item.clear)
 
 
 reducers[socket.socket] = _reduce_socket

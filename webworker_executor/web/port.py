@@ -27,7 +27,7 @@ from webworker_executor.wire.transfer import current_parcel, taken
 if TYPE_CHECKING:
     import select
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Self
 
     from webworker_executor.web.event import CloseEvent, MessageEvent
@@ -228,14 +228,19 @@ class MessagePort(MessageTarget):
                 raise
         return event
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(
+        self, parts: Parts, fds: Sequence[Any], going: Iterable[object] | None = None
+    ) -> None:
         link = self._link
         if link is None:
             return
         if self._state is OPEN or self._state is FROZEN:
-            link.post(parts, fds)
+            link.post(parts, fds, going)
         if link.is_disowned:
             raise InvalidStateError(self._why_ended())
+
+    def _post_and(self, going: Iterable[object], parts: Parts, fds: Sequence[Any]) -> None:
+        self._post(parts, fds, going)
 
     def _handler_set(self, type: str) -> None:
         super()._handler_set(type)

@@ -8,6 +8,8 @@ until the commit everything can be given back.
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import DataCloneError
@@ -64,26 +66,55 @@ def freeze(port: MessagePort, parcel: Parcel) -> tuple[Any, ...]:
             "copied: list it, and it moves",
             port,
         )
+    move = _Move(port)
+    # Before there is something to give back: a signal handler may raise right after there is.
+    parcel.rollbacks.append(move.take_back)
     check_movable(port, repr(port))
+    move.has_frozen = True
     port._state = FROZEN
     while "reader" in port._claims:
         # A thread has begun to wait meanwhile; it may have given up again by the second look.
         port._state = OPEN
+        move.has_frozen = False
         check_movable(port, repr(port))
+        move.has_frozen = True
         port._state = FROZEN
-    frames: list[Frame] = []
-    parcel.rollbacks.append(lambda: _thaw(port, frames))
     parcel.commits.append(port._detach)
     try:
-        return port_record.freeze(port._link, port._inbox, frames, parcel)
+        return port_record.freeze(port._link, port._inbox, move.frames, parcel)
     except ValueError as error:
         raise DataCloneError(f"{port!r} cannot be transferred: {error}", port) from error
 
 
-def _thaw(port: MessagePort, frames: list[Frame]) -> None:
-    if port._state is FROZEN:
-        port._inbox.extendleft(reversed(frames))
-        port._state = OPEN
-        if port._link is not None:
-            port._link.thaw()
-        port._stir()
+class _Move:
+    """
+    What is given back where a port stays.
+
+    Args:
+        port: The port.
+
+    Attributes:
+        has_frozen: Whether it was this move that has frozen it.
+        frames: What was taken out of its inbox.
+    """
+
+    __slots__ = ("_port", "frames", "has_frozen")
+
+    def __init__(self, port: MessagePort) -> None:
+        self._port = port
+        self.has_frozen = False
+        self.frames: list[Frame] = []
+
+    def take_back(self) -> None:
+        """Go on as before; once more where a signal handler has broken it off."""
+        port, frames = self._port, self.frames
+        if not self.has_frozen:
+            return
+        if port._state is FROZEN:
+            # The last first, each out of one and into the other within C.
+            port._inbox.extendleft(map(call, repeat(frames.pop, len(frames))))
+            if port._link is not None:
+                port._link.thaw()
+            port._state = OPEN
+        if port._state is OPEN:
+            port._stir()

@@ -7,6 +7,9 @@ lists, bytes and slots, because it becomes a part of a message's pickle.
 
 from __future__ import annotations
 
+import contextlib
+from itertools import repeat
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.rights import Descriptor
@@ -50,12 +53,9 @@ def freeze(
     if link is not None:
         link.freeze()
         begun, rest = link.residue()
-    # Each is taken by one step, so that a handler's thread has it or the parcel.
-    while inbox:
-        try:
-            frames.append(inbox.popleft())
-        except IndexError:
-            break
+    # Each is taken by one step of C, so that a handler's thread has it or the parcel.
+    with contextlib.suppress(IndexError):
+        frames.extend(map(call, repeat(inbox.popleft)))
 
     def slots(fds: Sequence[Any]) -> list[int]:
         return [parcel.add(Descriptor.to_send(fd.fileno())) for fd in fds]

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import errno
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.end import End
 from webworker_executor.link.flag import Flag
 from webworker_executor.link.journal import Journal
-from webworker_executor.link.outbox import Outbox
+from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.attention import Attention
 from webworker_executor.web.waiters import Waiters
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _log = Journal("webworker_executor.web")
 
@@ -78,30 +79,53 @@ class Posting:
         """Whether the kernel has everything."""
         return self._outbox.is_empty
 
-    def post(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
-        """Write a frame, or keep it until the kernel takes more; discard it if nobody reads."""
+    def post(
+        self,
+        parts: Sequence[bytes | memoryview],
+        fds: Sequence[Any] = (),
+        going: Iterable[object] | None = None,
+    ) -> None:
+        """
+        Write a frame, or keep it until the kernel takes more; discard it if nobody reads.
+
+        Args:
+            parts: As ``encode`` laid them out.
+            fds: Objects with a ``fileno``, kept until they have gone.
+            going: Exhausted in the step of C that queues the frame, unless it is discarded: either
+                both are done, or neither. Gives nothing but ``None``.
+        """
         if self.is_closed or self._cannot_write:
             return
         outbox = self._outbox
-        if not (fds or self._is_armed) and len(parts) == 1 and outbox.is_empty:
-            with self._lock:
-                if not (self._is_writing or self._is_frozen or self.is_closed):
-                    self._is_writing = True
-                    try:
-                        # A signal handler may have closed the port meanwhile.
-                        if outbox.write_alone(parts) and not self._closes_when_written:
+        try:
+            if going is not None:
+                any(chain(going, map(outbox.put, (entry(parts, fds),))))
+            elif fds or self._is_armed or len(parts) > 1 or not outbox.is_empty:
+                outbox.append(parts, fds)
+            else:
+                with self._lock:
+                    is_free = not (self._is_writing or self._is_frozen or self.is_closed)
+                    if is_free:
+                        self._is_writing = True
+                        try:
+                            # A signal handler may have closed the port meanwhile.
+                            if outbox.write_alone(parts) and not self._closes_when_written:
+                                return
+                        except BaseException as exc:
+                            self._cannot_go_on(exc)
                             return
-                    except BaseException as exc:
-                        self._cannot_go_on(exc)
-                        return
-                    finally:
-                        self._is_writing = False
-                    self.flush()
-                    return
-        outbox.append(parts, fds)
-        # While the kernel is full, the reactor waits for it.
-        if not self._is_armed:
-            self.flush()
+                        finally:
+                            self._is_writing = False
+                if not is_free:
+                    outbox.append(parts)
+            # While the kernel is full, the reactor waits for it.
+            if not self._is_armed:
+                self.flush()
+        except BaseException:
+            # Of a signal handler. What was queued is written, though nobody stands here any more.
+            if not outbox.is_empty:
+                self.attention.call_soon(self.flush)
+            raise
 
     def flush(self) -> None:
         """Write what the kernel takes now; the reactor writes the rest when there is room."""

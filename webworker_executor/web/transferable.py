@@ -11,9 +11,10 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from webworker_executor.web.luggage import as_list, check, unpack_luggage
-from webworker_executor.web.message import pack_message
+from webworker_executor.web.message import pack_message, refuse_memory
 from webworker_executor.web.movable import give_up_bytes
 from webworker_executor.wire.apart import writable
+from webworker_executor.wire.codec import Pending
 from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
@@ -89,6 +90,16 @@ def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
     Source: HTML, ``structuredClone``.
     """
     packed = pack_message(value, transfer, shelf=writable)  # type: ignore[arg-type]  # as places are
+    if packed.__class__ is Pending:
+        # No call stands between the packing and this block, as in `post_message`.
+        parcel = packed.parcel
+        try:
+            parcel.commit()
+        except BaseException as error:
+            parcel.settle()
+            if isinstance(error, BufferError):
+                refuse_memory(error)
+            raise
     copy, _, numbers = unpack_luggage(packed.payload, packed.buffers, packed.fds)
     for number in numbers:
         os.close(number)

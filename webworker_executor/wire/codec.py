@@ -25,7 +25,7 @@ from webworker_executor.wire.apart import (
     release,
     with_bulk_apart,
 )
-from webworker_executor.wire.transfer import packing_with, unpacking_with
+from webworker_executor.wire.transfer import current_parcel, packing_with, unpacking_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     ParcelMaker = Callable[[], Parcel]
 
-__all__ = ["OUT_OF_BAND", "Packed", "after_fork", "pack", "pack_by_value", "unpack"]
+__all__ = ["OUT_OF_BAND", "Packed", "Pending", "after_fork", "pack", "pack_by_value", "unpack"]
 
 half_imported: set[str] = set()
 """Modules whose classes or functions came here by value because the sender was still importing
@@ -108,6 +108,18 @@ class Packed:
         return f"<Packed {len(self.payload)} B + {len(self.buffers)} buffers of {nbytes} B>"
 
 
+class Pending(Packed):
+    """
+    A value as bytes, whose parcel waits until it goes.
+
+    Attributes:
+        parcel: To be committed where it goes, or settled where it does not.
+    """
+
+    __slots__ = ("parcel",)
+    parcel: Parcel
+
+
 # The opcode STACK_GLOBAL, by which protocol 5 names whatever it names. To look for one byte takes a
 # tenth of the time of looking for a name.
 _NAMES_SOMETHING = b"\x93"
@@ -160,7 +172,9 @@ def pack(
     if kind in _PLAIN or (has_parts and _is_plain(value, limit)):
         # No need to look for names in the pickle, which costs more than the pickle from 1 KiB up.
         return Packed(dumps(value, 5), [])
-    if half_imported:
+    # Whoever packs within the packing of another message, as a signal handler may, or a hook, would
+    # put what goes along into the parcel of that.
+    if half_imported or current_parcel() is not None:
         return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
     buffers: list[memoryview] = []
 
@@ -243,7 +257,7 @@ def pack_by_value(
     Raises:
         Exception: As `pack`.
     """
-    if "cloudpickle" not in sys.modules:
+    if "cloudpickle" not in sys.modules and current_parcel() is None:
         packed = _pack_plainly(value, to_host=to_host, shelf=shelf)
         if packed is not None:
             return packed
@@ -257,19 +271,28 @@ def pack_by_value(
 
     bag = None if parcel is None else parcel()
     try:
-        with packing_with(bag):
+        try:
             reducers = None if bag is None else bag.reducers()
-            payload = dumps_by_value(value, is_in_band, to_host=to_host, more_reducers=reducers)
-        copies = copied(buffers, shelf) if buffers else []
-        if bag is not None:
-            bag.commit()
+            payload = packing_with(bag).run(
+                dumps_by_value, value, is_in_band, to_host=to_host, more_reducers=reducers
+            )
+            copies = copied(buffers, shelf) if buffers else []
+        finally:
+            release(buffers)
+        if bag is None:
+            return Packed(payload, copies)
+        if bag.waits:
+            pending = Pending(payload, copies, bag.fds)
+            # No call stands between this and the block of who asked for it.
+            pending.parcel = bag
+            return pending
+        packed = Packed(payload, copies, bag.fds)
+        bag.commit()
+        return packed
     except BaseException:
         if bag is not None:
-            bag.roll_back()
+            bag.settle()
         raise
-    finally:
-        release(buffers)
-    return Packed(payload, copies, () if bag is None else bag.fds)
 
 
 def _pack_plainly(value: object, *, to_host: bool, shelf: Shelf | None) -> Packed | None:
@@ -312,6 +335,10 @@ def unpack(
             user.
     """
     if fds:
-        with unpacking_with(fds):
-            return loads(payload, buffers=buffers)
+        untaken = list(fds)
+        try:
+            return unpacking_with(untaken).run(loads, payload, buffers=buffers)
+        finally:
+            # Left in a list, they would stay open.
+            untaken.clear()
     return loads(payload, buffers=buffers)

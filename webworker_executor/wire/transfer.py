@@ -4,20 +4,26 @@ What travels beside a message: descriptors, and the slots left in their places.
 For: things that no pickle can hold. While a message is packed, its ``Parcel`` collects their
 descriptors; while it is unpacked, the code that a slot names takes them out again.
 Not for: opening, duplicating or closing anything; a descriptor is an opaque object here.
-A changer must know: objects find their parcel through `current_parcel`, because ``__reduce__`` has
-no argument for it. A plain pickler knows no parcel, so such an object refuses it with a
-``PicklingError``; `codec` then comes back with one. Values without such objects never pay for it.
+A changer must know: what is moved has gone with its message or is kept, though a signal handler may
+raise at any call. So one step of C decides (`Parcel.go`), and whoever packs or posts settles the
+rest, whatever has happened. And objects find their parcel through `current_parcel`, because
+``__reduce__`` has no argument for it. A plain pickler knows no parcel, so such an object refuses it
+with a ``PicklingError``; `codec` then comes back with one. Values without such objects never pay
+for it.
 """
 
 from __future__ import annotations
 
-from _contextvars import ContextVar
+from _contextvars import ContextVar, copy_context
+from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
+from operator import call
 
 from webworker_executor.wire.frame import MAX_FDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
+    from contextvars import Context
     from typing import Any
 
 __all__ = [
@@ -54,21 +60,27 @@ class Parcel:
     Attributes:
         fds: Their descriptors, in the order in which slots name them; each has a ``fileno`` and is
             closed when it is dropped.
+        conditions: Functions of C that give up what may refuse to be given up, by raising; called
+            before anything else, and in the step that decides.
         commits: Calls that make the sender's side of what was moved unusable; made when the
-            message has been packed.
+            message has gone. Each may be made again, where a signal handler has broken it off.
         rollbacks: Calls that give the sender back what was about to be moved; made instead of the
-            commits when packing has failed.
+            commits when the message has not gone. The same holds of them.
+        waits: Whether the message goes later than it is packed, and whoever sends it commits.
     """
 
-    __slots__ = ("_moved", "commits", "fds", "moves_ports", "rollbacks")
+    __slots__ = ("_gone", "_moved", "commits", "conditions", "fds", "moves_ports", "rollbacks")
+    waits = False
 
     def __init__(self, moved: Iterable[object] = (), *, moves_ports: bool = False) -> None:
         # By identity: a user's __eq__ has no say in this. The objects are held by their sender.
         self._moved = {id(item): item for item in moved}
         self.moves_ports = moves_ports
         self.fds: list[Any] = []
+        self.conditions: list[Callable[[], object]] = []
         self.commits: list[Callable[[], object]] = []
         self.rollbacks: list[Callable[[], object]] = []
+        self._gone: list[object] = []
 
     def is_moved(self, item: object) -> bool:
         """Whether an object was listed to be moved."""
@@ -101,13 +113,31 @@ class Parcel:
 
         return {kind: bound(reduce) for kind, reduce in reducers.items()}
 
-    def commit(self) -> None:
-        """Give up what was moved."""
-        for commit in self.commits:
-            commit()
+    def go(self) -> Iterator[object]:
+        """
+        Return what decides that the message goes: exhausted in one step of C, with its sending.
 
-    def roll_back(self) -> None:
-        """Keep what was to be moved: packing has failed."""
+        It raises where something refuses to be given up.
+        """
+        return map(call, (*self.conditions, partial(self._gone.append, True)))
+
+    def commit(self) -> None:
+        """Give up what was moved: the message goes, or has gone."""
+        if not self._gone:
+            # To its end: none of these returns anything.
+            any(self.go())
+        self.settle()
+
+    def settle(self) -> None:
+        """
+        Give up what was moved if the message has gone, and else keep it.
+
+        Made once more by whoever finds it broken off.
+        """
+        if self._gone:
+            for commit in self.commits:
+                commit()
+            return
         for rollback in self.rollbacks:
             rollback()
         # The error of the failure keeps this object for as long as somebody looks at it.
@@ -125,7 +155,7 @@ class Trial(Parcel):
 
     def commit(self) -> None:
         """Give up nothing."""
-        self.roll_back()
+        self.settle()
 
 
 _lessons: list[Callable[[], object]] = []
@@ -158,36 +188,28 @@ def current_parcel() -> Parcel | None:
     return _parcel.get()
 
 
-class packing_with:  # noqa: N801  # used like a function
-    """While in the block, `current_parcel` is the one given."""
+def packing_with(parcel: Parcel | None) -> Context:
+    """
+    Return where `current_parcel` is the one given, for whatever is run there.
 
-    __slots__ = ("_parcel", "_token")
-
-    def __init__(self, parcel: Parcel | None) -> None:
-        self._parcel = parcel
-
-    def __enter__(self) -> None:
-        self._token = _parcel.set(self._parcel)
-
-    def __exit__(self, *_: object) -> None:
-        _parcel.reset(self._token)
+    Not set and reset in the caller's own context: a signal handler that raised right after the one
+    or before the other would leave the parcel there, and every later message would be packed into
+    it.
+    """
+    context = copy_context()
+    context.run(_parcel.set, parcel)
+    return context
 
 
-class unpacking_with:  # noqa: N801  # used like a function
-    """While in the block, `taken` takes from those given; what nobody took is dropped then."""
+def unpacking_with(fds: list[Any]) -> Context:
+    """
+    Return where `taken` takes from those given, for whatever is run there.
 
-    __slots__ = ("_fds", "_token")
-
-    def __init__(self, fds: Sequence[object]) -> None:
-        self._fds: list[Any] = list(fds)
-
-    def __enter__(self) -> None:
-        self._token = _fds.set(self._fds)
-
-    def __exit__(self, *_: object) -> None:
-        _fds.reset(self._token)
-        # The sender's kernel has duplicated them for us: left in a list, they would stay open.
-        self._fds.clear()
+    What nobody took is the caller's to drop: the sender's kernel has duplicated them for us.
+    """
+    context = copy_context()
+    context.run(_fds.set, fds)
+    return context
 
 
 def taken(slot: int) -> Any:
