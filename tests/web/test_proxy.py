@@ -628,3 +628,29 @@ def test_a_request_that_a_signal_handler_breaks_off_anywhere_is_answered(
             assert (1, True) == (reply.result(), step > 20)
     finally:
         dispatch.install(None)
+
+
+def test_a_release_that_is_broken_off_anywhere_is_one_all_the_same() -> None:
+    """Wherever a signal handler raises, the other side hears of it, once."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    # Before the first of these places nothing has begun.
+    is_through, step = False, 3
+    while not is_through:
+        with MessageChannel() as channel:
+            ends: list[bool] = []
+            expose(Counter(), channel.port1, finalizer=partial(ends.append, True))
+            remote = wrap(channel.port2)
+            assert 1 == remote.add(1).result(20.0)
+            # A finalizer of the round before would swallow what is raised in it.
+            gc.collect()
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+                release(remote)
+                is_through = True
+            wait_until(partial(list.__len__, ends))
+            assert isinstance(remote.add(1).exception(20.0), PortClosedError)
+            assert [True] == ends
+        step += 1
+    assert step > 10

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import CloseEvent
 
 GET, SET, CALL, CONSTRUCT, CLONE = "get", "set", "call", "construct", "clone"
+RELEASED = "the proxy was released"
 
 
 # -- the side that has the object
@@ -219,7 +220,7 @@ class _Lease:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.give_up = weakref.finalize(self, connection.close, "the proxy was released")
+        self.give_up = weakref.finalize(self, connection.close, RELEASED)
         self.give_up.atexit = False
 
 
@@ -348,7 +349,14 @@ def release(proxy: Proxy) -> None:
     Source: Comlink, ``releaseProxy``.
     """
     _check_proxy("release", proxy)
-    proxy._lease.give_up()
+    # Not by the finalizer, which is done with once it has begun: where a signal handler breaks this
+    # off, it is done again, as its every step may be.
+    connection = proxy._lease.connection
+    try:
+        connection.close(RELEASED)
+    except BaseException:
+        connection.close(RELEASED)
+        raise
 
 
 def _check_proxy(caller: str, proxy: object) -> None:
