@@ -5,6 +5,7 @@ Signals that come at a given moment: where Python runs handlers, and where else 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -53,6 +54,37 @@ def interrupted_at(step: int, handle: Callable[[], object]) -> Iterator[None]:
 
     with _interrupted(is_due, handle):
         yield
+
+
+class BrokenOff(BaseException):
+    """What `broken_off` raises, so that nobody takes it for something else."""
+
+
+def broken_off(call: Callable[[], object], every: int = 1) -> Iterator[int]:
+    """
+    Have a signal handler raise at one place of a call after the other, and give each step.
+
+    Args:
+        call: Made anew for each step; the last time it is not broken off.
+        every: How many steps from one to the next.
+
+    Raises:
+        AssertionError: It is not broken off anywhere.
+    """
+    struck: list[bool] = []
+
+    def stop() -> None:
+        struck.append(True)
+        raise BrokenOff
+
+    for step in itertools.count(0, every):
+        struck.clear()
+        with contextlib.suppress(BrokenOff), interrupted_at(step, stop):
+            call()
+        yield step
+        if not struck:
+            assert step, "the call has no such place"
+            return
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.link.interrupts import broken_off
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import MAX_FDS
 from webworker_executor.wire.transfer import (
@@ -157,3 +158,20 @@ def test_a_message_takes_so_many_and_no_more() -> None:
     with pytest.raises(ValueError, match="more than 253 descriptors in one message"):
         codec.pack(things, parcel=for_task)
     assert not any(thing.is_gone for thing in things)
+
+
+def test_a_message_that_is_broken_off_anywhere_is_over() -> None:
+    """
+    Wherever a signal handler raises, what comes later is not packed with its parcel.
+    """
+
+    def send() -> None:
+        packed = codec.pack([Movable("a")], parcel=for_task)
+        codec.unpack(packed.payload, packed.buffers, packed.fds)
+
+    # What is imported at the first time has been.
+    send()
+    for _ in broken_off(send):
+        assert current_parcel() is None
+        with pytest.raises(LookupError):
+            taken(0)
