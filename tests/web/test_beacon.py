@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import broken_off, interrupted_at
 from tests.patience import wait_until
 from tests.pool import talking
 from tests.threads import run_together
@@ -234,9 +235,11 @@ def test_a_copy_that_is_made_while_the_first_one_is() -> None:
         """One at which another thread has its turn, while it is sent for the first time."""
 
         def _add_algorithm(self, algorithm: Callable[[], object]) -> bool:
-            thread = threading.Thread(target=send_and_abort)
-            thread.start()
-            thread.join()
+            if not copies:
+                copies.append(AbortSignal.abort("enough"))
+                thread = threading.Thread(target=send_and_abort)
+                thread.start()
+                thread.join()
             return super()._add_algorithm(algorithm)
 
     def send_and_abort() -> None:
@@ -245,7 +248,7 @@ def test_a_copy_that_is_made_while_the_first_one_is() -> None:
 
     signal = Met()
     copies.append(structured_clone(signal))
-    assert ["enough", "enough"] == [copy.reason for copy in copies]
+    assert ["enough"] * 3 == [copy.reason for copy in copies]
 
 
 def test_a_reason_that_cannot_be_sent_aborts_as_well() -> None:
@@ -301,3 +304,34 @@ def test_bytes_by_themselves_cannot_hold_a_signal() -> None:
     """
     with pytest.raises(TypeError, match="It can be sent, as an argument"):
         pickle.dumps(AbortController().signal)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_first_sending_is_broken_off_can_be_sent() -> None:
+    """
+    Wherever a signal handler raises, the next copy hears of the abort.
+    """
+    controllers = [AbortController()]
+    with MessageChannel() as channel:
+        for _ in broken_off(lambda: channel.port1.post_message(controllers[-1].signal), every=3):
+            channel.port1.post_message(controllers[-1].signal)
+            copies = [channel.port2.receive(10.0).data]
+            while left := channel.port2.receive_nowait():
+                copies.append(left.data)
+            controllers[-1].abort("enough")
+            assert {"enough"} == {copy.reason for copy in copies}
+            controllers.append(AbortController())
+
+
+def test_a_signal_that_a_signal_handler_sends_amid_the_sending_of_another() -> None:
+    """
+    Each comes with what belongs to it.
+    """
+    controllers = [AbortController() for _ in range(2)]
+    with MessageChannel() as channel, MessageChannel() as other:
+        for step in range(0, 90, 3):
+            with interrupted_at(step, lambda: other.port1.post_message(controllers[1].signal)):
+                channel.port1.post_message(controllers[0].signal)
+            assert not channel.port2.receive(10.0).data.aborted
+            assert not other.port2.receive(10.0).data.aborted
+            controllers[:] = [AbortController() for _ in range(2)]

@@ -4,10 +4,12 @@ Tests of `webworker_executor.web.luggage`: the list of a message is checked befo
 
 from __future__ import annotations
 
+import os
 from array import array
 
 import pytest
 
+from tests.link.interrupts import broken_off
 from webworker_executor import DataCloneError, MessageChannel, SharedBuffer
 from webworker_executor.web.luggage import Luggage
 
@@ -70,3 +72,11 @@ def test_what_has_no_descriptor() -> None:
     text = r"^fds\[1\] must be the number of a descriptor, or have a fileno\(\), which 'a' has not$"
     with MessageChannel() as channel, pytest.raises(TypeError, match=text):
         channel.port1.post_message("x", fds=[0, "a"])
+
+
+def test_duplicates_of_a_list_that_is_broken_off_are_closed() -> None:
+    """Wherever a signal handler raises, no descriptor stays open."""
+    with open(os.devnull) as file:
+        before = os.listdir("/proc/self/fd")
+        for _ in broken_off(lambda: Luggage(None, (), [file])):
+            assert before == os.listdir("/proc/self/fd")

@@ -40,15 +40,18 @@ class Beacon:
         signal: The signal; it keeps the beacon, and is not kept by it.
     """
 
+    # By hand, because a socket that is merely dropped warns of it; and by a finalizer of C, for in
+    # one of Python a signal handler may raise, and what it raises there is swallowed.
+    __slots__ = ("__del__", "_facts", "_near", "far")
+
     def __init__(self, signal: AbortSignal) -> None:
         self._near, far = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        self.__del__ = self._near.close
         self._near.setblocking(False)
-        self.far = Descriptor(far.detach())
+        # A copy: a detached number would be nobody's where a signal handler raises.
+        self.far = Descriptor.copy_of(far.fileno())
+        far.close()
         self._facts = signal._facts
-
-    def __del__(self) -> None:
-        # By hand: a socket that is merely dropped warns of it.
-        self._near.close()
 
     def light(self) -> None:
         """Tell of the abort; called as an algorithm of the signal."""
@@ -92,10 +95,12 @@ def reduce_signal(
         fresh = Beacon(signal)
         # Two threads may come here at once; the first one's is everybody's.
         beacon = signal.__dict__.setdefault("_beacon", fresh)
-        if beacon is fresh and not signal._add_algorithm(fresh.light):
-            # Another thread may have sent a copy meanwhile.
-            fresh.light()
-            return AbortSignal.abort, (signal.reason,)
+    # Also where it was there, which has no effect as a rule: a signal handler may have raised just
+    # before its maker added this.
+    if not signal._add_algorithm(beacon.light):
+        # Another thread may have sent a copy meanwhile.
+        beacon.light()
+        return AbortSignal.abort, (signal.reason,)
     return _receive_signal, (parcel.add(beacon.far),)
 
 
