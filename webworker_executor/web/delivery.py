@@ -30,14 +30,18 @@ class Delivery:
     def hand_over(self, call: Callable[[], object]) -> bool:
         """Hand it over; False if the program is ending, or no thread can be started."""
         try:
-            _, events = host.acquire(self)
-        except (RuntimeError, OSError):
-            return False
-        try:
+            try:
+                _, events = host.acquire(self)
+            except (RuntimeError, OSError):
+                return False
             events.call(call)
-        finally:
             self._is_over.set()
             host.release(self)
+        except BaseException:
+            # Of a signal handler. What was done has no effect a second time.
+            self._is_over.set()
+            host.release(self)
+            raise
         return True
 
     def finish_at_exit(self, *, interrupted: bool) -> None:
