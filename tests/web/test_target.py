@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import broken_off
 from tests.threads import run_together
 from webworker_executor.errors import InvalidStateError
 from webworker_executor.web.abort import AbortController, AbortSignal
@@ -711,6 +712,8 @@ def test_failing_handler_is_reported(target: Target, notes: Notes) -> None:
 def test_subclasses_are_told(target: Target) -> None:
     """
     A subclass learns of handlers that are set, and of every change of the list.
+
+    Also of what may be none: whoever adds once more may have been broken off before.
     """
     target.onmessage = print
     target.onmessage = repr
@@ -726,6 +729,7 @@ def test_subclasses_are_told(target: Target) -> None:
         ("handler set", "message"),
         ("handler set", "message"),
         ("changed", "message", False),
+        ("changed", "custom", True),
         ("changed", "custom", True),
         ("changed", "custom", True),
         ("changed", "custom", True),
@@ -811,3 +815,26 @@ def test_stopping_the_propagation_stops_no_listener() -> None:
     target.add_event_listener("custom", lambda event: heard.append(event.type))
     target.dispatch_event(Event("custom"))
     assert ["custom"] == heard
+
+
+def test_adding_that_was_broken_off_is_made_good() -> None:
+    """
+    Wherever a signal handler has raised, a listener that is added once more ends with its signal.
+    """
+    heard: list[Event] = []
+    targets = [EventTarget()]
+    controllers = [AbortController()]
+
+    def add() -> None:
+        targets[-1].add_event_listener("x", heard.append, signal=controllers[-1].signal)
+
+    for _ in broken_off(add):
+        add()
+        targets[-1].dispatch_event(Event("x"))
+        assert 1 == len(heard)
+        heard.clear()
+        controllers[-1].abort()
+        targets[-1].dispatch_event(Event("x"))
+        assert not heard
+        targets.append(EventTarget())
+        controllers.append(AbortController())

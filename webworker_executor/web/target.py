@@ -79,10 +79,11 @@ class EventTarget:
             return
         listener = Listener(self, type, identity(callback), callback, signal)
         listener.is_once = once
-        if self._listeners_of(type).setdefault(listener.key, listener) is not listener:
-            return
+        # What follows is done for one that was there, too: a signal handler may have broken off the
+        # call that added it, and whoever calls again is to have all of it.
+        listener = self._listeners_of(type).setdefault(listener.key, listener)
         # Added first: an abort in another thread finds either the listener or this thread.
-        if signal is not None and not signal._follow(listener):
+        if listener.signal is not None and not listener.signal._follow(listener):
             self._discard(listener)
         self._listeners_changed(type)
 
