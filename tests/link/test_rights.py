@@ -5,18 +5,19 @@ Tests of `webworker_executor.link.rights`: descriptors beside bytes, and who clo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import broken_off, interrupted_at
 from tests.pool.strike import Interrupt
 from tests.threads import fork_while_held
 from webworker_executor.link.fds import send_fds, socket_pair
-from webworker_executor.link.rights import LOWEST, Descriptor, receive
+from webworker_executor.link.rights import LOWEST, Descriptor, pipe, receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,3 +229,21 @@ def test_the_end_of_the_stream_has_no_descriptors() -> None:
     with far:
         assert (b"", []) == receive(far)
     assert isinstance(far, socket.socket)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_pipe_and_its_heir() -> None:
+    """
+    Wherever a signal handler raises, each end has one owner.
+    """
+
+    def work() -> None:
+        reading, writing = pipe()
+        with reading.hand_to(open_to_read) as file:
+            writing.close()
+            assert b"" == file.read()
+
+    open_to_read: Any = functools.partial(open, mode="rb")
+    before = os.listdir("/proc/self/fd")
+    for _ in broken_off(work):
+        assert before == os.listdir("/proc/self/fd")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import broken_off
+from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.threads import fork_while_held
 from webworker_executor.web.host import Host, host
@@ -500,3 +502,14 @@ def test_an_import_that_starts_workers_ends(
     assert 1 == done.returncode
     last = done.stderr.splitlines()[-1]
     assert last.startswith("RuntimeError: a worker of a worker starts workers of its own")
+
+
+def test_who_is_broken_off_while_being_taken_up_has_no_threads() -> None:
+    """
+    Wherever a signal handler raises, they end if nobody else has them.
+    """
+    user = User()
+    before = os.listdir("/proc/self/fd")
+    for _ in broken_off(lambda: host.acquire(user)):
+        host.release(user)
+        wait_until(lambda: before == os.listdir("/proc/self/fd"))

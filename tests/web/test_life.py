@@ -6,6 +6,8 @@ What users see of it is asked for in ``test_worker`` and in ``tests/conformance`
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import time
@@ -14,8 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
+from tests.link.interrupts import broken_off, interrupted_at
+from tests.patience import wait_until
 from webworker_executor import Worker, WorkerStartError, ZygoteLauncher
+from webworker_executor.link.rights import LOWEST
 from webworker_executor.web import life
+from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,3 +131,46 @@ def test_nothing_is_kept_of_the_dead() -> None:
     assert worker._life not in life._living
     assert worker._life.is_over
     assert "exited" in repr(worker._life)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["script", "command", "streams"])
+def test_a_making_that_is_broken_off_anywhere_leaves_nothing(kind: str) -> None:
+    """
+    Wherever a signal handler raises in the constructor, all of it is given back.
+    """
+
+    def make() -> None:
+        if kind == "script":
+            made.append(Worker(source="", launcher="fork"))
+        elif kind == "command":
+            made.append(Worker(command=["cat"]))
+        else:
+            made.append(Worker(source="", stdin="pipe", stdout="pipe"))
+
+    made: list[Worker] = []
+    with contextlib.ExitStack() as opened:
+        # What is moved above these has no owner for a moment.
+        while opened.enter_context(open(os.devnull)).fileno() < LOWEST:
+            pass
+        before = set(os.listdir("/proc/self/fd"))
+        for _ in broken_off(make, every=1 if kind == "script" else 7):
+            for worker in made:
+                worker.__exit__()
+            made.clear()
+            wait_until(lambda: not (gc.collect() < 0 or life._living or host._users))
+            wait_until(lambda: before == set(os.listdir("/proc/self/fd")))
+
+
+def test_no_signal_handler_comes_between_a_worker_and_its_end() -> None:
+    """
+    It is dropped within C: what a handler raised there would be swallowed, and the worker stay.
+    """
+    worker = Worker(source="def onmessage(event): pass")
+    worker.ready.result(SECONDS)
+    exited, struck = worker.exited, list[bool]()
+    with interrupted_at(0, lambda: struck.append(True)):
+        del worker
+    assert 0 == exited.result(SECONDS)
+    assert not struck

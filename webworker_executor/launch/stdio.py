@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.fds import lift
-from webworker_executor.link.rights import LOWEST
+from webworker_executor.link.rights import Descriptor, pipe
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _WORDS = {subprocess.PIPE: "pipe", subprocess.DEVNULL: "devnull", subprocess.STDOUT: "stdout"}
 # Where a foreign worker finds its link: a number that somebody wrote down means that, not a file.
 RESERVED = 3
+# The host's end of a pipe: functions of C.
+_open_to_read = partial(open, mode="rb")
+_open_to_write = partial(open, mode="wb", buffering=0)
 
 
 class Streams:
@@ -54,7 +57,7 @@ class Streams:
         self, stdin: Any = "devnull", stdout: Any = "inherit", stderr: Any = "inherit"
     ) -> None:
         self.actions: list[Action] = []
-        self._far: list[int] = []
+        self._far: list[Descriptor] = []
         self.stdin: IO[bytes] | None = None
         self.stdout: IO[bytes] | None = None
         self.stderr: IO[bytes] | None = None
@@ -81,24 +84,24 @@ class Streams:
         if wish == "devnull":
             self.actions.append(_devnull(number))
         elif wish == "pipe":
-            reader, writer = map(_clear_of_links, os.pipe())
+            # Above 3 to 5, where the links are laid before this is copied.
+            reader, writer = pipe()
             near, far = (writer, reader) if number == 0 else (reader, writer)
             self._far.append(far)
-            stream = open(near, "wb", buffering=0) if number == 0 else open(near, "rb")  # noqa: SIM115  # the worker's to close
-            setattr(self, name, stream)
-            self.actions.append((os.POSIX_SPAWN_DUP2, far, number))
+            setattr(self, name, near.hand_to(_open_to_write if number == 0 else _open_to_read))
+            self.actions.append((os.POSIX_SPAWN_DUP2, far.fileno(), number))
         elif wish == "stdout":
             self.actions.append((os.POSIX_SPAWN_DUP2, 1, number))
         elif isinstance(wish, int):
-            far = lift(wish)
+            far = Descriptor.copy_of(wish)
             self._far.append(far)
-            self.actions.append((os.POSIX_SPAWN_DUP2, far, number))
+            self.actions.append((os.POSIX_SPAWN_DUP2, far.fileno(), number))
 
     def started(self) -> None:
         """Close what is the process's; nothing happens the second time."""
         far, self._far = self._far, []
-        for fd in far:
-            os.close(fd)
+        for end in far:
+            end.close()
 
     def close(self) -> None:
         """Close everything, for a process that will never be."""
@@ -106,16 +109,6 @@ class Streams:
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
-
-
-def _clear_of_links(fd: int) -> int:
-    """Move a descriptor of ours above 3 to 5, where the links are laid before this is copied."""
-    if fd >= LOWEST:
-        return fd
-    try:
-        return lift(fd)
-    finally:
-        os.close(fd)
 
 
 def _devnull(number: int) -> Action:

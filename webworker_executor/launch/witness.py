@@ -19,9 +19,9 @@ import signal
 import time
 
 from webworker_executor.launch import procfs
-from webworker_executor.link.fds import lifted
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ
+from webworker_executor.link.rights import pipe
 from webworker_executor.wire.dump import fatal_dump, thread_dump
 
 TYPE_CHECKING = False
@@ -86,14 +86,9 @@ class Witness:
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self.writer = -1
-        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            self._reader = lifted(reader)
-        except BaseException:
-            os.close(writer)
-            raise
-        self.writer = lifted(writer)
+        # Made on any thread, where a signal handler may raise: they close themselves.
+        self._reading, self._writing = pipe(os.O_NONBLOCK)
+        self._reader, self.writer = self._reading.fileno(), self._writing.fileno()
         self._text = bytearray()
         self._askers: list[Callable[[str], object]] = []
         self._child: Signalled | None = None
@@ -102,9 +97,8 @@ class Witness:
 
     def handed_over(self) -> None:
         """Close what is the process's; nothing happens the second time."""
-        writer, self.writer = self.writer, -1
-        if writer >= 0:
-            os.close(writer)
+        self.writer = -1
+        self._writing.close()
 
     def ask(self, child: Signalled, on_answer: Callable[[str], object]) -> None:
         """
@@ -154,16 +148,17 @@ class Witness:
             return
         self._answer(thread_dump(self._decoded()))
         # In this order: a copy of the program that is forked in between must not close it again.
-        reader, self._reader = self._reader, -1
-        os.close(reader)
+        self._reader = -1
+        self._reading.close()
 
     def disown(self) -> None:
         """In a forked copy of the host: close the copies of the descriptors."""
         self._askers.clear()
-        self.handed_over()
-        reader, self._reader = self._reader, -1
-        if reader >= 0:
-            os.close(reader)
+        if self.writer >= 0:
+            os.close(self._writing.take())
+        if self._reader >= 0:
+            os.close(self._reading.take())
+        self.writer = self._reader = -1
 
     def _readable(self, _: int) -> None:
         if self._drain():

@@ -10,15 +10,17 @@ from __future__ import annotations
 import _socket
 import posix
 from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
+from _operator import call
 from errno import EMFILE
-from itertools import compress, filterfalse, starmap, tee
+from itertools import chain, compress, filterfalse, starmap, tee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     Range = tuple[int, int]
 
 # More than 64 KiB and their frame's header, less than what malloc maps anew each time.
@@ -120,6 +122,23 @@ class Descriptor:
         del held[:]
         return fd
 
+    def hand_to(self, make: Callable[[int], T]) -> T:
+        """
+        Make what owns it from here, in a single step.
+
+        Args:
+            make: A function of C, called with the number.
+
+        Raises:
+            ValueError: It was taken.
+            Exception: What ``make`` raises; it stays this object's.
+        """
+        fd, held = self.fileno(), self._held
+        _to_send.difference_update(held)
+        # Within C: a signal handler that raised in between would leave it with two owners, or none.
+        made: Any = list(map(call, (partial(make, fd), held.clear)))
+        return made[0]  # type: ignore[no-any-return]  # what was made
+
     def close(self) -> None:
         """Close it; nothing happens if it was taken or closed."""
         if self._pid != posix.getpid():
@@ -129,6 +148,31 @@ class Descriptor:
             any(_closing(iter(self._held.pop, None)))
         except IndexError:
             return
+
+
+def pipe(flags: int = 0) -> tuple[Descriptor, Descriptor]:
+    """
+    Open a pipe, close-on-exec, both ends at or above ``LOWEST``.
+
+    Args:
+        flags: More flags of pipe2(2).
+
+    Returns:
+        The end to read from, and the one to write to.
+
+    Raises:
+        OSError: No descriptor is left; nothing stays open.
+    """
+    ends = Descriptor(-1), Descriptor(-1)
+    opened = chain.from_iterable(map(posix.pipe2, (flags | posix.O_CLOEXEC,)))
+    numbers, same = tee(opened)
+    ranges = zip(numbers, map((1).__add__, same), strict=True)
+    # Within C: they have their owners from the first moment.
+    any(map(call, [end._held.append for end in ends], ranges))
+    reading, writing = (
+        end if end.fileno() >= LOWEST else Descriptor.copy_of(end.fileno()) for end in ends
+    )
+    return reading, writing
 
 
 def _closing(ranges: Iterable[Range]) -> Iterator[None]:

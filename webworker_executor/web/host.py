@@ -105,6 +105,9 @@ class Host:
                 if user not in self._users:
                     self._users.append(user)
             return reactor, events
+        except BaseException:
+            self._let_go(comer)
+            raise
         finally:
             # A single step of C, and no call before it: forgotten there, it would have the threads
             # for ever.
@@ -112,6 +115,13 @@ class Host:
                 users.remove(comer)
             except ValueError:
                 pass
+
+    def _let_go(self, comer: _Comer) -> None:
+        """End the threads of one that a signal handler has broken off, if nobody else has them."""
+        if comer in self._users and self._reactor is not None:
+            # Only what runs can be told to end. What runs already is not started again.
+            self._start(*self._make_threads())
+            self.release(comer)
 
     def _start(self, reactor: Reactor, events: EventsThread) -> None:
         try:

@@ -10,8 +10,10 @@ life, the owner keeps the life, and the life keeps its owner only while somebody
 from __future__ import annotations
 
 import math
+import operator
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -30,7 +32,6 @@ from webworker_executor.web.profile import Profile
 from webworker_executor.web.remains import end_later
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from webworker_executor.launch.launcher import Child
@@ -61,9 +62,6 @@ class Life(Profile):
         witness: Tells of its stacks, if it can.
         created_at: When its start was asked for, as ``time.monotonic`` has it.
         streams: As given.
-
-    Raises:
-        RuntimeError: The interpreter is exiting.
     """
 
     # How long a process may go on that was ready and has closed its channel.
@@ -80,7 +78,7 @@ class Life(Profile):
         self.witness: Witness | None = None
         self.created_at = time.monotonic()
         self._machine = ScriptMachine()
-        self._owner: Callable[[], WorkerTarget | None] = lambda: None
+        self._owner: Callable[[], WorkerTarget | None] = _nobody
         self._kept: object = None
         self._limits = (handshake_timeout, max_duration)
         self._deadline = math.inf
@@ -91,10 +89,9 @@ class Life(Profile):
         self._words: str | None = None
         self._ended = Flag()
         self._pid = os.getpid()
-        self._reactor, _ = host.acquire(self)
-        self._deadlines = Deadlines(self._reactor)
-        self._escalation = Escalation(self._reactor, self._refused)
-        _living.add(self)
+        self._has_begun = False
+        # What the worker's finalizer does, until it has ended.
+        self._farewells: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.title!r} {self.state} {self.child!r}>"
@@ -110,17 +107,46 @@ class Life(Profile):
         return self._ended.is_set()
 
     def begin(self, owner: WorkerTarget) -> None:
-        """Start the process, soon; any thread."""
-        self._owner = ref(owner)
-        self._reactor.call_soon(self._begin)
+        """
+        Start the process, soon; any thread.
 
-    def _abandon(self, *ends: socket.socket) -> None:
-        """Take back everything: the making has failed."""
-        self._ended.set()
-        _living.discard(self)
-        host.release(self)
-        for end in ends:
-            end.close()
+        Whatever is not given back with the last reference is made in here, where this object is in
+        hand: of a constructor that a signal handler breaks off nobody has the object.
+
+        Raises:
+            RuntimeError: The interpreter is exiting.
+            OSError: No descriptor is left.
+        """
+        self._owner = ref(owner)
+        try:
+            self._reactor, _ = host.acquire(self)
+            self._deadlines = Deadlines(self._reactor)
+            self._escalation = Escalation(self._reactor, self._refused)
+            self._farewells.append(self._reactor.finalizer(self._leave_when_idle))
+            _living.add(self)
+            self._connect()
+            self._reactor.call_soon(self._begin)
+        except BaseException:
+            # Nobody is to be asked to leave any more, by a reactor that may be gone by then.
+            self._farewells.clear()
+            if self in _living:
+                # On the reactor, which may have begun: if it is to, that comes first.
+                self._reactor.call_soon(self._break_off)
+            else:
+                self._ended.set()
+                host.release(self)
+                self.streams.close()
+            raise
+
+    def _break_off(self) -> None:
+        """End what nobody will ever hold."""
+        self._owner = _nobody
+        self._is_wanted = True
+        if self._has_begun:
+            self._terminate(0.0)
+        else:
+            self.streams.close()
+            self._finish(None)
 
     def keep(self, owner: object) -> None:
         """Keep the owner alive, or nobody (``None``); any thread."""
@@ -132,6 +158,7 @@ class Life(Profile):
     # -- birth
 
     def _begin(self) -> None:
+        self._has_begun = True
         if self._limits[0]:
             self._deadlines.set("handshake", self._limits[0], self._handshake_is_late)
         try:
@@ -183,9 +210,14 @@ class Life(Profile):
         """Bring the process to its end; any thread."""
         self._call(lambda: self._terminate(timeout))
 
-    def let_go(self) -> None:
-        """Take note that nobody holds the worker any more; any thread, also in a finalizer."""
-        self._call(self._leave_when_idle)
+    def farewell(self) -> Callable[[], object]:
+        """
+        Return what takes note that nobody holds the worker any more, as its ``__del__``.
+
+        It is of C: in a finalizer of Python a signal handler may raise, and then the worker stayed
+        for ever, and what was raised would be swallowed.
+        """
+        return partial(any, map(operator.call, self._farewells))
 
     def send_signal(self, number: int) -> None:
         """Send a signal, now or as soon as the process exists; any thread."""
@@ -247,6 +279,7 @@ class Life(Profile):
     def _finish(self, exitcode: int | None) -> None:
         if self.is_over:
             return
+        self._farewells.clear()
         self._deadlines.close()
         self._escalation.close()
         self._words = None if self.witness is None else self.witness.last_words()
@@ -306,6 +339,7 @@ class Life(Profile):
 
     def disown_after_fork(self) -> None:
         """In a forked copy of the host: the worker is the parent's, and nobody hears of it here."""
+        self._farewells.clear()
         _living.discard(self)
         self._disown_links()
         if self.child is not None:
@@ -320,3 +354,7 @@ class Life(Profile):
         owner, self._kept = self._owner(), None
         if owner is not None:
             owner._disown()
+
+
+def _nobody() -> None:
+    return None

@@ -4,7 +4,6 @@ The process of a `Worker` that runs Python: frames on the data link, its life on
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from dataclasses import dataclass, field
@@ -44,6 +43,7 @@ from webworker_executor.wire.frame import (
 from webworker_executor.wire.transfer import for_task, learn_later
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from webworker_executor.launch.launcher import Launcher
@@ -98,7 +98,6 @@ class NativeLife(Life):
 
     Raises:
         Exception: What packing the worker's data or its callable raises; nothing stays open.
-        OSError: No descriptor is left; nothing stays open.
     """
 
     is_raw = False
@@ -109,38 +108,48 @@ class NativeLife(Life):
     ) -> None:
         self._plan = plan
         self._receipts = Receipts()
+        self._far_ends: list[socket.socket] = []
+        self._links: list[Link] = []
         try:
-            baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
+            self._baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
         except Exception as error:
             from webworker_executor.web.culprit import point_out
 
             script, argv = plan.script.call or (None, ())
             point_out(error, {"worker_data": plan.worker_data, "argv": argv, "script": script})
             raise
-        with contextlib.ExitStack() as undo:
-            near, far = socket_pair()
-            undo.callback(near.close)
-            undo.callback(far.close)
-            control, control_far = socket_pair()
-            undo.callback(control.close)
-            undo.callback(control_far.close)
-            self._far_ends = [far, control_far]
-            title = f"worker {plan.name or plan.script.title!r}"
-            super().__init__(title, handshake_timeout, max_duration, streams)
-            undo.pop_all()
-        reactor = self._reactor
-        try:
-            self._link = Link(near, reactor, FROM_SCRIPT, self._received, self._data_ended)
-            self._control = Link(control, reactor, frozenset(), _ignore, _ignore)
-        except BaseException:
-            self._abandon(near, far, control, control_far)
-            raise
+        title = f"worker {plan.name or plan.script.title!r}"
+        super().__init__(title, handshake_timeout, max_duration, streams)
+
+    def _connect(self) -> None:
+        self._link = self._new_link(FROM_SCRIPT, self._received, self._data_ended)
+        self._control = self._new_link(frozenset(), _ignore, _ignore)
+        baggage = self._baggage
+        del self._baggage
         # Posted before anybody else has the link.
         witness_fds = self._find_witness() if len(baggage.fds) < MAX_FDS else []
         self._link.post(self._hello(has_witness=bool(witness_fds)))
         fds = [*baggage.fds, *witness_fds]
         self._link.post(encode(DEFINE, 0, baggage.payload, baggage.buffers, n_fds=len(fds)), fds)
         self._link.flush()
+
+    def _new_link(
+        self,
+        kinds: frozenset[int],
+        on_frame: Callable[[Frame], object],
+        on_end: Callable[[Exception | None], object],
+    ) -> Link:
+        near, far = socket_pair()
+        self._far_ends.append(far)
+        try:
+            link = Link(near, self._reactor, kinds, on_frame, on_end)
+        except BaseException:
+            # The reactor has seen it, if at all, with nobody who could close it any more.
+            self._reactor.unregister(near.fileno())
+            near.close()
+            raise
+        self._links.append(link)
+        return link
 
     def post(self, parts: Parts, fds: Sequence[Any]) -> None:
         """Give a frame to the link; any thread. To a process that is gone it is lost."""
@@ -280,8 +289,8 @@ class NativeLife(Life):
     def _close_links(self) -> None:
         for end in self._far_ends:
             end.close()
-        self._link.close()
-        self._control.close()
+        for link in self._links:
+            link.close()
         if self.witness is not None:
             self.witness.close()
 
@@ -294,8 +303,8 @@ class NativeLife(Life):
     def _disown_links(self) -> None:
         for end in self._far_ends:
             end.close()
-        self._link.disown()
-        self._control.disown()
+        for link in self._links:
+            link.disown()
         if self.witness is not None:
             self.witness.disown()
 

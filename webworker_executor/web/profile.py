@@ -38,6 +38,10 @@ class Profile:
         """Make a call when the kernel has all that was posted, or never will; any thread."""
         raise NotImplementedError
 
+    def _connect(self) -> None:
+        """Make the channel, on any thread; what is made by then is closed if this is broken off."""
+        raise NotImplementedError
+
     def _launch(self) -> None:
         """Start the process; ``_started`` or ``_refused`` follows."""
         raise NotImplementedError

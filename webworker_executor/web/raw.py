@@ -6,7 +6,6 @@ Source: worker-process, "Handshake", "Protocol".
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import (
@@ -34,6 +33,7 @@ from webworker_executor.wire.plain import (
 )
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from webworker_executor.launch.stdio import Streams
@@ -75,19 +75,22 @@ class RawLife(Life):
         self._settings = settings
         self._environ = environ
         self._decoder = PlainDecoder(FROM_WORKER)
-        with contextlib.ExitStack() as undo:
-            undo.callback(streams.close)
-            near, self._far = socket_pair()
-            undo.callback(near.close)
-            undo.callback(self._far.close)
-            title = f"worker {name or command[0]!r}"
-            super().__init__(title, handshake_timeout, max_duration, streams)
-            undo.pop_all()
+        # The program's, and the link: as far as they have been made.
+        self._ends: list[socket.socket | PlainLink] = []
+        title = f"worker {name or command[0]!r}"
+        super().__init__(title, handshake_timeout, max_duration, streams)
+
+    def _connect(self) -> None:
+        near, self._far = socket_pair()
+        self._ends.append(self._far)
         try:
             self._link = PlainLink(near, self._reactor, self._received, self._stream_ended)
         except BaseException:
-            self._abandon(near, self._far)
+            # The reactor has seen it, if at all, with nobody who could close it any more.
+            self._reactor.unregister(near.fileno())
+            near.close()
             raise
+        self._ends.append(self._link)
         self._link.send(FROM_HOST, lambda _: None)
 
     def send_bytes(self, data: Any) -> WorkerOutcome[None]:
@@ -190,8 +193,8 @@ class RawLife(Life):
         self._link.read()
 
     def _close_links(self) -> None:
-        self._far.close()
-        self._link.close()
+        for end in self._ends:
+            end.close()
 
     def _disown_links(self) -> None:
         self._far.close()

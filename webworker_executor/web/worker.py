@@ -106,6 +106,9 @@ class Worker(WorkerTarget):
     Node.js for ``ononline``; worker-process for ``ready``, ``lifetime`` and the raw profile.
     """
 
+    # A finalizer of C, which each has as a value: see `Life.farewell`.
+    __slots__ = ("__del__",)
+
     def __init__(
         self,
         script: str | os.PathLike[str] | Callable[..., object] | None = None,
@@ -171,6 +174,7 @@ class Worker(WorkerTarget):
         super().__init__()
         self._name = name
         self._life = make_life(options)
+        self.__del__ = self._life.farewell()
         self._life.begin(self)
 
     def __repr__(self) -> str:
@@ -193,11 +197,6 @@ class Worker(WorkerTarget):
         self.terminate()
         await self._life.exited
         self._close_streams()
-
-    def __del__(self) -> None:
-        life = self.__dict__.get("_life")
-        if life is not None:
-            life.let_go()
 
     # -- what it is
 
