@@ -713,7 +713,7 @@ def test_subclasses_are_told(target: Target) -> None:
     """
     A subclass learns of handlers that are set, and of every change of the list.
 
-    Also of what may be none: whoever adds once more may have been broken off before.
+    Also of what may be none: whoever adds or removes once more may have been broken off before.
     """
     target.onmessage = print
     target.onmessage = repr
@@ -728,6 +728,7 @@ def test_subclasses_are_told(target: Target) -> None:
         ("changed", "message", True),
         ("handler set", "message"),
         ("handler set", "message"),
+        ("changed", "message", False),
         ("changed", "message", False),
         ("changed", "custom", True),
         ("changed", "custom", True),
@@ -838,3 +839,24 @@ def test_adding_that_was_broken_off_is_made_good() -> None:
         assert not heard
         targets.append(EventTarget())
         controllers.append(AbortController())
+
+
+def test_removing_that_was_broken_off_is_made_good() -> None:
+    """
+    Wherever a signal handler has raised, a subclass learns of it from who removes once more.
+    """
+    targets: list[Target] = []
+
+    def renew() -> None:
+        targets.append(Target())
+        targets[-1].onmessage = print
+        targets[-1].told.clear()
+
+    def remove() -> None:
+        targets[-1].onmessage = None
+
+    renew()
+    for _ in broken_off(remove):
+        remove()
+        assert ("changed", "message", False) == targets[-1].told[-1]
+        renew()

@@ -159,6 +159,8 @@ class EventTarget:
         listener = self._listeners.get(type, {}).pop(key, None)
         if listener is not None:
             listener.is_removed = True
+        # Also where it was gone, as after a removal that a signal handler has broken off.
+        if type in self._listeners:
             self._listeners_changed(type)
 
     def _discard(self, listener: Listener) -> bool:
