@@ -25,6 +25,7 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
 )
+from webworker_executor.web import station as stations
 from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
@@ -157,6 +158,27 @@ def is_gone(station: Station) -> bool:
     return station._listener.fileno() == -1 and station not in host._users
 
 
+# A socket of which the handler's exception leaves nothing but itself closes, and says so.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_channel_whose_making_is_broken_off_anywhere_keeps_no_station() -> None:
+    """
+    What was made of it, a station among it, goes with the exception.
+    """
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    is_through, step = False, 0
+    while not is_through:
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            BroadcastChannel("never made").close()
+            is_through = True
+        # Both: the name is given up before the station has ended.
+        wait_until(lambda: "never made" not in stations._stations and not host._users)
+        step += 1
+    assert step > 50
+
+
 def test_a_close_that_is_broken_off_anywhere_keeps_no_station() -> None:
     """
     Whoever drops the channel then ends it; and one that is made anew is another's.
@@ -168,8 +190,8 @@ def test_a_close_that_is_broken_off_anywhere_keeps_no_station() -> None:
     is_through, step = False, 0
     while not is_through:
         channel = BroadcastChannel("broken off")
-        station = channel._station
-        assert station is not None
+        assert channel._seat is not None
+        station = channel._seat.station
         with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
             channel.close()
             is_through = True

@@ -5,6 +5,7 @@ Tests of `webworker_executor.web.station`: where a process is called, and who ma
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
 import socket
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.patience import wait_until
+from tests.pool.strike import Strike
 from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
 from webworker_executor.web import station
@@ -93,6 +95,38 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OSError, match="no room"):
         BroadcastChannel("half")
     assert [] == told
+
+
+# It is closed by nobody but itself, and says so.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("n_low", [0, 2])
+def test_a_handler_that_raises_where_a_socket_is_made_leaves_none(
+    monkeypatch: pytest.MonkeyPatch, n_low: int
+) -> None:
+    """No descriptor stays open, also where the first numbers are those of standard streams."""
+    free = os.dup(0)
+    os.close(free)
+    monkeypatch.setattr(station, "STANDARD_ERROR", free + n_low - 1)
+    before = os.listdir("/proc/self/fd")
+    for number in itertools.count(1):
+        strike = Strike("_listener", number)
+        strike.during(lambda: station._listener("webworker-executor-struck").close())
+        assert before == os.listdir("/proc/self/fd"), strike.where
+        if not strike.where:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("n_low", [0, 2])
+def test_a_socket_has_no_number_of_a_standard_stream(
+    monkeypatch: pytest.MonkeyPatch, n_low: int
+) -> None:
+    """What a program prints after it has closed its own does not go to others."""
+    free = os.dup(0)
+    os.close(free)
+    monkeypatch.setattr(station, "STANDARD_ERROR", free + n_low - 1)
+    with station._socket() as opened:
+        assert opened.fileno() >= free + n_low
 
 
 @contextlib.contextmanager

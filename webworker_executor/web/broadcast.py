@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from webworker_executor.errors import InvalidStateError
 from webworker_executor.web.message import refuse
 from webworker_executor.web.messaging import MessageTarget
-from webworker_executor.web.station import Station, station_of
+from webworker_executor.web.station import take_seat
 from webworker_executor.wire import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
+
+    from webworker_executor.web.seat import Seat
 
 
 class BroadcastChannel(MessageTarget):
@@ -44,7 +46,8 @@ class BroadcastChannel(MessageTarget):
         super().__init__()
         self.name = str(name)
         self._is_closed = False
-        self._station: Station | None = station_of(self.name, self)
+        self._seat: Seat | None = None
+        take_seat(self.name, self)
 
     def __repr__(self) -> str:
         return f"<BroadcastChannel {self.name!r}{' closed' if self._is_closed else ''}>"
@@ -71,8 +74,8 @@ class BroadcastChannel(MessageTarget):
 
         Source: HTML, ``BroadcastChannel.postMessage``.
         """
-        station = self._station
-        if self._is_closed or station is None or station.is_disowned:
+        seat = self._seat
+        if self._is_closed or seat is None or seat.station.is_disowned:
             raise InvalidStateError(
                 f"{self!r} is closed, or belongs to the process that this one was forked from; "
                 "open another one"
@@ -83,7 +86,7 @@ class BroadcastChannel(MessageTarget):
             packed = codec.pack(message)
         except Exception as exc:
             refuse(message, exc)
-        station.post(self, packed.payload, packed.buffers)  # type: ignore[arg-type]  # no shelf: bytes
+        seat.station.post(seat.number, packed.payload, packed.buffers)  # type: ignore[arg-type]  # no shelf: bytes
 
     def close(self) -> None:
         """
@@ -96,9 +99,10 @@ class BroadcastChannel(MessageTarget):
         self._has_ended = self._has_told_end = True
         self._inbox.clear()
         self._waiters.wake()
-        if self._station is not None:
-            self._station.leave(id(self))
-            self._station = None
+        seat = self._seat
+        if seat is not None:
+            seat.leave()
+            self._seat = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,18 +110,14 @@ class BroadcastChannel(MessageTarget):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        station = getattr(self, "_station", None)
-        if station is not None:
-            station.leave_soon(id(self))
-
     def _is_delivering(self) -> bool:
         return not self._is_closed and super()._is_delivering()
 
     def _listeners_changed(self, type: str) -> None:
         super()._listeners_changed(type)
-        if type == "message" and self._station is not None:
-            self._station.keep(self, self._has_listeners(type))
+        seat = self._seat
+        if type == "message" and seat is not None:
+            seat.station.keep(seat.number, self, self._has_listeners(type))
 
     def _why_ended(self) -> str:
         return f"{self!r} was closed on this side; nothing comes to it any more"

@@ -22,18 +22,20 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.fds import lifted
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, Reactor
+from webworker_executor.link.rights import STANDARD_ERROR
 from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
+from webworker_executor.web.seat import Seat
 from webworker_executor.wire.frame import MESSAGE, Frame, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from webworker_executor.web.broadcast import BroadcastChannel
     from webworker_executor.wire.frame import Parts
 
 # How long messages are kept for a process that takes no more calls.
@@ -52,16 +54,18 @@ class Station:
 
     Args:
         name: The name.
+        channel: The first one. It comes with the station: whatever a signal handler breaks off
+            later, the station ends when its last channel is dropped.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, channel: BroadcastChannel) -> None:
         self.name = name
         self.is_disowned = False
         self.is_over = self._is_left = False
         self._prefix = _prefix(name)
         # Guards all that follows. Reentrant: a signal handler may post.
         self._lock = threading.RLock()
-        # In the order of their making; those that listen are kept.
+        # By the number of their seats, in the order of their making; those that listen are kept.
         self._channels: dict[int, weakref.ref[MessageTarget]] = {}
         self._kept: dict[int, MessageTarget] = {}
         self._links: dict[str, PortLink] = {}
@@ -75,38 +79,38 @@ class Station:
         try:
             self._reactor: Reactor
             self._reactor, _ = host.acquire(self)
+            self.add(channel)
+            # Last: what has been closed must not stay in the reactor.
             self._reactor.register(self._listener.fileno(), READ, self._accept)
         except BaseException:
             self._listener.close()
             host.release(self)
             raise
 
-    def add(self, channel: MessageTarget) -> bool:
+    def add(self, channel: BroadcastChannel) -> bool:
         """Take up a channel; returns False when it is too late for that."""
         with self._lock:
             if self.is_over or self.is_disowned:
                 return False
-            self._channels[id(channel)] = weakref.ref(channel)
+            seat = Seat(self, self._reactor.finalizer)
+            # First: a channel that is in the list has what takes it out.
+            channel._seat = seat
+            self._channels[seat.number] = weakref.ref(channel)
             return True
 
-    def keep(self, channel: MessageTarget, is_wanted: bool) -> None:
+    def keep(self, number: int, channel: MessageTarget, is_wanted: bool) -> None:
         """Keep a channel while it listens."""
         if is_wanted:
-            self._kept[id(channel)] = channel
+            self._kept[number] = channel
         else:
-            self._kept.pop(id(channel), None)
+            self._kept.pop(number, None)
 
-    def leave_soon(self, ident: int) -> None:
-        """As `leave`, in a finalizer, which may run in the middle of anything."""
-        if not self._is_left and not self.is_disowned:
-            self._reactor.call_soon(lambda: self.leave(ident))
-
-    def leave(self, ident: int) -> None:
+    def leave(self, number: int) -> None:
         """Let a channel go; the last one ends the station."""
         # Each step may be done again, where a signal handler has broken it off.
         with self._lock:
-            self._channels.pop(ident, None)
-            self._kept.pop(ident, None)
+            self._channels.pop(number, None)
+            self._kept.pop(number, None)
             if self._channels or self._is_left or self.is_disowned:
                 return
             self.is_over = True
@@ -122,22 +126,22 @@ class Station:
 
     # -- to others
 
-    def post(self, sender: MessageTarget, payload: bytes, buffers: Sequence[bytes]) -> None:
-        """Give a message to all but its sender."""
+    def post(self, sender: int, payload: bytes, buffers: Sequence[bytes]) -> None:
+        """Give a message to all but its sender, who has the seat of this number."""
         parts = encode(MESSAGE, 0, payload, buffers)
         with self._lock:
             # The order in which two threads post is the same for all who hear them.
-            self.hear(payload, buffers, but=id(sender))
+            self.hear(payload, buffers, but=sender)
             for link in self._others():
                 link.post(parts)
             for waiting in self._late.values():
                 waiting.append(parts)
 
-    def hear(self, payload: Any, buffers: Sequence[Any], but: int = 0) -> None:
+    def hear(self, payload: Any, buffers: Sequence[Any], but: int = -1) -> None:
         """Give a message to the channels here, to each a copy of its own."""
-        for ident, reference in tuple(self._channels.items()):
+        for number, reference in tuple(self._channels.items()):
             channel = reference()
-            if channel is not None and ident != but:
+            if channel is not None and number != but:
                 views = [memoryview(bytearray(buffer)) for buffer in buffers]
                 channel._arrive(Frame(MESSAGE, 0, payload, views))
 
@@ -221,8 +225,8 @@ class Station:
         for caller in tuple(self._callers.values()):
             if not interrupted:
                 caller.join()
-        for ident in [*self._channels]:
-            self.leave(ident)
+        for number in [*self._channels]:
+            self.leave(number)
 
     def disown_after_fork(self) -> None:
         """In a forked child: this is the parent's."""
@@ -261,9 +265,9 @@ _stations: dict[str, Station] = {}
 _making = threading.RLock()
 
 
-def station_of(name: str, channel: MessageTarget) -> Station:
+def take_seat(name: str, channel: BroadcastChannel) -> None:
     """
-    Return the station of a name, which has taken up the channel.
+    Have the station of a name take up a channel, which then has its seat.
 
     Raises:
         OSError: No descriptor is left.
@@ -273,10 +277,10 @@ def station_of(name: str, channel: MessageTarget) -> Station:
         while True:
             station = _stations.get(name)
             if station is None:
-                station = Station(name)
-                _stations[name] = station
+                _stations[name] = Station(name, channel)
+                return
             if station.add(channel):
-                return station
+                return
             if _stations.get(name) is station:
                 del _stations[name]
 
@@ -301,9 +305,19 @@ def _prefix(name: str) -> str:
     return f"webworker-executor-{realm}-{topic}-"
 
 
+def _socket() -> socket.socket:
+    """Open a socket that has no number of a standard stream: a program may have closed its own."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if opened.fileno() > STANDARD_ERROR:
+        return opened
+    # It has the number until another one has a higher one. A number is never without its owner:
+    # where a signal handler raised, nobody would close it.
+    with opened:
+        return _socket()
+
+
 def _listener(address: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener = socket.socket(fileno=lifted(listener.detach()))
+    listener = _socket()
     try:
         listener.setblocking(False)
         listener.bind(b"\0" + address.encode())
@@ -340,9 +354,8 @@ def _connected(address: str, seconds: float = 0.0) -> socket.socket | None:
     Raises:
         BlockingIOError: It takes no more calls at the moment.
     """
-    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    end = _socket()
     try:
-        end = socket.socket(fileno=lifted(end.detach()))
         end.setblocking(seconds > 0.0)
         _limit_sending(end, seconds)
         end.connect(b"\0" + address.encode())
