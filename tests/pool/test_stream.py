@@ -5,8 +5,10 @@ Streams give what a generator yields, at the consumer's pace, and always come to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
+import itertools
 import os
 import signal
 import traceback
@@ -15,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool import talking
-from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import AbortController, TaskAborted, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool.stream import Stream
 
 if TYPE_CHECKING:
@@ -278,6 +281,81 @@ def test_a_stream_that_nobody_has_does_not_keep_its_executor() -> None:
             Stream(functools.partial(submit, pool), talking.count, (10**9,), {})
         pool.shutdown()
     assert isinstance(futures[0].exception(0), TaskAborted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_view", [False, True])
+def test_a_stream_whose_making_is_broken_off_is_closed(is_view: bool) -> None:
+    """
+    A signal handler may raise when its task has been handed over, and nobody has it then.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        face = pool.options(signal=AbortController().signal) if is_view else pool
+        for step in itertools.count():
+            try:
+                with interrupted_at(step, _strike):
+                    stream = face.stream(talking.count, 10**9)
+            except KeyboardInterrupt:
+                # What waits behind the stream has its turn: its generator has been closed.
+                assert 1 == pool.submit(abs, -1).result(20.0)
+            else:
+                stream.close()
+                break
+    assert 50 < step
+
+
+@pytest.mark.slow
+def test_a_stream_whose_closing_is_broken_off_is_closed_when_it_is_dropped() -> None:
+    """
+    What drops it does not know how far a signal handler has let it come.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        for step in itertools.count():
+            stream = pool.stream(talking.count, 10**9)
+            assert 0 == next(stream)
+            is_struck = True
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, _strike):
+                stream.close()
+                is_struck = False
+            del stream
+            assert 1 == pool.submit(abs, -1).result(20.0)
+            if not is_struck:
+                break
+    assert 10 < step
+
+
+@pytest.mark.slow
+def test_a_stream_whose_reading_is_broken_off_goes_on_or_is_closed() -> None:
+    """
+    The item that a signal handler has taken along is not the last one that is made.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        for step in itertools.count():
+            stream = pool.options(window=1).stream(talking.count, 3)
+            try:
+                with interrupted_at(step, _strike):
+                    assert [0, 1] == [next(stream), next(stream)]
+            except KeyboardInterrupt:
+                assert list(stream) in ([], [2], [1, 2], [0, 1, 2])
+            else:
+                break
+    assert 10 < step
+
+
+def test_no_signal_handler_comes_between_the_drop_of_a_stream_and_its_end() -> None:
+    """
+    What it raised would be lost, and the generator would rest for ever.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        stream = pool.stream(talking.count, 10**9)
+        assert 0 == next(stream)
+        with interrupted_at(0, _strike):
+            del stream
+        assert 1 == pool.submit(abs, -1).result(20.0)
+
+
+def _strike() -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_repr_tells_the_state(forked: WebWorkerExecutor) -> None:

@@ -264,6 +264,10 @@ class Crew:
         """Make a call on the reactor's thread; any thread, finalizers and signal handlers, too."""
         self._on_reactor().call_soon(call)
 
+    def finalizer(self, call: Callable[[], object]) -> Callable[[], object]:
+        """Return what makes a call there from a finalizer: see `Reactor.finalizer`."""
+        return self._on_reactor().finalizer(call)
+
     def call_at(self, when: float, call: Callable[[], object]) -> None:
         """Make a call at a time of ``time.monotonic()``, on the reactor's thread."""
         reactor = self._on_reactor()
@@ -281,7 +285,7 @@ class Crew:
 
     def owe(self, frame: Frame, give: Callable[[], object]) -> Frame:
         """Take in a registered message, as `Receipts.owe`; on the reactor's thread."""
-        return self.receipts.owe(frame, give, self._on_reactor().finalizer)
+        return self.receipts.owe(frame, give, self.finalizer)
 
     def _on_reactor(self) -> Reactor:
         assert self._reactor is not None, "a pool without a reactor has no processes"

@@ -226,7 +226,14 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
 
             return fail_packing(pool, error, fn, args, kwargs)
         future = call.future
-        pool.take(call)
+        try:
+            pool.take(call)
+        except BaseException:
+            # Perhaps a signal handler's, and the task runs: nobody but this frame has its future.
+            from webworker_executor.pool.stream import forsake
+
+            forsake(fn, future)
+            raise
         return future
 
     def _open(self) -> None:

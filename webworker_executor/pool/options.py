@@ -21,7 +21,7 @@ from webworker_executor.pool.failing import fail_packing
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
-from webworker_executor.pool.stream import WINDOW, Stream
+from webworker_executor.pool.stream import WINDOW, Stream, forsake
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
 from webworker_executor.rules.task import Survivor
@@ -244,11 +244,13 @@ class ExecutorView(SpreadingExecutor):
                 pool.crew.talks.waiting[call.ident] = conversation
         try:
             pool.take(call)
+            if signal is not None:
+                _follow(signal, future, conversation)
         except BaseException:
             pool.crew.talks.forget(call.ident)
+            # Perhaps a signal handler's, and the task runs: nobody but this frame has its future.
+            forsake(fn, future)
             raise
-        if signal is not None:
-            _follow(signal, future, conversation)
         return future
 
     def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

@@ -8,7 +8,7 @@ error here and never a wait.
 
 from __future__ import annotations
 
-import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from webworker_executor.errors import PortClosedError
@@ -45,6 +45,10 @@ class Stream(Generic[T]):
         future: Of the task. Its result is ``None``; its exception is raised by the iterator.
     """
 
+    # Forgotten, it is closed: by a finalizer of C, which each has as a value. One of Python is a
+    # step in which a signal handler may raise, and then its generator would rest for ever.
+    __slots__ = ("__del__", "__dict__", "__weakref__")
+
     def __init__(
         self,
         submit: Callable[..., WorkerFuture[None]],
@@ -54,17 +58,22 @@ class Stream(Generic[T]):
         window: int = WINDOW,
     ) -> None:
         self.future = submit(run_stream, fn, args, kwargs, window)
-        self._conversation = conversation_of(self.future)
-        self._conversation.be_stream()
-        self._items = self._conversation.items
-        self._window = window
-        self._n_taken = 0
-        self._is_closed = False
-        # Forgotten, it is closed; by a thread that may take locks, as a finalizer must not.
-        self._finalizer = weakref.finalize(
-            self, _close_later, self.future, self._conversation, self.future._owner
-        )
-        self._finalizer.atexit = False
+        try:
+            self._conversation = conversation_of(self.future)
+            self._conversation.be_stream()
+            self._items = self._conversation.items
+            self._window = window
+            self._n_taken = 0
+            self._is_closed = False
+            owner: Any = self.future._owner
+            if owner is not None:
+                # By a thread that may take locks, as a finalizer must not.
+                close = partial(_close, self.future, self._conversation)
+                self.__del__ = owner.crew.finalizer(close)
+        except BaseException:
+            # A signal handler has raised, and this is nobody's.
+            forsake(run_stream, self.future)
+            raise
 
     def __repr__(self) -> str:
         return f"<Stream {'closed' if self._is_closed else 'open'} of {self.future!r}>"
@@ -83,14 +92,15 @@ class Stream(Generic[T]):
         if self._is_closed:
             raise StopIteration
         try:
-            event = self._items.receive()
+            # Both in here: what a signal handler raises between them takes the item along, and the
+            # credit for the next one.
+            return self._taken(self._items.receive().data)
         except PortClosedError:
             self._end()
             raise StopIteration from None
         except BaseException:
             self.close()
             raise
-        return self._taken(event.data)
 
     def __aiter__(self) -> Stream[T]:
         return self
@@ -120,7 +130,6 @@ class Stream(Generic[T]):
     def _end(self) -> None:
         """Raise what ended the task, if it is an error."""
         self._is_closed = True
-        self._finalizer.detach()
         # Done before its items are told to be over: this waits for nothing.
         self.future.result()
 
@@ -132,8 +141,8 @@ class Stream(Generic[T]):
         there is ``stream.future.abort()``.
         """
         self._is_closed = True
-        if self._finalizer.detach() is not None:
-            _close(self.future, self._conversation)
+        # Twice does no harm: also where a signal handler raises here, what drops it closes it.
+        _close(self.future, self._conversation)
 
     async def aclose(self) -> None:
         """Stop, as ``close`` does."""
@@ -152,11 +161,21 @@ class Stream(Generic[T]):
         self.close()
 
 
+def forsake(fn: Callable[..., Any], future: WorkerFuture[Any]) -> None:
+    """
+    Close a stream that nobody will ever have, because its making was broken off.
+
+    A signal handler may raise when the task has been handed over, and then it runs. Any other task
+    comes to its end; this one would use up its window and rest, and its worker with it.
+
+    Args:
+        fn: What was submitted: for any other task nothing is done.
+        future: Of the task.
+    """
+    if fn is run_stream:
+        _close(future, conversation_of(future))
+
+
 def _close(future: WorkerFuture[None], conversation: Conversation) -> None:
     if not future.cancel():
         conversation.say(CREDIT, CREDITS.pack(-1))
-
-
-def _close_later(future: WorkerFuture[None], conversation: Conversation, owner: Any) -> None:
-    if owner is not None and not future.done():
-        owner.crew.call_soon(lambda: _close(future, conversation))
