@@ -513,3 +513,20 @@ def test_who_is_broken_off_while_being_taken_up_has_no_threads() -> None:
     for _ in broken_off(lambda: host.acquire(user)):
         host.release(user)
         wait_until(lambda: before == os.listdir("/proc/self/fd"))
+
+
+def test_a_release_that_is_broken_off_anywhere_is_made_good_by_the_next() -> None:
+    """
+    The threads end, also where the user had been let go already.
+    """
+    user = User()
+    before = os.listdir("/proc/self/fd")
+    for number in itertools.count(1):
+        host.acquire(user)
+        strike = Strike("Host.release", number)
+        strike.during(lambda: host.release(user))
+        host.release(user)
+        wait_until(lambda: before == os.listdir("/proc/self/fd"))
+        if not strike.where:
+            break
+    assert number > 5

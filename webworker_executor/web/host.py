@@ -162,7 +162,10 @@ class Host:
     def release(self, user: User) -> None:
         """Let a user go; with the last one the threads end."""
         with self._lock:
-            if not self._drop(user) or self._users or self._reactor is None or self._events is None:
+            if user in self._users:
+                self._users.remove(user)
+            # Also for one that is gone already: a signal handler may have broken off its release.
+            if self._users or self._reactor is None or self._events is None:
                 return
             events, reactor = self._events, self._reactor
             # First of all: if a signal handler raises in what follows, nobody is given threads that
@@ -177,13 +180,6 @@ class Host:
                 if not events.is_stopping:
                     events.stop(reactor.stop)
                 raise
-
-    def _drop(self, user: User) -> bool:
-        with self._lock:
-            if user not in self._users:
-                return False
-            self._users.remove(user)
-            return True
 
     def is_own_thread(self, thread: threading.Thread) -> bool:
         """Whether a thread is one of the package's."""
