@@ -4,8 +4,11 @@ The performer does what was decided, in that order, also what performing gives r
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from tests.pool.strike import Strike
+from webworker_executor import WebWorkerExecutor
 from webworker_executor.pool.birth import Birth
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.chronicle import Chronicle
@@ -56,3 +59,22 @@ def test_what_performing_asks_for_comes_last() -> None:
     performer = make(nest, lambda: seen.append("stopped"))
     performer.perform([do.Break("why", [], None)])
     assert ["broken", "asked", "stopped"] == seen
+
+
+def test_what_was_decided_for_a_worker_that_is_not_there_can_be_cancelled() -> None:
+    """
+    A handler raises before its start is begun: either the task is cancelled, or it is not.
+    """
+    number, is_over = 0, False
+    while not is_over:
+        number += 1
+        with WebWorkerExecutor(1, launcher="fork") as executor:
+            strike = Strike("Scheduler.submitted", number)
+            strike.during(lambda executor=executor: executor.submit(time.sleep, 60.0))  # type: ignore[misc]
+            is_over = not strike.where
+            (call,) = executor._pool.promises.calls.values()
+            future = call.future
+            # The only worker is free then: it would sleep otherwise.
+            assert future.cancel() or future.abort(grace=0.0)
+            assert 1 == executor.submit(abs, -1).result(20.0), strike.where
+    assert number > 20

@@ -16,6 +16,7 @@ from webworker_executor.pool.call import Call
 from webworker_executor.pool.future import FailureAnswer
 from webworker_executor.rules import action as do
 from webworker_executor.rules.task import CANCELLED, DONE
+from webworker_executor.rules.worker import STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,6 +125,10 @@ class Performer:
                 error = self._breakage.error_of_task()
                 self._promises.tally.n_failed += self._promises.fail(call, error)
         self.perform(self._scheduler.recover(self._promises.in_order()))
+        for worker, process in list(self._crew.processes.items()):
+            if worker.inflight and worker.state is STARTING and not process.is_open:
+                # What it holds may never have been sent, and so be cancelled without its knowledge.
+                self.perform([do.Send(worker, [*worker.inflight])])
         self._crew.flush_all()
         for process in self._crew.processes.values():
             # The task that a worker has come to may not have been told to those who talk to it.
