@@ -4,7 +4,15 @@ Tests of `webworker_executor.web.channel`: two ports of a pair.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+
+import pytest
+
+from tests.link.interrupts import interrupted_at
 from webworker_executor import MessageChannel
+from webworker_executor.link import fds
 
 LIMIT = 10.0
 
@@ -23,3 +31,30 @@ def test_a_block_closes_both_ports() -> None:
     with MessageChannel() as channel:
         pass
     assert (True, True) == (channel.port1.closed, channel.port2.closed)
+
+
+# What closes it is the socket itself, which tells of that.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_making_that_is_broken_off_anywhere_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever a signal handler raises, each descriptor has an owner, who closes it."""
+    # So that each end is laid higher.
+    monkeypatch.setattr(fds, "LOWEST", 200)
+
+    def n_open() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with MessageChannel():
+        pass
+    before, step, is_through = n_open(), 0, False
+    while not is_through:
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop), MessageChannel():
+            is_through = True
+        gc.collect()
+        assert before == n_open(), step
+        step += 1
+    assert step > 20

@@ -6,7 +6,13 @@ Not for what is read or written: see ``intake`` and ``outbox``.
 
 from __future__ import annotations
 
+import _socket
 import socket
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class End(socket.socket):
@@ -22,12 +28,12 @@ class End(socket.socket):
     __slots__ = ()
 
     def __init__(self, end: socket.socket) -> None:
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=end.detach())
+        own(self, starmap(end.detach, ((),)))
         # Reading in the thread of who waits may block; all else says that it must not.
         self.setblocking(True)
 
-    def __del__(self) -> None:
-        self.close()
+    # Of C: in one of Python a signal handler may raise, which nobody would hear of.
+    __del__ = _socket.socket.close
 
     def stop_reading(self) -> None:
         """Wake whoever waits to read, with an end of file; what was written still arrives."""
@@ -36,3 +42,20 @@ class End(socket.socket):
         except OSError:
             # The other side has gone already.
             pass
+
+
+def own(owner: socket.socket, numbers: Iterable[int]) -> None:
+    """
+    Make a stream socket that was not initialised the owner of a descriptor.
+
+    In one step of C, whatever makes the number: between two of them a signal handler may raise, and
+    nobody would close it.
+
+    Args:
+        owner: The socket.
+        numbers: Gives the number.
+    """
+    # What the class of Python adds to that of C. First: what comes after may drop the owner.
+    owner._io_refs, owner._closed = 0, False  # type: ignore[attr-defined]  # private to `socket`
+    family, kind = (socket.AF_UNIX,), (socket.SOCK_STREAM,)
+    any(map(_socket.socket.__init__, (owner,), family, kind, (0,), numbers))

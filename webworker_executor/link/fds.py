@@ -16,6 +16,7 @@ import select
 import socket
 from functools import partial
 
+from webworker_executor.link.end import own
 from webworker_executor.link.rights import LOWEST, STANDARD_ERROR
 
 MAX_FDS_PER_SEND = 250
@@ -48,7 +49,13 @@ def _lifted(end: socket.socket) -> socket.socket:
     if end.fileno() >= LOWEST:
         return end
     with end:
-        return socket.socket(fileno=lift(end.fileno()))
+        high = socket.socket.__new__(socket.socket)
+        command = (fcntl.F_DUPFD_CLOEXEC,)
+        try:
+            own(high, map(fcntl.fcntl, (end.fileno(),), command, (LOWEST,)))
+        except OSError as error:
+            raise _told(error) from None
+        return high
 
 
 def lift(fd: int) -> int:
@@ -56,10 +63,14 @@ def lift(fd: int) -> int:
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
     except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
+        raise _told(error) from None
+
+
+def _told(error: OSError) -> OSError:
+    if error.errno == errno.EINVAL:
         # What the kernel says where the limit of descriptors lies below LOWEST.
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
+        return OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return error
 
 
 def lifted(fd: int) -> int:
