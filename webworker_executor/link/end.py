@@ -9,8 +9,8 @@ from __future__ import annotations
 import _socket
 import socket
 from itertools import starmap
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 import _thread
 
 from webworker_executor.web.adherents import Adherents
+from webworker_executor.web.algorithms import Algorithms
 from webworker_executor.web.dispatch import place_to_interrupt
 from webworker_executor.web.event import Event
-from webworker_executor.web.listener import call_each, identity
+from webworker_executor.web.listener import call_each
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.target import EventHandler, EventTarget
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar
 
@@ -64,7 +65,7 @@ class AbortSignal(EventTarget):
         # The first to store something under a name has done it: `setdefault` is one step of C.
         self._facts: dict[str, object] = {}
         self._announcers: dict[object, None] = {}
-        self._algorithms: dict[Hashable, Callable[[], object]] = {}
+        self._algorithms = Algorithms()
         # Listeners elsewhere that end with this signal, and signals made of it by `any`. Both keep
         # this signal, and are not kept by it ...
         self._followers: Adherents[Listener] = Adherents()
@@ -251,16 +252,7 @@ class AbortSignal(EventTarget):
     def _run_algorithms(self) -> None:
         for listener in self._followers.living():
             listener.leave()
-        call_each(self._take_algorithms(), lambda algorithm: algorithm(), self._report)
-
-    def _take_algorithms(self) -> Iterator[Callable[[], object]]:
-        # The youngest first: of tasks that end by it, those that wait are withdrawn before those
-        # that run, so that none begins in the place of another.
-        for key in reversed(tuple(self._algorithms)):
-            # Whoever takes it out runs it: so it runs once.
-            algorithm = self._algorithms.pop(key, None)
-            if algorithm is not None:
-                yield algorithm
+        self._algorithms.run(self._report)
 
     def _fire_there(self) -> None:
         place = self._place
@@ -290,15 +282,14 @@ class AbortSignal(EventTarget):
         """
         if self.aborted:
             return False
-        key = identity(algorithm)
-        self._algorithms[key] = algorithm
+        self._algorithms.add(algorithm)
         self._observation_changed()
         # Either the thread that aborted meanwhile has taken it out, or it never will.
-        return not self.aborted or self._algorithms.pop(key, None) is None
+        return not self.aborted or not self._algorithms.remove(algorithm)
 
     def _remove_algorithm(self, algorithm: Callable[[], object]) -> None:
         """Call it no more; no effect if it was not added."""
-        self._algorithms.pop(identity(algorithm), None)
+        self._algorithms.remove(algorithm)
         self._observation_changed()
 
     def _follow(self, listener: Listener) -> bool:
