@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
+from tests.link.interrupts import interrupted_at
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import (
@@ -121,11 +122,29 @@ def test_a_forgotten_actor_is_dropped_there(forked: WebWorkerExecutor) -> None:
     assert 1 == actor.add().result(10.0)
     assert 1 == forked.submit(talking.n_actors).result(10.0)
     del actor
+    wait_for_release(forked)
+
+
+def wait_for_release(executor: WebWorkerExecutor) -> None:
+    """Wait until the only actor is gone."""
     gc.collect()
     deadline = time.monotonic() + 10.0
-    while forked.submit(talking.n_actors).result(10.0):
+    while executor.submit(talking.n_actors).result(10.0):
         assert time.monotonic() < deadline
-    assert [0] == forked._n_actors
+    assert [0] == executor._n_actors
+
+
+def test_no_signal_handler_comes_between_while_one_is_dropped(forked: WebWorkerExecutor) -> None:
+    """What it raised would be swallowed, and the object stay there."""
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    actors = [forked.actor(talking.Counter)]
+    assert 1 == actors[0].add().result(10.0)
+    with interrupted_at(0, stop):
+        actors.clear()
+    wait_for_release(forked)
 
 
 def test_an_actor_that_finds_no_room_takes_no_place(gate: Gate) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import weakref
+from functools import partial
 
 from webworker_executor.pool.inside import call_actor, make_actor, release_actor
 
@@ -42,6 +42,10 @@ class Actor:
         on_release: Called when the object has been given up.
     """
 
+    # Dropped, it is given up: by a finalizer of C, which each has as a value. In one of Python a
+    # signal handler may raise, and then its object would stay in the worker, and the worker busy.
+    __slots__ = ("__del__", "__dict__", "__weakref__")
+
     def __init__(
         self,
         view: ExecutorView,
@@ -55,8 +59,7 @@ class Actor:
         self._view = view
         self._name = getattr(factory, "__qualname__", type(factory).__name__)
         self._ready = view.submit(make_actor, self._key, factory, args, kwargs)
-        finalizer = weakref.finalize(self, _give_up, view, self._key, on_release)
-        finalizer.atexit = False
+        self.__del__ = view.finalizer(partial(_release, view, self._key, on_release))
 
     def __repr__(self) -> str:
         return f"<Actor {self._name} in worker {self._view.worker}>"
@@ -79,11 +82,6 @@ class Actor:
 
         call.__name__ = call.__qualname__ = title
         return call
-
-
-def _give_up(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:
-    # On the reactor: a finalizer runs anywhere, and must not wait for a lock.
-    view.call_soon(lambda: _release(view, key, on_release))
 
 
 def _release(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:

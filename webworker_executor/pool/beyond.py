@@ -171,10 +171,14 @@ class BeyondExecutor(Executor):
         counts[index] += 1
         # A worker that holds an actor is never idle.
         self._pool.keep(index, 1)
+        held = [index]
 
         def released() -> None:
-            counts[index] -= 1
-            self._pool.keep(index, -1)
+            # Once, though a signal handler that raises when all is done makes both of us call.
+            if held:
+                held.clear()
+                counts[index] -= 1
+                self._pool.keep(index, -1)
 
         try:
             return Actor(self.options(worker=index), factory, args, kwargs, released)

@@ -166,9 +166,9 @@ class ExecutorView(SpreadingExecutor):
         """The place that its tasks must run in, ``None`` for any."""
         return self._terms.worker
 
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Make a call on the reactor's thread; to be used by finalizers."""
-        self._executor._pool.crew.call_soon(call)
+    def finalizer(self, call: Callable[[], object]) -> Callable[[], object]:
+        """Return what makes a call on the reactor's thread from a finalizer; after a submit."""
+        return self._executor._pool.crew.finalizer(call)
 
     def options(
         self,
