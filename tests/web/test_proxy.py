@@ -654,3 +654,32 @@ def test_a_release_that_is_broken_off_anywhere_is_one_all_the_same() -> None:
             assert [True] == ends
         step += 1
     assert step > 10
+
+
+def test_a_handler_that_waits_for_an_answer_gets_it_or_is_told_that_it_cannot() -> None:
+    """Where it has interrupted the very write that comes before its own, it would wait for ever."""
+    replies: list[Any] = []
+    told: list[str] = []
+
+    def ask() -> None:
+        replies.append(distant.add(1))
+        for wait in (replies[-1].result, replies[-1].exception):
+            try:
+                wait(20.0)
+            except RuntimeError as error:
+                told.append(str(error))
+
+    with MessageChannel() as channel:
+        expose(Counter(), channel.port1)
+        distant = wrap(channel.port2)
+        assert 1 == distant.add(1).result(20.0)
+        for step in itertools.count():
+            n_before = len(replies)
+            with interrupted_at(step, ask):
+                replies.append(distant.add(1))
+            if len(replies) == n_before + 1:
+                # No handler came any more.
+                break
+        results = [reply.result(20.0) for reply in replies]
+    assert sorted(results) == list(range(2, 2 + len(results)))
+    assert (True, {True}) == (step > 20, {"has interrupted" in text for text in told})

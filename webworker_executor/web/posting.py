@@ -75,6 +75,12 @@ class Posting:
             return self._outbox.nbytes
 
     @property
+    def is_writing_here(self) -> bool:
+        """Whether this thread writes, down in the stack: a signal handler has come into that."""
+        is_mine = self._lock._is_owned()  # type: ignore[attr-defined]  # what Condition asks, too
+        return self._is_writing and bool(is_mine)
+
+    @property
     def is_written(self) -> bool:
         """Whether the kernel has everything."""
         return self._outbox.is_empty

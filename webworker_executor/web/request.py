@@ -24,17 +24,59 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from webworker_executor.web.port import MessagePort
+    from webworker_executor.web.port_link import PortLink
 
 Path = tuple[str, ...]
 
 _log = logging.getLogger("webworker_executor.web")
 
 
+_WAIT_WITHIN_POST = (
+    "a signal handler cannot wait for an answer where it has interrupted a call of the same proxy, "
+    "which must be sent first. Make the call, and wait when the handler has returned."
+)
+
+
 class Reply(Future[Any]):
-    """The answer to a request; a ``concurrent.futures.Future`` that can be awaited."""
+    """
+    The answer to a request; a ``concurrent.futures.Future`` that can be awaited.
+
+    Not made by hand: what calls of a proxy return.
+    """
+
+    def __init__(self, link: PortLink | None) -> None:
+        super().__init__()
+        self._link = link
 
     def __await__(self) -> Generator[Any, None, Any]:
         return asyncio.wrap_future(self).__await__()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """
+        Wait for the answer, and return it.
+
+        Raises:
+            BaseException: What was raised there, with its traceback.
+            PortClosedError: The other side is gone, or the proxy was released.
+            TimeoutError: It was not there in so many seconds.
+            RuntimeError: This is a signal handler that has interrupted a call of the same proxy.
+
+        Source: concurrent.futures, ``Future.result``.
+        """
+        self._refuse_to_hang(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the answer, and return what was raised; raises as ``result`` otherwise."""
+        self._refuse_to_hang(timeout)
+        return super().exception(timeout)
+
+    def _refuse_to_hang(self, timeout: float | None) -> None:
+        if self._link is None or self.done() or (timeout is not None and timeout <= 0):
+            return
+        # What is being written goes out before the request does.
+        if self._link.is_writing_here:
+            raise RuntimeError(_WAIT_WITHIN_POST)
 
 
 class Connection:
@@ -71,7 +113,7 @@ class Connection:
             RuntimeError: No thread can be started to wait for the answer.
             Exception: What packing the arguments raises.
         """
-        reply = Reply()
+        reply = Reply(self._port._link)
         reply.set_running_or_notify_cancel()
         ident = next(self._idents)
         self._waiting[ident] = reply, lease
