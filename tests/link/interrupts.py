@@ -5,6 +5,7 @@ Signals that come at a given moment: where Python runs handlers, and where else 
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -95,6 +96,10 @@ def _interrupted(
         if frame.f_code.co_filename.startswith(_PACKAGE) and is_due(event, function):
             signal.raise_signal(signal.SIGUSR1)
 
+    # What others have left is not to be collected meanwhile: Python swallows what is raised in a
+    # finalizer, and the signal would have come for nothing.
+    was_collecting = gc.isenabled()
+    gc.disable()
     before = signal.signal(signal.SIGUSR1, lambda *_: handle())
     sys.setprofile(watch)
     try:
@@ -102,3 +107,5 @@ def _interrupted(
     finally:
         sys.setprofile(None)
         signal.signal(signal.SIGUSR1, before)
+        if was_collecting:
+            gc.enable()

@@ -4,6 +4,7 @@ What a signal handler raises, at a place that a test names.
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,9 @@ class Strike:
             raise Interrupt
 
     def during(self, call: Callable[[], object]) -> None:
+        # What others have left is not to be collected meanwhile: Python swallows what is raised in
+        # a finalizer.
+        gc.disable()
         sys.setprofile(self)
         try:
             call()
@@ -57,3 +61,4 @@ class Strike:
             self.has_raised = True
         finally:
             sys.setprofile(None)
+            gc.enable()

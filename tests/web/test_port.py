@@ -506,8 +506,9 @@ from webworker_executor import MessageChannel
 class Stop(Exception):
     pass
 
-def handler(*_):
-    if may_raise:
+def handler(_, frame):
+    # Python swallows what is raised where a thread that has ended is taken out of its list.
+    if may_raise and not frame.f_code.co_filename.endswith("_weakrefset.py"):
         raise Stop
 
 channel = MessageChannel()
@@ -572,8 +573,9 @@ from webworker_executor import MessageChannel
 class Stop(Exception):
     pass
 
-def handler(*_):
-    if may_raise:
+def handler(_, frame):
+    # Python swallows what is raised where a thread that has ended is taken out of its list.
+    if may_raise and not frame.f_code.co_filename.endswith("_weakrefset.py"):
         raise Stop
 
 channel = MessageChannel()
