@@ -18,6 +18,7 @@ from tests.patience import wait_until
 from tests.pool.strike import Strike
 from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
+from webworker_executor.link import fds
 from webworker_executor.web import station
 from webworker_executor.web.host import host
 from webworker_executor.wire.decoder import FrameDecoder
@@ -99,14 +100,12 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
 
 # It is closed by nobody but itself, and says so.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.parametrize("n_low", [0, 2])
+@pytest.mark.parametrize("lowest", [0, 200])
 def test_a_handler_that_raises_where_a_socket_is_made_leaves_none(
-    monkeypatch: pytest.MonkeyPatch, n_low: int
+    monkeypatch: pytest.MonkeyPatch, lowest: int
 ) -> None:
-    """No descriptor stays open, also where the first numbers are those of standard streams."""
-    free = os.dup(0)
-    os.close(free)
-    monkeypatch.setattr(station, "STANDARD_ERROR", free + n_low - 1)
+    """No descriptor stays open, also where it is moved away from the standard streams."""
+    monkeypatch.setattr(fds, "LOWEST", lowest)
     before = os.listdir("/proc/self/fd")
     for number in itertools.count(1):
         strike = Strike("_listener", number)
@@ -117,16 +116,15 @@ def test_a_handler_that_raises_where_a_socket_is_made_leaves_none(
     assert number > 5
 
 
-@pytest.mark.parametrize("n_low", [0, 2])
-def test_a_socket_has_no_number_of_a_standard_stream(
-    monkeypatch: pytest.MonkeyPatch, n_low: int
-) -> None:
+def test_a_socket_has_no_number_of_a_standard_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a program prints after it has closed its own does not go to others."""
-    free = os.dup(0)
-    os.close(free)
-    monkeypatch.setattr(station, "STANDARD_ERROR", free + n_low - 1)
-    with station._socket() as opened:
-        assert opened.fileno() >= free + n_low
+    monkeypatch.setattr(fds, "LOWEST", 200)
+    with station._listener("webworker-executor-high") as listener:
+        assert listener.fileno() >= 200
+        end = station._connected("webworker-executor-high")
+        assert end is not None
+        with end:
+            assert end.fileno() >= 200
 
 
 @contextlib.contextmanager

@@ -36,8 +36,8 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     """
     near, far = socket.socketpair()
     try:
-        near = _lifted(near)
-        far = _lifted(far)
+        near = lifted_socket(near)
+        far = lifted_socket(far)
     except BaseException:
         near.close()
         far.close()
@@ -45,7 +45,15 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return near, far
 
 
-def _lifted(end: socket.socket) -> socket.socket:
+def lifted_socket(end: socket.socket) -> socket.socket:
+    """
+    Move a stream socket of ours to a number of at least ``LOWEST``, if it has a lower one.
+
+    Its number is never without an owner, who closes it where a signal handler raises.
+
+    Raises:
+        OSError: No descriptor is left; ``end`` is closed.
+    """
     if end.fileno() >= LOWEST:
         return end
     with end:

@@ -22,9 +22,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from webworker_executor.link.fds import lifted_socket
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, Reactor
-from webworker_executor.link.rights import STANDARD_ERROR
 from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
@@ -305,19 +305,8 @@ def _prefix(name: str) -> str:
     return f"webworker-executor-{realm}-{topic}-"
 
 
-def _socket() -> socket.socket:
-    """Open a socket that has no number of a standard stream: a program may have closed its own."""
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if opened.fileno() > STANDARD_ERROR:
-        return opened
-    # It has the number until another one has a higher one. A number is never without its owner:
-    # where a signal handler raised, nobody would close it.
-    with opened:
-        return _socket()
-
-
 def _listener(address: str) -> socket.socket:
-    listener = _socket()
+    listener = lifted_socket(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
     try:
         listener.setblocking(False)
         listener.bind(b"\0" + address.encode())
@@ -354,7 +343,7 @@ def _connected(address: str, seconds: float = 0.0) -> socket.socket | None:
     Raises:
         BlockingIOError: It takes no more calls at the moment.
     """
-    end = _socket()
+    end = lifted_socket(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
     try:
         end.setblocking(seconds > 0.0)
         _limit_sending(end, seconds)
