@@ -167,14 +167,21 @@ def new_parcel() -> Parcel:
     return Luggage(None, (), ()).make_parcel()
 
 
-def refuse_memory(error: BufferError) -> NoReturn:
-    """Raise what the transfer of memory ends in that something is laid over; nothing was sent."""
-    from webworker_executor.errors import DataCloneError
+def give_back(parcel: Parcel, error: BaseException) -> None:
+    """
+    Keep what was to be moved, unless it has gone; in the handler of ``error`` only.
 
-    raise DataCloneError(
-        "a memoryview or bytearray cannot be transferred while something is laid over it; release "
-        "that"
-    ) from error
+    Raises:
+        DataCloneError: The error is that of memory which something is laid over; nothing was sent.
+    """
+    parcel.settle()
+    if isinstance(error, BufferError):
+        from webworker_executor.errors import DataCloneError
+
+        raise DataCloneError(
+            "a memoryview or bytearray cannot be transferred while something is laid over it; "
+            "release that"
+        ) from error
 
 
 def refuse(message: object, exc: Exception) -> NoReturn:

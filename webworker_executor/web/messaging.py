@@ -13,10 +13,10 @@ from webworker_executor.web.message import (
     LENT_NBYTES,
     PLAIN,
     WITH_LIST,
+    give_back,
     new_parcel,
     pack_message,
     refuse,
-    refuse_memory,
 )
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.web.seconds import seconds_to_wait
@@ -114,9 +114,7 @@ class MessageTarget(Receiver):
                 # Also where nobody reads any more, and nothing was queued.
                 parcel.commit()
             except BaseException as error:
-                parcel.settle()
-                if isinstance(error, BufferError):
-                    refuse_memory(error)
+                give_back(parcel, error)
                 raise
         elif packed.buffers or packed.fds:
             parts = _laid_out(ident, packed)

@@ -11,7 +11,7 @@ from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from webworker_executor.web.luggage import as_list, check, unpack_luggage
-from webworker_executor.web.message import pack_message, refuse_memory
+from webworker_executor.web.message import give_back, pack_message
 from webworker_executor.web.movable import give_up_bytes
 from webworker_executor.wire.apart import writable
 from webworker_executor.wire.codec import Pending
@@ -96,9 +96,7 @@ def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
         try:
             parcel.commit()
         except BaseException as error:
-            parcel.settle()
-            if isinstance(error, BufferError):
-                refuse_memory(error)
+            give_back(parcel, error)
             raise
     copy, _, numbers = unpack_luggage(packed.payload, packed.buffers, packed.fds)
     for number in numbers:
