@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.join(os.path.dirname(webworker_executor.__file__), "")
 
 
+def ctrl_c() -> None:
+    """Raise what Ctrl-C does: what most handlers here are for."""
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def interrupted_after(name: str, handle: Callable[[], object]) -> Iterator[None]:
     """

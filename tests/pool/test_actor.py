@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import pass_gate
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import (
@@ -137,12 +137,9 @@ def wait_for_release(executor: WebWorkerExecutor) -> None:
 def test_no_signal_handler_comes_between_while_one_is_dropped(forked: WebWorkerExecutor) -> None:
     """What it raised would be swallowed, and the object stay there."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     actors = [forked.actor(talking.Counter)]
     assert 1 == actors[0].add().result(10.0)
-    with interrupted_at(0, stop):
+    with interrupted_at(0, ctrl_c):
         actors.clear()
     wait_for_release(forked)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.pool import talking
 from tests.pool.strike import Strike
 from webworker_executor import (
@@ -178,13 +178,10 @@ def test_a_conversation_whose_making_is_broken_off_ends(forked: WebWorkerExecuto
     Wherever a signal handler raises as it is first asked for, its end comes without a ``result()``.
     """
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_made, step = False, 0
     while not is_made:
         future = forked.submit(talking.echo, 1)
-        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
             future.messages()
             is_made = True
         future.post_message(step)

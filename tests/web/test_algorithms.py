@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor.web.algorithms import Algorithms
 
 
@@ -69,9 +69,6 @@ def test_what_one_raises_keeps_nobody_from_the_others() -> None:
 def test_what_a_signal_handler_breaks_off_is_made_good_by_the_next_run() -> None:
     """Wherever it raises: each is called, and but for the one that was broken off, once."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     step, is_through = 0, False
     while not is_through:
         called: list[int] = []
@@ -79,7 +76,7 @@ def test_what_a_signal_handler_breaks_off_is_made_good_by_the_next_run() -> None
         for number in range(3):
             algorithms.add(partial(called.append, number))
         try:
-            with interrupted_at(step, stop):
+            with interrupted_at(step, ctrl_c):
                 algorithms.run(unexpected)
                 is_through = True
         except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.patience import wait_until
 from webworker_executor import (
     BroadcastChannel,
@@ -165,12 +165,9 @@ def test_a_channel_whose_making_is_broken_off_anywhere_keeps_no_station() -> Non
     What was made of it, a station among it, goes with the exception.
     """
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_through, step = False, 0
     while not is_through:
-        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
             BroadcastChannel("never made").close()
             is_through = True
         # Both: the name is given up before the station has ended.
@@ -184,15 +181,12 @@ def test_a_close_that_is_broken_off_anywhere_keeps_no_station() -> None:
     Whoever drops the channel then ends it; and one that is made anew is another's.
     """
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_through, step = False, 0
     while not is_through:
         channel = BroadcastChannel("broken off")
         assert channel._seat is not None
         station = channel._seat.station
-        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
             channel.close()
             is_through = True
         assert channel._is_closed or step < 2

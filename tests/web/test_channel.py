@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor import MessageChannel
 from webworker_executor.link import fds
 
@@ -45,14 +45,11 @@ def test_a_making_that_is_broken_off_anywhere_leaves_nothing(
     def n_open() -> int:
         return len(os.listdir("/proc/self/fd"))
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     with MessageChannel():
         pass
     before, step, is_through = n_open(), 0, False
     while not is_through:
-        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop), MessageChannel():
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c), MessageChannel():
             is_through = True
         gc.collect()
         assert before == n_open(), step

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.link.inbox import Inbox as Calls
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor.web import dispatch
 from webworker_executor.web.inbox import Inbox
 from webworker_executor.wire import codec
@@ -88,9 +88,6 @@ def test_a_handler_is_not_entered_again() -> None:
 def test_a_delivery_that_is_broken_off_anywhere_is_not_the_last() -> None:
     """Wherever a signal handler raises, this message and the next one are delivered."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_broken_off = True
     step = 0
     while is_broken_off:
@@ -99,7 +96,7 @@ def test_a_delivery_that_is_broken_off_anywhere_is_not_the_last() -> None:
             inbox.onmessage = lambda event, got=got: got.append(event.data)
             bring(inbox, "first")
             try:
-                with interrupted_at(step, stop):
+                with interrupted_at(step, ctrl_c):
                     place.turn()
                 is_broken_off = False
             except KeyboardInterrupt:

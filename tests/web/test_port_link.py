@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.threads import fork_while_held
 from webworker_executor import MessageChannel, PortClosedError
 from webworker_executor.web.messaging import MessageTarget
@@ -159,15 +159,12 @@ def test_an_end_that_is_broken_off_anywhere_closes_all_the_same() -> None:
     Whoever found it is told of the end, and comes back to the link no more.
     """
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_through, step = False, 0
     while not is_through:
         with MessageChannel() as channel:
             port = channel.port1
             channel.port2.close()
-            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
                 with pytest.raises(PortClosedError):
                     port.receive()
                 is_through = True

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conformance import holders
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.patience import wait_until
 from webworker_executor import (
     DataCloneError,
@@ -407,14 +407,11 @@ class Luggage:
 def test_a_transfer_that_is_broken_off_anywhere_has_been_made_or_not() -> None:
     """Wherever a signal handler raises: all of it arrives, or all is usable as before."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     n_kept, is_through, step = 0, False, 0
     while not is_through:
         luggage = Luggage()
         with MessageChannel() as channel:
-            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
                 luggage.post(channel.port1)
                 is_through = True
             is_here = luggage.is_here()
@@ -433,14 +430,11 @@ def test_a_transfer_that_is_broken_off_anywhere_has_been_made_or_not() -> None:
 def test_a_message_is_written_though_its_post_is_broken_off_once_it_is_queued() -> None:
     """Whoever waits for it does not wait for the next one."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     is_through, step = False, 0
     while not is_through:
         with MessageChannel() as channel:
             port = channel.port1
-            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
                 # In two parts, which are queued before they are written.
                 port.post_message("first", fds=[0])
                 is_through = True

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from tests.patience import wait_until
 from tests.pool.talking import Counter, add_twice, serve
 from webworker_executor import (
@@ -633,9 +633,6 @@ def test_a_request_that_a_signal_handler_breaks_off_anywhere_is_answered(
 def test_a_release_that_is_broken_off_anywhere_is_one_all_the_same() -> None:
     """Wherever a signal handler raises, the other side hears of it, once."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     # Before the first of these places nothing has begun.
     is_through, step = False, 3
     while not is_through:
@@ -646,7 +643,7 @@ def test_a_release_that_is_broken_off_anywhere_is_one_all_the_same() -> None:
             assert 1 == remote.add(1).result(20.0)
             # A finalizer of the round before would swallow what is raised in it.
             gc.collect()
-            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, stop):
+            with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
                 release(remote)
                 is_through = True
             wait_until(partial(list.__len__, ends))

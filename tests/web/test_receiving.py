@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.link.inbox import Inbox
-from tests.link.interrupts import interrupted_at
+from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor.errors import InvalidStateError, PortClosedError
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
@@ -110,16 +110,13 @@ def test_who_listens_does_not_pull() -> None:
 def test_a_receive_that_is_broken_off_anywhere_leaves_its_message(receive: str) -> None:
     """Wherever a signal handler raises, the message is had by the next call."""
 
-    def stop() -> None:
-        raise KeyboardInterrupt
-
     got: list[Any] = []
     step = 0
     while not got:
         target = Fed()
         target.bring("first")
         try:
-            with interrupted_at(step, stop):
+            with interrupted_at(step, ctrl_c):
                 got.append(getattr(target, receive)().data)
         except KeyboardInterrupt:
             assert "first" == target.receive(0).data, step
