@@ -70,7 +70,7 @@ def test_what_was_decided_for_a_worker_that_is_not_there_can_be_cancelled() -> N
         number += 1
         with WebWorkerExecutor(1, launcher="fork") as executor:
             strike = Strike("Scheduler.submitted", number)
-            strike.during(lambda executor=executor: executor.submit(time.sleep, 60.0))  # type: ignore[misc]
+            strike.during(lambda executor=executor: executor.submit(time.sleep, 60.0))  # type: ignore[misc]  # bound early
             is_over = not strike.where
             (call,) = executor._pool.promises.calls.values()
             future = call.future
