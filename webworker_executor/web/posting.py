@@ -118,8 +118,9 @@ class Posting:
                             if outbox.write_alone(parts) and not self._closes_when_written:
                                 return
                         except BaseException as exc:
-                            self._cannot_go_on(exc)
-                            return
+                            if self._is_borne(exc):
+                                return
+                            raise
                         finally:
                             self._is_writing = False
                 if not is_free:
@@ -151,14 +152,20 @@ class Posting:
                         self._is_armed = False
                     self._outbox.write()
             except BaseException as exc:
-                self._cannot_go_on(exc)
+                if not self._is_borne(exc):
+                    raise
             finally:
                 self._is_writing = False
             if self._outbox.is_empty and (self._waiters or self._closes_when_written):
                 self._written()
 
-    def _cannot_go_on(self, exc: BaseException) -> None:
-        """Take note of why writing stopped; in the handler of the exception only."""
+    def _is_borne(self, exc: BaseException) -> bool:
+        """
+        Take note of why writing stopped; returns whether that is no error of the caller's.
+
+        An error of a signal handler is not raised here: it would know this frame, and the frame it,
+        and both would keep what was to be sent.
+        """
         if isinstance(exc, BlockingIOError) and not is_of_a_handler(exc):
             if not self._is_armed:
                 self._is_armed = True
@@ -174,7 +181,8 @@ class Posting:
         else:
             # A signal handler raised. Nothing is lost, but nobody stands here any more.
             self.attention.call_soon(self.flush)
-            raise exc
+            return False
+        return True
 
     def _break(self, error: OSError) -> None:
         # Nobody reads any more. What the other side wrote before it left is still to be read, so
