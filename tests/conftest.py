@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ import pytest
 
 from tests.leaks import Snapshot, wait_until_settled
 from tests.script import ScriptRunner
+from webworker_executor.pool import pool as pools
+from webworker_executor.pool.stacks import dump
 
 # Under nohup, or in the background of a script, these are ignored: by programs of tests as well,
 # which are to die of them.
@@ -30,8 +33,10 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from webworker_executor.pool.pool import Pool
 
 # Loaded machines stretch any single example; pytest-timeout is what catches a hang.
 hypothesis.settings.register_profile(
@@ -93,6 +98,23 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     left_behind = wait_until_settled(before, timeout=20.0)
     assert not left_behind, "the test left behind:\n  " + "\n  ".join(left_behind)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell with a failure what the workers that are still there were doing."""
+    report = yield
+    if report.failed:
+        text = "\n".join(itertools.chain.from_iterable(map(_stacks, tuple(pools._pools))))
+        if text:
+            report.sections.append(("Stacks of workers", text))
+    return report
+
+
+def _stacks(pool: Pool) -> list[str]:
+    return [] if pool.is_foreign else list(dump(pool, 2.0).values())
 
 
 @pytest.fixture(params=["spawn", "fork", "zygote"])

@@ -215,6 +215,9 @@ def _wakeup_descriptor() -> int:
 
 
 def _stack_of(line: str) -> str:
+    process = re.match(r"(?:child|descendant) (\d+)", line)
+    if process is not None:
+        return _waits_of(process[1])
     match = re.match(r"thread (\d+)", line)
     if match is None:
         return ""
@@ -223,6 +226,17 @@ def _stack_of(line: str) -> str:
         if thread.native_id == int(match[1]) and thread.ident in frames:
             return "\n" + "".join(traceback.format_stack(frames[thread.ident])).rstrip()
     return ""
+
+
+def _waits_of(pid: str) -> str:
+    """Tell what each thread of a process waits for: the number of the system call, and its args."""
+    lines = []
+    for task in sorted(Path(f"/proc/{pid}/task").glob("*")):
+        try:
+            lines.append(f"\n    thread {task.name} in {(task / 'syscall').read_text().strip()}")
+        except OSError:
+            continue  # It ended, or the kernel does not tell.
+    return "".join(lines)
 
 
 def _kept_by_multiprocessing() -> set[object]:
