@@ -4,6 +4,7 @@ Tests of `webworker_executor.web.abort`: one side says "enough", and whoever lis
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import signal
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import broken_off
 from tests.threads import run_together
 from webworker_executor.errors import AbortError, WebWorkerError
 from webworker_executor.web.abort import AbortController, AbortSignal
 from webworker_executor.web.target import EventTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from tests.script import ScriptRunner
     from webworker_executor.web.event import Event
@@ -462,41 +464,47 @@ def test_listener_elsewhere_is_not_left_behind() -> None:
         assert not target._has_listeners("custom")
 
 
-@pytest.fixture
-def interrupted_abort() -> Iterator[AbortController]:
+class Awaited:
+    """An abort that all kinds of those who are told of one wait for."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.numbers = itertools.count()
+        self.controller = AbortController()
+        self.target = EventTarget()
+        source = self.controller.signal
+        either = [AbortSignal.any([source, AbortController().signal]) for _ in range(2)]
+        for signal_ in (source, *either):
+            signal_.onabort = self.teller()
+            signal_.add_event_listener("abort", self.teller())
+            signal_.add_event_listener("abort", self.teller(), once=True)
+            signal_._add_algorithm(self.teller())
+            self.target.add_event_listener("custom", self.teller(), signal=signal_)
+        # One that nobody keeps but for its listener.
+        AbortSignal.any([source]).add_event_listener("abort", self.teller(), once=True)
+        self.expected = sorted(set(range(next(self.numbers))) - {4, 9, 14})
+
+    def teller(self) -> Callable[..., None]:
+        number = next(self.numbers)
+        return lambda *_: self.told.append(number)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_next_abort_finishes_one_that_is_broken_off_anywhere() -> None:
     """
-    Let a signal handler raise in the middle of an abort, before anybody was told.
+    Whoever has not been told is told then, and nobody twice; the first reason stays.
     """
-
-    def raise_error(*args: object) -> None:
-        raise LookupError("by a handler")
-
-    class Interrupted(AbortSignal):
-        def _announce(self, *, is_by_itself: bool) -> None:
-            if not seen:
-                seen.append(None)
-                signal.raise_signal(signal.SIGUSR1)
-            super()._announce(is_by_itself=is_by_itself)
-
-    seen: list[None] = []
-    controller = AbortController()
-    controller._signal = Interrupted()
-    previous = signal.signal(signal.SIGUSR1, raise_error)
-    yield controller
-    signal.signal(signal.SIGUSR1, previous)
-
-
-def test_next_abort_finishes_an_interrupted_one(interrupted_abort: AbortController) -> None:
-    """
-    When a signal handler raises out of `abort`, the next one tells who has not been told.
-    """
-    seen: list[Event] = []
-    interrupted_abort.signal.onabort = seen.append
-    with pytest.raises(LookupError):
-        interrupted_abort.abort("first")
-    assert (True, []) == (interrupted_abort.signal.aborted, seen)
-    interrupted_abort.abort("second")
-    assert ("first", 1) == (interrupted_abort.signal.reason, len(seen))
+    cases = [Awaited()]
+    for step in broken_off(lambda: cases[-1].controller.abort("first")):
+        awaited, source = cases[-1], cases[-1].controller.signal
+        has_begun = "verdict" in source._facts
+        awaited.controller.abort("second")
+        assert awaited.expected == sorted(awaited.told), step
+        assert not awaited.target._has_listeners("custom"), step
+        assert not source._kept, step
+        assert not source._dependents, step
+        assert source.reason == ("first" if has_begun else "second")
+        cases.append(Awaited())
 
 
 # In a program of its own: the timer that pytest-timeout stands on is the one that is needed here.
@@ -557,7 +565,7 @@ def once():
         # What was broken off is finished here, but for the one call that was interrupted.
         controller.abort("main")
         assert controller.signal.aborted and dependent.aborted
-        assert not controller.signal._announcers
+        assert not controller.signal._alone._comers
         assert not controller.signal._algorithms
         assert all(mark[0] <= 1 for mark in marks), marks
     else:

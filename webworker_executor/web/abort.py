@@ -13,20 +13,22 @@ import _thread
 
 from webworker_executor.web.adherents import Adherents
 from webworker_executor.web.algorithms import Algorithms
+from webworker_executor.web.alone import Alone
 from webworker_executor.web.dispatch import place_to_interrupt
-from webworker_executor.web.event import Event
 from webworker_executor.web.listener import call_each
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.target import EventHandler, EventTarget
+from webworker_executor.web.untold import Untold
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, NoReturn, TypeVar
 
     from webworker_executor.web.dispatch import Dispatcher
+    from webworker_executor.web.event import Event
     from webworker_executor.web.listener import Listener
 
     T = TypeVar("T")
@@ -64,7 +66,7 @@ class AbortSignal(EventTarget):
         super().__init__()
         # The first to store something under a name has done it: `setdefault` is one step of C.
         self._facts: dict[str, object] = {}
-        self._announcers: dict[object, None] = {}
+        self._alone = Alone()
         self._algorithms = Algorithms()
         # Listeners elsewhere that end with this signal, and signals made of it by `any`. Both keep
         # this signal, and are not kept by it ...
@@ -213,16 +215,9 @@ class AbortSignal(EventTarget):
     def _abort(self, reason: object = None, *, is_by_itself: bool = False) -> None:
         """Abort, unless that was done; listeners run before it returns, or where they belong."""
         self._settle(reason)
-        announcer = object()
-        try:
-            # One that listens may abort once more, which has no effect. But what a signal handler
-            # has broken off by an exception, the next abort brings to its end.
-            self._announcers[announcer] = None
-            if tuple(self._announcers)[0] is announcer:  # noqa: RUF015  # an iterator is two steps
-                self._announce(is_by_itself=is_by_itself)
-        finally:
-            # One step of C, and the first one here: no signal handler can raise before it.
-            self._announcers.pop(announcer, None)
+        # One that listens may abort once more, which has no effect. But what a signal handler has
+        # broken off by an exception, the next abort brings to its end.
+        self._alone.do(lambda: self._announce(is_by_itself=is_by_itself))
 
     def _look(self) -> object:
         """Find out about an abort that nobody has told of yet; for subclasses."""
@@ -251,7 +246,8 @@ class AbortSignal(EventTarget):
 
     def _run_algorithms(self) -> None:
         for listener in self._followers.living():
-            listener.leave()
+            # Nobody else may keep it once it has left its list, though more is to be done then.
+            self._algorithms.add(listener.leave)
         self._algorithms.run(self._report)
 
     def _fire_there(self) -> None:
@@ -262,12 +258,19 @@ class AbortSignal(EventTarget):
             place.call(self._fire)
 
     def _fire(self) -> None:
-        event = Event("abort")
-        if self._facts.setdefault("event", event) is event:
-            try:
-                self.dispatch_event(event)
-            finally:
+        listeners = self._listeners.get("abort", {}).values()
+        untold: Any = self._facts.setdefault("untold", Untold(listeners))
+        try:
+            untold.tell(self.dispatch_event)
+        finally:
+            if not self._is_observed:
                 self._let_go()
+
+    def _listeners_for(self, event: Event) -> Iterator[Listener]:
+        untold: Any = self._facts.get("untold")
+        if untold and event is untold.event:
+            return untold.listeners(self._may_call)  # type: ignore[no-any-return]  # what _fire stores
+        return super()._listeners_for(event)
 
     # -- what others add
 
@@ -285,12 +288,13 @@ class AbortSignal(EventTarget):
         self._algorithms.add(algorithm)
         self._observation_changed()
         # Either the thread that aborted meanwhile has taken it out, or it never will.
-        return not self.aborted or not self._algorithms.remove(algorithm)
+        return not self.aborted or not self._remove_algorithm(algorithm)
 
-    def _remove_algorithm(self, algorithm: Callable[[], object]) -> None:
-        """Call it no more; no effect if it was not added."""
-        self._algorithms.remove(algorithm)
+    def _remove_algorithm(self, algorithm: Callable[[], object]) -> bool:
+        """Call it no more; returns whether it would have been called."""
+        was_waiting = self._algorithms.remove(algorithm)
         self._observation_changed()
+        return was_waiting
 
     def _follow(self, listener: Listener) -> bool:
         """Have a listener removed by the abort; False if that has been."""
@@ -320,10 +324,10 @@ class AbortSignal(EventTarget):
     @property
     def _is_observed(self) -> bool:
         """Whether somebody would notice if the signal were gone."""
-        if "event" in self._facts:
-            return False
         others = self._algorithms or self._kept or self._followers
-        return bool(others or self._has_listeners("abort"))
+        untold = self._facts.get("untold")
+        # Whoever listens since then will not be told.
+        return bool(others or (self._has_listeners("abort") if untold is None else untold))
 
     def _pin(self, is_observed: bool, sources: tuple[AbortSignal, ...]) -> None:
         """Have the signal kept, or do not; for those that no controller keeps."""

@@ -25,6 +25,10 @@ class Adherents(dict["int", "ref[T]"]):
 
     __slots__ = ()
 
+    def __bool__(self) -> bool:
+        # Of one that has gone something may be left, where a signal handler has raised.
+        return bool(self.living())
+
     def add(self, member: T, then: Callable[[], object] | None = None) -> None:
         """
         Take a member in, which leaves when nobody else keeps it.

@@ -32,7 +32,7 @@ class Algorithms:
         self._begun: dict[Hashable, Algorithm] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._waiting or self._begun)
 
     def add(self, algorithm: Algorithm) -> None:
         """Have it called by the next run; no effect if it waits already."""

@@ -63,10 +63,11 @@ class DependentSignal(AbortSignal):
             source._observation_changed()
 
     def _let_go(self) -> None:
-        sources, self._sources = self._sources, ()
-        self._pin(False, sources)
-        for source in sources:
+        # Found by the next abort until the end, should a signal handler break this off.
+        self._pin(False, self._sources)
+        for source in self._sources:
             source._dependents.remove(self)
+        self._sources = ()
 
 
 class TimeoutSignal(AbortSignal):

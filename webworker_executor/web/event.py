@@ -38,7 +38,8 @@ class Event:
     Source: DOM, "Interface Event".
     """
 
-    # What it was unpacked from, until a listener has it: whoever is broken off puts that back.
+    # What whoever is broken off goes on with, until a listener has the event: of a message the
+    # frame, which is put back; of an abort the listener.
     __slots__ = (
         "_frame",
         "_is_dispatching",

@@ -147,9 +147,12 @@ class EventTarget:
         for listener in tuple(self._listeners.get(event.type, {}).values()):
             if event._is_stopped:
                 return
-            # Of two threads that dispatch at the same time, one removes it.
-            if not (listener.is_removed or (listener.is_once and not self._discard(listener))):
+            if self._may_call(listener):
                 yield listener
+
+    def _may_call(self, listener: Listener) -> bool:
+        # Of two threads that dispatch at the same time, one removes it.
+        return not (listener.is_removed or (listener.is_once and not self._discard(listener)))
 
     def _listeners_of(self, type: str) -> dict[Hashable, Listener]:
         listeners = self._listeners.get(type)
@@ -167,14 +170,13 @@ class EventTarget:
         """Remove exactly this entry; False if somebody else has."""
         listeners = self._listeners_of(listener.type)
         found = None if listener.is_removed else listeners.pop(listener.key, None)
-        if found is listener:
-            listener.is_removed = True
-            self._listeners_changed(listener.type)
-            return True
-        if found is not None:
+        if found is not None and found is not listener:
             # Between the two looks the callback was removed and added anew.
             listeners.setdefault(found.key, found)
-        return False
+        # Also where it was gone, as after a removal that a signal handler has broken off.
+        listener.is_removed = True
+        self._listeners_changed(listener.type)
+        return found is listener
 
     def _has_listeners(self, type: str) -> bool:
         """Whether an event of a type would be heard."""
