@@ -11,9 +11,9 @@ import threading
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
-from webworker_executor.pool.lazy import ENDED
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
+from webworker_executor.web.lazy import ENDED
 from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False

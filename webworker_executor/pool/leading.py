@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from webworker_executor.pool.lazy import ENDED
+from webworker_executor.web.lazy import ENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

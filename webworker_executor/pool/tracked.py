@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, RUNNING
 
-from webworker_executor.pool.lazy import LazyFuture
+from webworker_executor.web.lazy import LazyFuture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
-from webworker_executor.pool import lazy
-from webworker_executor.pool.lazy import LazyFuture, _is_anybody_counting
+from webworker_executor.web import lazy
+from webworker_executor.web.lazy import LazyFuture, _is_anybody_counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
