@@ -4,12 +4,14 @@ Signals that come at a given moment: where Python runs handlers, and where else 
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gc
 import itertools
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import webworker_executor
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _PACKAGE = os.path.join(os.path.dirname(webworker_executor.__file__), "")
+# What waits in the way of the standard library.
+WAITING = (_PACKAGE, concurrent.futures.__path__[0], threading.__file__)
 
 
 def ctrl_c() -> None:
@@ -45,20 +49,23 @@ def interrupted_after(name: str, handle: Callable[[], object]) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def interrupted_at(step: int, handle: Callable[[], object]) -> Iterator[None]:
+def interrupted_at(
+    step: int, handle: Callable[[], object], within: tuple[str, ...] = (_PACKAGE,)
+) -> Iterator[None]:
     """
     Send this process a signal at one of the places where Python runs handlers.
 
     Args:
-        step: How many such places of the package, on the main thread, come before.
+        step: How many such places, on the main thread, come before.
         handle: Called by the handler of the signal.
+        within: How the names of the files begin where they are.
     """
     steps = iter(range(step + 1))
 
     def is_due(event: str, _: Any) -> bool:
         return event in {"call", "c_return"} and next(steps, None) == step
 
-    with _interrupted(is_due, handle):
+    with _interrupted(is_due, handle, within):
         yield
 
 
@@ -66,13 +73,16 @@ class BrokenOff(BaseException):
     """What `broken_off` raises, so that nobody takes it for something else."""
 
 
-def broken_off(call: Callable[[], object], every: int = 1) -> Iterator[int]:
+def broken_off(
+    call: Callable[[], object], every: int = 1, within: tuple[str, ...] = (_PACKAGE,)
+) -> Iterator[int]:
     """
     Have a signal handler raise at one place of a call after the other, and give each step.
 
     Args:
         call: Made anew for each step; the last time it is not broken off.
         every: How many steps from one to the next.
+        within: As for `interrupted_at`.
 
     Raises:
         AssertionError: It is not broken off anywhere.
@@ -85,7 +95,7 @@ def broken_off(call: Callable[[], object], every: int = 1) -> Iterator[int]:
 
     for step in itertools.count(0, every):
         struck.clear()
-        with contextlib.suppress(BrokenOff), interrupted_at(step, stop):
+        with contextlib.suppress(BrokenOff), interrupted_at(step, stop, within):
             call()
         yield step
         if not struck:
@@ -95,10 +105,12 @@ def broken_off(call: Callable[[], object], every: int = 1) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _interrupted(
-    is_due: Callable[[str, Any], bool], handle: Callable[[], object]
+    is_due: Callable[[str, Any], bool],
+    handle: Callable[[], object],
+    within: tuple[str, ...] = (_PACKAGE,),
 ) -> Iterator[None]:
     def watch(frame: Any, event: str, function: Any) -> None:
-        if frame.f_code.co_filename.startswith(_PACKAGE) and is_due(event, function):
+        if frame.f_code.co_filename.startswith(within) and is_due(event, function):
             signal.raise_signal(signal.SIGUSR1)
 
     # What others have left is not to be collected meanwhile: Python swallows what is raised in a

@@ -28,10 +28,6 @@ class Settled(LazyFuture["Any"]):
 
     deferred: threading.Thread
 
-    def result(self, timeout: float | None = None) -> Any:
-        self._wait(timeout)
-        return self._result
-
     def _defer(self, call: Callable[[], object]) -> None:
         self.deferred = threading.Thread(target=call)
         self.deferred.start()

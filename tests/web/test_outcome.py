@@ -5,13 +5,25 @@ Tests of `webworker_executor.web.outcome`: futures of what a process does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import pickle
 import threading
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import WAITING, broken_off
+from tests.patience import wait_until
+from webworker_executor import Worker
+from webworker_executor.web import lazy
 from webworker_executor.web.outcome import WorkerOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 20.0
 
 
 def test_it_is_settled_once() -> None:
@@ -96,3 +108,86 @@ def test_what_resolves_to_something_else_in_a_forked_copy() -> None:
     outcome.disown(error=RuntimeError("forked"))
     with pytest.raises(RuntimeError, match="forked"):
         later.result(0)
+
+
+def watch(outcome: WorkerOutcome[Any]) -> None:
+    outcome.add_done_callback(repr)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda outcome: outcome.result(0.001),
+        lambda outcome: outcome.exception(0.001),
+        watch,
+        repr,
+    ],
+)
+def test_whoever_is_broken_off_holds_nobody_up(
+    look: Callable[[WorkerOutcome[Any]], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Wherever a signal handler raises that comes while somebody waits, the outcome is known at once.
+
+    It is settled on the reactor, for which a lock that is left held would be the end.
+    """
+
+    def try_to_look() -> None:
+        with contextlib.suppress(TimeoutError):
+            look(outcome)
+
+    monkeypatch.setattr(lazy, "PATIENCE", 0.01)
+    outcome: WorkerOutcome[int] = WorkerOutcome()
+    for step in broken_off(try_to_look, within=WAITING):
+        later = outcome.then("value")
+        reactor = threading.Thread(target=outcome.settle, args=(step,), daemon=True)
+        reactor.start()
+        reactor.join(SECONDS)
+        assert not reactor.is_alive(), step
+        assert (step, "value") == (outcome.result(SECONDS), later.result(SECONDS))
+        outcome = WorkerOutcome()
+
+
+def test_a_worker_ends_whose_waiter_was_broken_off() -> None:
+    """
+    Wherever a signal handler raises that comes while somebody waits until it is ready.
+    """
+
+    def try_to_wait() -> None:
+        with contextlib.suppress(TimeoutError):
+            worker.ready.result(0.001)
+
+    # It never says that it is ready.
+    worker = Worker(command=["cat"], handshake_timeout=0)
+    for _ in broken_off(try_to_wait, within=WAITING):
+        assert not worker.ready.done()
+    worker.kill()
+    assert -15 == worker.exited.result(SECONDS)
+    assert worker.ready.exception(SECONDS) is not None
+
+
+def test_it_resolves_late_where_somebody_counts() -> None:
+    """
+    The state stays as it is while ``wait`` holds the lock, and nobody else waits for that.
+    """
+    outcome: WorkerOutcome[int] = WorkerOutcome()
+    seen: list[object] = []
+    outcome.add_done_callback(seen.append)
+    with outcome._condition:
+        reactor = threading.Thread(target=outcome.settle, args=(1,))
+        reactor.start()
+        reactor.join(SECONDS)
+        assert (False, True) == (outcome.done(), outcome.is_settled)
+        later = outcome.then("value")
+        # The first outcome counts, also before it is to be seen.
+        outcome.settle(error=ValueError())
+    assert (1, "value") == (outcome.result(SECONDS), later.result(SECONDS))
+    wait_until(lambda: [outcome] == seen)
+
+
+def test_it_is_not_sent() -> None:
+    """
+    A copy would never be resolved.
+    """
+    with pytest.raises(TypeError, match=r"cannot be sent: .*Pass its result\(\)$"):
+        pickle.dumps(WorkerOutcome())

@@ -13,13 +13,12 @@ from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
-from webworker_executor.web.lazy import ENDED
+from webworker_executor.web.lazy import ENDED, is_quick
 from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
-    from concurrent.futures import Future
     from typing import Any, TypeVar
 
     from webworker_executor.pool.talk import Conversation
@@ -326,7 +325,7 @@ class WorkerFuture(TrackedFuture["T"]):
             return
         # Not on the main thread: where a signal handler raises there, whom the callback was to wake
         # would wait for ever.
-        if owner is None or (not _is_main_thread() and all(map(_is_quick, callbacks))):
+        if owner is None or (not _is_main_thread() and all(map(is_quick, callbacks))):
             self._invoke_callbacks()
         else:
             try:
@@ -384,9 +383,3 @@ class FailureAnswer(Answer):
 
 def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _is_quick(callback: Callable[[Future[Any]], object]) -> bool:
-    # What asyncio.wrap_future adds: one call_soon_threadsafe, which neither blocks nor runs code of
-    # the user. Handing it to another thread first would double the time of an await.
-    return getattr(callback, "__module__", None) == "asyncio.futures"

@@ -128,6 +128,41 @@ class LazyFuture(Future["T"]):
             # Whoever settled it may have looked before this one was there. Each is taken once.
             self._invoke_callbacks()
 
+    def result(self, timeout: float | None = None) -> T:
+        """
+        Wait for the value.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
+        Raises:
+            BaseException: What there is in place of a value; or as ``exception``.
+        """
+        exc = self.exception(timeout)
+        if exc is None:
+            return self._result  # type: ignore[no-any-return]  # what its owner has settled
+        try:
+            raise exc
+        finally:
+            # The exception refers to this frame, which must not refer to it.
+            del exc, self
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """
+        Wait for what there is in place of a value, ``None`` if there is one.
+
+        Args:
+            timeout: As for ``result``.
+
+        Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
+            TimeoutError: It was not done in time.
+            CancelledError: It was cancelled.
+        """
+        self._wait(timeout)
+        return self._exception
+
     def _wait(self, timeout: float | None) -> None:
         """
         Wait until it is done.
@@ -254,6 +289,16 @@ class LazyFuture(Future["T"]):
     def _defer(self, call: Callable[[], object]) -> None:
         """Make a call in another thread, where it may wait."""
         raise NotImplementedError
+
+
+def is_quick(callback: Callable[[Future[Any]], object]) -> bool:
+    """
+    Whether a callback is what ``asyncio.wrap_future`` adds.
+
+    That is one ``call_soon_threadsafe``, which neither blocks nor runs code of the user. Handing it
+    to another thread first would double the time of an await.
+    """
+    return getattr(callback, "__module__", None) == "asyncio.futures"
 
 
 def _is_anybody_counting() -> bool:

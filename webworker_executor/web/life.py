@@ -181,7 +181,7 @@ class Life(Profile):
         self._finish(None)
 
     def _is_ready(self) -> None:
-        if self.ready.done():
+        if self.ready.is_settled:
             return
         self._deadlines.cancel("handshake")
         self._machine.step("ready")
@@ -254,15 +254,15 @@ class Life(Profile):
     def _channel_ended(self, error: Exception | None) -> None:
         """Hear that nothing can be read any more: a reason to kill, not proof of death."""
         if error is not None:
-            if self.ready.done():
+            if self.ready.is_settled:
                 self._owner_hears(error)
             self._fail(error, 0.0)
         elif not self._said_goodbye:
-            seconds = self._closing_seconds if self.ready.done() else LAST_SECONDS
+            seconds = self._closing_seconds if self.ready.is_settled else LAST_SECONDS
             self._escalation.later(seconds, self._has_closed_channel)
 
     def _has_closed_channel(self) -> None:
-        self._fail(endings.closed_channel(self.title, self.pid, was_ready=self.ready.done()))
+        self._fail(endings.closed_channel(self.title, self.pid, was_ready=self.ready.is_settled))
 
     def _owner_hears(self, error: BaseException) -> None:
         owner = self._owner()
@@ -287,7 +287,7 @@ class Life(Profile):
         self._machine.step("exit")
         error = self._judge(exitcode)
         _log.debug("%s %s", self.title, how_it_ended(exitcode))
-        if not self.ready.done():
+        if not self.ready.is_settled:
             failure = error or endings.unwanted(self.title)
             self._owner_hears(failure)
             self.ready.settle(error=failure)
@@ -306,7 +306,7 @@ class Life(Profile):
             return self._verdict
         if self._is_wanted:
             return None
-        if not self.ready.done():
+        if not self.ready.is_settled:
             return endings.unready(self.title, self.pid, exitcode)
         if exitcode == 0:
             return None

@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures._base import FINISHED, RUNNING
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from webworker_executor.web.delivery import deliver_anyway
 from webworker_executor.web.dispatch import dispatcher_here
+from webworker_executor.web.lazy import LazyFuture, is_quick
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class WorkerOutcome(Future[T]):
+class WorkerOutcome(LazyFuture[T]):
     """
     Something that will be known of a worker. It cannot be cancelled, and can be awaited.
 
@@ -31,9 +33,17 @@ class WorkerOutcome(Future[T]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._state = RUNNING
         self._dispatcher = dispatcher_here()
         self._derived: deque[tuple[WorkerOutcome[Any], Any]] = deque()
-        self.set_running_or_notify_cancel()
+        # At once, where `done` may have to wait for somebody who counts futures.
+        self.is_settled = False
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a WorkerOutcome cannot be sent: it belongs to the program that has the worker. Pass "
+            "its result()"
+        )
 
     def cancel(self) -> bool:
         """Return False: what becomes of a process does not depend on who wants to know."""
@@ -44,13 +54,9 @@ class WorkerOutcome(Future[T]):
 
     def settle(self, value: T | None = None, error: BaseException | None = None) -> None:
         """Resolve, unless that was done."""
-        if self.done():
-            return
-        if error is not None:
-            self.set_exception(error)
-        else:
-            self.set_result(value)  # type: ignore[arg-type]  # None where T has it
-        self._settle_derived()
+        if not self.is_settled:
+            self.is_settled = True
+            self._settle(FINISHED, value, error)
 
     def then(self, value: U) -> WorkerOutcome[U]:
         """
@@ -67,30 +73,34 @@ class WorkerOutcome(Future[T]):
         return outcome
 
     def _settle_derived(self) -> None:
-        error = self.exception(0)
         while True:
             try:
                 outcome, value = self._derived.popleft()
             except IndexError:
                 return
-            outcome.settle(value, error)
+            outcome.settle(value, self._exception)
 
     def disown(self, value: T | None = None, error: BaseException | None = None) -> None:
         """Resolve in a forked copy of the process, where nothing will be known any more."""
         # Its lock may have been held by a thread that is not here. The callbacks are the parent's.
         self._condition = threading.Condition()
-        self._done_callbacks.clear()  # type: ignore[attr-defined]  # typeshed leaves private names out
+        self._done_callbacks.clear()
         for outcome, later in self._derived:
             outcome.disown(later, error)
         self._derived.clear()
-        self.settle(value, error)
+        # Whoever was to settle it may not be here either.
+        self._settle(FINISHED, value, error)
 
-    def _invoke_callbacks(self) -> None:
-        callbacks = self._done_callbacks  # type: ignore[attr-defined]  # typeshed leaves private names out
+    def _settled(self) -> None:
+        self._wake()
+        self._settle_derived()
+        callbacks = self.__dict__.get("_done_callbacks")
         if not callbacks:
             return
-        if all(getattr(call, "__module__", "") == "asyncio.futures" for call in callbacks):
-            # One call_soon_threadsafe each, which is no code of a user.
-            super()._invoke_callbacks()  # type: ignore[misc]  # as above
+        if all(map(is_quick, callbacks)):
+            self._invoke_callbacks()
         else:
-            self._dispatcher.call(super()._invoke_callbacks)  # type: ignore[misc]  # as above
+            self._dispatcher.call(self._invoke_callbacks)
+
+    def _defer(self, call: Callable[[], object]) -> None:
+        deliver_anyway(call)
