@@ -19,9 +19,9 @@ import webworker_executor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PACKAGE = os.path.join(os.path.dirname(webworker_executor.__file__), "")
+PACKAGE = (os.path.join(os.path.dirname(webworker_executor.__file__), ""),)
 # What waits in the way of the standard library.
-WAITING = (_PACKAGE, concurrent.futures.__path__[0], threading.__file__)
+WAITING = (*PACKAGE, concurrent.futures.__path__[0], threading.__file__)
 
 
 def ctrl_c() -> None:
@@ -50,7 +50,7 @@ def interrupted_after(name: str, handle: Callable[[], object]) -> Iterator[None]
 
 @contextlib.contextmanager
 def interrupted_at(
-    step: int, handle: Callable[[], object], within: tuple[str, ...] = (_PACKAGE,)
+    step: int, handle: Callable[[], object], within: tuple[str, ...] = PACKAGE
 ) -> Iterator[None]:
     """
     Send this process a signal at one of the places where Python runs handlers.
@@ -74,7 +74,7 @@ class BrokenOff(BaseException):
 
 
 def broken_off(
-    call: Callable[[], object], every: int = 1, within: tuple[str, ...] = (_PACKAGE,)
+    call: Callable[[], object], every: int = 1, within: tuple[str, ...] = PACKAGE
 ) -> Iterator[int]:
     """
     Have a signal handler raise at one place of a call after the other, and give each step.
@@ -107,7 +107,7 @@ def broken_off(
 def _interrupted(
     is_due: Callable[[str, Any], bool],
     handle: Callable[[], object],
-    within: tuple[str, ...] = (_PACKAGE,),
+    within: tuple[str, ...] = PACKAGE,
 ) -> Iterator[None]:
     def watch(frame: Any, event: str, function: Any) -> None:
         if frame.f_code.co_filename.startswith(within) and is_due(event, function):

@@ -4,21 +4,22 @@ Answers are read from frames, and opened later by who asks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import PACKAGE, interrupted_at
 from tests.pool.work import Unopenable, make_unopenable
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.pool.answer import failure_opener, read_failure, read_result
-from webworker_executor.pool.future import Answer, FailureAnswer
+from webworker_executor.pool.future import Answer, FailureAnswer, WorkerFuture
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import pack_failure
 from webworker_executor.wire.frame import ANSWER_PREFIX, RAISE, RESULT, Frame
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from typing import Any
 
 
 class StubPool:
@@ -101,3 +102,60 @@ def test_a_result_that_does_not_unpack_fails_its_own_task(pool: WebWorkerExecuto
     good = pool.submit(abs, -1)
     assert isinstance(bad.exception(10.0), ValueError)
     assert 1 == good.result(10.0)
+
+
+class Delicate(Exception):
+    """One with a cause, a state and a reducer, all of which run code as they arrive."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+        self.both = first, second
+
+    def __reduce__(self) -> Any:
+        return type(self), self.both, {"state": self.both}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+
+
+class Grumpy(Delicate):
+    """One that cannot have its state back."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("kind", [Delicate, Grumpy])
+@pytest.mark.parametrize("error", [TimeoutError, KeyboardInterrupt, SystemExit])
+def test_what_a_handler_raises_costs_no_exception(
+    kind: type[Delicate], error: type[BaseException]
+) -> None:
+    """
+    Wherever a signal handler raises as an exception is opened, it comes out, and then the other.
+    """
+
+    def stop() -> None:
+        struck.append(True)
+        raise error
+
+    exc = kind("as", "asked")
+    exc.__cause__ = KeyError("k")
+    payload = memoryview(ANSWER_PREFIX.pack(0.0, 0) + pack_failure(exc))
+    for step in itertools.count():
+        struck: list[bool] = []
+        future: WorkerFuture[None] = WorkerFuture()
+        future._claim()
+        future._finish(read_failure(Frame(RAISE, 1, payload)))
+        with interrupted_at(step, stop, (*PACKAGE, __file__)):
+            try:
+                future.result()
+            except BaseException as raised:
+                seen = raised
+        assert type(seen) is (error if struck else kind), (step, repr(seen))
+        with pytest.raises(kind) as info:
+            future.result()
+        assert (("as", "asked"), True) == (info.value.both, seen is info.value or bool(struck))
+        assert isinstance(info.value.__cause__, KeyError)
+        if not struck:
+            break
+    assert step > 20

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 
 from webworker_executor.pool import broken
-from webworker_executor.pool.future import Answer, FailureAnswer
+from webworker_executor.pool.future import Answer, FailureAnswer, is_main_thread
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
 
@@ -54,10 +54,12 @@ def read_failure(frame: Frame) -> FailureAnswer:
     """
     # Copied out, as above.
     payload = bytes(frame.payload[ANSWER_PREFIX.size :])
-    return FailureAnswer(functools.partial(_unpack_failure, payload))
+    return FailureAnswer(functools.partial(open_failure, payload))
 
 
 _NONE = codec.pack(None).payload
+# Two that agree are enough, also where a signal handler has struck in between.
+_N_ROUNDS = 5
 
 
 def _open_or_break(
@@ -70,13 +72,44 @@ def _open_or_break(
         raise broken.broken(broken.PENDING_IN_BROKEN, error) from error
 
 
-def _unpack_failure(payload: bytes) -> BaseException:
+def open_failure(payload: bytes) -> BaseException:
+    """
+    Unpack an exception.
+
+    Raises:
+        BaseException: What a signal handler has raised meanwhile; it can be unpacked again.
+    """
+    mishaps: list[BaseException] = []
+    try:
+        exc, kinds = _unpack_alike(payload, mishaps)
+        mishaps[:] = filter(lambda error: type(error) not in kinds, mishaps)
+        if mishaps:
+            raise mishaps[0]
+        return exc
+    finally:
+        # They refer to this frame, which must not refer to them.
+        mishaps.clear()
+
+
+def _unpack_alike(
+    payload: bytes, mishaps: list[BaseException]
+) -> tuple[BaseException, set[type[BaseException]]]:
+    """Unpack until nothing is raised on the way, or nothing but what was the last time, too."""
     # Here, because most programs never meet one.
     from webworker_executor.wire.failure import unpack_failure
 
-    return unpack_failure(payload)
+    # Whose it is cannot be told from it: what the exception's class does may raise whatever a
+    # signal handler may. But it does so each time.
+    kinds: set[type[BaseException]] = set()
+    for _ in range(_N_ROUNDS):
+        n_before, before = len(mishaps), kinds
+        exc = unpack_failure(payload, mishaps.append)
+        kinds = set(map(type, mishaps[n_before:]))
+        if kinds in (set(), before) or not is_main_thread():
+            break
+    return exc, kinds
 
 
 def failure_opener(payload: bytes) -> Callable[[], BaseException]:
     """Return a function that unpacks an exception once and gives the same one ever after."""
-    return functools.cache(functools.partial(_unpack_failure, payload))
+    return functools.cache(functools.partial(open_failure, payload))

@@ -273,15 +273,16 @@ class WorkerFuture(TrackedFuture["T"]):
         value: object = None
         error: BaseException | None = None
         try:
-            value = answer.open()
-        except KeyboardInterrupt:
-            # The program's own Ctrl-C; the answer stays as it is.
-            raise
+            if isinstance(answer, FailureAnswer):
+                # The exception itself: raised here, it would show this frame to users.
+                error = answer.open()
+            else:
+                value = answer.open()
         except BaseException as exc:
+            if isinstance(answer, FailureAnswer) or isinstance(exc, KeyboardInterrupt):
+                # Of a signal handler, or the program's own Ctrl-C; the answer stays as it is.
+                raise
             error = exc
-        if isinstance(answer, FailureAnswer):
-            # Opened, it is the exception itself: raised here, it would show this frame to users.
-            value, error = None, error or value
         # Two threads may have opened it at once. The first one's outcome is the future's: no call,
         # and so no other thread, comes between the look and the stores.
         if self._result is answer:
@@ -325,7 +326,7 @@ class WorkerFuture(TrackedFuture["T"]):
             return
         # Not on the main thread: where a signal handler raises there, whom the callback was to wake
         # would wait for ever.
-        if owner is None or (not _is_main_thread() and all(map(is_quick, callbacks))):
+        if owner is None or (not is_main_thread() and all(map(is_quick, callbacks))):
             self._invoke_callbacks()
         else:
             try:
@@ -373,13 +374,17 @@ class WorkerFuture(TrackedFuture["T"]):
 
 class FailureAnswer(Answer):
     """
-    An answer that is an exception, which ``open`` returns.
+    An answer that is an exception, which ``open`` returns; it raises only what a handler does.
 
     ``wait(return_when=FIRST_EXCEPTION)`` must know without opening it.
     """
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        open: Callable[[], BaseException]
 
-def _is_main_thread() -> bool:
+
+def is_main_thread() -> bool:
+    """Whether the caller runs where signal handlers do."""
     return threading.current_thread() is threading.main_thread()

@@ -14,6 +14,7 @@ import weakref
 from collections import deque
 
 from webworker_executor.link.memory import store
+from webworker_executor.pool.answer import open_failure
 from webworker_executor.pool.chunk import Failed, lay_out, run_all
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.wire.definition import fix
@@ -325,10 +326,8 @@ def _yield_outcomes(chunks: Iterator[tuple[float, bool, Results]]) -> Iterator[A
 def _result(outcome: Any) -> Any:
     if outcome.__class__ is not Failed:
         return outcome
-    from webworker_executor.wire.failure import unpack_failure
-
     try:
-        raise unpack_failure(outcome.packed)
+        raise open_failure(outcome.packed)
     finally:
         del outcome
 

@@ -49,6 +49,7 @@ from webworker_executor.wire.surrogate import LeftBehind, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from webworker_executor.wire.dissect import Encoded, Node
@@ -62,11 +63,13 @@ class Assembly:
         nodes: One row for each exception.
         parts: The pickles of their values.
         text: The whole failure in words, for exceptions that have to be replaced.
+        note: Called with whatever was raised here and cost something.
     """
 
     __slots__ = (
         "_exceptions",
         "_nodes",
+        "_note",
         "_parts",
         "_reduced",
         "_surrogates",
@@ -75,10 +78,17 @@ class Assembly:
         "_values",
     )
 
-    def __init__(self, nodes: list[Node], parts: list[bytes], text: str) -> None:
+    def __init__(
+        self,
+        nodes: list[Node],
+        parts: list[bytes],
+        text: str,
+        note: Callable[[BaseException], object],
+    ) -> None:
         self._nodes = nodes
         self._parts = parts
         self._text = text
+        self._note = note
         self._exceptions: list[BaseException | None] = [None] * len(nodes)
         self._under_way: set[int] = set()
         self._reduced: set[int] = set()
@@ -112,6 +122,7 @@ class Assembly:
             if shell is None:
                 shell = self._plain_shell(index)
         except BaseException as error:  # a missing module, or whatever an import raises
+            self._note(error)
             shell = self._surrogate(index, why(error))
         self._exceptions[index] = shell
         return shell
@@ -126,7 +137,8 @@ class Assembly:
         try:
             maker = self._decode(reduced[0])
             made = maker(*map(self._decode, reduced[1]))
-        except BaseException:  # the likeliest: the constructor wants what `args` does not hold
+        except BaseException as error:  # the likeliest: the constructor wants what `args` has not
+            self._note(error)
             return None
         # One object for two rows would get the links of both.
         if not isinstance(made, BaseException) or any(made is other for other in self._exceptions):
@@ -148,7 +160,7 @@ class Assembly:
         # Neither the class's `__new__` nor its `__init__` is called: they want what nobody has any
         # more.
         makers = (base.__dict__.get("__new__") for base in cls.__mro__)
-        make = next(make for make in makers if type(make) is BuiltinFunctionType)
+        make, *_ = (make for make in makers if type(make) is BuiltinFunctionType)
         made: BaseException = make(cls, *args)
         return made
 
@@ -175,6 +187,7 @@ class Assembly:
         try:
             return _PartUnpickler(data, self).load()
         except BaseException as error:
+            self._note(error)
             return LeftBehind("object", f"{len(data)} B", why(error))
 
     def _fill(self, index: int) -> None:
@@ -226,7 +239,8 @@ class Assembly:
                 setter(exc, state)
             elif state is not None:
                 exc.__setstate__(state)
-        except BaseException:  # the user's code
+        except BaseException as error:  # the user's code
+            self._note(error)
             return False
         return True
 

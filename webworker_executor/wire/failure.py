@@ -29,6 +29,7 @@ from webworker_executor.wire.surrogate import LeftBehind, RemoteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -60,12 +61,15 @@ def pack_failure(exc: BaseException, skip: int = 0) -> bytes:
         return _last_resort(exc, why(error))
 
 
-def unpack_failure(data: bytes | memoryview) -> BaseException:
+def unpack_failure(
+    data: bytes | memoryview, note: Callable[[BaseException], object] = id
+) -> BaseException:
     """
     Rebuild an exception, its traceback and all it refers to. Never raises.
 
     Args:
         data: What `pack_failure` returned.
+        note: Called with whatever was raised meanwhile and cost something: a value, or all of it.
 
     Returns:
         The exception to raise. At the end of its chain of `__cause__` stands a
@@ -80,11 +84,12 @@ def unpack_failure(data: bytes | memoryview) -> BaseException:
         type_name, message = nodes[0][:2]
         if sources:
             show_sources(sources)
-        exc = Assembly(nodes, parts, text).build()
-        _append_text(exc, text)
+        exc = Assembly(nodes, parts, text, note).build()
+        _append_text(exc, text, note)
     except BaseException as error:  # no future may be lost, whatever came over the link
+        note(error)
         exc = RemoteError(type_name, message, (), text, why(error))
-        _append_text(exc, text if type(text) is str else "")
+        _append_text(exc, text if type(text) is str else "", note)
     return exc
 
 
@@ -95,11 +100,12 @@ def _text(exc: BaseException, trace: TracebackType | None) -> str:
         return f"{class_name(type(exc))}: {text_of(exc)}\n"
 
 
-def _append_text(exc: BaseException, text: str) -> None:
+def _append_text(exc: BaseException, text: str, note: Callable[[BaseException], object]) -> None:
     # Here, because it draws in multiprocessing, and only the host needs it.
     try:
         from concurrent.futures import process
-    except Exception:
+    except Exception as error:
+        note(error)
         # A program that has no descriptor left cannot even import. The exception itself counts.
         return
     remote: Any = process
