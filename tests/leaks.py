@@ -54,7 +54,7 @@ class Snapshot(NamedTuple):
             Its descriptors, threads, children, temporary files and signal handlers.
         """
         things: dict[object, str] = {}
-        things.update(_descriptors())
+        things.update(descriptors())
         things.update(_threads())
         things.update(_children())
         things.update(_files())
@@ -102,7 +102,8 @@ def _left_behind(before: Snapshot) -> dict[object, str]:
     }
 
 
-def _descriptors() -> dict[object, str]:
+def descriptors() -> dict[object, str]:
+    """List what this process has open: a line for each."""
     found: dict[object, str] = {}
     for name in os.listdir("/proc/self/fd"):
         try:

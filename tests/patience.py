@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 PAUSE = 0.01
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(
+    is_so: Callable[[], object], seconds: float = 20.0, tell: Callable[[], object] = str
+) -> None:
     """
     Look until something is so.
 
@@ -29,6 +31,7 @@ def wait_until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
     Args:
         is_so: Asked every hundredth of a second.
         seconds: How long at most, on a machine that has nothing else to do.
+        tell: Says how it is instead.
 
     Raises:
         AssertionError: It has not come to that.
@@ -38,7 +41,7 @@ def wait_until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
         if is_so():
             return
         pause.wait(PAUSE)
-    assert is_so(), f"it has not come to that within {seconds:g} seconds"
+    assert is_so(), f"it has not come to that within {seconds:g} seconds {tell()}"
 
 
 class Stopwatch:
