@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -222,6 +223,8 @@ def test_a_change_by_itself_wakes_nobody(
         return result
 
     monkeypatch.setattr(atomics, "_futex", lambda: sleep)
+    clock = iter([0.0, 0.0, 1.0])
+    monkeypatch.setattr(atomics, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert "timed-out" == Atomics.wait(shared, 0, 0, 0.01)
     assert 1 == Atomics.load(shared, 0)
 
