@@ -23,7 +23,7 @@ from webworker_executor.wire.frame import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from webworker_executor.wire.frame import Parts
 
@@ -36,9 +36,7 @@ class Runner:
     def __init__(self) -> None:
         self.running = 0
 
-    def post(
-        self, parts: Parts, fds: Sequence[Any], check: Callable[[], object] | None = None
-    ) -> None:
+    def post(self, parts: Parts, fds: Sequence[Any], check: Any = None, *_: object) -> None:
         raise AssertionError("nobody says anything here")
 
 

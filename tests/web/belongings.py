@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.interrupts import ctrl_c, interrupted_at
-from webworker_executor import FileDescriptor, MessageChannel, PortClosedError
+from webworker_executor import FileDescriptor, MessageChannel, PortClosedError, current_task, scope
 from webworker_executor.link.fds import is_readable
 
 if TYPE_CHECKING:
@@ -125,3 +125,51 @@ def break_off_anywhere(over: Any, take: Callable[[], object] = bool) -> tuple[in
         if is_through:
             break
     return n_kept, step + 1 - n_kept
+
+
+def transfer_once(over: Any) -> None:
+    """Do it once, so that what is imported for it has been."""
+    belongings = Belongings()
+    belongings.post(over)
+    belongings.check()
+
+
+def take_all() -> None:
+    """Use what comes to this worker; tell how many descriptors it has first, and when asked."""
+
+    def take(event: MessageEvent) -> None:
+        if event.ports:
+            use(event)
+        else:
+            scope.post_message(n_open())
+
+    scope.onmessage = take
+    scope.post_message(n_open())
+
+
+def take_for_task() -> None:
+    """Say so when this task begins, and use what comes, until something else does."""
+    task = current_task()
+    task.post_message("begun")
+    while True:
+        event = task.receive(LIMIT)
+        if not event.ports:
+            return
+        use(event)
+
+
+def post_from_task() -> list[tuple[int, int]]:
+    """Break off transfers from this task, and from its worker, at any place."""
+    counts = []
+    for over in (current_task(), scope):
+        transfer_once(over)
+        before = n_open()
+        counts.append(break_off_anywhere(over))
+        assert before == n_open()
+        over.post_message("done")
+    return counts
+
+
+def n_open() -> int:
+    """Return how many descriptors this process has."""
+    return len(os.listdir("/proc/self/fd"))

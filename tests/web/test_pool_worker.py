@@ -55,7 +55,9 @@ class Wired:
     def when_written(self, index: int, call: Callable[[], object]) -> None:
         self.waiting.append(call)
 
-    def post_message(self, index: int, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
+    def post_message(
+        self, index: int, parts: list[bytes | memoryview], fds: Sequence[Any], *_: object
+    ) -> None:
         [frame] = FrameDecoder(frozenset(NAMES)).feed(b"".join(parts), fds)
         self.sent.append((index, frame))
 

@@ -33,10 +33,9 @@ from webworker_executor.wire.plain import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import NoReturn
 
-    from webworker_executor.wire.frame import Parts
 
 READ_NBYTES = 65536
 # By codec, what marks a message that came, and what writes one that goes.
@@ -105,7 +104,7 @@ class Connection(MessageTarget):
             raise TypeError("nothing can be transferred over the raw profile")
         self.send(message)
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(self, *_: object) -> None:
         raise NotImplementedError
 
     def finish(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import posix
+from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
 from _operator import call
 from collections import deque
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.exchange import Exchange
     from webworker_executor.wire.place import Place
+    from webworker_executor.wire.transfer import Step
 
 
 class DataEnd:
@@ -124,15 +126,17 @@ class DataEnd:
 
     # -- writing
 
-    def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
+    def _send(self, parts: list[bytes | memoryview], fds: Sequence[Any] = (), *going: Step) -> None:
         """
         Write a frame and whatever waits before it; with ``_writing`` in hand.
 
         If a signal handler raises meanwhile, what is left goes ahead of the next frame. What one
-        sends meanwhile waits for its turn, and has been written when the outer call returns.
+        sends meanwhile waits for its turn, and has been written when the outer call returns. Calls
+        ``going`` as ``MessageTarget._post`` does.
         """
-        if len(parts) != 1 or fds or self._exchange is not None or parts.__class__ is not list:
-            self._queue(parts, fds)
+        is_plain = len(parts) == 1 and not (fds or going) and parts.__class__ is list
+        if not is_plain or self._exchange is not None:
+            self._queue(parts, fds, *going)
         elif self._is_sending:
             self._outbox.append(parts)
         else:
@@ -144,6 +148,10 @@ class DataEnd:
                 self._data.setblocking(True)
             finally:
                 self._is_sending = False
+        if not self._outbox.is_empty:
+            self._write()
+
+    def _write(self) -> None:
         while not self._is_sending and not self._outbox.is_empty:
             self._is_sending = True
             try:
@@ -154,33 +162,47 @@ class DataEnd:
             finally:
                 self._is_sending = False
 
-    def _queue(self, parts: list[bytes | memoryview], fds: Sequence[Any]) -> None:
-        exchange = self._exchange
+    def _queue(self, parts: list[bytes | memoryview], fds: Sequence[Any], *going: Step) -> None:
+        put, exchange = self._outbox.put, self._exchange
         if parts.__class__ is LentParts:
             exchange = self._shared()
-            lend, lease = exchange.lend(parts.lease, self._outbox.put)
-            exchange.hand_over(self._outbox.put)
-            # Noted and queued in one step of C: else a handler's exception leaves one of the two.
-            _ = [*map(call, (lend, self._outbox.put), (lease, entry(parts, fds)))]
-            return
+            going = *going, partial(*exchange.lend(parts.lease, put))
         if exchange is not None and exchange.has_notes:
-            exchange.hand_over(self._outbox.put)
-        self._outbox.append(parts, fds)
+            exchange.hand_over(put)
+        # Noted and queued in one step of C: else a handler's exception leaves one of the two.
+        _ = [*map(call, (*going, partial(put, entry(parts, fds))))]
 
     def post(
         self,
         parts: list[bytes | memoryview],
         fds: Sequence[Any],
         check: Callable[[], object] | None = None,
+        *going: Step,
     ) -> None:
         """
         Send a frame to the host; in the thread of the caller, between whole frames.
 
-        What a task says passes a ``check``, so that none of it follows the task's answer.
+        What a task says passes a ``check``, so that none of it follows the task's answer. Calls
+        ``going`` as ``MessageTarget._post`` does.
         """
         if self.is_copy:
             raise RuntimeError("a process that a task forked has no channel of its own to the host")
-        with self._writing:
-            if check is not None:
-                check()
-            self._send(parts, fds)
+        try:
+            with self._writing:
+                if check is not None:
+                    check()
+                self._send(parts, fds, *going)
+        except BaseException:
+            if not self._outbox.is_empty:
+                # Of a signal handler. What was queued is written, though nobody stands here any
+                # more.
+                _thread.start_new_thread(self._write_on, ())
+            raise
+
+    def _write_on(self) -> None:
+        try:
+            with self._writing:
+                self._write()
+        except OSError:
+            # The host is gone, and its workers end.
+            return

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.child.task import RunningTask
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
     class Runner(Protocol):
         """Whoever runs the tasks of this process."""
@@ -43,7 +44,11 @@ if TYPE_CHECKING:
         running: int
 
         def post(
-            self, parts: Parts, fds: Sequence[Any], check: Callable[[], object] | None = None
+            self,
+            parts: Parts,
+            fds: Sequence[Any],
+            check: Callable[[], object] | None = None,
+            *going: Step,
         ) -> None:
             """Write a frame, between whole ones, when ``check`` has not raised."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import Event
     from webworker_executor.web.location import WorkerLocation
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 
 class Scope(HostTarget):
@@ -66,7 +67,7 @@ class Scope(HostTarget):
         self.name = ""
         self.worker_data: Any = None
         self.worker_state: dict[Any, Any] = {}
-        self._send: Callable[[Parts, Sequence[Any]], None] | None = None
+        self._send: Callable[..., None] | None = None
         self._turns: Turns | None = None
         self._href = ""
 
@@ -102,11 +103,11 @@ class Scope(HostTarget):
             )
         super().post_message(message, transfer, fds=fds)
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         assert self._send is not None  # asked for by post_message
         if self._is_due(parts):
             parts = readdress(parts, MESSAGE, ident_of(parts) | REGISTERED)
-        self._send(parts, fds)
+        self._send(parts, fds, None, *going)
 
     def _schedule(self) -> None:
         # The main thread looks for itself, between one thing and the next.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.event import MessageEvent
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 __all__ = ["RunningTask", "current_task"]
 
@@ -174,12 +175,12 @@ class RunningTask(HostTarget):
 
     # -- what a message target asks for
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         saying = ident_of(parts)
         if self._is_due(parts):
             saying |= REGISTERED
         parts = readdress(parts, EVENT, self.id | saying << SAYING_SHIFT)
-        self._desk.runner.post(parts, fds, self._check)
+        self._desk.runner.post(parts, fds, self._check, *going)
 
     def _say(self, saying: int, payload: bytes = b"") -> None:
         self._desk.say(EVENT, self.id | saying << SAYING_SHIFT, payload, self._check)

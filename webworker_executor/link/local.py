@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.transfer import Step
 
 _log = Journal("webworker_executor.link")
 _tells_frames = False
@@ -135,10 +136,7 @@ class Link:
         return self.append, entry(parts, fds)
 
     def post(
-        self,
-        parts: Sequence[bytes | memoryview],
-        fds: Sequence[Any] = (),
-        *then: Callable[[], object],
+        self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = (), *going: Step
     ) -> None:
         """
         Queue the parts of one frame; after ``close`` or the end of the stream, discard them.
@@ -146,33 +144,27 @@ class Link:
         Args:
             parts: As ``encode`` laid them out.
             fds: Objects with a ``fileno``, kept until they have gone: as many as the frame says.
-            *then: Functions of C that are called in the same breath, also where it is discarded;
-                with them it is flushed here.
+            *going: Functions of C that are called in the same breath, before, also where it is
+                discarded. If one raises, it is not queued.
         """
-        if then:
-            self._post_and(then, parts, fds)
-            return
-        if self._is_closed or self._is_broken:
-            return
-        # One append for the whole frame: nothing can come between its parts.
-        put, what = self.ready(parts, fds)
-        put(what)
-
-    def _post_and(
-        self,
-        then: tuple[Callable[[], object], ...],
-        parts: Sequence[bytes | memoryview],
-        fds: Sequence[Any],
-    ) -> None:
         if not (self._is_closed or self._is_broken):
+            # One append for the whole frame: nothing can come between its parts.
             put, what = self.ready(parts, fds)
-            then = (partial(put, what), *then)
+            if not going:
+                put(what)
+                return
+            going = (*going, partial(put, what))
+        _ = [*map(operator.call, going)]
+
+    def send(
+        self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = (), *going: Step
+    ) -> None:
+        """Queue the parts of one frame, as ``post`` does, and write what the kernel takes now."""
         try:
-            # Within C: no signal handler comes between, who would leave it queued and not noted.
-            deque(map(operator.call, then), maxlen=0)
+            self.post(parts, fds, *going)
             self.flush()
         except BaseException:
-            # Whoever finds it noted does not post it again.
+            # Of a signal handler. What was queued is written, though nobody stands here any more.
             self._reactor.call_soon(self.flush)
             raise
 

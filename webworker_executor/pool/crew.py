@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
+from operator import call as call_it
 
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.ledger import Ledger
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from webworker_executor.pool.birth import Birth
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.wire.transfer import Step
 
 _START_SECONDS = 30.0
 
@@ -202,11 +205,15 @@ class Crew:
         for process in self.processes.values():
             process.flush()
 
-    def post_message(self, slot: int, parts: Parts, fds: Sequence[Any]) -> WorkerProcess | None:
-        """Post a message to a place, keeping it if no process is there yet; return the process."""
+    def post_message(
+        self, slot: int, parts: Parts, fds: Sequence[Any], *going: Step
+    ) -> WorkerProcess | None:
+        """Send a message to a place, keeping it if no process is there yet; return the process."""
         process = self.in_place(slot)
-        if process is None or not process.post_message(parts, fds):
-            self._messages.setdefault(slot, []).append((parts, fds))
+        if process is None or not process.post_message(parts, fds, *going):
+            kept = self._messages.setdefault(slot, [])
+            steps: tuple[Step, ...] = (*going, partial(kept.append, (parts, fds)))
+            _ = [*map(call_it, steps)]
         return process
 
     def in_place(self, slot: int) -> WorkerProcess | None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from webworker_executor.rules import action as do
     from webworker_executor.web.events import EventsThread
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 
 class Pool(EndingPool):
@@ -271,7 +272,7 @@ class Pool(EndingPool):
         """Run a user's code on the events thread."""
         self.promises.call_back(call)
 
-    def post_message(self, index: int, parts: Parts, fds: Sequence[Any]) -> None:
+    def post_message(self, index: int, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         """
         Send a message to the worker in a place, starting one if need be.
 
@@ -288,13 +289,12 @@ class Pool(EndingPool):
                     f"there is no worker {index} any more: this executor has "
                     f"{self._scheduler.max_workers}, from 0"
                 )
-            process = self.crew.post_message(index, parts, fds)
+            if self.crew.in_place(index) is None:
+                # First: what is kept for a process has one that comes, though a handler raises.
+                self._steps.bring(self._scheduler.wanted, index)
+            process = self.crew.post_message(index, parts, fds, *going)
             if process is not None:
                 self._scheduler.worker_used(process.worker)
-        if process is None:
-            self.want_worker(index)
-        else:
-            process.flush()
 
     def when_written(self, index: int, call: Callable[[], object]) -> None:
         """Make a call when nothing waits for a place any more, or never will be read."""

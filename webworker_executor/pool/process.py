@@ -183,8 +183,7 @@ class WorkerProcess:
                 far_ends.callback(os.close, ledger_fd)
             # The first frame comes before any other: nobody else has the link yet.
             hello = birth.hello(self.worker.slot, self._entry, has_witness=bool(writers))
-            self._link.post(hello)
-            self._link.flush()
+            self._link.send(hello)
             env = None if birth.env is None else {**os.environ, **birth.env}
             ends = far.fileno(), control_far.fileno(), ledger_fd
             spec = WorkerSpec(*ends, env, birth.inherited)
@@ -223,11 +222,11 @@ class WorkerProcess:
         """Whether frames can be posted."""
         return self.data is not None
 
-    def post_message(self, parts: Parts, fds: Sequence[Any]) -> bool:
-        """Give a message to the link; False if there is none yet."""
+    def post_message(self, parts: Parts, fds: Sequence[Any], *going: Any) -> bool:
+        """Send a message; False if there is no link yet."""
         if self.data is None:
             return False
-        self.data.post(parts, fds)
+        self.data.send(parts, fds, *going)
         return True
 
     def post(self, call: Call) -> None:
@@ -268,11 +267,10 @@ class WorkerProcess:
             return
         self.post_control(encode(RECALL, 0, COUNT.pack(count)))
 
-    def post_control(self, parts: Parts, fds: Sequence[Any] = (), *then: Any) -> None:
+    def post_control(self, parts: Parts, fds: Sequence[Any] = (), *going: Any) -> None:
         """Send a frame past the tasks, to the thread that has no tasks to run. Any thread."""
         if self._control is not None:
-            self._control.post(parts, fds, *then)
-            self._control.flush()
+            self._control.send(parts, fds, *going)
 
     @property
     def is_asked_to_stop(self) -> bool:
@@ -305,8 +303,7 @@ class WorkerProcess:
     def close(self) -> None:
         """Ask the process to leave; force it if it does not."""
         if self._link is not None:
-            self._link.post(encode(CLOSE, 0))
-            self._link.flush()
+            self._link.send(encode(CLOSE, 0))
         self._escalation.later(CLOSE_SECONDS, self.terminate)
 
     def terminate(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from functools import partial
+from operator import call as call_it
 
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web.dispatch import dispatcher_here, dispatcher_through
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from webworker_executor.rules.worker import Worker
     from webworker_executor.web.dispatch import Dispatcher
     from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.wire.transfer import Step
 
     class Place(Protocol):
         """Where the processes are."""
@@ -228,15 +230,15 @@ class Conversation(MessageTarget):
 
     # -- sending
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         # What a MESSAGE says is its ident.
-        self._tell(parts, fds, ident_of(parts))
+        self._tell(parts, fds, ident_of(parts), *going)
 
     def say(self, saying: int, payload: bytes) -> None:
         """Send a small frame to the task."""
         self._tell(encode(TASK_MESSAGE, 0, payload), (), saying)
 
-    def _tell(self, parts: Parts, fds: Sequence[Any], saying: int) -> None:
+    def _tell(self, parts: Parts, fds: Sequence[Any], saying: int, *going: Step) -> None:
         future = self._future
         owner: Any = None if future is None else future._owner
         call: Any = None if future is None else future._task
@@ -248,10 +250,12 @@ class Conversation(MessageTarget):
         with owner.lock:
             process = running_in(call, owner.crew)
             if process is not None:
-                self._hand(process, call, parts, fds)
+                self._hand(process, call, parts, fds, *going)
             elif self._future is not None:
-                self._kept.append((parts, fds))
+                # First: what is kept is sent, though a signal handler raises.
                 owner.crew.talks.waiting[call.ident] = self
+                steps: tuple[Step, ...] = (*going, partial(self._kept.append, (parts, fds)))
+                _ = [*map(call_it, steps)]
 
     def _hand(
         self,
@@ -259,13 +263,13 @@ class Conversation(MessageTarget):
         call: Call,
         parts: Parts,
         fds: Sequence[Any],
-        *then: Callable[[], object],
+        *going: Step,
     ) -> None:
         if process.begun() != call.ident:
-            then = (partial(self._unsure.append, (parts, fds)), *then)
+            going = (*going, partial(self._unsure.append, (parts, fds)))
         else:
             self._unsure.clear()
-        process.post_control(parts, fds, *then)
+        process.post_control(parts, fds, *going)
 
     # -- where handlers run
 

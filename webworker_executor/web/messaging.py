@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 __all__ = ["MessageTarget"]
 
@@ -110,7 +111,7 @@ class MessageTarget(Receiver):
             # would leave what was to be moved neither here nor there.
             parcel = packed.parcel
             try:
-                self._post_and(parcel.go(), _laid_out(ident, packed), packed.fds)
+                self._post(_laid_out(ident, packed), packed.fds, *parcel.go())
                 # Also where nobody reads any more, and nothing was queued.
                 parcel.commit()
             except BaseException as error:
@@ -180,19 +181,18 @@ class MessageTarget(Receiver):
         """Wait until nothing waits to be written; for subclasses, unless they write at once."""
         return True
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
-        """Give a frame to the transport; for subclasses."""
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
+        """
+        Give a frame to the transport; for subclasses.
+
+        Args:
+            parts: As ``encode`` laid them out.
+            fds: What goes along.
+            going: Functions of C that give up what is transferred. They are called in the step of C
+                that queues the frame, and before it: if one raises, or a signal handler did, it is
+                not queued. Where nobody reads any more, they need not be called.
+        """
         raise NotImplementedError
-
-    def _post_and(self, going: Iterable[object], parts: Parts, fds: Sequence[Any]) -> None:
-        """
-        Give a frame to the transport, with what decides that its luggage is given up.
-
-        Here that comes first: what a signal handler raises between the two loses the luggage with
-        the message. A subclass whose transport takes both in one step of C does better.
-        """
-        any(going)
-        self._post(parts, fds)
 
 
 def _laid_out(ident: int, packed: Packed) -> Parts:

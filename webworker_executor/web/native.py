@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from webworker_executor.web.outcome import WorkerOutcome
     from webworker_executor.web.script import Script
     from webworker_executor.wire.frame import Frame, Parts
+    from webworker_executor.wire.transfer import Step
 
 
 # Sockets in what a worker is born with, in programs that have no executor to learn it from.
@@ -151,10 +152,9 @@ class NativeLife(Life):
         self._links.append(link)
         return link
 
-    def post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         """Give a frame to the link; any thread. To a process that is gone it is lost."""
-        self._link.post(parts, fds)
-        self._link.flush()
+        self._link.send(parts, fds, *going)
 
     def send_bytes(self, data: object) -> WorkerOutcome[None]:
         """Refuse: this worker takes any value, by ``post_message``."""

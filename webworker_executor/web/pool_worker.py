@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.web.dispatch import Call, Dispatcher
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
     class Places(Protocol):
         """Who knows the processes by their places."""
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         def crew(self) -> Places:
             """The processes."""
 
-        def post_message(self, index: int, parts: Parts, fds: Sequence[Any]) -> None:
+        def post_message(self, index: int, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
             """Send the parts of a frame to the process in place, starting one if need be."""
 
         def when_written(self, index: int, call: Call) -> None:
@@ -93,8 +94,8 @@ class PoolWorker(MessageTarget):
         self._owner.when_written(self.index, written.set)
         return written.wait(timeout)
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
-        self._owner.post_message(self.index, parts, fds)
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
+        self._owner.post_message(self.index, parts, fds, *going)
 
     def _source(self) -> PoolWorker:
         return self

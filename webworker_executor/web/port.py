@@ -27,11 +27,12 @@ from webworker_executor.wire.transfer import current_parcel, taken
 if TYPE_CHECKING:
     import select
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Self
 
     from webworker_executor.web.event import CloseEvent, MessageEvent
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 __all__ = ["MessagePort", "is_held_by_ports"]
 
@@ -228,19 +229,14 @@ class MessagePort(MessageTarget):
                 raise
         return event
 
-    def _post(
-        self, parts: Parts, fds: Sequence[Any], going: Iterable[object] | None = None
-    ) -> None:
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         link = self._link
         if link is None:
             return
         if self._state is OPEN or self._state is FROZEN:
-            link.post(parts, fds, going)
+            link.post(parts, fds, *going)
         if link.is_disowned:
             raise InvalidStateError(self._why_ended())
-
-    def _post_and(self, going: Iterable[object], parts: Parts, fds: Sequence[Any]) -> None:
-        self._post(parts, fds, going)
 
     def _handler_set(self, type: str) -> None:
         super()._handler_set(type)

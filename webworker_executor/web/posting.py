@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import errno
 import threading
-from itertools import chain
+from functools import partial
+from operator import call
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.end import End
@@ -24,7 +25,9 @@ from webworker_executor.web.waiters import Waiters
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from webworker_executor.wire.transfer import Step
 
 _log = Journal("webworker_executor.web")
 
@@ -86,10 +89,7 @@ class Posting:
         return self._outbox.is_empty
 
     def post(
-        self,
-        parts: Sequence[bytes | memoryview],
-        fds: Sequence[Any] = (),
-        going: Iterable[object] | None = None,
+        self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = (), *going: Step
     ) -> None:
         """
         Write a frame, or keep it until the kernel takes more; discard it if nobody reads.
@@ -97,15 +97,15 @@ class Posting:
         Args:
             parts: As ``encode`` laid them out.
             fds: Objects with a ``fileno``, kept until they have gone.
-            going: Exhausted in the step of C that queues the frame, unless it is discarded: either
-                both are done, or neither. Gives nothing but ``None``.
+            going: Functions of C, called in the step that queues the frame, unless it is discarded.
         """
         if self.is_closed or self._cannot_write:
             return
         outbox = self._outbox
         try:
-            if going is not None:
-                any(chain(going, map(outbox.put, (entry(parts, fds),))))
+            if going:
+                steps: tuple[Step, ...] = (*going, partial(outbox.put, entry(parts, fds)))
+                _ = [*map(call, steps)]
             elif fds or self._is_armed or len(parts) > 1 or not outbox.is_empty:
                 outbox.append(parts, fds)
             else:

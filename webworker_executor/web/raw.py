@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.launch.stdio import Streams
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 
 class RawLife(Life):
@@ -122,7 +123,7 @@ class RawLife(Life):
             )
         self.send_bytes(data)
 
-    def post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         """Refuse: nothing of ours would be understood."""
         raise NotImplementedError
 

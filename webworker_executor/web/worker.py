@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from webworker_executor.launch.limits import Limits
     from webworker_executor.web.outcome import WorkerOutcome
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 
 class Worker(WorkerTarget):
@@ -371,9 +372,9 @@ class Worker(WorkerTarget):
         else:
             super().post_message(message, transfer, fds=fds)
 
-    def _post(self, parts: Parts, fds: Sequence[Any]) -> None:
+    def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         if not self._is_dead:
-            self._life.post(parts, fds)
+            self._life.post(parts, fds, *going)
 
     @property
     def buffered_amount(self) -> int:

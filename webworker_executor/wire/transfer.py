@@ -22,9 +22,12 @@ from webworker_executor.wire.frame import MAX_FDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
     from contextvars import Context
     from typing import Any
+
+    # A function of C: several of them, called in one step, are all called or none is.
+    Step = Callable[[], object]
 
 __all__ = [
     "Parcel",
@@ -113,19 +116,19 @@ class Parcel:
 
         return {kind: bound(reduce) for kind, reduce in reducers.items()}
 
-    def go(self) -> Iterator[object]:
+    def go(self) -> Sequence[Step]:
         """
-        Return what decides that the message goes: exhausted in one step of C, with its sending.
+        Return what decides that the message goes: functions of C, to be called in one step with its
+        sending, and before it.
 
-        It raises where something refuses to be given up.
+        One of them raises where something refuses to be given up.
         """
-        return map(call, (*self.conditions, partial(self._gone.append, True)))
+        return *self.conditions, partial(self._gone.append, True)
 
     def commit(self) -> None:
         """Give up what was moved: the message goes, or has gone."""
         if not self._gone:
-            # To its end: none of these returns anything.
-            any(self.go())
+            _ = [*map(call, self.go())]
         self.settle()
 
     def settle(self) -> None:
