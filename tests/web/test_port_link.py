@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.link.interrupts import ctrl_c, interrupted_at
+from tests.link.interrupts import broken_off, ctrl_c, interrupted_at
 from tests.threads import fork_while_held
 from webworker_executor import MessageChannel, PortClosedError
 from webworker_executor.web.messaging import MessageTarget
@@ -174,6 +174,29 @@ def test_an_end_that_is_broken_off_anywhere_closes_all_the_same() -> None:
             assert -1 == port._link.fileno(), step
         step += 1
     assert step > 20
+
+
+def test_what_a_broken_off_read_has_left_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It is not in the socket any more, and nothing else may come there.
+    """
+    finds: list[bool] = []
+
+    def polled(link: PortLink, poller: select.poll, milliseconds: int) -> bool:
+        finds.append(bool(poller.poll(0)))
+        return finds[-1]
+
+    monkeypatch.setattr(PortLink, "_polled", polled)
+    got: list[object] = []
+    with MessageChannel() as channel:
+        channel.port2.post_message("x")
+        for step in broken_off(lambda: got.append(channel.port1.receive().data)):
+            if not got:
+                got.append(channel.port1.receive(LIMIT).data)
+            assert ["x"] == got, step
+            got.clear()
+            channel.port2.post_message("x")
+    assert all(finds)
 
 
 def test_a_forked_copy_closes_what_another_thread_was_using() -> None:

@@ -176,7 +176,8 @@ class PortLink(Posting):
             if not self._read_once(WAIT):
                 self._set_blocking(True)
             return
-        if timeout > 0.0:
+        # Of what a signal handler has left undecoded the socket tells nobody.
+        if timeout > 0.0 and not self._intake.is_behind:
             poller = select.poll()
             poller.register(self._fd, select.POLLIN)
             if not self._polled(poller, math.ceil(min(timeout, LONGEST_WAIT) * 1000)):
