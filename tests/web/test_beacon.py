@@ -323,6 +323,29 @@ def test_a_signal_whose_first_sending_is_broken_off_can_be_sent() -> None:
             controllers.append(AbortController())
 
 
+# A socket of which the handler's exception leaves nothing but itself closes, and says so.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("receive", ["receive", "receive_nowait"])
+def test_a_signal_whose_receiving_is_broken_off_is_received_by_the_next(receive: str) -> None:
+    """
+    Wherever a signal handler raises; nothing is left of what was made of it before.
+    """
+    controller = AbortController()
+    with MessageChannel() as channel:
+        channel.port1.post_message(controller.signal)
+        copies = [channel.port2.receive(10.0).data]
+        before = len(os.listdir("/proc/self/fd"))
+        channel.port1.post_message(controller.signal)
+        for step in broken_off(lambda: copies.append(getattr(channel.port2, receive)().data)):
+            if len(copies) == 1:
+                copies.append(channel.port2.receive(10.0).data)
+            assert not copies.pop().aborted, step
+            assert before == len(os.listdir("/proc/self/fd")), step
+            channel.port1.post_message(controller.signal)
+        controller.abort("enough")
+        assert ["enough"] * 2 == [copies[0].reason, channel.port2.receive(10.0).data.reason]
+
+
 def test_a_signal_that_a_signal_handler_sends_amid_the_sending_of_another() -> None:
     """
     Each comes with what belongs to it.

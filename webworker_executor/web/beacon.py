@@ -15,11 +15,12 @@ import _socket
 import _thread
 import posix
 import select
+from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
 
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.abort import AbortSignal
 from webworker_executor.wire import codec
-from webworker_executor.wire.transfer import taken
+from webworker_executor.wire.transfer import present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from webworker_executor.wire.transfer import Parcel
 
+# By its number, of which it finds out the rest.
+_socket_of = partial(_socket.socket, -1, -1, -1)
 # A packet of this size has room in the buffer of any such socket.
 MAX_REASON_NBYTES = 65536
 
@@ -105,7 +108,7 @@ def reduce_signal(
 
 
 def _receive_signal(slot: int) -> DistantSignal:
-    return DistantSignal(taken(slot).take())
+    return DistantSignal(Descriptor.copy_of(present(slot).fileno()))
 
 
 class DistantSignal(AbortSignal):
@@ -116,16 +119,17 @@ class DistantSignal(AbortSignal):
     there was neither, in a thread of their own, or where ``aborted`` is looked at.
 
     Args:
-        fd: A socket on which the reason comes; owned by this object.
+        owner: Of a socket on which the reason comes; this object takes it over.
     """
 
-    def __init__(self, fd: int) -> None:
-        super().__init__()
-        self._socket = _socket.socket(fileno=fd)
-        self._watch: _Watch | None = None
+    # As above.
+    __slots__ = ("__del__",)
 
-    def __del__(self) -> None:
-        self._socket.close()
+    def __init__(self, owner: Descriptor) -> None:
+        super().__init__()
+        self._socket: _socket.socket = owner.hand_to(_socket_of)
+        self.__del__ = self._socket.close
+        self._watch: _Watch | None = None
 
     def _copy(self) -> Descriptor:
         return Descriptor.to_send(self._socket.fileno())

@@ -20,7 +20,7 @@ from collections import deque
 
 from webworker_executor.web.dispatch import dispatcher_here
 from webworker_executor.web.event import CloseEvent, MessageEvent
-from webworker_executor.web.message import event_of
+from webworker_executor.web.message import event_of, is_sound
 from webworker_executor.web.target import EventHandler, EventTarget
 from webworker_executor.web.waiters import Waiters
 
@@ -199,9 +199,10 @@ class Inbox(EventTarget):
                     try:
                         self.dispatch_event(event)
                     except BaseException:
-                        if event._frame is not None:
+                        frame = event._frame
+                        if frame is not None and (not frame.fds or is_sound(frame, frame.fds)):
                             # No listener has had it. Another event is made of it.
-                            self._inbox.appendleft(event._frame)
+                            self._inbox.appendleft(frame)
                             event = None
                         raise
                     finally:
@@ -222,10 +223,11 @@ class Inbox(EventTarget):
         if self._is_delivering():
             frame = self._first()
             if frame is not None:
-                again = None if frame.fds else frame
+                came = frame.fds
                 try:
                     event = event_of(frame, self._source())
-                    event._frame = again
+                    # For another event, if no listener gets to have this one.
+                    frame.fds, event._frame = came, frame
                     return event
                 except BaseException as exc:
                     if frame.payload:

@@ -11,6 +11,7 @@ from _pickle import loads
 
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
+from webworker_executor.wire.transfer import unpacking_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
     Unpack a MESSAGE frame; its descriptors are closed if that fails.
 
     Where a signal handler has raised meanwhile, and nothing came along that is used up, the frame
-    still has its payload: whoever took it out puts it back.
+    is whole and still has its payload: whoever took it out puts it back.
 
     Raises:
         Exception: Whatever unpacking raises.
     """
-    fds, frame.fds = frame.fds, ()
-    may_go_back = not fds
+    came, frame.fds = frame.fds, ()
+    fds = came
     try:
         if not frame.ident:
             if not fds:
@@ -108,10 +109,11 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
         message, ports, numbers = unpack_luggage(payload, buffers, fds)
         return MessageEvent(message, source, ports=ports, fds=numbers)
     except BaseException as exc:
-        if may_go_back and _is_sound(frame):
+        if is_sound(frame, came):
+            frame.fds = came
             raise
         # The error keeps this call's values, and its callers', the message among them. It is taken.
-        payload, buffers, fds = b"", (), ()
+        payload, buffers, fds, came = b"", (), (), ()
         frame.payload, frame.buffers = b"", ()
         let_go = getattr(frame, "let_go", None)
         if let_go is not None:
@@ -131,18 +133,24 @@ def _load_neutral(frame: Frame) -> object:
     return load_msgpack(frame.payload)
 
 
-def _is_sound(frame: Frame) -> bool:
+def is_sound(frame: Frame, fds: Sequence[object]) -> bool:
     """
-    Whether a message without descriptors unpacks.
+    Whether a message unpacks, and none of its descriptors is used up by that.
 
     Whose an exception is cannot be told from it: a message may raise whatever a signal handler
     may. But the message does so each time.
+
+    Args:
+        frame: The message.
+        fds: The descriptors that came along.
     """
+    if frame.ident & LENT:
+        return False
     try:
         if frame.ident & (AS_JSON | AS_MSGPACK):
             _load_neutral(frame)
         else:
-            codec.unpack(frame.payload, frame.buffers)
+            unpacking_with(tuple(fds)).run(loads, frame.payload, buffers=frame.buffers)
     except BaseException:
         return False
     return True

@@ -37,6 +37,7 @@ __all__ = [
     "learn_later",
     "on_trial",
     "packing_with",
+    "present",
     "reducers",
     "taken",
     "unpacking_with",
@@ -44,7 +45,7 @@ __all__ = [
 
 # Of a thread, or of the asyncio task that it runs.
 _parcel: ContextVar[Parcel | None] = ContextVar("webworker_parcel", default=None)
-_fds: ContextVar[list[Any] | None] = ContextVar("webworker_fds", default=None)
+_fds: ContextVar[Any] = ContextVar("webworker_fds", default=None)
 
 reducers: dict[type, Callable[[Parcel, Any], Any]] = {}
 """How objects of foreign types are packed, by exact type: called with the parcel and the object;
@@ -204,15 +205,37 @@ def packing_with(parcel: Parcel | None) -> Context:
     return context
 
 
-def unpacking_with(fds: list[Any]) -> Context:
+def unpacking_with(fds: list[Any] | tuple[Any, ...]) -> Context:
     """
     Return where `taken` takes from those given, for whatever is run there.
 
-    What nobody took is the caller's to drop: the sender's kernel has duplicated them for us.
+    What nobody took is the caller's to drop: the sender's kernel has duplicated them for us. Out of
+    a tuple nothing can be taken, and what asks for that does not unpack.
     """
     context = copy_context()
     context.run(_fds.set, fds)
     return context
+
+
+def present(slot: int) -> Any:
+    """
+    Return a descriptor of the message that this thread is unpacking, whose it stays.
+
+    For what can be made of a duplicate: if it is broken off, the message is still whole.
+
+    Args:
+        slot: The number that `Parcel.add` gave.
+
+    Raises:
+        LookupError: It did not come along, or was taken.
+    """
+    fds = _fds.get() or ()
+    fd = fds[slot] if 0 <= slot < len(fds) else None
+    if fd is None:
+        raise LookupError(
+            f"descriptor {slot} of a message did not come along; it was unpacked twice, or by hand"
+        )
+    return fd
 
 
 def taken(slot: int) -> Any:
@@ -224,12 +247,8 @@ def taken(slot: int) -> Any:
 
     Raises:
         LookupError: It did not come along, or was taken.
+        TypeError: Nothing is to be taken.
     """
-    fds = _fds.get() or []
-    fd = fds[slot] if 0 <= slot < len(fds) else None
-    if fd is None:
-        raise LookupError(
-            f"descriptor {slot} of a message did not come along; it was unpacked twice, or by hand"
-        )
-    fds[slot] = None
+    fd = present(slot)
+    _fds.get()[slot] = None
     return fd
