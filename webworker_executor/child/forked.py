@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# The locks of the stdlib that it does not make anew in a forked process: module, the path of what
+# The locks that a worker takes and nobody makes anew in a forked process: module, the path of what
 # has the lock, its name. What they guard is whole at every line.
 _LOCKS = (
+    ("cloudpickle.cloudpickle", "", "_DYNAMIC_CLASS_TRACKER_LOCK"),
     ("multiprocessing.resource_tracker", "_resource_tracker", "_lock"),
     ("multiprocessing.forkserver", "_forkserver", "_lock"),
     ("asyncio.events", "", "_lock"),
@@ -79,7 +80,7 @@ def become_worker(
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     _forget_imports_under_way()
-    _free_locks_of_the_stdlib()
+    _free_locks()
     _tell_multiprocessing()
     codec.after_fork()
     status = 1
@@ -164,12 +165,13 @@ def _forget_imports_under_way() -> None:
     locks.clear()
 
 
-def _free_locks_of_the_stdlib() -> None:
+def _free_locks() -> None:
     """
     Free the locks that another thread held when this process was forked: it is not here.
 
-    A program forks a worker whenever one is due, and may just then be starting a resource tracker,
-    which takes milliseconds. The first task with shared memory would wait for ever.
+    A program forks a worker whenever one is due, and may just then be packing a class of its main
+    module, or starting a resource tracker, which takes milliseconds. The first task with such a
+    class, or with shared memory, would wait for ever.
     """
     for module, path, name in _LOCKS:
         holder = sys.modules.get(module)
