@@ -43,6 +43,7 @@ _LOCKS = (
     ("sysconfig", "", "_CONFIG_VARS_LOCK"),
     ("tempfile", "", "_once_lock"),
     ("_strptime", "", "_cache_lock"),
+    ("tqdm.std", "TqdmDefaultWriteLock", "th_lock"),
 )
 
 
