@@ -83,7 +83,9 @@ def test_failure_is_shown(launcher: str, reactor: Reactor) -> None:
 
 
 @pytest.mark.parametrize(("module", "path", "name"), forked._LOCKS)
-def test_locks_that_others_held_are_free(module: str, path: str, name: str, reactor: Reactor) -> None:
+def test_locks_that_others_held_are_free(
+    module: str, path: str, name: str, reactor: Reactor
+) -> None:
     """
     What a thread of the program held when the worker was forked, nobody holds in the worker.
     """
