@@ -8,16 +8,20 @@ import gc
 import socket
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import broken_off
+from tests.patience import wait_until
 from webworker_executor.link.reactor import READ, WRITE
 from webworker_executor.web.attention import Attention
+from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Watched:
@@ -26,11 +30,17 @@ class Watched:
     def __init__(self, end: socket.socket) -> None:
         self.attention = Attention(self, end.fileno(), threading.RLock())
         self.came: Inbox[int] = Inbox()
+        self.finished: Inbox[str] = Inbox()
 
     def ready(self, events: int) -> None:
         # In this order: whoever hears of it may have it go on at once.
         self.attention.pause()
         self.came(events)
+
+    def finish(self) -> None:
+        self.attention.forget()
+        self.attention.release()
+        self.finished(threading.current_thread().name)
 
     def finish_at_exit(self) -> None:
         raise AssertionError("nothing was posted here")
@@ -38,7 +48,7 @@ class Watched:
 
 def is_idle(attention: Attention) -> bool:
     """Whether it has not taken the host's threads up."""
-    return not attention.call_soon_unless_idle(int)
+    return attention._reactor is None
 
 
 @pytest.fixture
@@ -70,21 +80,46 @@ def test_nothing_is_taken_before_something_is_wanted(
     assert is_idle(attention)
 
 
-def test_what_has_let_go_of_the_threads_is_not_called(
+def test_what_nobody_has_any_more_finishes_where_the_threads_are(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    """Nor does it take them up again for that; while it has them, it is."""
-    watched, called = Watched(pair[0]), Inbox[int]()
-    attention = watched.attention
-    assert not attention.call_soon_unless_idle(lambda: called(1))
-    assert is_idle(attention)
-    attention.want_read(True)
-    assert attention.call_soon_unless_idle(lambda: called(2))
-    assert 2 == called.get()
-    attention.forget()
-    attention.release()
-    assert not attention.call_soon_unless_idle(lambda: called(3))
-    assert (True, True) == (is_idle(attention), called.is_empty)
+    """It is closed at once where they are not taken up, and they are not taken up for that."""
+    for is_taken_up, is_over, expected in [
+        (False, False, ["close"]),
+        (True, False, ["webworker-reactor"]),
+        (True, True, []),
+    ]:
+        watched, seen = Watched(pair[0]), list[str]()
+        farewell = watched.attention.farewell(partial(seen.append, "close"))
+        if is_taken_up:
+            watched.attention.want_read(True)
+        if is_over:
+            watched.attention.forget()
+            watched.attention.release()
+        farewell()
+        farewell()
+        if expected == ["webworker-reactor"]:
+            seen.append(watched.finished.get())
+        assert expected == seen
+        watched.attention.forget()
+        watched.attention.release()
+
+
+def test_a_take_up_that_is_broken_off_leaves_the_threads_to_nobody(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Wherever a signal handler raises, what is dropped after that leaves nothing."""
+
+    def renew() -> Callable[[], object]:
+        alone[:] = [Watched(pair[0])]
+        return alone[0].attention.farewell(bool)
+
+    alone: list[Watched] = []
+    drop = renew()
+    for _ in broken_off(lambda: alone[0].attention.call_soon(bool)):
+        drop()
+        wait_until(lambda: not host._users)
+        drop = renew()
 
 
 def test_what_is_waited_for_is_kept(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -29,6 +29,7 @@ from webworker_executor import (
     WebWorkerExecutor,
 )
 from webworker_executor.web import dispatch
+from webworker_executor.web.host import host
 from webworker_executor.web.port import is_held_by_ports
 from webworker_executor.web.port_link import HELD_NBYTES
 
@@ -737,3 +738,28 @@ def test_the_end_of_a_port_that_nobody_reads_comes_behind_what_was_left() -> Non
         with pytest.raises(PortClosedError):
             channel.port2.receive(LIMIT)
         assert "close" == told.get()
+
+
+@pytest.mark.parametrize("state", ["idle", "watched", "full"])
+def test_no_handler_comes_between_while_a_port_is_dropped(state: str) -> None:
+    """
+    What it raised would be swallowed, and the port stay; what was posted arrives all the same.
+    """
+    struck: list[bool] = []
+    channel = MessageChannel()
+    far, ports = channel.port1, [channel.port2]
+    del channel
+    if state == "watched":
+        ports[0].onclose = bool
+    elif state == "full":
+        for _ in range(50):
+            ports[0].post_message(bytes(100_000))
+        assert ports[0].buffered_amount
+    with interrupted_at(0, lambda: struck.append(True)):
+        ports.clear()
+    if state == "full":
+        assert [bytes(100_000)] * 50 == [far.receive(20.0).data for _ in range(50)]
+    with pytest.raises(PortClosedError):
+        far.receive(20.0)
+    assert not struck
+    wait_until(lambda: not host._users)

@@ -151,7 +151,7 @@ def test_a_close_that_was_broken_off_can_be_finished(
             link.finish()
     link.finish()
     assert -1 == link.fileno()
-    assert not link.attention.call_soon_unless_idle(int)
+    assert link.attention._reactor is None
 
 
 def test_an_end_that_is_broken_off_anywhere_closes_all_the_same() -> None:

@@ -653,6 +653,39 @@ def test_a_release_that_is_broken_off_anywhere_is_one_all_the_same() -> None:
     assert step > 10
 
 
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_no_handler_comes_between_while_a_proxy_is_forgotten(is_asked: bool) -> None:
+    """What it raised would be swallowed, and the thread and the port of the proxy stay."""
+    struck, ends = list[bool](), list[bool]()
+    channel = MessageChannel()
+    expose(Counter(), channel.port1, finalizer=partial(ends.append, True))
+    remotes = [wrap(channel.port2)]
+    del channel
+    if is_asked:
+        assert 1 == remotes[0].add(1).result(20.0)
+    with interrupted_at(0, partial(struck.append, True)):
+        remotes.clear()
+    wait_until(partial(list.__len__, ends))
+    wait_until(lambda: all(each.name != "webworker-proxy" for each in threading.enumerate()))
+    assert not struck
+
+
+def test_a_proxy_that_is_forgotten_after_its_end_prints_nothing(capfd: Any) -> None:
+    """Whatever has closed the port before."""
+    for end in (release, None):
+        channel = MessageChannel()
+        expose(Counter(), channel.port1)
+        remote = wrap(channel.port2)
+        assert 1 == remote.add(1).result(20.0)
+        if end is None:
+            channel.port1.close()
+            wait_until(partial(getattr, channel.port2, "closed"))
+        else:
+            end(remote)
+        del remote, channel
+    assert ("", "") == capfd.readouterr()
+
+
 def test_a_handler_that_waits_for_an_answer_gets_it_or_is_told_that_it_cannot() -> None:
     """Where it has interrupted the very write that comes before its own, it would wait for ever."""
     replies: list[Any] = []

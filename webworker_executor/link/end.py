@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import _socket
 import socket
-from itertools import starmap
+from functools import partial
+from itertools import compress, starmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class End(socket.socket):
@@ -42,6 +43,11 @@ class End(socket.socket):
         except OSError:
             # The other side has gone already.
             pass
+
+    def stopper(self) -> Callable[[], object]:
+        """Return what does as `stop_reading`, once, and is a single step of C: for finalizers."""
+        is_open = map((-1).__lt__, starmap(self.fileno, ((),)))
+        return partial(any, map(self.shutdown, compress((socket.SHUT_RD,), is_open)))
 
 
 def own(owner: socket.socket, numbers: Iterable[int]) -> None:

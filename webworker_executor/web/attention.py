@@ -7,8 +7,10 @@ read by who waits for them, and what they write the kernel takes at once.
 
 from __future__ import annotations
 
+import operator
 import select
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from webworker_executor.link.reactor import READ, WRITE
@@ -30,6 +32,9 @@ class Watched(Protocol):
 
     def ready(self, events: int) -> None:
         """Write and read what is possible."""
+
+    def finish(self) -> None:
+        """Close when everything is written."""
 
     def finish_at_exit(self) -> None:
         """See to it that nothing is left to be written; the interpreter is about to exit."""
@@ -61,6 +66,21 @@ class Attention:
         self._wanted = 0
         self._registered = 0
         self._is_paused = False
+        # What is done when nobody has the descriptor any more, until it is closed.
+        self._farewells: list[Callable[[], object]] = []
+
+    def farewell(self, close: Callable[[], object]) -> Callable[[], object]:
+        """
+        Return what has the watched one finish when nobody has it any more, as a ``__del__``.
+
+        It is of C: in a finalizer of Python a signal handler may raise, and then the descriptor and
+        the host's threads stayed for ever, and what was raised would be swallowed.
+
+        Args:
+            close: Closes the descriptor where the host's threads are not taken up; of C, too.
+        """
+        self._farewells.append(close)
+        return partial(any, map(operator.call, self._farewells))
 
     @property
     def is_reading(self) -> bool:
@@ -133,17 +153,32 @@ class Attention:
     def call_soon(self, call: Callable[[], object]) -> None:
         """Have something called on the reactor's thread."""
         if self._reactor is None:
-            # Also while the program ends: what is posted then is to be written, too.
-            self._reactor, _ = host.acquire(self, at_exit=True)
-        self._reactor.call_soon(call)
+            self._take_up().call_soon(call)
+        else:
+            self._reactor.call_soon(call)
 
-    def call_soon_unless_idle(self, call: Callable[[], object]) -> bool:
-        """As ``call_soon`` where the host's threads are taken up; tells whether they were."""
-        # Looked at once: they may be let go meanwhile, and are not to be taken up again for this.
-        reactor = self._reactor
-        if reactor is not None:
-            reactor.call_soon(call)
-        return reactor is not None
+    def _take_up(self) -> Reactor:
+        try:
+            # Also while the program ends: what is posted then is to be written, too.
+            reactor, _ = host.acquire(self, at_exit=True)
+            farewell = reactor.finalizer(self._finish)
+        except BaseException:
+            # Of a signal handler, maybe: nobody knows that they are to be let go.
+            if self._reactor is None:
+                host.release(self)
+            raise
+        # No call comes between the two.
+        self._reactor = reactor
+        self._farewells[:] = [farewell]
+        return reactor
+
+    def _finish(self) -> None:
+        watched = self._watched()
+        if watched is not None:
+            watched.finish()
+        else:
+            # It waited for nothing, and has closed its descriptor itself.
+            self.release()
 
     def finalizer(self, call: Callable[[], object]) -> Callable[[], object]:
         """As ``call_soon`` in one step of C, once; on the reactor's thread only."""
@@ -159,6 +194,8 @@ class Attention:
 
     def release(self) -> None:
         """Let the host's threads go; without a lock held."""
+        # They refer to this.
+        self._farewells.clear()
         reactor, self._reactor = self._reactor, None
         if reactor is not None:
             host.release(self)
@@ -171,5 +208,6 @@ class Attention:
 
     def disown_after_fork(self) -> None:
         """Forget the reactor, whose thread is not in the child."""
+        self._farewells.clear()
         self._reactor = self._kept = None
         self._wanted = self._registered = 0

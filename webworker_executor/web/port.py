@@ -53,6 +53,10 @@ class MessagePort(MessageTarget):
     Source: HTML, "Message ports".
     """
 
+    # A finalizer of C, which each has as a value: see `Attention.farewell`.
+    __slots__ = ("__del__",)
+    __del__: Callable[[], object]
+
     def __init__(self) -> None:
         raise TypeError(
             "a MessagePort is not made by hand; take port1 or port2 of MessageChannel()"
@@ -70,6 +74,8 @@ class MessagePort(MessageTarget):
         port._other_end = None
         port._has_ended = end is None
         port._link = None if end is None else PortLink(end, port)
+        if port._link is not None:
+            port.__del__ = port._link.farewell()
         return port
 
     _state: str
@@ -189,11 +195,6 @@ class MessagePort(MessageTarget):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        link = getattr(self, "_link", None)
-        if link is not None:
-            link.drop()
 
     @property
     def buffered_amount(self) -> int:

@@ -268,15 +268,13 @@ class PortLink(Posting):
             if self.is_written and not self._is_writing:
                 self.close()
 
-    def drop(self) -> None:
-        """As `finish`, in a finalizer, which may run in the middle of anything: takes no lock."""
-        if self._is_over:
-            return
-        self._closes_when_written = True
-        if not self.attention.call_soon_unless_idle(self.finish):
-            # Nobody else has it.
-            self.is_closed = True
-            self._socket.close()
+    def farewell(self) -> Callable[[], object]:
+        """Return what does as `finish` when nobody has the port any more, as its ``__del__``."""
+        return self.attention.farewell(self._socket.__del__)
+
+    def stopper(self) -> Callable[[], object]:
+        """Return what has a thread that waits here find the end, in one step of C."""
+        return self._socket.stopper()
 
     def close(self) -> None:
         """Close now; what was not written is lost. Closing twice is fine."""

@@ -67,6 +67,10 @@ class Posting:
         """Close now; for subclasses."""
         raise NotImplementedError
 
+    def finish(self) -> None:
+        """Close when everything is written; for subclasses."""
+        raise NotImplementedError
+
     def finish_at_exit(self) -> None:
         """See to it that nothing is left to be written; for subclasses."""
         raise NotImplementedError

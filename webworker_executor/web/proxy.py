@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import weakref
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -218,10 +217,13 @@ def proxy(value: Any, *, finalizer: Callable[[], object] | None = None) -> Any:
 class _Lease:
     """What all proxies of one connection hold: with the last of them it is given up."""
 
+    # By a finalizer of C: what a signal handler raises in one of Python is swallowed, and the port
+    # would stay, and the thread that waits there.
+    __slots__ = ("__del__", "connection")
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.give_up = weakref.finalize(self, connection.close, RELEASED)
-        self.give_up.atexit = False
+        self.__del__ = connection.farewell()
 
 
 class Proxy:
@@ -349,8 +351,7 @@ def release(proxy: Proxy) -> None:
     Source: Comlink, ``releaseProxy``.
     """
     _check_proxy("release", proxy)
-    # Not by the finalizer, which is done with once it has begun: where a signal handler breaks this
-    # off, it is done again, as its every step may be.
+    # Where a signal handler breaks this off, it is done again, as its every step may be.
     connection = proxy._lease.connection
     try:
         connection.close(RELEASED)

@@ -21,7 +21,7 @@ from webworker_executor.web.request_ident import RequestIdent, take_ident
 from webworker_executor.wire.failure import unpack_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from webworker_executor.web.port import MessagePort
     from webworker_executor.web.port_link import PortLink
@@ -94,7 +94,9 @@ class Connection:
         # what keeps the connection meanwhile: nobody else may.
         self._waiting: dict[int, tuple[Reply, object]] = {}
         self._why_closed: str | None = None
-        self._service = ServiceThread(self._listen, "webworker-proxy")
+        # From the first request on: it refers to this object, which nobody but a collection of
+        # garbage would free before that.
+        self._services: dict[None, ServiceThread] = {}
 
     def request(
         self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any, lease: object
@@ -120,13 +122,29 @@ class Connection:
         try:
             if self._why_closed is None:
                 self._port.post_message((RequestIdent(ident), kind, path, args, kwargs))
-            self._service.start()
+            self._start()
         except BaseException:
             self._waiting.pop(ident, None)
             raise
         if self._why_closed is not None:
             self._fail_all()
         return reply
+
+    def _start(self) -> None:
+        if not self._services:
+            # Two threads may come here at once; the first one's is everybody's.
+            service = ServiceThread(self._listen, "webworker-proxy")
+            self._services.setdefault(None, service)
+        self._services[None].start()
+
+    def farewell(self) -> Callable[[], object]:
+        """
+        Return what has the port closed when nobody can ask any more, as a ``__del__``.
+
+        Where the thread was started, it finds the end, and closes; else nobody has the port.
+        """
+        link = self._port._link
+        return bool if link is None else link.stopper()
 
     def _listen(self) -> None:
         is_over = False
@@ -161,7 +179,7 @@ class Connection:
                 reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
 
     def close(self, why: str) -> None:
-        """Fail what waits, now and later; any thread, finalizers, too."""
+        """Fail what waits, now and later; any thread."""
         self._why_closed = self._why_closed or why
         self._port.close()
         self._fail_all()
