@@ -4,15 +4,21 @@ Tests of `webworker_executor.web.transferable`: moving outside of messages.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import multiprocessing
 import os
 import pickle
 import socket
+from typing import Any
 
 import pytest
 
 from tests.conformance import holders
+from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor import (
     DataCloneError,
+    FileDescriptor,
     MessageChannel,
     WebWorkerExecutor,
     structured_clone,
@@ -89,3 +95,40 @@ def test_a_clone_can_be_changed(nbytes: int) -> None:
     assert 0 == array[0]
     view = memoryview(bytearray(nbytes))
     assert not structured_clone(view, [view]).readonly
+
+
+@pytest.mark.slow
+# Of the sockets and files of a clone that nobody gets.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_what_a_clone_that_is_broken_off_was_given_is_still_here() -> None:
+    """Wherever a signal handler raises: nobody else could have it."""
+    for step in itertools.count():
+        near, far = socket.socketpair()
+        ours, theirs = multiprocessing.Pipe()
+        descriptor = FileDescriptor(os.dup(far.fileno()))
+        file = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+        data, view = bytearray(b"data"), memoryview(bytearray(b"view"))
+        things: list[Any] = [far, theirs, descriptor, file, data, view]
+        clone: list[Any] | None = None
+        with contextlib.suppress(KeyboardInterrupt), interrupted_at(step, ctrl_c):
+            clone = structured_clone(things, things)
+        are_here = {
+            far.fileno() >= 0,
+            not theirs.closed,
+            "taken" not in repr(descriptor),
+            not file.closed,
+            bool(data),
+            "released" not in repr(view),
+        }
+        assert {clone is None} == are_here, step
+        for item in (clone or things)[:4]:
+            item.close()
+        # Nobody has any of them open any more.
+        with near, ours:
+            assert b"" == near.recv(1)
+            with pytest.raises(EOFError):
+                ours.recv()
+        if clone is not None:
+            assert [b"data", b"view"] == clone[4:]
+            break
+    assert step > 100

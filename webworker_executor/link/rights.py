@@ -139,6 +139,11 @@ class Descriptor:
         made: Any = list(map(call, (partial(make, fd), held.clear)))
         return made[0]  # type: ignore[no-any-return]  # what was made
 
+    def closing(self) -> tuple[Callable[[], object], ...]:
+        """Return functions of C which close it, if they are called in one step."""
+        # The finalizer finds nothing then.
+        return self.__del__, self._held.clear
+
     def close(self) -> None:
         """Close it; nothing happens if it was taken or closed."""
         if self._pid != posix.getpid():

@@ -78,7 +78,7 @@ class FileDescriptor:
             raise PicklingError("a FileDescriptor goes in a message, not in bytes by themselves")
         slot = duplicate(parcel, self)
         if parcel.is_moved(self):
-            parcel.commits.append(self.close)
+            parcel.commits += self._owner.closing()
         return receive_descriptor, (slot,)
 
 

@@ -14,7 +14,8 @@ import os
 import socket
 import sys
 from functools import partial
-from operator import call
+from itertools import filterfalse
+from operator import call, is_
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from webworker_executor.wire.transfer import reducers, taken
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from webworker_executor.wire.transfer import Parcel
+    from webworker_executor.wire.transfer import Parcel, Step
 
 
 # -- sockets and multiprocessing's connections: duplicated, or moved if listed
@@ -35,17 +36,15 @@ if TYPE_CHECKING:
 def _reduce_socket(parcel: Parcel, item: socket.socket) -> Any:
     slot = duplicate(parcel, item)
     if parcel.is_moved(item):
-        parcel.commits.append(lambda: _close(item))
+        parcel.commits += _closing(item)
     return _receive_socket, (slot, int(item.family), int(item.type), item.proto, item.gettimeout())
 
 
-def _close(item: socket.socket) -> None:
-    """Close a socket, also where files are made of it; once more is fine."""
-    # Within C: a number in hand would be lost to a signal handler that raises.
-    numbers = map(_socket.socket.detach, (item,))
-    any(map(os.close, filter((-1).__ne__, numbers)))
-    # It has no number any more. This tells the object so, too.
-    item.detach()
+def _closing(item: socket.socket) -> tuple[Step, ...]:
+    """Return what closes a socket, also where files are made of it."""
+    numbers = filter((-1).__ne__, map(_socket.socket.detach, (item,)))
+    # The other tells the class of Python.
+    return partial(any, map(os.close, numbers)), partial(setattr, item, "_closed", True)
 
 
 def _receive_socket(
@@ -61,7 +60,10 @@ def _reduce_connection(parcel: Parcel, item: Connection) -> Any:
         raise DataCloneError(f"{shown(item)} is closed; send an open one", item)
     slot = duplicate(parcel, item)
     if parcel.is_moved(item):
-        parcel.commits.append(item.close)
+        # What its `close` does.
+        handles = filterfalse(partial(is_, None), map(getattr, (item,), ("_handle",)))
+        close = partial(any, map(os.close, handles))
+        parcel.commits += (close, partial(setattr, item, "_handle", None))
     return _receive_connection, (slot, item.readable, item.writable)
 
 

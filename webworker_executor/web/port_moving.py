@@ -66,6 +66,7 @@ def freeze(port: MessagePort, parcel: Parcel) -> tuple[Any, ...]:
             "copied: list it, and it moves",
             port,
         )
+    parcel.has_port = True
     move = _Move(port)
     # Before there is something to give back: a signal handler may raise right after there is.
     parcel.rollbacks.append(move.take_back)

@@ -6,15 +6,15 @@ Not for the list of a message: see ``luggage``.
 
 from __future__ import annotations
 
-import os
+from operator import call
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from webworker_executor.web.luggage import as_list, check, unpack_luggage
+from webworker_executor.web.luggage import as_list, check
 from webworker_executor.web.message import give_back, pack_message
 from webworker_executor.web.movable import give_up_bytes
+from webworker_executor.wire import codec
 from webworker_executor.wire.apart import writable
-from webworker_executor.wire.codec import Pending
 from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel
 
@@ -85,20 +85,26 @@ def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
         The copy.
 
     Raises:
-        Exception: As for ``MessageTarget.post_message``.
+        Exception: As for ``MessageTarget.post_message``. Also where a signal handler has raised it,
+            everything is still the caller's; but for a port, which moves in many steps: from the
+            first of them on it is lost with the copy, and what is transferred with it.
 
     Source: HTML, ``structuredClone``.
     """
     packed = pack_message(value, transfer, shelf=writable)  # type: ignore[arg-type]  # as places are
-    if packed.__class__ is Pending:
-        # No call stands between the packing and this block, as in `post_message`.
-        parcel = packed.parcel
-        try:
+    # No call stands between the packing and this block, as in `post_message`.
+    parcel = packed.parcel  # type: ignore[attr-defined]  # it is pending
+    try:
+        if parcel.has_port:
+            # A copy that is made before might write what the port itself has not written yet.
             parcel.commit()
-        except BaseException as error:
-            give_back(parcel, error)
-            raise
-    copy, _, numbers = unpack_luggage(packed.payload, packed.buffers, packed.fds)
-    for number in numbers:
-        os.close(number)
-    return copy  # type: ignore[no-any-return]  # a copy of its type
+        pair: Any = codec.unpack(packed.payload, packed.buffers, packed.fds)
+        copy, pair = pair[0], None
+        # The last step: no call stands between it and the caller, who has either it all or the
+        # copy.
+        if not parcel.has_port:
+            _ = [*map(call, (*parcel.go(), *parcel.commits))]
+        return copy  # type: ignore[no-any-return]  # a copy of its type
+    except BaseException as error:
+        give_back(parcel, error)
+        raise

@@ -67,19 +67,31 @@ class Parcel:
         conditions: Functions of C that give up what may refuse to be given up, by raising; called
             before anything else, and in the step that decides.
         commits: Calls that make the sender's side of what was moved unusable; made when the
-            message has gone. Each may be made again, where a signal handler has broken it off.
+            message has gone. Each may be made again, where a signal handler has broken it off. All
+            are functions of C, unless there is a port.
         rollbacks: Calls that give the sender back what was about to be moved; made instead of the
             commits when the message has not gone. The same holds of them.
+        has_port: Whether a port is moved, which takes more than a step.
         waits: Whether the message goes later than it is packed, and whoever sends it commits.
     """
 
-    __slots__ = ("_gone", "_moved", "commits", "conditions", "fds", "moves_ports", "rollbacks")
+    __slots__ = (
+        "_gone",
+        "_moved",
+        "commits",
+        "conditions",
+        "fds",
+        "has_port",
+        "moves_ports",
+        "rollbacks",
+    )
     waits = False
 
     def __init__(self, moved: Iterable[object] = (), *, moves_ports: bool = False) -> None:
         # By identity: a user's __eq__ has no say in this. The objects are held by their sender.
         self._moved = {id(item): item for item in moved}
         self.moves_ports = moves_ports
+        self.has_port = False
         self.fds: list[Any] = []
         self.conditions: list[Callable[[], object]] = []
         self.commits: list[Callable[[], object]] = []
