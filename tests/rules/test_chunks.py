@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webworker_executor.rules.chunks import Chunks
+from webworker_executor.rules.chunks import GROWTH, Chunks
 
 
 def test_nothing_is_believed_before_it_was_measured() -> None:
@@ -27,14 +27,14 @@ def test_every_size_is_possible_and_grows_slowly(
     n_workers: int, n_left: int, seconds: list[tuple[float, float]]
 ) -> None:
     """
-    At least one item, at most eight times what was measured; if it is work, a third of a share.
+    At least one item, no more than was measured can tell of; if it is work, a third of a share.
     """
     chunks = Chunks(n_workers)
     size = chunks.size(n_left)
     for work, whole in seconds:
         chunks.measured(size, work, whole)
         larger = chunks.size(n_left)
-        assert 1 <= larger <= min(n_left, 8 * size)
+        assert 1 <= larger <= min(n_left, GROWTH * size)
         share = -(-n_left // (3 * n_workers))
         assert larger <= max(share, 0.0002 * size / max(work, 1e-9))
         size = larger
@@ -115,7 +115,6 @@ def test_the_end_of_quick_work_is_not_cut() -> None:
     """
     chunks = Chunks(2)
     chunks.measured(1, 1e-6, 1e-6)
-    chunks.measured(8, 8e-6, 8e-6)
     chunks.measured(64, 64e-6, 64e-6)
     assert [200, 200, 150] == [chunks.size(left) for left in (600, 400, 150)]
 
@@ -125,7 +124,6 @@ def test_sizes_that_cannot_grow_are_not_measured() -> None:
     Where shares of what is left are the limit, all the rest can be submitted at once.
     """
     chunks = Chunks(2)
-    for n_items in (1, 8, 64):
-        chunks.measured(n_items, n_items * 1e-6, n_items * 1e-6)
-    assert chunks.is_measuring(6 * 600)
-    assert not chunks.is_measuring(6 * 500)
+    chunks.measured(1, 1e-6, 1e-6)
+    assert chunks.is_measuring(6 * (GROWTH + 1))
+    assert not chunks.is_measuring(6 * GROWTH)
