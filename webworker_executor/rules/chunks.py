@@ -2,12 +2,11 @@
 Decide how many calls of a map make one task.
 
 For: sizes, from what was measured. Not for: items, futures or clocks.
-A changer must know: nothing is believed of items that have not run. A size is at most `GROWTH` times
-one that was measured, and at most a third of each worker's share of what is left, so that a map
-whose costs change on the way still ends on all workers at about the same time. But what takes less
-than a task's own cost to run is not cut to be even: 20,000 quick items ended in 20 rounds of ever
-smaller chunks, which took three times as long as all the work. And on a busy
-machine anything takes long once: what would end the growth is measured twice, and the better
+A changer must know: nothing is believed of items that have not run. A size is at most `GROWTH`
+times one that was measured, and at most a third of each worker's share of what is left, so that a
+map whose costs change on the way still ends on all workers at about the same time. But what takes
+less than a task's own cost to run is not cut to be even: 20,000 quick items ended in 20 rounds of
+ever smaller chunks, which took three times as long as all the work. And on a busy machine anything takes long once: what would end the growth is measured twice, and the better
 reading counts. Without that, a map of 20,000 items came to chunks of 1 to 4 whenever the first
 answer was late, and ran at 15,000 items/s instead of a million.
 """
@@ -25,8 +24,8 @@ LEAST_SECONDS = 0.0002
 # So long a chunk may take from end to end: its transfer, too.
 MOST_SECONDS = 0.020
 # Each size on the way there costs a wait for an answer, 300 us: with 8 there were four, and 20,000
-# quick items took 6.3 ms, with 64 there are two, and they take 5.1. That all end together is seen to
-# by the shares.
+# quick items took 6.3 ms, with 64 there are two, and they take 5.1. That all workers end together is
+# seen to by the shares.
 GROWTH = 64
 SHARES = 3
 
