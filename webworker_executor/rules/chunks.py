@@ -6,9 +6,10 @@ A changer must know: nothing is believed of items that have not run. A size is a
 times one that was measured, and at most a third of each worker's share of what is left, so that a
 map whose costs change on the way still ends on all workers at about the same time. But what takes
 less than a task's own cost to run is not cut to be even: 20,000 quick items ended in 20 rounds of
-ever smaller chunks, which took three times as long as all the work. And on a busy machine anything takes long once: what would end the growth is measured twice, and the better
-reading counts. Without that, a map of 20,000 items came to chunks of 1 to 4 whenever the first
-answer was late, and ran at 15,000 items/s instead of a million.
+ever smaller chunks, which took three times as long as all the work. And on a busy machine anything
+takes long once: what would end the growth is measured twice, and the better reading counts. Without
+that, a map of 20,000 items came to chunks of 1 to 4 whenever the first answer was late, and ran at
+15,000 items/s instead of a million.
 """
 
 from __future__ import annotations
