@@ -25,8 +25,8 @@ LEAST_SECONDS = 0.0002
 # So long a chunk may take from end to end: its transfer, too.
 MOST_SECONDS = 0.020
 # Each size on the way there costs a wait for an answer, 300 us: with 8 there were four, and 20,000
-# quick items took 6.3 ms, with 64 there are two, and they take 5.1. That all workers end together is
-# seen to by the shares.
+# quick items took 6.3 ms, with 64 there are two, and they take 5.1. That all workers end together
+# is seen to by the shares.
 GROWTH = 64
 SHARES = 3
 
