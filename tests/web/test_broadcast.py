@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.link.inbox import Inbox
-from tests.link.interrupts import ctrl_c, interrupted_at
+from tests.link.interrupts import broken_off, ctrl_c, interrupted_at
 from tests.patience import wait_until
 from webworker_executor import (
     BroadcastChannel,
@@ -48,6 +49,15 @@ def tell(name: str, messages: list[Any]) -> None:
     with BroadcastChannel(name) as channel:
         for message in messages:
             channel.post_message(message)
+
+
+def hear_until_told(port: MessagePort, name: str) -> None:
+    """Say that one listens, and do so until it is enough."""
+    with BroadcastChannel(name) as channel:
+        port.post_message("listening")
+        while True:
+            if channel.receive(LIMIT).data == "enough":
+                return
 
 
 def hear_and_die(port: MessagePort, name: str) -> None:
@@ -194,3 +204,33 @@ def test_a_close_that_is_broken_off_anywhere_keeps_no_station() -> None:
         wait_until(functools.partial(is_gone, station), 5.0)
         step += 1
     assert step > 20
+
+
+def post_once(name: str, message: str) -> None:
+    channel = BroadcastChannel(name)
+    try:
+        channel.post_message(message)
+    finally:
+        channel.close()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_post_to_another_process_that_is_broken_off_anywhere_leaves_nothing() -> None:
+    """
+    No descriptor, station or stream is left, also while nothing is collected; and others are heard.
+    """
+    with WebWorkerExecutor(1) as pool, MessageChannel() as channel:
+        future = pool.submit(hear_until_told, channel.port2, "there")
+        assert "listening" == channel.port1.receive(LIMIT).data
+        users, fds = set(host._users), len(os.listdir("/proc/self/fd"))
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in broken_off(lambda: post_once("there", "more")):
+                wait_until(lambda: "there" not in stations._stations and users == set(host._users))
+                wait_until(lambda: fds == len(os.listdir("/proc/self/fd")))
+        finally:
+            gc.enable()
+        post_once("there", "enough")
+        future.result(LIMIT)
