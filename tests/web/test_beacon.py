@@ -346,6 +346,24 @@ def test_a_signal_whose_receiving_is_broken_off_is_received_by_the_next(receive:
         assert ["enough"] * 2 == [copies[0].reason, channel.port2.receive(10.0).data.reason]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_of_a_task_whose_submission_is_broken_off_goes_with_the_next() -> None:
+    """
+    Wherever a signal handler raises; and no descriptor is left of it when the signal is gone.
+    """
+    controllers = [AbortController()]
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        assert pool.submit(_is_aborted, AbortController().signal).result(10.0) is False
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in broken_off(lambda: pool.submit(_is_aborted, controllers[-1].signal)):
+            assert pool.submit(_is_aborted, controllers[-1].signal).result(10.0) is False
+            controllers[:] = [AbortController()]
+            wait_until(lambda: before >= len(os.listdir("/proc/self/fd")))
+
+
 def test_a_signal_that_a_signal_handler_sends_amid_the_sending_of_another() -> None:
     """
     Each comes with what belongs to it.
