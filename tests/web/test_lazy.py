@@ -5,15 +5,17 @@ A future that owns nothing until somebody needs it: its states, its sleepers, it
 from __future__ import annotations
 
 import _thread
+import contextlib
 import threading
 from collections import deque
-from concurrent.futures import ALL_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import ALL_COMPLETED, CancelledError, Future, as_completed, wait
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.link.inbox import Inbox
+from tests.link.interrupts import WAITING, broken_off
 from webworker_executor.web import lazy
 from webworker_executor.web.lazy import LazyFuture, _is_anybody_counting
 
@@ -223,3 +225,34 @@ def test_a_lock_that_was_torn_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
     finally:
         is_over.set()
         torn.join(20.0)
+
+
+# A lock of the library that was broken off may be let go of without having been taken.
+
+
+def wait_a_moment(futures: list[Settled]) -> None:
+    with contextlib.suppress(RuntimeError):
+        wait(futures, 0.001)
+
+
+def take_as_completed(futures: list[Settled]) -> None:
+    with contextlib.suppress(TimeoutError, RuntimeError):
+        list(as_completed(futures, 0.001))
+
+
+@pytest.mark.parametrize("count", [wait_a_moment, take_as_completed])
+def test_a_count_that_is_broken_off_anywhere_holds_nobody_up(
+    count: Callable[[list[Settled]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whatever the standard library has left locked, the future ends, and others who count see it.
+    """
+    monkeypatch.setattr(lazy, "PATIENCE", 0.001)
+    future = Settled()
+    for _ in broken_off(lambda: count([future]), within=WAITING):
+        ender = threading.Thread(target=future._settle, args=[FINISHED, 1], daemon=True)
+        ender.start()
+        assert 1 == future.result(20.0)
+        ender.join(20.0)
+        assert {future} == wait([future], 20.0).done
+        future = Settled()

@@ -211,7 +211,7 @@ class LazyFuture(Future["T"]):
             # No call stands between this look and the store, so nobody can make a lock meanwhile.
             if "_condition" not in self.__dict__:
                 self._state = state
-            elif self._condition.acquire(False):
+            elif self._lock_out(0.0):
                 self._store_and_notify(state)
             else:
                 # The owner's lock is held here, and whoever counts futures may be waiting for it.
@@ -223,16 +223,32 @@ class LazyFuture(Future["T"]):
 
     def _settle_late(self, state: str, deadline: float) -> None:
         n_looks = 0
-        while not self._condition.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        while not self._lock_out(max(0.0, deadline - time.monotonic())):
             n_looks += 1
             if n_looks == N_LOOKS or not _is_anybody_counting():
                 # A lock that was torn: nobody is between its acquire and its release.
                 self._condition = threading.Condition()
+                for waiter in self._waiters:
+                    waiter.event._cond = threading.Condition(threading.Lock())
             else:
                 # A slow thread, of many futures or on a machine that has much to do.
                 deadline = time.monotonic() + PATIENCE
         self._store_and_notify(state)
         self._settled()
+
+    def _lock_out(self, timeout: float) -> bool:
+        """Take the lock of ``wait`` and ``as_completed``; False where those who count hold one."""
+        patience = (True, timeout) if timeout > 0 else (False, -1)
+        if not self._condition.acquire(*patience):
+            return False
+        for waiter in self._waiters:
+            # What tells it takes this one.
+            lock = waiter.event._cond
+            if not lock.acquire(*patience):
+                self._condition.release()
+                return False
+            lock.release()
+        return True
 
     def _store_and_notify(self, state: str) -> None:
         """Store the state and tell ``wait`` and ``as_completed``; lets go of their lock."""
