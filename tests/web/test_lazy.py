@@ -248,11 +248,12 @@ def test_a_count_that_is_broken_off_anywhere_holds_nobody_up(
     Whatever the standard library has left locked, the future ends, and others who count see it.
     """
     monkeypatch.setattr(lazy, "PATIENCE", 0.001)
-    future = Settled()
-    for _ in broken_off(lambda: count([future]), within=WAITING):
+    futures = [Settled()]
+    for _ in broken_off(lambda: count(futures), within=WAITING):
+        future = futures.pop()
         ender = threading.Thread(target=future._settle, args=[FINISHED, 1], daemon=True)
         ender.start()
         assert 1 == future.result(20.0)
         ender.join(20.0)
         assert {future} == wait([future], 20.0).done
-        future = Settled()
+        futures.append(Settled())

@@ -229,7 +229,7 @@ class LazyFuture(Future["T"]):
                 # A lock that was torn: nobody is between its acquire and its release.
                 self._condition = threading.Condition()
                 for waiter in self._waiters:
-                    waiter.event._cond = threading.Condition(threading.Lock())
+                    waiter.event._cond = threading.Condition(threading.Lock())  # type: ignore[attr-defined]  # of threading
             else:
                 # A slow thread, of many futures or on a machine that has much to do.
                 deadline = time.monotonic() + PATIENCE
@@ -243,7 +243,7 @@ class LazyFuture(Future["T"]):
             return False
         for waiter in self._waiters:
             # What tells it takes this one.
-            lock = waiter.event._cond
+            lock = waiter.event._cond  # type: ignore[attr-defined]  # of threading
             if not lock.acquire(*patience):
                 self._condition.release()
                 return False
