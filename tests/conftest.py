@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import gc
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -98,6 +99,35 @@ def nothing_is_left_behind() -> Iterator[None]:
     yield
     left_behind = wait_until_settled(before, timeout=20.0)
     assert not left_behind, "the test left behind:\n  " + "\n  ".join(left_behind)
+
+
+class Failures(logging.Handler):
+    """
+    Keeps what the reactor logs, as text: a traceback would keep what the test has made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == "a call on the reactor failed":
+            self.texts.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def reactor_failures() -> Iterator[list[str]]:
+    """
+    Take note of what fails on the reactor, where nobody but a log hears of it.
+
+    Raises:
+        AssertionError: Something has, and the test has not taken it out of the list.
+    """
+    failures, logger = Failures(), logging.getLogger("webworker_executor.link")
+    logger.addHandler(failures)
+    yield failures.texts
+    logger.removeHandler(failures)
+    assert not failures.texts, "\n".join(failures.texts)
 
 
 @pytest.hookimpl(wrapper=True)

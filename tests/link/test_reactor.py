@@ -284,7 +284,7 @@ def test_cancelled_timer_never_runs(reactor: Reactor) -> None:
 
 
 def test_bad_calls_are_logged(
-    reactor: Reactor, pair: Pair, caplog: pytest.LogCaptureFixture
+    reactor: Reactor, pair: Pair, caplog: pytest.LogCaptureFixture, reactor_failures: list[str]
 ) -> None:
     """
     A call, a timer or a callback that raises is logged, and the reactor lives on.
@@ -305,11 +305,12 @@ def test_bad_calls_are_logged(
         assert done.wait(20)
     reactor.unregister(near.fileno())
     assert {"a call on the reactor failed"} == {record.message for record in caplog.records}
+    reactor_failures.clear()
     assert {LookupError} == {record.exc_info[0] for record in caplog.records if record.exc_info}
     assert reactor.thread.is_alive()
 
 
-def test_logging_may_fail(reactor: Reactor) -> None:
+def test_logging_may_fail(reactor: Reactor, reactor_failures: list[str]) -> None:
     """
     A handler of the program's logging that raises takes nobody's I/O away.
     """
@@ -328,6 +329,7 @@ def test_logging_may_fail(reactor: Reactor) -> None:
         assert done.wait(20)
     finally:
         logger.removeHandler(handler)
+    reactor_failures.clear()
 
 
 class Finalized:
