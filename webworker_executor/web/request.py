@@ -9,14 +9,14 @@ have to wait for the very code that waits for the answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
-from concurrent.futures import Future
+from concurrent.futures._base import FINISHED, RUNNING
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import PortClosedError
 from webworker_executor.link.thread import ServiceThread
+from webworker_executor.web.lazy import LazyFuture
 from webworker_executor.web.request_ident import RequestIdent, take_ident
 from webworker_executor.wire.failure import unpack_failure
 
@@ -37,7 +37,7 @@ _WAIT_WITHIN_POST = (
 )
 
 
-class Reply(Future[Any]):
+class Reply(LazyFuture[Any]):
     """
     The answer to a request; a ``concurrent.futures.Future`` that can be awaited.
 
@@ -46,10 +46,20 @@ class Reply(Future[Any]):
 
     def __init__(self, link: PortLink | None) -> None:
         super().__init__()
+        self._state = RUNNING
         self._link = link
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Reply cannot be sent: it belongs to who has made the call. Pass its result()"
+        )
 
     def __await__(self) -> Generator[Any, None, Any]:
         return asyncio.wrap_future(self).__await__()
+
+    def cancel(self) -> bool:
+        """Return False: a request that was sent will be answered."""
+        return False
 
     def result(self, timeout: float | None = None) -> Any:
         """
@@ -63,20 +73,31 @@ class Reply(Future[Any]):
 
         Source: concurrent.futures, ``Future.result``.
         """
-        self._refuse_to_hang(timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the answer, and return what was raised; raises as ``result`` otherwise."""
-        self._refuse_to_hang(timeout)
         return super().exception(timeout)
 
-    def _refuse_to_hang(self, timeout: float | None) -> None:
-        if self._link is None or self.done() or (timeout is not None and timeout <= 0):
-            return
+    def settle(self, value: object = None, error: BaseException | None = None) -> None:
+        """Resolve, unless that was done; any thread, and again where a signal handler raised."""
+        # The first outcome is everybody's, of several threads too.
+        outcome = self.__dict__.setdefault("_outcome", (value, error))
+        self._settle(FINISHED, *outcome)
+
+    def _sleep(self, timeout: float | None) -> None:
         # What is being written goes out before the request does.
-        if self._link.is_writing_here:
+        if self._link is not None and self._link.is_writing_here and timeout != 0:
             raise RuntimeError(_WAIT_WITHIN_POST)
+        super()._sleep(timeout)
+
+    def _defer(self, call: Callable[[], object]) -> None:
+        # Not on the events thread: what runs there may wait for this very answer.
+        try:
+            ServiceThread(call, "webworker-reply").start()
+        except RuntimeError:
+            # No thread is to be had.
+            call()
 
 
 class Connection:
@@ -90,8 +111,8 @@ class Connection:
     def __init__(self, port: MessagePort) -> None:
         self._port = port
         self._idents = itertools.count()
-        # Whoever takes one out answers it: single steps of C, so that no lock is needed. With each
-        # what keeps the connection meanwhile: nobody else may.
+        # Each step is a single one of C, so that no lock is needed. With each reply what keeps the
+        # connection meanwhile: nobody else may.
         self._waiting: dict[int, tuple[Reply, object]] = {}
         self._why_closed: str | None = None
         # From the first request on: it refers to this object, which nobody but a collection of
@@ -116,7 +137,6 @@ class Connection:
             Exception: What packing the arguments raises.
         """
         reply = Reply(self._port._link)
-        reply.set_running_or_notify_cancel()
         ident = next(self._idents)
         self._waiting[ident] = reply, lease
         try:
@@ -174,9 +194,9 @@ class Connection:
             if reply is None:
                 continue
             if is_value:
-                reply.set_result(value)
+                reply.settle(value)
             else:
-                reply.set_exception(unpack_failure(value) if isinstance(value, bytes) else value)
+                reply.settle(error=unpack_failure(value) if isinstance(value, bytes) else value)
 
     def close(self, why: str) -> None:
         """Fail what waits, now and later; any thread."""
@@ -185,13 +205,15 @@ class Connection:
         self._fail_all()
 
     def _fail_all(self) -> None:
-        while self._waiting:
-            with contextlib.suppress(KeyError):
-                _, (reply, _) = self._waiting.popitem()
-                error = PortClosedError(f"the object cannot answer: {self._why_closed}")
-                try:
-                    reply.set_exception(error)
-                except BaseException:
-                    # Of a callback.
-                    self._fail_all()
-                    raise
+        for ident in tuple(self._waiting):
+            reply, _ = self._waiting.get(ident, (None, None))
+            if reply is None:
+                continue
+            error = PortClosedError(f"the object cannot answer: {self._why_closed}")
+            try:
+                reply.settle(error=error)
+            except BaseException:
+                # Of a callback, or of a signal handler; so it is taken out only then.
+                self._fail_all()
+                raise
+            self._waiting.pop(ident, None)
