@@ -114,6 +114,15 @@ def descriptors() -> dict[object, str]:
     return found
 
 
+def new_descriptors(before: Mapping[object, str]) -> set[str]:
+    """
+    List what this process has opened since ``descriptors`` was asked, and has open.
+
+    What was closed meanwhile counts for nothing: somebody else may have been about to do that.
+    """
+    return {line for key, line in descriptors().items() if key not in before}
+
+
 def _threads() -> dict[object, str]:
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     found: dict[object, str] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.leaks import descriptors, new_descriptors
 from tests.link.inbox import Inbox
 from tests.link.interrupts import broken_off, ctrl_c, interrupted_at
 from tests.patience import wait_until
@@ -223,13 +224,15 @@ def test_a_post_to_another_process_that_is_broken_off_anywhere_leaves_nothing() 
     with WebWorkerExecutor(1) as pool, MessageChannel() as channel:
         future = pool.submit(hear_until_told, channel.port2, "there")
         assert "listening" == channel.port1.receive(LIMIT).data
-        users, fds = set(host._users), len(os.listdir("/proc/self/fd"))
+        users, before = set(host._users), descriptors()
         gc.collect()
         gc.disable()
         try:
             for _ in broken_off(lambda: post_once("there", "more")):
                 wait_until(lambda: "there" not in stations._stations and users == set(host._users))
-                wait_until(lambda: fds == len(os.listdir("/proc/self/fd")))
+                wait_until(
+                    lambda: not new_descriptors(before), tell=lambda: new_descriptors(before)
+                )
         finally:
             gc.enable()
         post_once("there", "enough")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.leaks import descriptors, new_descriptors
 from tests.link.inbox import Inbox
 from tests.link.interrupts import broken_off
 from tests.patience import wait_until
@@ -509,10 +510,10 @@ def test_who_is_broken_off_while_being_taken_up_has_no_threads() -> None:
     Wherever a signal handler raises, they end if nobody else has them.
     """
     user = User()
-    before = os.listdir("/proc/self/fd")
+    before = descriptors()
     for _ in broken_off(lambda: host.acquire(user)):
         host.release(user)
-        wait_until(lambda: before == os.listdir("/proc/self/fd"))
+        wait_until(lambda: not new_descriptors(before), tell=lambda: new_descriptors(before))
 
 
 def test_a_release_that_is_broken_off_anywhere_is_made_good_by_the_next() -> None:
@@ -520,13 +521,13 @@ def test_a_release_that_is_broken_off_anywhere_is_made_good_by_the_next() -> Non
     The threads end, also where the user had been let go already.
     """
     user = User()
-    before = os.listdir("/proc/self/fd")
+    before = descriptors()
     for number in itertools.count(1):
         host.acquire(user)
         strike = Strike("Host.release", number)
         strike.during(lambda: host.release(user))
         host.release(user)
-        wait_until(lambda: before == os.listdir("/proc/self/fd"))
+        wait_until(lambda: not new_descriptors(before), tell=lambda: new_descriptors(before))
         if not strike.where:
             break
     assert number > 5

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS, Ear
-from tests.leaks import descriptors
+from tests.leaks import descriptors, new_descriptors
 from tests.link.interrupts import broken_off, interrupted_at
 from tests.patience import wait_until
 from webworker_executor import Worker, WorkerStartError, ZygoteLauncher
@@ -155,16 +155,13 @@ def test_a_making_that_is_broken_off_anywhere_leaves_nothing(kind: str) -> None:
         # What is moved above these has no owner for a moment.
         while opened.enter_context(open(os.devnull)).fileno() < LOWEST:
             pass
-        before = {*descriptors().values()}
+        before = descriptors()
         for _ in broken_off(make, every=1 if kind == "script" else 7):
             for worker in made:
                 worker.__exit__()
             made.clear()
             wait_until(lambda: not (gc.collect() < 0 or life._living or host._users))
-            wait_until(
-                lambda: before == {*descriptors().values()},
-                tell=lambda: before ^ {*descriptors().values()},
-            )
+            wait_until(lambda: not new_descriptors(before), tell=lambda: new_descriptors(before))
 
 
 def test_no_signal_handler_comes_between_a_worker_and_its_end() -> None:
