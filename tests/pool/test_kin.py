@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.patience import wait_until
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def test_a_program_may_end_all_of_them(launcher: LauncherName, gate: Gate) -> No
     with WebWorkerExecutor(1, launcher=launcher) as pool:
         future = pool.submit(pass_gate, gate.path, None)
         gate.wait_for_begun(1)
+        # A zygote may tell of the process when it has begun to run the task.
+        wait_until(multiprocessing.active_children)
         for child in multiprocessing.active_children():
             child.kill()
             child.join(10.0)
