@@ -4,7 +4,9 @@ Answers are read from frames, and opened later by who asks.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +47,13 @@ def failure_of(error: BaseException) -> Frame:
     return Frame(RAISE, 1, memoryview(ANSWER_PREFIX.pack(0.0, 0) + pack_failure(error, skip=0)), [])
 
 
+def future_of(answer: object) -> WorkerFuture[Any]:
+    future: WorkerFuture[Any] = WorkerFuture()
+    future._claim()
+    future._finish(answer)
+    return future
+
+
 def test_none_needs_no_opening() -> None:
     """
     The commonest result costs nothing.
@@ -77,11 +86,11 @@ def test_what_does_not_unpack_breaks_a_pool_that_asked_for_it() -> None:
     ``on_crash="break"`` is the standard library's rule to the letter.
     """
     pool = StubPool()
-    answer = read_result(result_of(Unopenable()), pool)
-    assert isinstance(answer, Answer)
+    future = future_of(read_result(result_of(Unopenable()), pool))
     with pytest.raises(BrokenWorkerPool) as caught:
-        answer.open()
+        future.result()
     assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value is future.exception()
     assert 1 == len(pool.texts)
 
 
@@ -143,9 +152,7 @@ def test_what_a_handler_raises_costs_no_exception(
     payload = memoryview(ANSWER_PREFIX.pack(0.0, 0) + pack_failure(exc))
     for step in itertools.count():
         struck: list[bool] = []
-        future: WorkerFuture[None] = WorkerFuture()
-        future._claim()
-        future._finish(read_failure(Frame(RAISE, 1, payload)))
+        future = future_of(read_failure(Frame(RAISE, 1, payload)))
         with interrupted_at(step, stop, (*PACKAGE, __file__)):
             try:
                 future.result()
@@ -159,3 +166,101 @@ def test_what_a_handler_raises_costs_no_exception(
         if not struck:
             break
     assert step > 20
+
+
+class Value:
+    """One that runs code as it arrives."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+
+
+class Bad(Value):
+    """One that does not arrive."""
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.parametrize("error", [TimeoutError, KeyboardInterrupt, SystemExit])
+def test_what_a_handler_raises_costs_no_value(error: type[BaseException], breaks: bool) -> None:
+    """
+    Wherever a signal handler raises as a value is opened, it comes out, and then the value.
+    """
+
+    def stop() -> None:
+        struck.append(True)
+        raise error
+
+    frame, pool = result_of(Value("as asked")), StubPool()
+    for step in itertools.count():
+        struck: list[bool] = []
+        future = future_of(read_result(frame, pool if breaks else None))
+        with (
+            contextlib.suppress(error),
+            interrupted_at(step, stop, (*PACKAGE, __file__)),
+        ):
+            future.result()
+            # It has not been swallowed.
+            assert not struck
+        assert "as asked" == future.result().state
+        if not struck:
+            break
+    assert ([], True) == (pool.texts, step > 5)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.parametrize("error", [TimeoutError, SystemExit])
+def test_what_a_handler_raises_hides_no_value_that_fails(
+    error: type[BaseException], breaks: bool
+) -> None:
+    """
+    Wherever it raises as one that does not unpack is opened, that is what comes next.
+    """
+
+    def stop() -> None:
+        struck.append(True)
+        raise error
+
+    frame, pool = result_of(Bad("as asked")), StubPool()
+    kind = BrokenWorkerPool if breaks else ZeroDivisionError
+    for step in itertools.count():
+        struck: list[bool] = []
+        future = future_of(read_result(frame, pool if breaks else None))
+        with pytest.raises((error, kind)), interrupted_at(step, stop, (*PACKAGE, __file__)):
+            future.result()
+        pool.texts.clear()
+        assert kind is type(future.exception())
+        assert future.exception() is future.exception()
+        if not struck:
+            break
+    assert step > 10
+
+
+def test_a_value_is_unpacked_twice_where_handlers_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    If it fails; but not one that came with a descriptor, which is used up by then.
+    """
+
+    def unpack(*_: object) -> None:
+        n_times.append(True)
+        raise ValueError
+
+    monkeypatch.setattr(codec, "unpack", unpack)
+    counts = []
+    for is_main, fds in ((True, ()), (True, (object(),)), (False, ())):
+        n_times: list[bool] = []
+        frame = Frame(RESULT, 1, memoryview(ANSWER_PREFIX.pack(0.0, 0)), (), fds)
+        future = future_of(read_result(frame, None))
+        if is_main:
+            assert isinstance(future.exception(), ValueError)
+        else:
+            with ThreadPoolExecutor(1) as threads:
+                assert isinstance(threads.submit(future.exception).result(), ValueError)
+        counts.append(len(n_times))
+    assert [2, 1, 1] == counts

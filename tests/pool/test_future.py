@@ -159,6 +159,16 @@ def test_only_the_first_outcome_counts() -> None:
     assert 1 == future.result(0)
 
 
+class Value(Answer):
+    """One that fails as it does."""
+
+    def __init__(self, open: Callable[[], object]) -> None:
+        self.open = open
+
+    def fail(self, error: BaseException) -> BaseException:
+        return error
+
+
 def test_an_answer_is_opened_once_by_who_asks() -> None:
     """
     Unpacking runs in the thread that asks for the value, and not before.
@@ -171,7 +181,7 @@ def test_an_answer_is_opened_once_by_who_asks() -> None:
 
     future, _, _ = make()
     future._claim()
-    future._finish(Answer(open_it))
+    future._finish(Value(open_it))
     assert future.done()
     assert [] == opened
     assert future.result() is future.result()
@@ -188,7 +198,7 @@ def test_a_value_that_does_not_unpack_is_the_futures_exception() -> None:
 
     future, _, _ = make()
     future._claim()
-    future._finish(Answer(open_it))
+    future._finish(Value(open_it))
     assert isinstance(future.exception(), SystemExit)
     with pytest.raises(SystemExit):
         future.result()

@@ -7,7 +7,8 @@ from __future__ import annotations
 import functools
 
 from webworker_executor.pool import broken
-from webworker_executor.pool.future import Answer, FailureAnswer, is_main_thread
+from webworker_executor.pool.future import Answer, FailureAnswer
+from webworker_executor.pool.mishaps import is_main_thread, unpack_alike
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
 
@@ -39,10 +40,57 @@ def read_result(frame: Frame, breakable: Breakable | None) -> object:
     payload = bytes(frame.payload[ANSWER_PREFIX.size :])
     if payload == _NONE:
         return None
-    if breakable is not None:
-        opened = functools.partial(_open_or_break, payload, frame.buffers, frame.fds, breakable)
-        return Answer(opened)
-    return Answer(functools.partial(codec.unpack, payload, frame.buffers, frame.fds))
+    return ResultAnswer(payload, frame.buffers, frame.fds, breakable)
+
+
+class ResultAnswer(Answer):
+    """
+    An answer that is a value.
+
+    Args:
+        payload: As ``codec.unpack`` takes it, like what follows.
+        buffers: The same.
+        fds: The same. What came with some cannot be unpacked twice.
+        breakable: The pool, if it is to break when the value does not unpack.
+    """
+
+    __slots__ = ("_breakable", "_buffers", "_fds", "_payload")
+
+    def __init__(
+        self,
+        payload: bytes,
+        buffers: Sequence[memoryview],
+        fds: Sequence[object],
+        breakable: Breakable | None,
+    ) -> None:
+        self._payload = payload
+        self._buffers = buffers
+        self._fds = fds
+        self._breakable = breakable
+
+    def open(self) -> object:
+        return codec.unpack(self._payload, self._buffers, self._fds)
+
+    def fail(self, error: BaseException) -> BaseException:
+        if isinstance(error, KeyboardInterrupt):
+            # The program's own Ctrl-C, however often it comes.
+            return super().fail(error)
+        try:
+            if is_main_thread() and not self._fds:
+                unpack_alike(self._try, [error])
+            if self._breakable is None:
+                return error
+            self._breakable.break_(broken.SUBMIT_TO_BROKEN)
+            return broken.broken(broken.PENDING_IN_BROKEN, error)
+        finally:
+            # As above.
+            del error
+
+    def _try(self, note: Callable[[BaseException], object]) -> None:
+        try:
+            self.open()
+        except BaseException as error:
+            note(error)
 
 
 def read_failure(frame: Frame) -> FailureAnswer:
@@ -58,18 +106,6 @@ def read_failure(frame: Frame) -> FailureAnswer:
 
 
 _NONE = codec.pack(None).payload
-# Two that agree are enough, also where a signal handler has struck in between.
-_N_ROUNDS = 5
-
-
-def _open_or_break(
-    payload: bytes, buffers: Sequence[memoryview], fds: Sequence[object], pool: Breakable
-) -> object:
-    try:
-        return codec.unpack(payload, buffers, fds)
-    except BaseException as error:
-        pool.break_(broken.SUBMIT_TO_BROKEN)
-        raise broken.broken(broken.PENDING_IN_BROKEN, error) from error
 
 
 def open_failure(payload: bytes) -> BaseException:
@@ -79,35 +115,10 @@ def open_failure(payload: bytes) -> BaseException:
     Raises:
         BaseException: What a signal handler has raised meanwhile; it can be unpacked again.
     """
-    mishaps: list[BaseException] = []
-    try:
-        exc, kinds = _unpack_alike(payload, mishaps)
-        mishaps[:] = filter(lambda error: type(error) not in kinds, mishaps)
-        if mishaps:
-            raise mishaps[0]
-        return exc
-    finally:
-        # They refer to this frame, which must not refer to them.
-        mishaps.clear()
-
-
-def _unpack_alike(
-    payload: bytes, mishaps: list[BaseException]
-) -> tuple[BaseException, set[type[BaseException]]]:
-    """Unpack until nothing is raised on the way, or nothing but what was the last time, too."""
     # Here, because most programs never meet one.
     from webworker_executor.wire.failure import unpack_failure
 
-    # Whose it is cannot be told from it: what the exception's class does may raise whatever a
-    # signal handler may. But it does so each time.
-    kinds: set[type[BaseException]] = set()
-    for _ in range(_N_ROUNDS):
-        n_before, before = len(mishaps), kinds
-        exc = unpack_failure(payload, mishaps.append)
-        kinds = set(map(type, mishaps[n_before:]))
-        if kinds in (set(), before) or not is_main_thread():
-            break
-    return exc, kinds
+    return unpack_alike(functools.partial(unpack_failure, payload), [])
 
 
 def failure_opener(payload: bytes) -> Callable[[], BaseException]:

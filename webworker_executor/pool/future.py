@@ -7,10 +7,10 @@ unpacking runs a user's code, may import, and may take long, which the reactor m
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
+from webworker_executor.pool.mishaps import is_main_thread
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
 from webworker_executor.web.lazy import ENDED, is_quick
@@ -31,17 +31,25 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """
-    What a worker sent back, still packed.
+    """What a worker sent back, still packed."""
 
-    Args:
-        open: Unpacks it.
-    """
+    __slots__ = ()
 
-    __slots__ = ("open",)
+    if TYPE_CHECKING:
+        open: Callable[[], Any]
 
-    def __init__(self, open: Callable[[], object]) -> None:
-        self.open = open
+    def fail(self, error: BaseException) -> BaseException:
+        """
+        Return what there is to raise in place of a value, as ``open`` has raised.
+
+        Raises:
+            BaseException: A signal handler has raised it, and the answer can be opened again.
+        """
+        try:
+            raise error
+        finally:
+            # It refers to this frame, which must not refer to it.
+            del error
 
 
 class WorkerFuture(TrackedFuture["T"]):
@@ -279,10 +287,7 @@ class WorkerFuture(TrackedFuture["T"]):
             else:
                 value = answer.open()
         except BaseException as exc:
-            if isinstance(answer, FailureAnswer) or isinstance(exc, KeyboardInterrupt):
-                # Of a signal handler, or the program's own Ctrl-C; the answer stays as it is.
-                raise
-            error = exc
+            error = answer.fail(exc)
         # Two threads may have opened it at once. The first one's outcome is the future's: no call,
         # and so no other thread, comes between the look and the stores.
         if self._result is answer:
@@ -354,7 +359,7 @@ class WorkerFuture(TrackedFuture["T"]):
             owner.attend(task)
 
     def _outcome(self) -> str:
-        if self._result.__class__ is Answer:
+        if isinstance(self._result, Answer) and not self._is_failure():
             return "returned what nobody has opened yet"
         if self._is_failure():
             kind = "an exception" if self._exception is None else type(self._exception).__name__
@@ -377,14 +382,12 @@ class FailureAnswer(Answer):
     An answer that is an exception, which ``open`` returns; it raises only what a handler does.
 
     ``wait(return_when=FIRST_EXCEPTION)`` must know without opening it.
+
+    Args:
+        open: Unpacks it.
     """
 
-    __slots__ = ()
+    __slots__ = ("open",)
 
-    if TYPE_CHECKING:
-        open: Callable[[], BaseException]
-
-
-def is_main_thread() -> bool:
-    """Whether the caller runs where signal handlers do."""
-    return threading.current_thread() is threading.main_thread()
+    def __init__(self, open: Callable[[], BaseException]) -> None:
+        self.open = open
