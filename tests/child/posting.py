@@ -13,6 +13,7 @@ from webworker_executor import current_task, scope
 # More than lies with a reader uncounted; less than a socket and an hour of patience hold.
 N_BLOCKS = 64
 BLOCK = bytes(1 << 16)
+LIMIT = 20.0
 
 
 def post_and_drain(timeout: float | None = None) -> int:
@@ -39,3 +40,17 @@ def post_and_drain_nothing() -> int:
     """Rest for nothing, and return the worker's pid."""
     current_task().drain()
     return os.getpid()
+
+
+def post_broken_off() -> int:
+    """
+    Break off a post at one place after the other, rest until the reader has what went, and return
+    how many places there were.
+    """
+    from tests.link.interrupts import broken_off
+
+    # In the message itself, unlike large bytes, and so a registered one.
+    task, text = current_task(), "x" * (8 * len(BLOCK))
+    n_places = sum(1 for _ in broken_off(lambda: task.post_message(text)))
+    task.drain(LIMIT)
+    return n_places

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from tests.child.posting import (
     BLOCK,
+    LIMIT,
     N_BLOCKS,
     post_and_drain,
     post_and_drain_nothing,
     post_and_drain_scope,
+    post_broken_off,
 )
 from tests.patience import wait_until
 from webworker_executor import TaskAborted, WebWorkerExecutor, Worker
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from webworker_executor.web.launchers import LauncherName
-
-LIMIT = 20.0
 
 
 def test_what_a_reader_may_leave_is_less_than_what_is_free() -> None:
@@ -47,7 +47,10 @@ def test_the_amount_is_what_is_not_acknowledged(sizes: list[int], data: st.DataO
     for size in sizes:
         n_posted += size
         since[-1] += size
-        if target._is_due([bytes(size)]):
+        counting = target._counting([bytes(size)])
+        for step in counting:
+            step()
+        if counting:
             n_due += 1
             since.append(0)
         if n_due and data.draw(st.booleans()):
@@ -160,6 +163,16 @@ for _ in range(64):
 scope.drain()
 post_message("drained")
 """
+
+
+def test_a_post_that_is_broken_off_is_counted_if_it_goes(pool: WebWorkerExecutor) -> None:
+    """
+    Wherever a signal handler raises: nobody waits for the reader of what has not left.
+    """
+    future = pool.submit(post_broken_off)
+    n_came = len([*future.messages()])
+    n_places = future.result(LIMIT)
+    assert 1 < n_came < n_places
 
 
 def draining(launcher: LauncherName) -> Worker:

@@ -11,13 +11,17 @@ so it imports the least.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from time import monotonic
 
 from webworker_executor.web.messaging import MessageTarget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from webworker_executor.wire.frame import Parts
+    from webworker_executor.wire.transfer import Step
 
 REGISTERED_NBYTES = 1 << 17
 # What lies with a reader uncounted, as with a port. More than is ever left without a receipt.
@@ -38,17 +42,22 @@ class HostTarget(MessageTarget):
         self._unacknowledged: deque[int] = deque()
         self._n_since = 0
 
-    def _is_due(self, parts: Parts) -> bool:
-        """Whether a message that is about to leave is to be a registered one."""
-        # Of two threads that add at once one may be forgotten: a receipt is late by that much.
+    def _counting(self, parts: Parts) -> Sequence[Step]:
+        """
+        Return what counts a message that is to be a registered one; nothing if it is to be none.
+
+        Args:
+            parts: The message, which is about to leave.
+        """
+        # Of two threads that add at once one may be forgotten: a receipt is late by that much. And
+        # what a signal handler keeps from leaving after this makes the next one come early.
         nbytes = self._n_since + sum(map(len, parts))
         if nbytes < REGISTERED_NBYTES:
             self._n_since = nbytes
-            return False
-        # Before it leaves: the receipt may come at any time from then on.
-        self._unacknowledged.append(nbytes)
-        self._n_since = 0
-        return True
+            return ()
+        # As it is queued, or there would be a receipt to wait for that nobody owes; and before,
+        # because it may come at any time from then on.
+        return partial(self._unacknowledged.append, nbytes), partial(setattr, self, "_n_since", 0)
 
     def _acknowledged(self) -> None:
         """Hear that a registered message was taken; on the control thread."""

@@ -105,9 +105,10 @@ class Scope(HostTarget):
 
     def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         assert self._send is not None  # asked for by post_message
-        if self._is_due(parts):
+        counting = self._counting(parts)
+        if counting:
             parts = readdress(parts, MESSAGE, ident_of(parts) | REGISTERED)
-        self._send(parts, fds, None, *going)
+        self._send(parts, fds, None, *going, *counting)
 
     def _schedule(self) -> None:
         # The main thread looks for itself, between one thing and the next.

@@ -177,10 +177,11 @@ class RunningTask(HostTarget):
 
     def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         saying = ident_of(parts)
-        if self._is_due(parts):
+        counting = self._counting(parts)
+        if counting:
             saying |= REGISTERED
         parts = readdress(parts, EVENT, self.id | saying << SAYING_SHIFT)
-        self._desk.runner.post(parts, fds, self._check, *going)
+        self._desk.runner.post(parts, fds, self._check, *going, *counting)
 
     def _say(self, saying: int, payload: bytes = b"") -> None:
         self._desk.say(EVENT, self.id | saying << SAYING_SHIFT, payload, self._check)
