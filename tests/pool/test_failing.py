@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.pool.work import Unpackable, double, make_lock
+from webworker_executor.pool.call import Call
 from webworker_executor.pool.failing import fail_packing
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def test_the_future_has_failed_with_the_text_of_the_traceback(forked: WebWorkerE
     try:
         raise ValueError("why")
     except ValueError as error:
-        future = fail_packing(forked._pool, error, double, (1,), {})
+        future = fail_packing(forked._pool, Call(1), error, double, (1,), {})
     exc = future.exception(0)
     assert isinstance(exc, ValueError)
     assert "in test_the_future_has_failed_with_the_text" in str(exc.__cause__)

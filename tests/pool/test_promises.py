@@ -22,7 +22,7 @@ from webworker_executor.web.events import EventsThread
 
 def fill(count: int) -> tuple[Promises, list[Call]]:
     promises = Promises()
-    calls = [Call(ident, double, (ident,), {}) for ident in range(1, count + 1)]
+    calls = [Call(ident).pack(double, (ident,), {}) for ident in range(1, count + 1)]
     for call in reversed(calls):
         promises.calls[call.ident] = call
     return promises, calls

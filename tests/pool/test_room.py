@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def work(ident: int) -> Call:
     """Make a call that nobody makes."""
-    return Call(ident, double, (1,), {})
+    return Call(ident).pack(double, (1,), {})
 
 
 def fill(pool: WebWorkerExecutor, gate: Gate, count: int) -> list[WorkerFuture[Any]]:
@@ -195,11 +195,11 @@ def test_a_handler_that_raises_right_behind_the_last_in_line() -> None:
     Nobody is left there who does not wait: who is woken in his place would sleep on.
     """
     calls = Bounded()
-    calls[1] = Call(1, double, (1,), {})
+    calls[1] = Call(1).pack(double, (1,), {})
     calls.sleepers = StruckLine()
     room = Room(calls, 1, "block", lambda call: None, lambda: True)
     with pytest.raises(KeyboardInterrupt):
-        room.submit(Call(2, double, (1,), {}))
+        room.submit(Call(2).pack(double, (1,), {}))
     assert 0 == len(calls.sleepers)
 
 
@@ -219,12 +219,12 @@ def test_a_handler_that_raises_where_a_wait_ends() -> None:
     """
     for number in itertools.count(1):
         calls = Bounded()
-        calls[1] = Call(1, double, (1,), {})
+        calls[1] = Call(1).pack(double, (1,), {})
         calls.sleepers = line = OpeningLine()
         line.calls = calls
         room = Room(calls, 1, "block", lambda call: None, lambda: True)
         strike = Strike("Room._wait", number)
-        strike.during(partial(room.submit, Call(2, double, (1,), {})))
+        strike.during(partial(room.submit, Call(2).pack(double, (1,), {})))
         assert 0 == len(line), strike.where
         if not strike.where:
             break
@@ -293,10 +293,10 @@ def test_a_handler_that_raises_on_the_way_in_takes_no_room() -> None:
     sys.settrace(strike)
     try:
         with pytest.raises(KeyboardInterrupt):
-            room.submit(Call(1, double, (1,), {}))
+            room.submit(Call(1).pack(double, (1,), {}))
     finally:
         sys.settrace(before)
-    room.submit(Call(2, double, (1,), {}))
+    room.submit(Call(2).pack(double, (1,), {}))
 
 
 def test_a_handler_that_raises_where_room_is_made(gate: Gate) -> None:

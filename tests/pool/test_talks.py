@@ -40,7 +40,7 @@ def test_a_handler_that_raises_where_what_was_kept_is_sent(forked: WebWorkerExec
     """
     forked.submit(talking.pid).result(10.0)
     for number in itertools.count(1):
-        call = Call(forked._pool.next_ident(), talking.echo, (3,), {})
+        call = Call(forked._pool.next_ident()).pack(talking.echo, (3,), {})
         future = call.future
         future._owner, future._task = forked._pool, call
         # Kept, as what is posted before the task runs.

@@ -49,7 +49,7 @@ def test_errors_name_the_callable(name: str, fn: Callable[..., Any]) -> None:
     As module and qualified name, or by its class; also when it is not sent once.
     """
     assert name == name_of(fn)
-    assert name == Call(1, fn, (), {}).fn_name
+    assert name == Call(1).pack(fn, (), {}).fn_name
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_the_pool_calls_stands_for_what_was_given(
     """
     A chunk, a stream, an actor and its methods.
     """
-    assert name == Call(1, fn, args, {}).fn_name
+    assert name == Call(1).pack(fn, args, {}).fn_name
 
 
 def test_a_map_of_a_large_callable_is_called_by_it() -> None:
@@ -82,7 +82,7 @@ def test_a_map_of_a_large_callable_is_called_by_it() -> None:
 
     fixed = fix(large, functools.partial(run_all, large), store.shelve)
     assert fixed is not None
-    assert name_of(large) == Call(1, fixed, ((),), {}).fn_name
+    assert name_of(large) == Call(1).pack(fixed, ((),), {}).fn_name
 
 
 def test_a_retried_call_is_called_by_what_is_retried(pool: WebWorkerExecutor) -> None:
@@ -90,5 +90,6 @@ def test_a_retried_call_is_called_by_what_is_retried(pool: WebWorkerExecutor) ->
     Also when that stands for something else, as a stream does.
     """
     view = pool.options(retries=1, retry_on=ValueError)
-    call = view._call(run_stream, (double, (1,), {}, 16), {})
+    call = view._call()
+    view._pack(call, run_stream, (double, (1,), {}, 16), {})
     assert "tests.pool.work.double" == call.fn_name

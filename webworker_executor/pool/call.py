@@ -4,10 +4,14 @@ A submitted call: a task of the scheduler, with its bytes and its future.
 
 from __future__ import annotations
 
+from functools import partial
+from operator import call as call_it
+
 from webworker_executor.link.memory import store
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.title import name_of, stands_for_another, title_of
 from webworker_executor.rules.task import Task
+from webworker_executor.web.message import give_back
 from webworker_executor.wire.definition import Definition, pack_call
 from webworker_executor.wire.frame import encode_call
 from webworker_executor.wire.transfer import learn_later
@@ -15,9 +19,10 @@ from webworker_executor.wire.transfer import learn_later
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Self
 
     from webworker_executor.wire.frame import Frame
+    from webworker_executor.wire.transfer import Parcel, Step
 
 
 def _learn_to_send_files() -> None:
@@ -35,9 +40,6 @@ class Call(Task):
 
     Args:
         ident: The task's number in its pool.
-        fn: What to call.
-        args: With these.
-        kwargs: And these. All are packed here and now, so that later changes do not reach the task.
 
     Attributes:
         future: Where the answer goes.
@@ -47,31 +49,78 @@ class Call(Task):
         is_posted: Whether the frame has been given to a link.
         answer: The frame that came for it, if a thread that waited has read it; after a torn step
             the future is resolved with it.
-
-    Raises:
-        Exception: What packing raises.
+        parcel: What is given up when a pool takes the call, until it has been; ``None`` if nothing
+            is.
     """
 
-    __slots__ = ("_fn_name", "answer", "definition", "fds", "future", "is_posted", "parts")
+    __slots__ = (
+        "_fn_name",
+        "answer",
+        "definition",
+        "fds",
+        "future",
+        "is_posted",
+        "parcel",
+        "parts",
+    )
 
-    def __init__(
-        self, ident: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        definition, shape, packed = pack_call(fn, args, kwargs, store.shelve)
-        number = 0 if definition is None else definition.ident
+    def __init__(self, ident: int) -> None:
         super().__init__(ident)
+        self.is_posted = False
+        self.answer: Frame | None = None
+        self.parcel: Parcel | None = None
+        self.future: WorkerFuture[Any] = WorkerFuture()
+
+    def pack(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        """
+        Pack what is to be called; on a call that is held, which knows what is to be given back.
+
+        Args:
+            fn: What to call.
+            args: With these.
+            kwargs: And these. All are packed here and now, so that later changes do not reach the
+                task.
+
+        Raises:
+            Exception: What packing raises.
+        """
+        definition, shape, packed = pack_call(fn, args, kwargs, store.shelve)
+        # First: no call stands between this and the packing.
+        self.parcel = packed.parcel
+        number = 0 if definition is None else definition.ident
         self.definition: Definition | None = definition
         self.fds = packed.fds
         self.parts = encode_call(
-            ident, number, shape, packed.payload, packed.buffers, len(packed.fds)
+            self.ident, number, shape, packed.payload, packed.buffers, len(packed.fds)
         )
-        self.is_posted = False
-        self.answer: Frame | None = None
         # Known before it is submitted: its worker may die before `submit` has returned. A callable
         # that is sent once is kept there anyway; any other is not to be kept alive.
         is_kept = definition is not None and not stands_for_another(fn)
         self._fn_name = None if is_kept else title_of(fn, args)
-        self.future: WorkerFuture[Any] = WorkerFuture()
+        return self
+
+    def enter(self, calls: dict[int, Call]) -> None:
+        """
+        Enter a table of what will run, and in the same step give up what goes along: no call
+        stands behind that step.
+
+        Raises:
+            DataCloneError: Something cannot be given up; the call is not there, and nothing is.
+        """
+        parcel = self.parcel
+        assert parcel is not None
+        steps: tuple[Step, ...] = (*parcel.go(), partial(calls.__setitem__, self.ident, self))
+        try:
+            _ = [*map(call_it, steps)]
+        except BaseException as error:
+            give_back(parcel, error)
+            raise
+
+    def settle(self) -> None:
+        """Have what goes along be unusable here if the call has entered, and else as before."""
+        if self.parcel is not None:
+            self.parcel.settle()
+            self.parcel = None
 
     def rename(self, name: str) -> None:
         """Have errors call it so: what the user gave, not what stands around it."""

@@ -213,28 +213,23 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         pool = self._pool
         if not pool.is_open:
             self._open()
+        call = Call(pool.next_ident())
         try:
             if self._is_forking:
-                call = packing_for_forks(Call, pool.next_ident(), fn, args, kwargs)
+                packing_for_forks(call.pack, fn, args, kwargs)
             else:
-                call = Call(pool.next_ident(), fn, args, kwargs)
-        except KeyboardInterrupt:
-            # Ctrl-C while the arguments are packed is meant for the program.
-            raise
+                call.pack(fn, args, kwargs)
         except BaseException as error:
             from webworker_executor.pool.failing import fail_packing
 
-            return fail_packing(pool, error, fn, args, kwargs)
-        future = call.future
+            return fail_packing(pool, call, error, fn, args, kwargs)
         try:
             pool.take(call)
-        except BaseException:
-            # Perhaps a signal handler's, and the task runs: nobody but this frame has its future.
-            from webworker_executor.pool.stream import forsake
+        except BaseException as error:
+            from webworker_executor.pool.failing import fail_taking
 
-            forsake(fn, future)
-            raise
-        return future
+            return fail_taking(pool, call, error, fn, args, kwargs)
+        return call.future
 
     def _open(self) -> None:
         # In this order: what workers bring along is packed before one can be started.

@@ -1,19 +1,25 @@
 """
-A future for a call that could not be packed.
+What a submit ends in that did not do well: a future that has failed, or an exception.
+
+In the handler of that exception only. What the call was to take along is here again, unless the
+pool has the call.
 """
 
 from __future__ import annotations
 
 import traceback
+from _pickle import PicklingError
 from concurrent.futures.process import _RemoteTraceback
 
 from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.pool.stream import forsake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from webworker_executor.pool.call import Call
     from webworker_executor.pool.pool import Pool
 
 
@@ -21,23 +27,35 @@ _OWN = __name__.partition(".")[0] + "."
 
 
 def fail_packing(
-    pool: Pool, error: BaseException, fn: Callable[..., Any], args: object, kwargs: object
+    pool: Pool,
+    call: Call,
+    error: BaseException,
+    fn: Callable[..., Any],
+    args: object,
+    kwargs: object,
 ) -> WorkerFuture[Any]:
     """
-    Return a future that has failed, with the text of the traceback as the stdlib gives it.
+    Return the failed future of a call that could not be packed.
+
+    It has the text of the traceback as the stdlib gives it.
 
     A note tells which argument it was. The error itself stays as the stdlib's is.
 
     Args:
         pool: Counts it, and starts a worker as for any call.
+        call: What was to be submitted.
         error: What packing raised.
         fn: What was to be called.
         args: With these.
         kwargs: And these.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C while the arguments are packed is meant for the program.
         RuntimeError: As ``Pool.open``.
     """
+    call.settle()
+    if isinstance(error, KeyboardInterrupt):
+        raise
     pool.want_worker()
     with pool.lock:
         pool.promises.tally.n_unpackable += 1
@@ -52,3 +70,28 @@ def fail_packing(
     future._claim()
     future._finish(None, error.with_traceback(None))
     return future
+
+
+def fail_taking(
+    pool: Pool,
+    call: Call,
+    error: BaseException,
+    fn: Callable[..., Any],
+    args: object,
+    kwargs: object,
+) -> WorkerFuture[Any]:
+    """
+    Raise why a pool has not taken a call, or a signal handler's error though it has.
+
+    Takes what ``fail_packing`` does, and returns what that does where something refuses to be given
+    up, which shows only then.
+
+    Raises:
+        BaseException: The error.
+    """
+    call.settle()
+    if isinstance(error, PicklingError):
+        return fail_packing(pool, call, error, fn, args, kwargs)
+    # Perhaps the task runs: nobody but the caller's frame has its future.
+    forsake(fn, call.future)
+    raise

@@ -10,18 +10,17 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import WorkerCrashedError
 from webworker_executor.pool import broken, mapping
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
-from webworker_executor.pool.failing import fail_packing
+from webworker_executor.pool.failing import fail_packing, fail_taking
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
-from webworker_executor.pool.stream import WINDOW, Stream, forsake
+from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.title import name_of, title_of
 from webworker_executor.rules.task import Survivor
@@ -72,7 +71,7 @@ class Terms:
     @property
     def survives_crashes(self) -> bool:
         """Whether the death of its worker is a reason to run a task again."""
-        return any(issubclass(WorkerCrashedError, kind) for kind in self.retry_on)
+        return issubclass(WorkerCrashedError, self.retry_on)
 
     @property
     def retried(self) -> tuple[type[BaseException], ...]:
@@ -125,15 +124,8 @@ class SpecialCall(Survivor, Call):
 
     __slots__ = ("pin", "priority", "retries")
 
-    def __init__(
-        self,
-        ident: int,
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        terms: Terms,
-    ) -> None:
-        super().__init__(ident, fn, args, kwargs)
+    def __init__(self, ident: int, terms: Terms) -> None:
+        super().__init__(ident)
         self.pin = terms.worker
         self.retries = terms.retries if terms.survives_crashes else 0
         self.priority = terms.priority
@@ -226,35 +218,40 @@ class ExecutorView(SpreadingExecutor):
         signal = terms.signal
         if signal is not None and signal.aborted:
             return _aborted(fn, signal.reason)
+        call = self._call()
         try:
-            call = self._call(fn, args, kwargs)
-        except KeyboardInterrupt:
-            raise
+            self._pack(call, fn, args, kwargs)
         except BaseException as error:
-            return fail_packing(pool, error, fn, args, kwargs)
+            return fail_packing(pool, call, error, fn, args, kwargs)
         future = call.future
-        if terms.cancel_running:
-            future._cancels_running = True
-        if terms.onmessage is not None or signal is not None or terms.timeout is not None:
-            conversation = conversation_of(future)
-            if terms.onmessage is not None:
-                conversation.onmessage = terms.onmessage
-            if terms.timeout is not None:
-                conversation.limit = terms.timeout
-                pool.crew.talks.waiting[call.ident] = conversation
         try:
+            if terms.cancel_running:
+                future._cancels_running = True
+            if terms.onmessage is not None or signal is not None or terms.timeout is not None:
+                conversation = conversation_of(future)
+                if terms.onmessage is not None:
+                    conversation.onmessage = terms.onmessage
+                if terms.timeout is not None:
+                    conversation.limit = terms.timeout
+                    pool.crew.talks.waiting[call.ident] = conversation
             pool.take(call)
             if signal is not None:
                 _follow(signal, future, conversation)
-        except BaseException:
+        except BaseException as error:
             pool.crew.talks.forget(call.ident)
-            # Perhaps a signal handler's, and the task runs: nobody but this frame has its future.
-            forsake(fn, future)
-            raise
+            return fail_taking(pool, call, error, fn, args, kwargs)
         return future
 
-    def _call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _call(self) -> Call:
         terms, ident = self._terms, self._executor._pool.next_ident()
+        if terms.worker is None and not terms.retries and not terms.priority:
+            return Call(ident)
+        return SpecialCall(ident, terms)
+
+    def _pack(
+        self, call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        terms = self._terms
         given, title = fn, title_of(fn, args)
         if terms.soft_timeout is not None:
             fn, args, kwargs = call_in_time, (fn, args, kwargs, terms.soft_timeout), {}
@@ -264,17 +261,12 @@ class ExecutorView(SpreadingExecutor):
             from webworker_executor.web.transferable import transfer
 
             fn, args, kwargs = call_moved, (fn, transfer((args, kwargs), terms.transfer)), {}
-        if terms.worker is None and not terms.retries and not terms.priority:
-            make: Callable[..., Call] = Call
-        else:
-            make = partial(SpecialCall, terms=terms)
         if self._executor._is_forking:
-            call = packing_for_forks(make, ident, fn, args, kwargs)
+            packing_for_forks(call.pack, fn, args, kwargs)
         else:
-            call = make(ident, fn, args, kwargs)
+            call.pack(fn, args, kwargs)
         if fn is not given:
             call.rename(title)
-        return call
 
     def _map(
         self,

@@ -169,15 +169,17 @@ class Pool(EndingPool):
             raise RuntimeError(refusal)
 
     def submit(self, call: Call) -> None:
-        """Take a call; its future belongs to the pool from here. Raises as ``open``."""
+        """Take a call; its future is the pool's from here. Raises as ``open`` and ``Call.enter``."""
         steps = self._steps
         with steps.lock:
             if not self.is_open:
                 self.open()
-            call.future._owner = self
-            call.future._task = call
+            call.future._owner, call.future._task = self, call
             # In the table first: whatever happens to the step, the call is not lost.
-            self.promises.calls[call.ident] = call
+            if call.parcel is None:
+                self.promises.calls[call.ident] = call
+            else:
+                call.enter(self.promises.calls)
             self.promises.n_taken += 1
             try:
                 steps.do(self._take, call)
@@ -186,6 +188,8 @@ class Pool(EndingPool):
                 # of the call.
                 steps.tear()
                 raise
+        if call.parcel is not None:
+            call.settle()
         if self.crew.is_starting_all and not self._is_in_the_way:
             self.crew.wait_until_started()
 

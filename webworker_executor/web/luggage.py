@@ -36,10 +36,9 @@ class LuggageParcel(Parcel):
     """
 
     __slots__ = ("packed",)
-    waits = True
 
     def __init__(self, moved: Iterable[object] = ()) -> None:
-        super().__init__(moved)
+        super().__init__(moved, waits=True)
         self.packed: set[int] = set()
 
     def is_moved(self, item: object) -> bool:

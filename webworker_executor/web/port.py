@@ -282,8 +282,10 @@ class MessagePort(MessageTarget):
                     self._stir()
 
     def _must_wait(self) -> bool:
-        # If nobody reads any more, this thread must.
-        return super()._must_wait() and (self._is_started or "reader" in self._claims)
+        # If nobody reads any more, this thread must; unless the port is about to leave, which may
+        # take as long as there is no room for the task that it goes to.
+        is_read = self._is_started or self._state is FROZEN or "reader" in self._claims
+        return super()._must_wait() and is_read
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         link = self._link

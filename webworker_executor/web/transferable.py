@@ -93,7 +93,7 @@ def structured_clone(value: T, transfer: Iterable[object] | None = ()) -> T:
     """
     packed = pack_message(value, transfer, shelf=writable)  # type: ignore[arg-type]  # as places are
     # No call stands between the packing and this block, as in `post_message`.
-    parcel = packed.parcel  # type: ignore[attr-defined]  # it is pending
+    parcel: Any = packed.parcel
     try:
         if parcel.has_port:
             # A copy that is made before might write what the port itself has not written yet.

@@ -85,6 +85,7 @@ class Packed:
     One value as bytes.
 
     Attributes:
+        parcel: ``None``, unless it is `Pending`.
         payload: The pickle.
         buffers: What belongs to the payload but stays outside it, in the pickle's order, each at
             least `OUT_OF_BAND` bytes long: bytes, or their places on a shelf. They are copies: the
@@ -95,6 +96,7 @@ class Packed:
     """
 
     __slots__ = ("buffers", "fds", "payload")
+    parcel: Parcel | None = None
 
     def __init__(
         self, payload: bytes, buffers: Sequence[bytes | Place], fds: Sequence[Any] = ()
@@ -117,7 +119,8 @@ class Pending(Packed):
     """
 
     __slots__ = ("parcel",)
-    parcel: Parcel
+    if TYPE_CHECKING:
+        parcel: Parcel
 
 
 # The opcode STACK_GLOBAL, by which protocol 5 names whatever it names. To look for one byte takes a

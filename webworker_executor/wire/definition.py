@@ -15,7 +15,7 @@ from _pickle import dumps
 from itertools import count
 
 from webworker_executor.wire import by_name, codec, variable
-from webworker_executor.wire.transfer import for_task
+from webworker_executor.wire.transfer import for_call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ def pack_call(
 
     Returns:
         The definition that the worker must have before the call, or None if the callable is inside;
-        the shape, one of `NO_ARGUMENTS`, `ARGUMENTS` and `FULL`; and the packed call.
+        the shape, one of `NO_ARGUMENTS`, `ARGUMENTS` and `FULL`; and the packed call, which is
+        pending where something goes along.
 
     Raises:
         Exception: As `pack`.
@@ -247,16 +248,16 @@ def pack_call(
     if definition is not None:
         if context is not None or kwargs:
             rest = (None, args, kwargs, context)
-            return definition, FULL, codec.pack(rest, parcel=for_task, shelf=shelf)
+            return definition, FULL, codec.pack(rest, parcel=for_call, shelf=shelf)
         if args:
-            return definition, ARGUMENTS, codec.pack(args, parcel=for_task, shelf=shelf)
+            return definition, ARGUMENTS, codec.pack(args, parcel=for_call, shelf=shelf)
         return definition, NO_ARGUMENTS, _NOTHING
     call = (fn, args, kwargs, context)
     if by_name.must_go_by_value(fn):
         # The plain pickler would send its name, and the worker would import the module that is
         # submitting.
-        return None, FULL, codec.pack_by_value(call, parcel=for_task, shelf=shelf)
-    return None, FULL, codec.pack(call, parcel=for_task, shelf=shelf)
+        return None, FULL, codec.pack_by_value(call, parcel=for_call, shelf=shelf)
+    return None, FULL, codec.pack(call, parcel=for_call, shelf=shelf)
 
 
 def unpack_call(

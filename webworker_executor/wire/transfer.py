@@ -33,6 +33,7 @@ __all__ = [
     "Parcel",
     "Trial",
     "current_parcel",
+    "for_call",
     "for_task",
     "learn_later",
     "on_trial",
@@ -60,6 +61,7 @@ class Parcel:
         moved: Objects that the sender gives up, as in the ``transfer`` list of ``post_message``.
         moves_ports: Whether ports are given up though nobody listed them: as arguments and results
             of tasks they are values, and there is no list.
+        waits: Whether the message goes later than it is packed, and whoever sends it commits.
 
     Attributes:
         fds: Their descriptors, in the order in which slots name them; each has a ``fileno`` and is
@@ -72,7 +74,6 @@ class Parcel:
         rollbacks: Calls that give the sender back what was about to be moved; made instead of the
             commits when the message has not gone. The same holds of them.
         has_port: Whether a port is moved, which takes more than a step.
-        waits: Whether the message goes later than it is packed, and whoever sends it commits.
     """
 
     __slots__ = (
@@ -84,13 +85,16 @@ class Parcel:
         "has_port",
         "moves_ports",
         "rollbacks",
+        "waits",
     )
-    waits = False
 
-    def __init__(self, moved: Iterable[object] = (), *, moves_ports: bool = False) -> None:
+    def __init__(
+        self, moved: Iterable[object] = (), *, moves_ports: bool = False, waits: bool = False
+    ) -> None:
         # By identity: a user's __eq__ has no say in this. The objects are held by their sender.
         self._moved = {id(item): item for item in moved}
         self.moves_ports = moves_ports
+        self.waits = waits
         self.has_port = False
         self.fds: list[Any] = []
         self.conditions: list[Callable[[], object]] = []
@@ -182,8 +186,14 @@ def learn_later(lesson: Callable[[], object]) -> None:
     _lessons.append(lesson)
 
 
+def for_call() -> Parcel:
+    """Make the parcel of a task's arguments, which are given up when a pool takes it."""
+    _learn()
+    return Parcel(moves_ports=True, waits=True)
+
+
 def for_task() -> Parcel:
-    """Make the parcel of a task's arguments or result."""
+    """Make the parcel of what a task returns or yields, or a worker is born with."""
     _learn()
     return Parcel(moves_ports=True)
 
