@@ -169,7 +169,7 @@ class Pool(EndingPool):
             raise RuntimeError(refusal)
 
     def submit(self, call: Call) -> None:
-        """Take a call; its future is the pool's from here. Raises as ``open`` and ``Call.enter``."""
+        """Take a call, whose future is the pool's from here; raises as `open` and `Call.enter`."""
         steps = self._steps
         with steps.lock:
             if not self.is_open:
