@@ -375,3 +375,42 @@ def test_a_handler_that_waits_within_a_submit(is_first: bool) -> None:
     assert 20 < step
     assert 0 < len(said) < step
     assert all("Submit in the handler, and wait outside" in text for text in said)
+
+
+def test_a_handler_that_submits_never_waits_for_who_waits_for_its_thread() -> None:
+    """
+    Wherever it interrupts whoever leads: the pool's lock comes before that of a link.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        assert 2 == pool.submit(double, 1).result(20.0)
+        steps, process = pool._pool._steps, next(iter(pool._pool.crew.processes.values()))
+        link: Any = process.data
+        others: list[threading.Thread] = []
+        has_lock = threading.Event()
+
+        def take_both() -> None:
+            with steps.lock:
+                has_lock.set()
+                with link._lock:
+                    return
+
+        def submit() -> None:
+            # Else it is this thread that has the pool's.
+            if not steps.is_held_here:
+                has_lock.clear()
+                others.append(threading.Thread(target=take_both, daemon=True))
+                others[-1].start()
+                assert has_lock.wait(20.0)
+            assert not pool.submit(double, 2).cancelled()
+
+        for step in itertools.count():
+            link.leading.end_lease()
+            n_before = len(others)
+            future = pool.submit(double, step)
+            with interrupted_at(step, submit):
+                assert 2 * step == future.result(20.0)
+            if step > 60 and len(others) == n_before:
+                break
+        for other in others:
+            other.join(20.0)
+    assert len(others) > 20

@@ -103,6 +103,9 @@ class Leading:
             than not to.
         is_leased: Whether the reactor does not look.
         lock: As given.
+        outer: Taken before that, where the link's owner takes its own first: a signal handler that
+            interrupts whoever leads may want that one while the reactor, which has it, waits for
+            the link's.
         left: What a leader has read and left to the reactor, as ``recvmsg`` returned it.
         reading: Held by who reads, for as long as that takes.
     """
@@ -119,7 +122,7 @@ class Leading:
         self._fd = end.fileno()
         self._recvmsg = end.recvmsg
         self._reactor = reactor
-        self.lock = lock
+        self.lock = self.outer = lock
         self._decoder = decoder
         self._modify = reactor.modify
         self._read = read
@@ -148,7 +151,7 @@ class Leading:
         if self.is_handing or not self._decoder.is_between_frames:
             return None
         if not self.is_leased:
-            with self.lock:
+            with self.outer, self.lock:
                 if not self._lease():
                     return None
         self._n_leads += 1
@@ -248,7 +251,7 @@ class Leading:
     def end_lease(self) -> None:
         """Let the reactor read again, at once; any thread. Nothing happens if it does already."""
         if self.is_leased or self._leader is not None:
-            with self.lock:
+            with self.outer, self.lock:
                 if not self._is_closed:
                     self._leader, self.is_leased = None, False
                     self._modify(self._fd, READ | WRITE if self.is_armed else READ)

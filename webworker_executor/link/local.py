@@ -351,7 +351,7 @@ class Link:
     def disown(self) -> None:
         """In a forked copy of the process: close this copy's descriptor, whatever locks say."""
         # Who held it is not here.
-        self._lock = self.leading.lock = threading.RLock()
+        self._lock = self.leading.lock = self.leading.outer = threading.RLock()
         self._is_closed = True
         self._outbox.clear()
         self._socket.close()

@@ -24,6 +24,7 @@ from webworker_executor.web.registered import Receipts
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from webworker_executor.link.reactor import Reactor
@@ -158,9 +159,9 @@ class Crew:
             for process in list(self.processes.values()):
                 process.started.wait(_START_SECONDS)
 
-    def opened(self, process: WorkerProcess) -> None:
-        """Send a process that now has a link what waited for it."""
-        process.open()
+    def opened(self, process: WorkerProcess, lock: AbstractContextManager[object]) -> None:
+        """Send a process that now has a link what waited for it; under the pool's ``lock``."""
+        process.open(lock)
         for task in process.worker.inflight:
             assert isinstance(task, Call)
             process.post(task)

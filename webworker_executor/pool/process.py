@@ -43,6 +43,7 @@ from webworker_executor.wire.frame import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
     from webworker_executor.launch.witness import Witness
@@ -191,8 +192,10 @@ class WorkerProcess:
         if not self._has_failed:
             self._news.launched(self)
 
-    def open(self) -> None:
-        """Let frames be posted; under the pool's lock, which so keeps them in order."""
+    def open(self, lock: AbstractContextManager[object]) -> None:
+        """Let frames be posted; under the pool's ``lock``, which so keeps them in order."""
+        if self._link is not None:
+            self._link.leading.outer = lock
         self.data = self._link
 
     def _started(self, child: Child) -> None:

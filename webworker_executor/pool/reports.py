@@ -145,7 +145,7 @@ class Reports:
         self._steps.apply(self._burial.bury, process)
 
     def _opened(self, process: WorkerProcess) -> do.Actions:
-        self._crew.opened(process)
+        self._crew.opened(process, self._steps.lock)
         return ()
 
     def _unborn(self, process: WorkerProcess, is_transient: bool) -> do.Actions:
