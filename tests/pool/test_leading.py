@@ -22,6 +22,7 @@ import pytest
 from tests.dropin.gate import Gate, pass_gate
 from tests.link.interrupts import interrupted_after, interrupted_at
 from tests.patience import wait_until
+from tests.pool.contention import Contention
 from tests.pool.strike import Strike
 from tests.pool.work import double
 from webworker_executor import TaskAborted, WebWorkerExecutor, WorkerCrashedError
@@ -383,34 +384,29 @@ def test_a_handler_that_submits_never_waits_for_who_waits_for_its_thread() -> No
     """
     with WebWorkerExecutor(1, launcher="fork") as pool:
         assert 2 == pool.submit(double, 1).result(20.0)
-        steps, process = pool._pool._steps, next(iter(pool._pool.crew.processes.values()))
-        link: Any = process.data
-        others: list[threading.Thread] = []
-        has_lock = threading.Event()
-
-        def take_both() -> None:
-            with steps.lock:
-                has_lock.set()
-                with link._lock:
-                    return
-
-        def submit() -> None:
-            # Else it is this thread that has the pool's.
-            if not steps.is_held_here:
-                has_lock.clear()
-                others.append(threading.Thread(target=take_both, daemon=True))
-                others[-1].start()
-                assert has_lock.wait(20.0)
-            assert not pool.submit(double, 2).cancelled()
-
+        contention = Contention(pool)
         for step in itertools.count():
-            link.leading.end_lease()
-            n_before = len(others)
+            contention.link.leading.end_lease()
+            n_before = len(contention.others)
             future = pool.submit(double, step)
-            with interrupted_at(step, submit):
+            with interrupted_at(step, contention.submit):
                 assert 2 * step == future.result(20.0)
-            if step > 60 and len(others) == n_before:
+            if step > 60 and len(contention.others) == n_before:
                 break
-        for other in others:
-            other.join(20.0)
-    assert len(others) > 20
+        contention.join()
+    assert len(contention.others) > 20
+
+
+def test_a_handler_that_submits_amid_a_look_at_what_waits_does_neither() -> None:
+    """
+    The same for ``buffered_amount``.
+    """
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        assert 2 == pool.submit(double, 1).result(20.0)
+        contention = Contention(pool)
+        for step in range(40):
+            with interrupted_at(step, contention.submit):
+                assert 0 <= pool.workers[0].buffered_amount
+            assert 2 * step == pool.submit(double, step).result(20.0)
+        contention.join()
+    assert contention.others

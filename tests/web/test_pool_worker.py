@@ -37,6 +37,7 @@ class Wired:
         self.pid: int | None = None
         self.waiting: list[Callable[[], object]] = []
         self.call_back = events.call
+        self.lock = threading.RLock()
         self.worker = PoolWorker(3, self)
 
     @property

@@ -15,6 +15,7 @@ from webworker_executor.web.messaging import MessageTarget
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
     from webworker_executor.web.dispatch import Call, Dispatcher
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
         @property
         def crew(self) -> Places:
             """The processes."""
+
+        @property
+        def lock(self) -> AbstractContextManager[object]:
+            """Comes before the lock of any link."""
 
         def post_message(self, index: int, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
             """Send the parts of a frame to the process in place, starting one if need be."""
@@ -87,7 +92,8 @@ class PoolWorker(MessageTarget):
     @property
     def buffered_amount(self) -> int:
         """How many bytes were posted and are still waiting for room in the kernel."""
-        return self._owner.crew.unsent_nbytes(self.index)
+        with self._owner.lock:
+            return self._owner.crew.unsent_nbytes(self.index)
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         written = Flag()
