@@ -4,6 +4,7 @@ Ports, sockets and files as arguments and results of tasks.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -16,6 +17,7 @@ import pytest
 
 from tests.dropin.gate import Gate, pass_gate
 from tests.leaks import descriptors, new_descriptors
+from tests.link.interrupts import broken_off
 from tests.patience import wait_until
 from tests.pool.work import double
 from tests.web.belongings import break_off_anywhere, transfer_once, use_all
@@ -238,6 +240,30 @@ def test_arguments_of_a_submit_that_is_refused_are_still_here(gate: Gate) -> Non
         first.result(TIMEOUT)
         channel.port1.post_message("good")
         assert "good" == executor.submit(ask_and_answer, channel.port2).result(TIMEOUT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_terms", [False, True])
+def test_arguments_of_a_refused_submit_that_is_broken_off_are_still_here(
+    gate: Gate, has_terms: bool
+) -> None:
+    """
+    Wherever a signal handler raises, also while they are given back.
+    """
+    bound: Any = {"max_pending": 1, "when_full": "raise"}
+    with WebWorkerExecutor(1, launcher="fork", **bound) as executor, MessageChannel() as channel:
+        executor.submit(pass_gate, gate.path, 1)
+        view = executor.options(priority=1, timeout=TIMEOUT) if has_terms else executor
+
+        def submit() -> None:
+            with contextlib.suppress(PoolFullError):
+                view.submit(ask_and_answer, channel.port2)
+
+        submit()
+        for step in broken_off(submit):
+            channel.port1.post_message(step)
+            assert step == channel.port2.receive(TIMEOUT).data
+        gate.open()
 
 
 @pytest.mark.parametrize("has_terms", [False, True])

@@ -226,9 +226,13 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         try:
             pool.take(call)
         except BaseException as error:
-            from webworker_executor.pool.failing import fail_taking
+            try:
+                from webworker_executor.pool.failing import fail_taking
 
-            return fail_taking(pool, call, error, fn, args, kwargs)
+                return fail_taking(pool, call, error, fn, args, kwargs)
+            finally:
+                # Once more, where a signal handler has come into that.
+                call.settle()
         return call.future
 
     def _open(self) -> None:

@@ -238,8 +238,12 @@ class ExecutorView(SpreadingExecutor):
             if signal is not None:
                 _follow(signal, future, conversation)
         except BaseException as error:
-            pool.crew.talks.forget(call.ident)
-            return fail_taking(pool, call, error, fn, args, kwargs)
+            try:
+                pool.crew.talks.forget(call.ident)
+                return fail_taking(pool, call, error, fn, args, kwargs)
+            finally:
+                # Once more, where a signal handler has come into that.
+                call.settle()
         return future
 
     def _call(self) -> Call:

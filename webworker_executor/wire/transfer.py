@@ -152,8 +152,16 @@ class Parcel:
         """
         Give up what was moved if the message has gone, and else keep it.
 
-        Made once more by whoever finds it broken off.
+        Made once more by whoever finds it broken off before it began.
         """
+        try:
+            self._settle()
+        except BaseException:
+            # By a signal handler.
+            self._settle()
+            raise
+
+    def _settle(self) -> None:
         if self._gone:
             for commit in self.commits:
                 commit()
