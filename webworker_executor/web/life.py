@@ -142,10 +142,11 @@ class Life(Profile):
         """End what nobody will ever hold."""
         self._owner = _nobody
         self._is_wanted = True
+        # Here, and not with the last reference: the exception's frames may be kept.
+        self.streams.close()
         if self._has_begun:
             self._terminate(0.0)
         else:
-            self.streams.close()
             self._finish(None)
 
     def keep(self, owner: object) -> None:
