@@ -11,7 +11,7 @@ import pytest
 
 from tests.pool.work import Unpackable, double, make_lock
 from webworker_executor.pool.call import Call
-from webworker_executor.pool.failing import fail_packing
+from webworker_executor.pool.failing import fail
 
 if TYPE_CHECKING:
     from webworker_executor import WebWorkerExecutor
@@ -24,7 +24,7 @@ def test_the_future_has_failed_with_the_text_of_the_traceback(forked: WebWorkerE
     try:
         raise ValueError("why")
     except ValueError as error:
-        future = fail_packing(forked._pool, Call(1), error, double, (1,), {})
+        future = fail(forked._pool, Call(1), error, double, (1,), {})
     exc = future.exception(0)
     assert isinstance(exc, ValueError)
     assert "in test_the_future_has_failed_with_the_text" in str(exc.__cause__)

@@ -46,6 +46,7 @@ class Call(Task):
         parts: The frame to be sent.
         fds: The descriptors to go with it; kept as long as the task may be sent once more.
         definition: The callable that a worker must have before, or ``None``.
+        is_packed: Whether all of that is there.
         is_posted: Whether the frame has been given to a link.
         answer: The frame that came for it, if a thread that waited has read it; after a torn step
             the future is resolved with it.
@@ -59,6 +60,7 @@ class Call(Task):
         "definition",
         "fds",
         "future",
+        "is_packed",
         "is_posted",
         "parcel",
         "parts",
@@ -66,7 +68,7 @@ class Call(Task):
 
     def __init__(self, ident: int) -> None:
         super().__init__(ident)
-        self.is_posted = False
+        self.is_packed = self.is_posted = False
         self.answer: Frame | None = None
         self.parcel: Parcel | None = None
         self.future: WorkerFuture[Any] = WorkerFuture()
@@ -97,6 +99,7 @@ class Call(Task):
         # that is sent once is kept there anyway; any other is not to be kept alive.
         is_kept = definition is not None and not stands_for_another(fn)
         self._fn_name = None if is_kept else title_of(fn, args)
+        self.is_packed = True
         return self
 
     def enter(self, calls: dict[int, Call]) -> None:

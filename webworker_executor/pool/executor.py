@@ -219,17 +219,12 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
                 packing_for_forks(call.pack, fn, args, kwargs)
             else:
                 call.pack(fn, args, kwargs)
-        except BaseException as error:
-            from webworker_executor.pool.failing import fail_packing
-
-            return fail_packing(pool, call, error, fn, args, kwargs)
-        try:
             pool.take(call)
         except BaseException as error:
             try:
-                from webworker_executor.pool.failing import fail_taking
+                from webworker_executor.pool.failing import fail
 
-                return fail_taking(pool, call, error, fn, args, kwargs)
+                return fail(pool, call, error, fn, args, kwargs)
             finally:
                 # Once more, where a signal handler has come into that.
                 call.settle()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OWN = __name__.partition(".")[0] + "."
 
 
-def fail_packing(
+def fail(
     pool: Pool,
     call: Call,
     error: BaseException,
@@ -35,26 +35,29 @@ def fail_packing(
     kwargs: object,
 ) -> WorkerFuture[Any]:
     """
-    Return the failed future of a call that could not be packed.
+    Return a failed future where a call could not be packed, or something refuses to be given up.
 
-    It has the text of the traceback as the stdlib gives it.
-
-    A note tells which argument it was. The error itself stays as the stdlib's is.
+    It has the text of the traceback as the stdlib gives it. A note tells which argument it was. The
+    error itself stays as the stdlib's is.
 
     Args:
         pool: Counts it, and starts a worker as for any call.
         call: What was to be submitted.
-        error: What packing raised.
+        error: What that has raised.
         fn: What was to be called.
         args: With these.
         kwargs: And these.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C while the arguments are packed is meant for the program.
+        BaseException: The error, if it is why the pool has not taken the call, or a signal
+            handler's; Ctrl-C while the arguments are packed is meant for the program, too.
         RuntimeError: As ``Pool.open``.
     """
     call.settle()
-    if isinstance(error, KeyboardInterrupt):
+    is_refused = not call.is_packed or isinstance(error, PicklingError)
+    if not is_refused or isinstance(error, KeyboardInterrupt):
+        # Perhaps the task runs: nobody but the caller's frame has its future.
+        forsake(fn, call.future)
         raise
     pool.want_worker()
     with pool.lock:
@@ -70,28 +73,3 @@ def fail_packing(
     future._claim()
     future._finish(None, error.with_traceback(None))
     return future
-
-
-def fail_taking(
-    pool: Pool,
-    call: Call,
-    error: BaseException,
-    fn: Callable[..., Any],
-    args: object,
-    kwargs: object,
-) -> WorkerFuture[Any]:
-    """
-    Raise why a pool has not taken a call, or a signal handler's error though it has.
-
-    Takes what ``fail_packing`` does, and returns what that does where something refuses to be given
-    up, which shows only then.
-
-    Raises:
-        BaseException: The error.
-    """
-    call.settle()
-    if isinstance(error, PicklingError):
-        return fail_packing(pool, call, error, fn, args, kwargs)
-    # Perhaps the task runs: nobody but the caller's frame has its future.
-    forsake(fn, call.future)
-    raise

@@ -16,7 +16,7 @@ from webworker_executor.errors import WorkerCrashedError
 from webworker_executor.pool import broken, mapping
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
-from webworker_executor.pool.failing import fail_packing, fail_taking
+from webworker_executor.pool.failing import fail
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
@@ -219,12 +219,9 @@ class ExecutorView(SpreadingExecutor):
         if signal is not None and signal.aborted:
             return _aborted(fn, signal.reason)
         call = self._call()
-        try:
-            self._pack(call, fn, args, kwargs)
-        except BaseException as error:
-            return fail_packing(pool, call, error, fn, args, kwargs)
         future = call.future
         try:
+            self._pack(call, fn, args, kwargs)
             if terms.cancel_running:
                 future._cancels_running = True
             if terms.onmessage is not None or signal is not None or terms.timeout is not None:
@@ -240,7 +237,7 @@ class ExecutorView(SpreadingExecutor):
         except BaseException as error:
             try:
                 pool.crew.talks.forget(call.ident)
-                return fail_taking(pool, call, error, fn, args, kwargs)
+                return fail(pool, call, error, fn, args, kwargs)
             finally:
                 # Once more, where a signal handler has come into that.
                 call.settle()
