@@ -163,6 +163,32 @@ future = executor.submit(abs, -5)
     assert ("work\n5\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)
 
 
+def test_a_submit_that_fails_while_the_program_ends(
+    run_script: ScriptRunner, launcher: str
+) -> None:
+    """What it ends in is not hidden by a module that cannot be imported any more."""
+    program = """
+executor.submit(abs, 1).result()
+lock = threading.Lock()
+
+def late():
+    print(type(executor.submit(abs, lock).exception()).__name__)
+    executor.shutdown()
+    try:
+        executor.submit(abs, 1)
+    except RuntimeError as exc:
+        print(exc)
+
+threading._register_atexit(late)
+"""
+    completed = run_script(BEGIN + program, launcher)
+    assert completed.stdout.splitlines() == [
+        "TypeError",
+        "cannot schedule new futures after shutdown",
+    ]
+    assert ("", 0) == (completed.stderr, completed.returncode)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 def test_workers_leave_with_a_killed_program(
     tmp_path: Path, launcher: str, number: signal.Signals

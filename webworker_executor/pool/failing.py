@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import traceback
 from _pickle import PicklingError
-from concurrent.futures.process import _RemoteTraceback
+from contextlib import suppress
 
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.stream import forsake
+from webworker_executor.wire.failure import remote_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def fail(
 
         point_out(error, {"args": args, "kwargs": kwargs, "fn": fn})
     text = "".join(traceback.format_exception(error))
-    error.__cause__ = _RemoteTraceback(f'\n"""\n{text}"""')  # type: ignore[arg-type]  # it is text, whatever typeshed says
+    with suppress(Exception):  # a program that cannot even import: the error itself counts
+        error.__cause__ = remote_text(text)
     future: WorkerFuture[Any] = WorkerFuture()
     future._claim()
     future._finish(None, error.with_traceback(None))

@@ -93,6 +93,23 @@ def unpack_failure(
     return exc
 
 
+def remote_text(text: str) -> BaseException:
+    """
+    Return what the stdlib puts at the end of a failure: the text of a traceback.
+
+    Raises:
+        OSError: The program has no descriptor left, and with none nothing is imported.
+        RuntimeError: The program is ending and has never imported the stdlib's pool, which then
+            registers something to be done at the end: too late.
+    """
+    # Here, because it draws in multiprocessing, and only the host needs it.
+    from concurrent.futures import process
+
+    remote: Any = process
+    text_at_the_end: BaseException = remote._RemoteTraceback(f'\n"""\n{text}"""')
+    return text_at_the_end
+
+
 def _text(exc: BaseException, trace: TracebackType | None) -> str:
     try:
         return failure_text(exc, trace)
@@ -101,14 +118,11 @@ def _text(exc: BaseException, trace: TracebackType | None) -> str:
 
 
 def _append_text(exc: BaseException, text: str, note: Callable[[BaseException], object]) -> None:
-    # Here, because it draws in multiprocessing, and only the host needs it.
     try:
-        from concurrent.futures import process
+        remote = remote_text(text)
     except Exception as error:
         note(error)
-        # A program that has no descriptor left cannot even import. The exception itself counts.
-        return
-    remote: Any = process
+        return  # the exception itself counts
     seen = set()
     end = exc
     while (cause := cause_of(end)) is not None:
@@ -117,7 +131,7 @@ def _append_text(exc: BaseException, text: str, note: Callable[[BaseException], 
             return  # a circle has no end, and cutting it would be a lie
         end = cause
     suppresses = suppresses_context(end)
-    set_cause(end, remote._RemoteTraceback(f'\n"""\n{text}"""'))
+    set_cause(end, remote)
     set_suppress(end, suppresses)
 
 
