@@ -4,6 +4,7 @@ Values become bytes and values again, with large buffers apart.
 
 from __future__ import annotations
 
+import collections
 import pickle
 import sys
 import threading
@@ -63,6 +64,26 @@ def test_values_make_the_round_trip(value: object) -> None:
     assert value == unpacked(value)
     packed = codec.pack_by_value(value)
     assert value == codec.unpack(packed.payload, packed.buffers)
+
+
+@given(values | st.dictionaries(st.text() | st.integers(), atoms))
+def test_what_is_packed_plainly_is_as_any_other(value: object) -> None:
+    """It is what the pickler makes of it; what may hold more is left to others."""
+    payload = codec.pack_plain(value)
+    if payload is None:
+        assert type(value) not in {type(None), bool, int, float, complex, str}
+    else:
+        assert payload == codec.pack(value).payload == pickle.dumps(value, 5)
+        assert value == codec.unpack(payload)
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": object}, {len: 1}, {"a": [1]}, dict.fromkeys(range(100)), collections.Counter()]
+)
+def test_what_may_hold_more_is_not_packed_plainly(value: object) -> None:
+    """A class, a function, a container, many items, a class of its own: somebody else looks."""
+    assert codec.pack_plain(value) is None
+    assert value == unpacked(value)
 
 
 @given(st.lists(sizes, max_size=4))

@@ -104,8 +104,11 @@ class Intake:
             # In one breath, here and wherever it is done: no call comes between.
             self._is_decoded = False
             chunks.popleft()
+        # It stays as it is: only copies are fed.
+        decoder = self._decoder
+        is_between_frames = decoder.is_between_frames
         if not chunks:
-            if self._decoder.is_between_frames:
+            if is_between_frames:
                 # As `_fill` does, without a call: most reads are so.
                 try:
                     chunks.extend(map(self._recvmsg, _SIZE, _RIGHTS_SIZE, flags))
@@ -125,7 +128,8 @@ class Intake:
                 and kind in self._kinds
                 and codec == PICKLE
                 and not (frame_flags or n_fds or chunk[2] & _TRUNCATED)
-                and self._decoder.is_between_frames
+                and is_between_frames
+                and self._decoder is decoder
             ):
                 # A single small frame, the most common case.
                 frame = Frame(kind, ident, data[HEADER_NBYTES:])

@@ -119,17 +119,17 @@ class Outbox:
             OSError: As for `write`; the frame is in the outbox then.
         """
         nbytes = len(parts[0])
-        fresh: deque[int] = deque()
         entries, counts = self._entries, self._counts
         entries.append((nbytes, parts, ()))
         if counts or len(entries) > 1:
             return False
         counts.extend(map(self._send, parts, self._flags))
         if len(entries) == 1 and counts[0] == nbytes:
-            # All of it was taken: the place in the stream may stay where it was.
-            self._counts = fresh
-            entries.popleft()
-            # A signal handler may have posted since.
+            # All of it was taken: the place in the stream may stay where it was. No call stands
+            # between these two steps.
+            del counts[0]
+            del entries[0]
+            # A signal handler may have posted since the length was asked for.
             return not entries
         return False
 
@@ -146,11 +146,10 @@ class Outbox:
             nbytes, parts, fds = entries[0]
             if len(parts) == 1 and not fds:
                 # One small frame, the most common case: see `write_alone`.
-                fresh: deque[int] = deque()
                 counts.extend(map(self._send, parts, self._flags))
                 if len(entries) == 1 and counts[0] == nbytes:
-                    self._counts = fresh
-                    entries.popleft()
+                    del counts[0]
+                    del entries[0]
                     if not entries:
                         return
                     # A signal handler has posted since.

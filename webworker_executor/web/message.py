@@ -91,9 +91,9 @@ def event_of(frame: Frame, source: object = None) -> MessageEvent:
     fds = came
     try:
         if not frame.ident:
-            if not fds:
+            if not (fds or frame.buffers):
                 # As `codec.unpack` does, without the call: most messages are so.
-                return MessageEvent(loads(frame.payload, buffers=frame.buffers), source)
+                return MessageEvent(loads(frame.payload), source)
             return MessageEvent(codec.unpack(frame.payload, frame.buffers, fds), source)
         payload, buffers = frame.payload, frame.buffers
         if frame.ident & (AS_JSON | AS_MSGPACK):

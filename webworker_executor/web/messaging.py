@@ -102,9 +102,16 @@ class MessageTarget(Receiver):
             ident = WITH_LIST
         else:
             try:
-                packed = codec.pack(message, to_host=to_host, parcel=new_parcel, shelf=self._shelve)
+                payload = codec.pack_plain(message)
+                if payload is None:
+                    packed = codec.pack(
+                        message, to_host=to_host, parcel=new_parcel, shelf=self._shelve
+                    )
             except Exception as exc:
                 refuse(message, exc)
+            if payload is not None:
+                self._post(encode_message(PLAIN, payload), ())
+                return
             ident = PLAIN
         if packed.__class__ is Pending:
             # No call stands between the packing and this block: a signal handler that raised there

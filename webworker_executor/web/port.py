@@ -235,7 +235,11 @@ class MessagePort(MessageTarget):
         if link is None:
             return
         if self._state is OPEN or self._state is FROZEN:
-            link.post(parts, fds, *going)
+            if going:
+                link.post(parts, fds, *going)
+            else:
+                # Most are so, and to pass on what is not there takes time.
+                link.post(parts, fds)
         if link.is_disowned:
             raise InvalidStateError(self._why_ended())
 

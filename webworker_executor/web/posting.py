@@ -110,7 +110,7 @@ class Posting:
             if going:
                 steps: tuple[Step, ...] = (*going, partial(outbox.put, entry(parts, fds)))
                 _ = [*map(call, steps)]
-            elif fds or self._is_armed or len(parts) > 1 or not outbox.is_empty:
+            elif fds or self._is_armed or len(parts) > 1:
                 outbox.append(parts, fds)
             else:
                 with self._lock:

@@ -130,6 +130,24 @@ _NAMES_SOMETHING = b"\x93"
 _CONNECTION = b"multiprocessing.connection"
 # Values that hold nothing else: what many tasks are given, and return.
 _PLAIN = frozenset({type(None), bool, int, float, complex, str})
+# In a dict with more items, to look at each costs as much as it saves.
+_FEW = 8
+
+
+def pack_plain(value: object) -> bytes | None:
+    """
+    Pack a number, a text or a few of them in a dict, as most messages are.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The pickle; ``None`` if there may be more in it, which `pack` sees to.
+    """
+    kind = type(value)
+    if kind in _PLAIN or (kind is dict and _is_plain_dict(value)):
+        return dumps(value, 5)
+    return None
 
 
 def pack(
@@ -172,7 +190,11 @@ def pack(
     # Of any other kind neither of the two that look into it has anything to say.
     has_parts = kind is tuple or kind is bytes or kind is bytearray
     limit = OUT_OF_BAND if shelf is not None else maxsize
-    if kind in _PLAIN or (has_parts and _is_plain(value, limit)):
+    if (
+        kind in _PLAIN
+        or (has_parts and _is_plain(value, limit))
+        or (kind is dict and _is_plain_dict(value))
+    ):
         # No need to look for names in the pickle, which costs more than the pickle from 1 KiB up.
         return Packed(dumps(value, 5), [])
     # Whoever packs within the packing of another message, as a signal handler may, or a hook, would
@@ -233,6 +255,15 @@ def _is_plain(value: object, limit: int) -> bool:
     for item in value if type(value) is tuple else (value,):
         kind = type(item)
         if kind not in _PLAIN and (kind is not bytes or len(item) >= limit):
+            return False
+    return True
+
+
+def _is_plain_dict(value: Any) -> bool:
+    if len(value) > _FEW:
+        return False
+    for key, item in value.items():
+        if type(item) not in _PLAIN or type(key) not in _PLAIN:
             return False
     return True
 
