@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
-SECONDS = 4.0
+SECONDS = 2.5
 
 
 def grow_and_return(number: int, nbytes: int) -> int:

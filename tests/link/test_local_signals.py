@@ -140,7 +140,7 @@ GOOD = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "n_frames", "sndbuf"),
-    [("small", 40_000, 0), ("buffers", 20_000, 0), ("buffers", 10_000, 4096), ("large", 400, 0)],
+    [("small", 20_000, 0), ("buffers", 10_000, 0), ("buffers", 5_000, 4096), ("large", 200, 0)],
 )
 @pytest.mark.parametrize("how", ["stop", "timeout", "blocking", "pipe", "post"])
 def test_signals_while_frames_are_sent(
