@@ -24,6 +24,7 @@ import pytest
 
 from tests.leaks import Snapshot, wait_until_settled
 from tests.script import ScriptRunner
+from webworker_executor import MessageChannel
 from webworker_executor.pool import pool as pools
 from webworker_executor.pool.stacks import dump
 
@@ -154,6 +155,13 @@ def launcher(request: pytest.FixtureRequest) -> str:
     """
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def channel() -> Iterator[MessageChannel]:
+    """Make a channel, and close both ends in the end."""
+    with MessageChannel() as channel:
+        yield channel
 
 
 @pytest.fixture

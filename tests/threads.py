@@ -8,7 +8,11 @@ import contextlib
 import os
 import signal
 import threading
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from tests.link.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +83,28 @@ def run_together(*calls: Callable[[], object]) -> None:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
+
+
+def each_in_order(call: Callable[[Callable[[], object]], object]) -> bool:
+    """
+    Have many threads ask for calls at once, and wait until all were made.
+
+    Args:
+        call: Takes a call, to be made later.
+
+    Returns:
+        Whether those of each thread were made in the order in which it asked.
+    """
+    made = Inbox[tuple[int, int]]()
+
+    def ask(thread: int) -> None:
+        for number in range(500):
+            call(partial(made, (thread, number)))
+
+    run_together(*[partial(ask, thread) for thread in range(8)])
+    # Sorting keeps the order of what is equal.
+    in_order = sorted(made.take(4000), key=itemgetter(0))
+    return in_order == [(thread, number) for thread in range(8) for number in range(500)]
 
 
 def fork_while_held(

@@ -44,13 +44,6 @@ LIMIT = 10.0
 
 
 @pytest.fixture
-def channel() -> Iterator[MessageChannel]:
-    """Make a channel, and close both ends in the end."""
-    with MessageChannel() as channel:
-        yield channel
-
-
-@pytest.fixture
 def executor() -> Iterator[WebWorkerExecutor]:
     """Keep a worker until the end of the test."""
     with WebWorkerExecutor(1) as executor:

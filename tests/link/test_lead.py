@@ -227,10 +227,8 @@ def test_a_leader_that_does_not_take_what_follows_a_loan(led: Led) -> None:
     assert not lent.is_lent
 
 
-def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:
-    """
-    A leader takes one small, whole frame; anything else is read by the reactor, in order.
-    """
+def leave_to_the_reactor(led: Led) -> None:
+    """Have two frames come to a leader, which is too much for it."""
     lead = led.link.leading.begin()
     assert lead is not None
     led.send(1, 2)
@@ -238,6 +236,13 @@ def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:
     assert not led.link.leading.read(lead, refuse)
     led.link.leading.end(lead)
     assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+
+
+def test_more_than_one_frame_is_for_the_reactor(led: Led) -> None:
+    """
+    A leader takes one small, whole frame; anything else is read by the reactor, in order.
+    """
+    leave_to_the_reactor(led)
 
 
 def test_what_the_reactor_has_in_hand_is_not_overtaken(led: Led) -> None:
@@ -468,13 +473,7 @@ def test_what_is_not_for_a_leader_is_not_led(led: Led) -> None:
     """
     After frames that a leader had to leave, the reactor reads, until one comes that is for it.
     """
-    lead = led.link.leading.begin()
-    assert lead is not None
-    led.send(1, 2)
-    lead.wait(10.0)
-    assert not led.link.leading.read(lead, refuse)
-    led.link.leading.end(lead)
-    assert [1, 2] == [led.read_by_reactor.get(10.0).ident for _ in range(2)]
+    leave_to_the_reactor(led)
     led.link.leading.is_fit = False
     assert led.link.leading.begin() is None
     led.send(3)

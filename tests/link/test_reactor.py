@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.link.inbox import Inbox
-from tests.threads import run_together
+from tests.threads import each_in_order
 from webworker_executor.link.reactor import READ, WRITE, Reactor, Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tests.script import ScriptRunner
 
 Pair = tuple[socket.socket, socket.socket]
@@ -62,17 +64,7 @@ def test_calls_of_many_threads_all_run(reactor: Reactor) -> None:
     """
     No call gets lost between threads, and those of one thread keep their order.
     """
-    seen = Inbox[tuple[int, int]]()
-
-    def ask(thread: int) -> None:
-        for number in range(500):
-            reactor.call_soon(partial(seen, (thread, number)))
-
-    run_together(*[partial(ask, index) for index in range(8)])
-    made = seen.take(4000)
-    assert [[(index, number) for number in range(500)] for index in range(8)] == [
-        [one for one in made if one[0] == index] for index in range(8)
-    ]
+    assert each_in_order(reactor.call_soon)
 
 
 def test_call_from_a_call_runs_later(reactor: Reactor) -> None:
@@ -129,6 +121,21 @@ def test_modified_events(reactor: Reactor, pair: Pair) -> None:
     reactor.unregister(near.fileno())
 
 
+def make_ready_at_once(
+    reactor: Reactor,
+    ends: Sequence[tuple[socket.socket, socket.socket]],
+    ready: Callable[[int, int], object],
+) -> None:
+    """Give the reactor sockets that are ready before it looks, so that one round has them all."""
+
+    def prepare() -> None:
+        for index, (near, far) in enumerate(ends):
+            far.send(b"x")
+            reactor.register(near.fileno(), READ, partial(ready, index))
+
+    reactor.call_soon(prepare)
+
+
 def test_forgotten_descriptor_is_not_told(reactor: Reactor) -> None:
     """
     A callback that was forgotten within the very round is not called any more.
@@ -141,13 +148,7 @@ def test_forgotten_descriptor_is_not_told(reactor: Reactor) -> None:
         ends[index][0].recv(10)
         seen(index)
 
-    def prepare() -> None:
-        # Both are ready before the reactor looks, so that one round has both.
-        for index, (near, far) in enumerate(ends):
-            far.send(b"x")
-            reactor.register(near.fileno(), READ, partial(ready, index))
-
-    reactor.call_soon(prepare)
+    make_ready_at_once(reactor, ends, ready)
     told = seen.get()
     on_reactor(reactor, lambda: None)
     assert seen.is_empty
@@ -173,13 +174,7 @@ def test_an_old_event_is_not_told_to_who_has_the_number_now(reactor: Reactor) ->
         ends[index][0].recv(10)
         seen(index)
 
-    def prepare() -> None:
-        # Both are ready before the reactor looks, so that one round has both.
-        for index, (near, far) in enumerate(ends):
-            far.send(b"x")
-            reactor.register(near.fileno(), READ, partial(ready, index))
-
-    reactor.call_soon(prepare)
+    make_ready_at_once(reactor, ends, ready)
     seen.get()
     on_reactor(reactor, lambda: None)
     assert strange.is_empty

@@ -17,7 +17,7 @@ import pytest
 
 from tests.link.inbox import Inbox
 from tests.patience import wait_until
-from tests.threads import run_together
+from tests.threads import each_in_order, run_together
 from webworker_executor.web.events import PATIENCE, EventsThread
 
 if TYPE_CHECKING:
@@ -46,16 +46,7 @@ def test_calls_of_many_threads_all_run(events: EventsThread) -> None:
     """
     No call gets lost between threads, and those of one thread keep their order.
     """
-    seen = Inbox[tuple[int, int]]()
-
-    def ask(thread: int) -> None:
-        for number in range(200):
-            events.call(partial(seen, (thread, number)))
-
-    run_together(*[partial(ask, index) for index in range(4)])
-    made = seen.take(800)
-    for index in range(4):
-        assert [(index, n) for n in range(200)] == [one for one in made if one[0] == index]
+    assert each_in_order(events.call)
 
 
 @pytest.mark.parametrize("exc", [ValueError, SystemExit, KeyboardInterrupt])

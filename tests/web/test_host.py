@@ -7,8 +7,6 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-import os
-import signal
 import threading
 import time
 import weakref
@@ -313,35 +311,15 @@ def test_forked_copy_starts_afresh() -> None:
     In a forked copy the users are told, their descriptors are closed, and new users are welcome.
     """
     user = User()
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with host._lock:
-            held.set()
-            release.wait(20)
-
     reactor, _ = host.acquire(user)
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(20)
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(30)
-            assert user.told == ["disown"]
-            other, events = host.acquire(User())
-            assert other is not reactor
-            done = threading.Event()
-            events.call(done.set)
-            assert done.wait(20)
-            status = 0
-        finally:
-            os._exit(status)
-    release.set()
-    thread.join()
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def serves_anew() -> bool:
+        other, events = host.acquire(User())
+        done = threading.Event()
+        events.call(done.set)
+        return user.told == ["disown"] and other is not reactor and done.wait(20)
+
+    assert 0 == fork_while_held([host._lock], serves_anew)
     assert [] == user.told
     assert reactor.thread.is_alive()
     host.release(user)

@@ -34,19 +34,10 @@ from webworker_executor.web.port import is_held_by_ports
 from webworker_executor.web.port_link import HELD_NBYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.script import ScriptRunner
     from webworker_executor.web.launchers import LauncherName
 
 LIMIT = 10.0
-
-
-@pytest.fixture
-def channel() -> Iterator[MessageChannel]:
-    """Make a channel, and close both ends in the end."""
-    with MessageChannel() as channel:
-        yield channel
 
 
 def test_a_port_is_not_made_by_hand() -> None:
