@@ -161,7 +161,10 @@ class Stop(Exception):
     pass
 
 def handler(*_):
+    global may_raise
     if may_raise:
+        # Once for each time that the program stands where it can catch it.
+        may_raise = False
         raise Stop
 
 count = 20_000
@@ -179,7 +182,6 @@ while not got or got[-1] < count - 1:
         may_raise = False
         got.append(event.data)
     except Stop:
-        may_raise = False
         n_stops += 1
     except TimeoutError:
         may_raise = False
