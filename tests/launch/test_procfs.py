@@ -52,6 +52,17 @@ def test_a_thread_that_blocks_a_signal_is_named() -> None:
     assert me not in threads_blocking(os.getpid(), signal.SIGURG)
 
 
+def test_a_thread_that_ends_meanwhile_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that the kernel has just listed, nothing can be read any more."""
+    me, gone = str(threading.get_native_id()), str(1 << 30)
+    monkeypatch.setattr(os, "listdir", lambda _: [gone, me])
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGURG})
+    try:
+        assert {me} == threads_blocking(os.getpid(), signal.SIGURG)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG})
+
+
 def test_the_members_of_a_group_are_those_that_live() -> None:
     """
     A process that is the only one of its group is, until it has ended, also before it is reaped.

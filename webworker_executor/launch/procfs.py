@@ -106,21 +106,23 @@ def threads_blocking(pid: int, number: int) -> set[str]:
     """
     bit = 1 << number - 1
     found = set()
+    if _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit:
+        found.add("process")
     try:
-        if _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit:
-            found.add("process")
         threads = os.listdir(f"/proc/{pid}/task")
-        found.update(
-            thread
-            for thread in threads
-            if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit
-        )
     except OSError:
-        # It has ended, or one of its threads has.
         return found
+    # One of them may end meanwhile, and says nothing of the others.
+    found.update(
+        thread for thread in threads if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit
+    )
     return found
 
 
 def _mask(path: str, name: bytes) -> int:
-    with open(path, "rb") as file:
-        return next((int(line[len(name) :], 16) for line in file if line.startswith(name)), 0)
+    """Return a set of signals as bits; none of what has ended."""
+    try:
+        with open(path, "rb") as file:
+            return next((int(line[len(name) :], 16) for line in file if line.startswith(name)), 0)
+    except OSError:
+        return 0
