@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import wait_until
 from webworker_executor.launch.witness import Witness
 from webworker_executor.link.reactor import Reactor
 
@@ -121,6 +122,35 @@ def test_who_has_gone_is_not_called(reactor: Reactor) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])
     on_reactor(reactor, witness.close)
     assert ([], ["Thread 0x01 (most recent call first):\n  here", ""]) == (answers, forgotten)
+
+
+def test_a_thread_that_has_not_begun_may_be_the_one_that_answers(reactor: Reactor) -> None:
+    """
+    It blocks all signals at first, and that of its handler later: the dump is not over then.
+    """
+    witness = Witness(reactor)
+    answers: list[str] = []
+    is_answered = threading.Event()
+
+    def note(text: str) -> None:
+        answers.append(text)
+        is_answered.set()
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        on_reactor(reactor, lambda: witness.ask(Deaf(), note))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before | {signal.SIGURG})
+        os.write(witness.writer, b"Thread 0x")
+        # It has read that, and has looked whether there will be more.
+        wait_until(lambda: witness._text)
+        on_reactor(reactor, witness._look)
+        assert [] == answers
+        os.write(witness.writer, b"01 (most recent call first):\n  here\n")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert is_answered.wait(10.0)
+    on_reactor(reactor, witness.close)
+    assert ["Thread 0x01 (most recent call first):\n  here"] == answers
 
 
 def test_nobody_waits_for_a_full_pipe(reactor: Reactor) -> None:

@@ -88,35 +88,34 @@ def umask_of(pid: int) -> int | None:
         return None
 
 
-def threads_blocking(pid: int, number: int) -> set[str]:
+def threads_blocking(pid: int, number: int) -> dict[str, int]:
     """
     List the threads that a signal cannot be delivered to at the moment.
 
-    A thread blocks a signal while it runs a handler for it; and the whole process is named, by its
-    number, while the signal waits for any thread.
+    A thread blocks a signal while it runs a handler for it; and the whole process is named while
+    the signal waits for any thread.
 
     Args:
         pid: The process.
         number: The signal's.
 
     Returns:
-        Names of threads; none if nothing can be had.
+        By the number of the thread, all the signals that it blocks, as bits; by ``"process"``, the
+        one that waits for it. Empty if nothing can be had.
 
     Source: proc_pid_status(5), ``SigBlk`` and ``ShdPnd``; sigaction(2), ``SA_NODEFER``.
     """
     bit = 1 << number - 1
-    found = set()
-    if _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit:
-        found.add("process")
+    found = {"process": _mask(f"/proc/{pid}/status", b"ShdPnd:") & bit}
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return found
+        # It has ended.
+        return {}
     # One of them may end meanwhile, and says nothing of the others.
-    found.update(
-        thread for thread in threads if _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:") & bit
-    )
-    return found
+    for thread in threads:
+        found[thread] = _mask(f"/proc/{pid}/task/{thread}/status", b"SigBlk:")
+    return {name: mask for name, mask in found.items() if mask & bit}
 
 
 def _mask(path: str, name: bytes) -> int:

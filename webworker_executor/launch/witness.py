@@ -92,7 +92,7 @@ class Witness:
         self._text = bytearray()
         self._askers: list[Callable[[str], object]] = []
         self._child: Signalled | None = None
-        self._blockers: set[str] = set()
+        self._blockers: dict[str, int] = {}
         self._timer: Timer | None = None
 
     def handed_over(self) -> None:
@@ -119,7 +119,7 @@ class Witness:
         self._drain()
         self._text.clear()
         self._child = child
-        # Some may do so all the time.
+        # Some may do so all the time; and one that has not begun blocks more than it will later.
         self._blockers = procfs.threads_blocking(child.pid, ASK)
         self._reactor.register(self._reader, READ, self._readable)
         child.send_signal(ASK)
@@ -176,7 +176,8 @@ class Witness:
         child = self._child
         if child is None:
             return
-        is_under_way = not procfs.threads_blocking(child.pid, ASK) <= self._blockers
+        blockers = procfs.threads_blocking(child.pid, ASK)
+        is_under_way = not blockers.items() <= self._blockers.items()
         if self._text and not is_under_way:
             self._drain()
             self._answer(thread_dump(self._decoded()))
