@@ -225,16 +225,27 @@ class LazyFuture(Future["T"]):
         n_looks = 0
         while not self._lock_out(max(0.0, deadline - time.monotonic())):
             n_looks += 1
-            if n_looks == N_LOOKS or not _is_anybody_counting():
-                # A lock that was torn: nobody is between its acquire and its release.
-                self._condition = threading.Condition()
-                for waiter in self._waiters:
-                    waiter.event._cond = threading.Condition(threading.Lock())  # type: ignore[attr-defined]  # of threading
-            else:
+            if n_looks < N_LOOKS and _is_anybody_counting():
                 # A slow thread, of many futures or on a machine that has much to do.
                 deadline = time.monotonic() + PATIENCE
+                continue
+            # Who counted until a moment ago has let go since. A lock that was torn stays held.
+            if self._lock_out(0.0):
+                break
+            if n_looks == N_LOOKS or not _is_anybody_counting():
+                self._mend()
         self._store_and_notify(state)
         self._settled()
+
+    def _mend(self) -> None:
+        """Make locks anew that were torn: nobody is between their acquire and their release."""
+        self._condition = threading.Condition()
+        for waiter in self._waiters:
+            event: Any = waiter.event
+            anew: Any = threading.Condition(threading.Lock())
+            # Whoever sleeps there, and has nothing to do with it, is woken as before.
+            anew._waiters = event._cond._waiters
+            event._cond = anew
 
     def _lock_out(self, timeout: float) -> bool:
         """Take the lock of ``wait`` and ``as_completed``; False where those who count hold one."""
