@@ -350,6 +350,21 @@ def test_the_end_of_a_port_is_heard_while_its_worker_goes_on(launcher: LauncherN
             channel.port2.receive(LIMIT)
 
 
+def test_who_has_a_copy_does_not_hide_that_a_port_is_closed() -> None:
+    """A process that is forked in the moment of a transfer may have one as long as it lives."""
+    for leave in (MessagePort.close, lambda port: None):
+        channel = MessageChannel()
+        copy = os.dup(channel.port1._link.fileno())  # type: ignore[union-attr]  # it is open
+        with channel.port2:
+            channel.port1.post_message("last words")
+            leave(channel.port1)
+            del channel.port1
+            assert "last words" == channel.port2.receive(LIMIT).data
+            with pytest.raises(PortClosedError):
+                channel.port2.receive(LIMIT)
+        os.close(copy)
+
+
 @pytest.mark.slow
 def test_a_transfer_that_is_broken_off_anywhere_has_been_made_or_not() -> None:
     """Wherever a signal handler raises: all of it arrives, or all is usable as before."""

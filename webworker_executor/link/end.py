@@ -10,6 +10,7 @@ import _socket
 import socket
 from functools import partial
 from itertools import compress, starmap
+from operator import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +45,32 @@ class End(socket.socket):
             # The other side has gone already.
             pass
 
+    def disconnect(self) -> None:
+        """
+        End the connection for both sides, whoever has a copy of the descriptor.
+
+        What was written still arrives. To close it is not enough: a process that was forked at the
+        wrong moment may have it open as well, and the other side would hear of no end.
+
+        Source: shutdown(2).
+        """
+        try:
+            self.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # Closed already.
+            pass
+
     def stopper(self) -> Callable[[], object]:
         """Return what does as `stop_reading`, once, and is a single step of C: for finalizers."""
+        return self._shutting(socket.SHUT_RD)
+
+    def leaver(self) -> Callable[[], object]:
+        """Return what does as `disconnect` and closes, once, in a single step of C."""
+        return partial(any, map(call, (self._shutting(socket.SHUT_RDWR), self.__del__)))
+
+    def _shutting(self, how: int) -> Callable[[], object]:
         is_open = map((-1).__lt__, starmap(self.fileno, ((),)))
-        return partial(any, map(self.shutdown, compress((socket.SHUT_RD,), is_open)))
+        return partial(any, map(self.shutdown, compress((how,), is_open)))
 
 
 def own(owner: socket.socket, numbers: Iterable[int]) -> None:

@@ -82,6 +82,10 @@ class Attention:
         self._farewells.append(close)
         return partial(any, map(operator.call, self._farewells))
 
+    def no_farewell(self) -> None:
+        """Have nothing done when nobody has it any more."""
+        self._farewells.clear()
+
     @property
     def is_reading(self) -> bool:
         """Whether it is waited until there is something to read."""

@@ -53,6 +53,7 @@ def bequeath(link: PortLink) -> bool:
             estates = [_laid_out(link, shares) for shares in _divided(link.residue()[1])]
             for parts, fds in estates:
                 running.post_to_host(parts, fds)
+            link.leave()
             return True
     except Exception as error:
         _log.debug("what was posted to a port cannot be left to the host: %s", error)
@@ -122,6 +123,8 @@ def inherit(frame: Frame) -> None:
         link = port._link
         assert link is not None
         _inherited[number] = link
+        # More of it may come, with a copy of its own.
+        link.leave()
         link.adopt((b"", []), unwritten)
         port.close()
     except Exception as error:

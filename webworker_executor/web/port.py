@@ -345,6 +345,7 @@ class MessagePort(MessageTarget):
     def _detach(self) -> None:
         self._leave(DETACHED)
         if self._link is not None:
+            self._link.leave()
             self._link.close()
 
 

@@ -77,6 +77,7 @@ class PortLink(Posting):
         # and nobody else would have the reactor read again.
         self.read_on_soon: Callable[[], object] = bool
         self.is_disowned = False
+        self._goes_on_elsewhere = False
         # A thread that waits at the descriptor's number, which is not to become another's then.
         self._poller: select.poll | None = None
         self._is_over = False
@@ -270,7 +271,7 @@ class PortLink(Posting):
 
     def farewell(self) -> Callable[[], object]:
         """Return what does as `finish` when nobody has the port any more, as its ``__del__``."""
-        return self.attention.farewell(self._socket.__del__)
+        return self.attention.farewell(self._socket.leaver())
 
     def stopper(self) -> Callable[[], object]:
         """Return what has a thread that waits here find the end, in one step of C."""
@@ -285,6 +286,8 @@ class PortLink(Posting):
             self.is_closed = True
             self._outbox.clear()
             self.attention.forget()
+            if not self._goes_on_elsewhere:
+                self._socket.disconnect()
             if self._poller is None:
                 self._socket.close()
             else:
@@ -336,6 +339,11 @@ class PortLink(Posting):
             if not self.is_closed:
                 self.attention.go_on()
         self.flush()
+
+    def leave(self) -> None:
+        """Somebody else has a copy of the descriptor: closed here, the connection goes on there."""
+        self._goes_on_elsewhere = True
+        self.attention.no_farewell()
 
     def residue(self) -> tuple[tuple[bytes, list[Any]], list[tuple[bytes, Sequence[Any]]]]:
         """Return what was read of a frame that is not whole, and what was not written."""
