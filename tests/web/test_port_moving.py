@@ -365,6 +365,30 @@ def test_who_has_a_copy_does_not_hide_that_a_port_is_closed() -> None:
         os.close(copy)
 
 
+def kill_with(port: MessagePort) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_port_that_waits_to_be_received_is_in_no_forked_worker() -> None:
+    """Killed with it in hand, whoever gets it in the end leaves nobody who has it."""
+    with MessageChannel() as outer, MessageChannel() as inner:
+        outer.port1.post_message("first")
+        outer.port1.post_message(inner.port1, transfer=[inner.port1])
+        # Both are read, and one is given out.
+        assert "first" == outer.port2.receive(LIMIT).data
+        with (
+            WebWorkerExecutor(1, launcher="fork") as bystander,
+            WebWorkerExecutor(1) as pool,
+        ):
+            for executor in (bystander, pool):
+                executor.submit(os.getpid).result(LIMIT)
+            port = outer.port2.receive(LIMIT).data
+            with pytest.raises(WorkerCrashedError):
+                pool.submit(kill_with, port).result(LIMIT)
+            with pytest.raises(PortClosedError):
+                inner.port2.receive(LIMIT)
+
+
 @pytest.mark.slow
 def test_a_transfer_that_is_broken_off_anywhere_has_been_made_or_not() -> None:
     """Wherever a signal handler raises: all of it arrives, or all is usable as before."""

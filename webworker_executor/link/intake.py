@@ -214,6 +214,8 @@ class Intake:
         for descriptor, number in zip(fds, numbers, strict=True):
             if chunks and chunks[0] is chunk and not self._is_decoded:
                 descriptor._held[:] = ((number, number + 1),)
+                # A forked copy of this process cannot receive it.
+                descriptor.passes()
         return fds
 
     def residue(self) -> tuple[bytes, list[Any]]:

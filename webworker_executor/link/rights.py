@@ -94,8 +94,16 @@ class Descriptor:
             OSError: As ``copy_of``.
         """
         descriptor = cls.copy_of(fd)
-        _to_send.update(descriptor._held)
+        descriptor.passes()
         return descriptor
+
+    def passes(self) -> None:
+        """Have no forked copy of this process keep it: it is on its way, from here or to here."""
+        _passing.update(self._held)
+
+    def stays(self) -> None:
+        """Have a forked copy of this process keep it, as all that is the program's own."""
+        _passing.difference_update(self._held)
 
     def fileno(self) -> int:
         """
@@ -117,7 +125,7 @@ class Descriptor:
             ValueError: It was taken.
         """
         fd, held = self.fileno(), self._held
-        _to_send.difference_update(held)
+        self.stays()
         # The last step, and no call: whoever is interrupted before it still owns the descriptor.
         del held[:]
         return fd
@@ -134,7 +142,7 @@ class Descriptor:
             Exception: What ``make`` raises; it stays this object's.
         """
         fd, held = self.fileno(), self._held
-        _to_send.difference_update(held)
+        self.stays()
         # Within C: a signal handler that raised in between would leave it with two owners, or none.
         made: Any = list(map(call, (partial(make, fd), held.clear)))
         return made[0]  # type: ignore[no-any-return]  # what was made
@@ -181,20 +189,19 @@ def pipe(flags: int = 0) -> tuple[Descriptor, Descriptor]:
 
 
 def _closing(ranges: Iterable[Range]) -> Iterator[None]:
-    # Forgotten before it is closed: afterwards the number may be another's, which is to be sent,
-    # too.
-    return starmap(posix.closerange, filterfalse(_to_send.discard, ranges))
+    # Forgotten before it is closed: afterwards the number may be another's, which passes, too.
+    return starmap(posix.closerange, filterfalse(_passing.discard, ranges))
 
 
 # What was on its way when a program was forked would stay open in the copy for as long as that
 # lives, and the other side of a port would never hear of its end.
-_to_send: set[Range] = set()
+_passing: set[Range] = set()
 
 
 def _forget_what_travels() -> None:
-    """In a forked copy of the process: close what the original sends."""
-    while _to_send:
-        posix.closerange(*_to_send.pop())
+    """In a forked copy of the process: close what only passes through the original."""
+    while _passing:
+        posix.closerange(*_passing.pop())
 
 
 posix.register_at_fork(after_in_child=_forget_what_travels)

@@ -114,6 +114,7 @@ def receive_descriptor(slot: int) -> FileDescriptor:
 
 def of_owner(owner: Descriptor) -> FileDescriptor:
     """Make the object of a descriptor, which has an owner all the while."""
+    owner.stays()
     descriptor = FileDescriptor.__new__(FileDescriptor)
     descriptor._owner = owner
     return descriptor

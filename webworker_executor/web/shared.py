@@ -186,7 +186,9 @@ def _at_a_safe_number(fd: int) -> Descriptor:
 
 
 def _receive(slot: int) -> SharedBuffer:
-    return SharedBuffer._over(taken(slot))
+    owner = taken(slot)
+    owner.stays()
+    return SharedBuffer._over(owner)
 
 
 def holder_of(address: int) -> SharedBuffer:
