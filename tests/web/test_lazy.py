@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections import deque
 from concurrent.futures import ALL_COMPLETED, CancelledError, Future, as_completed, wait
-from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
+from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, _AllCompletedWaiter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,6 +225,33 @@ def test_a_lock_that_was_torn_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
     finally:
         is_over.set()
         torn.join(20.0)
+
+
+def test_who_is_falling_asleep_keeps_his_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A thread holds the lock of what it waits for when it falls asleep, and counts nothing then.
+    """
+    monkeypatch.setattr(lazy, "PATIENCE", 0.1)
+    monkeypatch.setattr(lazy, "N_MOMENTS", 200)
+    looks = Inbox[None]()
+
+    def look() -> bool:
+        looks(None)
+        return False
+
+    monkeypatch.setattr(lazy, "_is_anybody_counting", look)
+    future, waiter = Settled(), _AllCompletedWaiter(1, stop_on_exception=False)
+    with future._condition:
+        future._waiters.append(waiter)
+    lock: Any = waiter.event._cond  # type: ignore[attr-defined]  # of threading
+    with lock:
+        future._settle(FINISHED, 1)
+        # By now the lock seems to be torn.
+        looks.take(2)
+        assert not future.done()
+    future.deferred.join(20.0)
+    assert waiter.event.is_set()
+    assert lock is waiter.event._cond  # type: ignore[attr-defined]  # of threading
 
 
 # A lock of the library that was broken off may be let go of without having been taken.

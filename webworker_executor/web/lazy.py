@@ -50,6 +50,8 @@ _TOLD = frozenset({CANCELLED_AND_NOTIFIED, FINISHED})
 # out; and how many checks to make.
 PATIENCE = 0.5
 N_LOOKS = 60
+# How much longer it takes to be sure of one that is never held for more than a moment.
+N_MOMENTS = 4
 _COUNTING = frozenset({wait.__code__, as_completed.__code__})
 _ASLEEP = threading.Event.wait.__code__
 
@@ -238,10 +240,18 @@ class LazyFuture(Future["T"]):
         self._settled()
 
     def _mend(self) -> None:
-        """Make locks anew that were torn: nobody is between their acquire and their release."""
-        self._condition = threading.Condition()
+        """Make those locks anew that were torn: nobody is between their acquire and release."""
+        if self._condition.acquire(blocking=False):
+            self._condition.release()
+        else:
+            self._condition = threading.Condition()
         for waiter in self._waiters:
             event: Any = waiter.event
+            # Who falls asleep or wakes up holds it for a moment and is not seen to count, and this
+            # may be long after the deadline. It is one lock for all futures of a `wait`.
+            if event._cond.acquire(timeout=N_MOMENTS * PATIENCE):
+                event._cond.release()
+                continue
             anew: Any = threading.Condition(threading.Lock())
             # Whoever sleeps there, and has nothing to do with it, is woken as before.
             anew._waiters = event._cond._waiters
