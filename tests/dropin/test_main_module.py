@@ -78,6 +78,92 @@ executor.submit(leave).result()
 left = "by the program"
 print(executor.submit(use).result() == "by the program")
 """,
+    "markers for no value": """
+class Marker: ...
+UNSET, NOTHING = object(), Marker()
+def is_unset(value=UNSET, *, other=NOTHING):
+    return value is UNSET and other is NOTHING
+def ask():
+    return is_unset() and ask.marker is UNSET
+ask.marker = UNSET
+class Store:
+    default = UNSET
+    def get(self, default=NOTHING):
+        return default is NOTHING and self.default is UNSET
+def nested():
+    marker = UNSET
+    return lambda: marker is UNSET
+def send_first():
+    return UNSET, NOTHING
+with executor:
+    executor.submit(send_first).result()
+    calls = [is_unset, ask, Store().get, nested()] * 5
+    print([executor.submit(call).result() for call in calls] == [True] * 20)
+""",
+    "what a task leaves in its function": """
+def default(number, memo={}):
+    known = number in memo
+    memo[number] = number
+    return known
+def keyword(*, memo=[]):
+    memo.append(1)
+    return len(memo)
+def attribute():
+    attribute.n += 1
+    return attribute.n
+attribute.n = 0
+def remember(fn):
+    results = {}
+    def wrapper(number):
+        known = number in results
+        results[number] = fn(number)
+        return known
+    wrapper.__qualname__ = wrapper.__name__ = fn.__name__
+    return wrapper
+@remember
+def closure(number):
+    return number
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as single:
+    def thrice(fn, *args):
+        return [single.submit(fn, *args).result() for _ in range(3)]
+    lasts = [thrice(default, 1), thrice(keyword), thrice(attribute), thrice(closure, 1)]
+    lasts.append(list(single.starmap(attribute, [()] * 2)))
+    attribute.n = 10
+    default.__defaults__[0][2] = 2
+    lasts.append([single.submit(attribute).result(), single.submit(default, 2).result()])
+print(lasts == [
+    [False, True, True], [1, 2, 3], [1, 2, 3], [False, True, True], [4, 5], [11, True]
+])
+""",
+    "what an initializer has set on a function that has it already": """
+def work():
+    return work.connection, work.__defaults__
+work.connection = None
+def get(box=[]):
+    return box
+def start(value):
+    work.connection = value
+    get.__defaults__[0].append(value)
+with WebWorkerExecutor(1, initializer=start, initargs=(7,), launcher=sys.argv[1]) as prepared:
+    before = [(prepared.submit(work).result()[0], prepared.submit(get).result()) for _ in range(2)]
+    work.connection = 8
+    print((before, prepared.submit(work).result()[0]) == ([(7, [7])] * 2, 8))
+""",
+    "a lock that is a default": """
+import threading
+def locked(lock=threading.Lock(), known=[]):
+    with lock:
+        known.append(lock)
+        return len(set(map(id, known)))
+LOCK = threading.Lock()
+def is_that(lock=LOCK):
+    return lock is LOCK
+def use():
+    return LOCK.locked() or is_that()
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as single:
+    found = [single.submit(fn).result() for fn in (locked, locked, use, is_that, is_that)]
+    print(found == [1, 1, True, True, True])
+""",
     "globals that change before they are first needed": """
 TABLE = {"a": 1}
 def use():
@@ -119,6 +205,28 @@ def same(colour):
     assert colour is Colour.RED
     return colour
 print(executor.submit(same, Colour.RED).result() is Colour.RED)
+""",
+    "classes whose statements have keywords": """
+class Plugin:
+    def __init_subclass__(cls, *, name, **keywords):
+        super().__init_subclass__(**keywords)
+        cls.name = name
+class Csv(Plugin, name="csv"):
+    pass
+class Tagging(type):
+    def __new__(cls, name, bases, namespace, *, tag):
+        made = super().__new__(cls, name, bases, namespace)
+        made.tag = tag
+        return made
+    def __init__(cls, name, bases, namespace, *, tag):
+        super().__init__(name, bases, namespace)
+class Tagged(metaclass=Tagging, tag=3):
+    pass
+def tell(plugin):
+    return plugin, plugin.name, super(Csv, plugin).name, Tagged.tag
+Plugin.name = "none"
+plugin, *names = executor.submit(tell, Csv()).result()
+print(type(plugin) is Csv and names == ["csv", "none", 3])
 """,
     "a dataclass and a named tuple": """
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import abc
 import collections
+import ctypes
 import dataclasses
 import functools
 import marshal
@@ -186,3 +187,31 @@ def test_functions_of_the_library_come_back() -> None:
         return a + b
 
     assert 3 == there_and_back(functools.partial(add, 1))(2)
+
+
+def test_a_class_whose_hook_refuses_is_made_without() -> None:
+    """
+    The keywords of its statement are not known any more; what they have done is.
+    """
+
+    class Plugin:
+        known: typing.ClassVar[list[type]] = []
+
+        def __init_subclass__(cls, *, name: str) -> None:
+            Plugin.known.append(cls)
+
+    made = arrival.make_class(type, "Made", (Plugin,), {"__module__": "somewhere"})
+    assert ((Plugin,), []) == (made.__bases__, Plugin.known)
+
+
+def test_a_class_that_cannot_be_made_says_what_to_do() -> None:
+    """
+    It is the hook's own error that is raised.
+    """
+
+    class Structure(ctypes.Structure):
+        def __init_subclass__(cls, *, name: str) -> None: ...
+
+    with pytest.raises(TypeError, match="'name'") as caught:
+        arrival.make_class(type(Structure), "Made", (Structure,), {})
+    assert "a module" in caught.value.__notes__[0]

@@ -205,11 +205,11 @@ def test_the_users_own_module_is_never_lent() -> None:
     """
     main = sys.modules["__main__"].__dict__
     fn: Any = eval("lambda: 0", main)
-    namespace = origin.namespace_of(fn)
+    namespace = origin.namespace_of(fn.__globals__)
     assert namespace is not None
     base: dict[str, object] = {}
     assert origin.variables(namespace, base) is base
-    assert origin.namespace_of(module_level) is None
+    assert origin.namespace_of(module_level.__globals__) is None
 
 
 def test_it_runs_without_a_main_that_has_a_file() -> None:

@@ -44,6 +44,19 @@ class Other(Data):
     def data(self): return super().other(), Data
 class Cache: seen = {}
 class Colour(enum.Enum): RED = 1
+class Planet(enum.Enum):
+    EARTH = 1, "e"
+    def __init__(self, mass, letter): self.mass, self.letter = mass, letter
+    @enum.property
+    def density(self): return self.mass
+class Tagged(enum.Enum):
+    ONE = 1
+    def __init__(self, number): self.tags = []
+class WithSlot:
+    __slots__ = ("width",)
+class Slotted(WithSlot, enum.Enum):
+    ONE = 1
+    def __init__(self, number): self.width = number
 def makes_data(): return Data(1), Colour.RED
 def makes_cache(): return Cache
 class Meta(type): pass
@@ -64,6 +77,7 @@ def main() -> Any:
 
 UNCHANGING = [
     "leaf", "caller", "ping", "undefined", "attributes", "Data", "Other", "Colour", "makes_data",
+    "Planet",
 ]  # fmt: skip
 
 
@@ -79,8 +93,11 @@ def test_what_holds_no_state_can_be_taken(main: Any, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["reads_table", "calls_reader", "mutable_default", "Cache", "makes_cache", "WithMeta"],
-)
+    [
+        "reads_table", "calls_reader", "mutable_default", "Cache", "makes_cache", "WithMeta",
+        "Tagged", "Slotted",
+    ],
+)  # fmt: skip
 def test_what_refers_to_a_state_cannot(main: Any, name: str) -> None:
     """
     A dictionary, list or unknown metaclass anywhere within reach refuses the snapshot.
@@ -101,6 +118,8 @@ CHANGES: dict[str, tuple[str, Callable[[Any], object]]] = {
     "method": ("Other", lambda m: setattr(m.Data, "other", m.leaf)),
     "global of a method": ("Other", lambda m: setattr(m, "pair", (2, 2))),
     "counter on a class": ("Other", lambda m: setattr(m.Other, "count", 1)),
+    "attribute of a member": ("Planet", lambda m: setattr(m.Planet.EARTH, "mass", 2)),
+    "new attribute of a member": ("Planet", lambda m: setattr(m.Planet.EARTH, "moon", 2)),
     "redefined class": ("makes_data", lambda m: setattr(m, "Colour", None)),
 }
 

@@ -3,8 +3,8 @@ Rebuild functions and classes that came by value.
 
 For: what `by_value` wrote. Its bytes name the functions below, so a process that only receives
 imports this module and never cloudpickle, whose import would be half the time of a first task.
-Not for: packing, and not for the rarer things (enumerations, loggers, modules made at run time),
-whose bytes go on naming cloudpickle's own functions.
+Not for: packing; not for enumerations, which are `enumeration`'s; and not for the rarer things
+(loggers, modules made at run time), whose bytes go on naming cloudpickle's own functions.
 A changer must know: a worker imports this when it meets the first function of `__main__`, so it
 imports the least. Both processes run the same version of this package, so what stands here may
 change, but never its meaning within one run. Who is whose original is decided in `origin`.
@@ -17,12 +17,15 @@ from _frozen_importlib_external import MAGIC_NUMBER
 from marshal import loads
 
 from webworker_executor.wire import codec, origin
+from webworker_executor.wire.parts import set_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import CellType, CodeType, FunctionType, ModuleType
     from typing import Any
+
+    from webworker_executor.wire.parts import Key
 
 __all__ = [
     "MAGIC_NUMBER",
@@ -32,6 +35,7 @@ __all__ = [
     "builtin_type",
     "dataclass_mark",
     "imported_module",
+    "inherited_global",
     "make_cell",
     "make_class",
     "make_own",
@@ -41,6 +45,7 @@ __all__ = [
     "receive_code",
     "receive_dispatcher",
     "receive_function",
+    "receive_global",
     "receive_named",
     "receive_packed_class",
 ]
@@ -119,21 +124,22 @@ def receive_function(
     return fn
 
 
-def adopt_function_state(fn: FunctionType, state: tuple[dict[str, object], dict[str, Any]]) -> None:
+def adopt_function_state(
+    fn: FunctionType, state: tuple[dict[Key, Any], dict[Key, object], dict[str, Any]]
+) -> None:
     """
     Set the state of a function that has just been made.
 
-    A global is set only if the sender has changed it since it was last sent here. So an
-    initializer's assignment, a cache, a counter last in the worker as they would in a module that
-    it had imported; and yet a helper that was redefined in a notebook arrives.
+    A global, a default, an attribute is set only if the sender has changed it since it was last
+    sent here. So an initializer's assignment, a cache, a counter last in the worker as they would
+    in a module that it had imported; and yet a helper that was redefined in a notebook arrives.
 
     Source: cloudpickle, whose slots these are.
     """
     if origin.is_born_here(fn):
         return
-    attributes, slots = state
+    parts, part_versions, slots = state
     arrived = slots.pop("__globals__")
-    closure = slots.pop("__closure__")
     # They were there to be imported.
     del slots["__submodules__"]
     versions = slots.pop("__versions__", None)
@@ -142,17 +148,29 @@ def adopt_function_state(fn: FunctionType, state: tuple[dict[str, object], dict[
         arrived if versions is None else origin.changed(variables, arrived, versions),
         __builtins__=__builtins__,
     )
-    fn.__dict__.update(attributes)
-    for own, given in zip(fn.__closure__ or (), closure or (), strict=True):
-        try:
-            own.cell_contents = given.cell_contents
-        except ValueError:
-            # It is empty there, too.
-            continue
+    set_parts(fn, parts, part_versions)
     for name, value in slots.items():
         setattr(fn, name, value)
     origin.settle(fn)
     _note_half_imported(fn.__module__)
+
+
+def receive_global(
+    namespace: str, base: dict[str, object], name: str, token: object, value: object
+) -> object:
+    """
+    Give a global, which is set if the sender has changed it since it was last sent here.
+    """
+    variables = origin.variables(namespace, base)
+    variables.update(origin.changed(variables, {name: value}, {name: token}))
+    return variables.get(name, value)
+
+
+def inherited_global(namespace: str, base: dict[str, object], name: str) -> object:
+    """
+    Give a global that does not pickle, in a worker that was forked with it.
+    """
+    return origin.variables(namespace, base)[name]
 
 
 def make_cell(*contents: object) -> CellType:
@@ -282,9 +300,22 @@ def make_class(
     """
     from types import new_class
 
-    return new_class(
-        name, bases, {"metaclass": kind}, lambda variables: variables.update(namespace)
-    )
+    try:
+        return new_class(
+            name, bases, {"metaclass": kind}, lambda variables: variables.update(namespace)
+        )
+    except Exception as error:
+        # A hook that wants a keyword of the class statement, or an attribute.
+        from webworker_executor.wire.skeleton import make_quietly
+
+        try:
+            return make_quietly(kind, name, bases, namespace)  # type: ignore[arg-type,no-any-return]  # a class
+        except TypeError:
+            error.add_note(
+                f"The class {name} goes by value, and cannot be made again from what is known of "
+                "it. Put it into a module that the worker can import."
+            )
+        raise
 
 
 def receive_packed_class(ident: str, payload: bytes) -> object:

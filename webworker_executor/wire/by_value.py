@@ -13,6 +13,7 @@ cloudpickle's own functions, and the receiver imports it. Who is whose original 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import sys
 from io import BytesIO
@@ -22,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from webworker_executor.wire import arrival, origin
+from webworker_executor.wire import arrival, enumeration, origin, structure
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
-from webworker_executor.wire.departure import REDUCERS, reduce_function
+from webworker_executor.wire.departure import REDUCERS, reduce_function, share_attributes
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.version import by_identity
 
@@ -131,6 +132,8 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         if kind is TypeVar and is_unreachable(obj.__module__):
             # cloudpickle would name the module.
             return internals._make_typevar, internals._decompose_typevar(obj)
+        if isinstance(obj, enum.Enum) and not goes_by_name(kind):
+            return enumeration.reduce_member(obj)
         return NotImplemented if self._to_host or not is_named(kind) else _reduce_named(obj)
 
     def _reduce_class(self, cls: type) -> Any:
@@ -145,22 +148,31 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             reduced = internals._class_reduce(cls)
             if reduced is NotImplemented or len(reduced) < 6:
                 return reduced
+        derived = structure.derived_from(cls)
+        if derived is not None:
+            return derived
         ident = internals._get_or_create_tracker_id(cls)
         is_kept = origin.ship(cls, ident)
         if is_kept and not self._is_class_apart:
             apart = _packed_apart(cls, ident)
             if apart is not None:
                 return arrival.receive_packed_class, (ident, apart)
-        make, args, state, *_ = internals._dynamic_class_reduce(cls)
-        if make is internals._make_skeleton_class:
-            make, args = arrival.make_class, args[:4]
+        make: Callable[..., type]
+        if issubclass(cls, enum.Enum):
+            make, adopt = enumeration.make_enum, enumeration.adopt_enum_state
+            args, state = enumeration.taken_apart(cls)
+        else:
+            make, adopt = arrival.make_class, arrival.adopt_class_state
+            _, args, state, *_ = internals._dynamic_class_reduce(cls)
+            args = args[:4]
             # As a class statement does. cloudpickle knows classes by their last name only.
             args[3]["__qualname__"] = cls.__qualname__
-            if NamedTuple not in args[2]:
-                # Which has its own, and refuses any.
-                _keep_slots(cls, args[3], state[0])
-        arguments = (ident, is_kept, make, args)
-        return arrival.receive_class, arguments, state, None, None, arrival.adopt_class_state
+            structure.in_order(state[0])
+        share_attributes(cls, state[0])
+        if NamedTuple not in args[2]:
+            # Which has its own, and refuses any.
+            _keep_slots(cls, args[3], state[0])
+        return arrival.receive_class, (ident, is_kept, make, args), state, None, None, adopt
 
     def _reduce_function(self, fn: FunctionType) -> Any:
         if self._to_host and (ident := origin.host_ident(fn)) is not None:

@@ -166,10 +166,9 @@ def pack(
     Args:
         value: Anything that pickle or cloudpickle takes.
         to_host: The reader is the process that started this one. Then what came from there by value
-            goes back by
-            reference: shorter, and an instance of a class of the host's `__main__` is one there
-            again even if the class's state here no longer pickles. Without it such a class is sent
-            in full, and is still recognised.
+            goes back by reference: shorter, and an instance of a class of the host's `__main__` is
+            one there again even if the class's state here no longer pickles. Without it such a
+            class is sent in full, and is still recognised.
         parcel: Makes a parcel for the descriptors of what no pickle can hold, if there is such a
             thing in the value; without it such a value fails.
         shelf: Puts large buffers into memory that the reader sees, if it has room: given views of

@@ -24,6 +24,8 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from webworker_executor.wire import arrival, origin, stand_in, variable
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
 from webworker_executor.wire.forks import is_packing_for_forks
+from webworker_executor.wire.parts import parts_of
+from webworker_executor.wire.struck import is_a_handlers
 from webworker_executor.wire.version import version
 
 TYPE_CHECKING = False
@@ -32,11 +34,18 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
     from typing import Any
 
+    from webworker_executor.wire.parts import Key
+
 __all__ = ["REDUCERS", "dumps_plainly", "global_names", "reduce_function"]
 
 _OF_GLOBALS = (opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"])
 _LOAD_GLOBAL = opmap["LOAD_GLOBAL"]
 _EXTENDED_ARG = opmap["EXTENDED_ARG"]
+
+# Their objects are told apart by what they are, or are the same wherever they come.
+_WITHOUT_IDENTITY = frozenset(
+    (int, str, float, bool, type(None), type(...), FunctionType, type, ModuleType, type(len))
+)
 
 _names: dict[CodeType, tuple[str, ...]] = {}
 
@@ -62,8 +71,10 @@ def dumps_plainly(
     with BytesIO() as file:
         try:
             _PlainPickler(file, buffer_callback, to_host=to_host).dump(value)
-        except Exception:
-            # Whatever it was, the pickler proper meets it again, and has the words for it.
+        except Exception as error:
+            if is_a_handlers(error):
+                raise
+            # Whatever else it was, the pickler proper meets it again, and has the words for it.
             return None
         return file.getvalue()
 
@@ -95,6 +106,9 @@ class _PlainPickler(Pickler):
             if not goes_by_name(obj):
                 raise _BeyondMe
             return NotImplemented
+        if "_member_map_" in kind.__dict__ and self._to_host and origin.host_ident(kind):
+            # The value may not be equal to that of the host's own member.
+            return _reduce_member(obj)
         if kind.__module__ == "typing" or kind is type(_cached):
             # By its name, a type variable would not be found.
             raise _BeyondMe
@@ -102,6 +116,13 @@ class _PlainPickler(Pickler):
             raise _BeyondMe
         own = REDUCERS.get(kind)
         return NotImplemented if own is None else own(obj)
+
+
+def _reduce_member(obj: Any) -> Any:
+    # Here, because a worker that has a class of this kind has that module, too.
+    from webworker_executor.wire.enumeration import reduce_member
+
+    return reduce_member(obj)
 
 
 def _cache() -> Any:
@@ -138,35 +159,121 @@ def reduce_function(
         "__name__": fn.__name__,
         "__qualname__": fn.__qualname__,
         "__annotations__": fn.__annotations__,
-        "__kwdefaults__": fn.__kwdefaults__,
-        "__defaults__": fn.__defaults__,
         "__module__": fn.__module__,
         "__doc__": fn.__doc__,
-        "__closure__": fn.__closure__,
         "__globals__": used,
         "__submodules__": _submodules(code, [*used.values(), *_contents(fn)]),
     }
-    namespace = origin.namespace_of(fn)
+    namespace = origin.namespace_of(variables)
     if namespace is not None:
         versions = slots["__versions__"] = {name: version(used[name]) for name in used}
         for name in [name for name in versions if versions[name] is None]:
             # It does not pickle.
             if is_packing_for_forks():
                 del used[name], versions[name]
-            elif (own := stand_in.stand_in_for(used[name])) is not None:
-                used[name], versions[name] = own, stand_in.VERSION
-            else:
+                continue
+            used[name], versions[name] = _stood_in(used[name])
+            if versions[name] is None:
                 suspects.append((name, fn.__qualname__))
     base = bases.setdefault(id(variables), {})
-    for name in ("__package__", "__name__", "__path__", "__file__"):
-        if name in variables:
-            base[name] = variables[name]
+    base.update(_base_of(variables))
     # Empty for now: what is in them may refer to the function.
     closure = None if fn.__closure__ is None else tuple(CellType() for _ in fn.__closure__)
     ident = origin.function_ident(fn)
-    made_of = (ident, origin.ship(fn, ident), namespace, code, base, None, None, closure)
-    state = (dict(fn.__dict__), slots)
+    is_kept = origin.ship(fn, ident)
+    made_of = (ident, is_kept, namespace, code, base, None, None, closure)
+    parts, part_versions = parts_of(fn), {}
+    if namespace is not None:
+        _share(parts, variables, namespace, base)
+        if is_kept:
+            # Of one that is made anew at each arrival nothing lasts.
+            part_versions = _settle_versions(parts)
+    state = (parts, part_versions, slots)
     return arrival.receive_function, made_of, state, None, None, arrival.adopt_function_state
+
+
+def _settle_versions(parts: dict[Key, Any]) -> dict[Key, object]:
+    """Tell the content of each part, and put something in the place of what does not pickle."""
+    versions: dict[Key, object] = {}
+    for key, value in parts.items():
+        if type(value) is GlobalPart:
+            versions[key] = value.token
+        elif not _is_bulk(value):
+            versions[key] = version(value)
+            if versions[key] is None:
+                parts[key], versions[key] = _stood_in(value)
+    return versions
+
+
+def _stood_in(value: object) -> tuple[object, object]:
+    """Return what goes in the place of a value that does not pickle, and what tells its content."""
+    own = stand_in.stand_in_for(value)
+    return (value, None) if own is None else (own, stand_in.VERSION)
+
+
+def _base_of(variables: dict[str, Any]) -> dict[str, object]:
+    names = ("__package__", "__name__", "__path__", "__file__")
+    return {name: variables[name] for name in names if name in variables}
+
+
+def share_attributes(cls: type, attributes: dict[str, Any]) -> None:
+    """
+    Have those attributes of a class that are globals of its module be these in the worker, too.
+
+    Args:
+        cls: The class, which goes by value.
+        attributes: What of it is packed; what is a global gets something in its place.
+    """
+    variables = getattr(sys.modules.get(cls.__module__), "__dict__", {})
+    namespace = origin.namespace_of(variables)
+    if namespace is not None:
+        _share(attributes, variables, namespace, _base_of(variables))
+
+
+def _share(
+    parts: dict[Any, Any], variables: dict[str, Any], namespace: str, base: dict[str, object]
+) -> None:
+    """Have what is a global as well, such as a marker for "no value", be that one there, too."""
+    own = {key: value for key, value in parts.items() if type(value) not in _WITHOUT_IDENTITY}
+    if not own:
+        return
+    names = {id(value): name for name, value in list(variables.items())}
+    for key, value in own.items():
+        name = names.get(id(value))
+        if name is not None and not _is_bulk(value):
+            parts[key] = GlobalPart(namespace, base, name, value)
+
+
+def _is_bulk(value: object) -> bool:
+    """Whether it costs more to tell that a value has not changed than it is worth."""
+    return isinstance(value, bytes | bytearray) or hasattr(type(value), "__array__")
+
+
+class GlobalPart:
+    """
+    Stands for a part of a function or class that is a global of its module, and packs as that.
+
+    Args:
+        namespace: Of the module.
+        base: What the receiver is to begin the module's globals with.
+        name: Of the global.
+        value: What it holds.
+
+    Attributes:
+        token: What tells its content; None if nothing does.
+    """
+
+    def __init__(self, namespace: str, base: dict[str, object], name: str, value: object) -> None:
+        self._place = (namespace, base, name)
+        self._value, self.token = value, version(value)
+        self._is_inherited = self.token is None and is_packing_for_forks()
+        if self.token is None:
+            self._value, self.token = _stood_in(value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._is_inherited:
+            return arrival.inherited_global, self._place
+        return arrival.receive_global, (*self._place, self.token, self._value)
 
 
 def global_names(code: CodeType) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["attributes_of"]
+__all__ = ["attributes_of", "members_of"]
 
 _MADE = frozenset(
     (
@@ -67,10 +67,12 @@ def attributes_of(cls: type) -> Iterator[object]:
         cls: Any class.
 
     Returns:
-        Methods as plain functions, the values of enum members, the defaults of dataclass fields,
-        and every other attribute as it is.
+        Methods as plain functions, what enum members hold, the defaults of dataclass fields, and
+        every other attribute as it is.
     """
     is_enum = isinstance(cls, enum.EnumType)
+    for member in members_of(cls):
+        yield from vars(member).values()
     for name, value in tuple(cls.__dict__.items()):
         if name in _MADE or isinstance(value, _DESCRIPTORS) or _is_generated(value):
             continue
@@ -83,15 +85,23 @@ def attributes_of(cls: type) -> Iterator[object]:
                 yield default
 
 
+def members_of(cls: type) -> list[Any]:
+    """
+    Give the members of an enumeration; of any other class none.
+    """
+    return list(cls._member_map_.values()) if isinstance(cls, enum.EnumType) else []
+
+
 def _parts(value: Any, cls: type) -> Iterator[object]:
     kind = type(value)
     if kind is staticmethod or kind is classmethod:
         yield value.__func__
-    elif kind is property:
+    elif kind is property or kind is enum.property:
         yield from (value.fget, value.fset, value.fdel)
     elif isinstance(value, enum.Enum) and isinstance(value, cls):
-        yield value._value_
-    elif kind.__name__ == "_tuplegetter" or kind is enum.property:
+        # What it holds is given already.
+        return
+    elif kind.__name__ == "_tuplegetter":
         return
     else:
         yield value

@@ -279,19 +279,19 @@ def inherited(variables: dict[str, object], code: CodeType) -> FunctionType | No
     return found if found.__code__ == code else None
 
 
-def namespace_of(fn: FunctionType) -> str | None:
+def namespace_of(variables: dict[str, Any]) -> str | None:
     """
-    Name the globals of a function that goes by value, if other functions share them.
+    Name the globals of a function or class that goes by value, if others share them.
 
     Those of a module that is importable are left alone: what the worker imports itself is the
     better copy, and a lambda there takes a snapshot, as cloudpickle does.
     """
-    known = _namespaces.get(id(fn.__globals__))
+    known = _namespaces.get(id(variables))
     if known is not None:
         return known
-    name = fn.__globals__.get("__name__")
+    name = variables.get("__name__")
     module = sys.modules.get(name) if isinstance(name, str) else None
-    if fn.__globals__ is not getattr(module, "__dict__", None):
+    if variables is not getattr(module, "__dict__", None):
         return None
     return f"{_PROCESS[0]}:{name}" if name in MAIN or is_unreachable(name) else None
 

@@ -50,7 +50,7 @@ class Snapshot:
         self._functions: list[_Parts] = []
         self._globals: list[tuple[dict[str, object], str, object]] = []
         self._cells: list[tuple[CellType, object]] = []
-        self._classes: list[tuple[type, dict[str, object]]] = []
+        self._classes: list[tuple[Any, dict[str, object]]] = []
 
     def is_unchanged(self) -> bool:
         """
@@ -145,12 +145,17 @@ class Snapshot:
     def _add_class(self, cls: type) -> bool:
         if any(cls is known for known, _ in self._classes):
             return True
-        self._classes.append((cls, dict(cls.__dict__)))
         # Here, because it imports dataclasses, and a function need not refer to a class.
-        from webworker_executor.wire.machinery import attributes_of
+        from webworker_executor.wire.machinery import attributes_of, members_of
 
+        members = members_of(cls)
+        # What stands in slots is not compared. Asked first, for the class notes the answer.
+        has_slots = any(isinstance(object.__getstate__(each), tuple) for each in members)
+        # The members are of the class, and may be given attributes like it.
+        self._classes.extend((each, dict(each.__dict__)) for each in (cls, *members))
         return (
-            goes_by_name(type(cls))
+            not has_slots
+            and goes_by_name(type(cls))
             and all(map(self.holds, cls.__bases__))
             and all(map(self.holds, attributes_of(cls)))
         )
