@@ -66,13 +66,14 @@ def test_the_first_reason_counts() -> None:
 
 def test_workers_that_cannot_start_are_the_cause() -> None:
     """
-    The last error of a start stands behind the pool's.
+    The last error of a start stands behind the task's, and the pool is whole.
     """
     breakage = Breakage(on_crash=False)
     breakage.last_error = OSError("no room")
-    breakage.note_action(by_worker=True)
-    assert f"{broken.CANNOT_START}: OSError: no room" == str(breakage.error_of_submit())
-    assert breakage.last_error is breakage.error_of_submit().__cause__
+    error = breakage.error_of_start()
+    assert f"{broken.CANNOT_START}: OSError: no room" == str(error)
+    assert breakage.last_error is error.__cause__
+    assert not breakage.is_broken
 
 
 def test_a_crash_in_the_standard_librarys_way_has_its_words() -> None:

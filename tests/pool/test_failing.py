@@ -4,16 +4,23 @@ What cannot be packed fails its own future, as the standard library has it.
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.interrupts import broken_off
 from tests.pool.work import Unpackable, double, make_lock
+from webworker_executor import MessageChannel
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.failing import fail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from webworker_executor import WebWorkerExecutor
 
 
@@ -58,6 +65,190 @@ def test_ctrl_c_while_packing_is_not_swallowed(forked: WebWorkerExecutor) -> Non
     with pytest.raises(KeyboardInterrupt):
         forked.submit(double, Interrupting())  # type: ignore[call-overload]  # what it does not take
     assert 4 == forked.submit(double, 2).result(10.0)
+
+
+class Struck:
+    """
+    An argument whose packing a signal comes into.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        signal.raise_signal(signal.SIGUSR1)
+        return int, ()
+
+
+class Leaving:
+    """
+    An argument whose own packing raises an error.
+    """
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise self.error("mine")
+
+
+class Supervisor:
+    """
+    One whose method is a signal handler.
+    """
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def handle(self, number: int, frame: object) -> None:
+        """
+        Raise what was given, some calls below.
+        """
+        Leaving(self.error).__reduce__()
+
+
+def handler(error: type[BaseException]) -> Callable[..., object]:
+    """
+    Return one that takes whatever it gets, and has its own reset first.
+    """
+
+    def handle(*_: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise error("mine")
+
+    return handle
+
+
+@pytest.fixture
+def usr1() -> Iterator[None]:
+    """
+    Put the handler of a signal back in its place.
+    """
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def kept_by_name(**named: object) -> None:
+    """
+    Take anything.
+    """
+
+
+HOOKED: list[Callable[[WebWorkerExecutor, Any], Any]] = [
+    lambda pool, argument: pool.submit(double, argument),
+    lambda pool, argument: pool.submit(kept_by_name, named=[argument]),
+    # By value, which is tried in two ways.
+    lambda pool, argument: pool.submit(lambda: argument),
+    lambda pool, argument: pool.options(retries=1).submit(double, argument),
+    lambda pool, argument: list(pool.map(double, [argument])),
+]
+
+
+@pytest.mark.usefixtures("usr1")
+@pytest.mark.parametrize("submit", HOOKED)
+@pytest.mark.parametrize("error", [SystemExit, TimeoutError])
+@pytest.mark.parametrize("make", [handler, lambda error: Supervisor(error).handle])
+def test_what_a_handler_raises_while_packing_is_the_programs(
+    forked: WebWorkerExecutor,
+    make: Callable[[type[BaseException]], Callable[..., object]],
+    error: type[BaseException],
+    submit: Callable[[WebWorkerExecutor, Any], Any],
+) -> None:
+    """
+    Also in the midst of a user's hook: ``sys.exit()`` of a handler ends the program, and the call
+    has never been.
+    """
+    signal.signal(signal.SIGUSR1, make(error))
+    with pytest.raises(error, match="mine"):
+        submit(forked, Struck())
+    assert 0 == forked.statistics().n_submitted
+    assert 4 == forked.submit(double, 2).result(10.0)
+
+
+@pytest.mark.usefixtures("usr1")
+def test_what_was_to_be_transferred_stays_where_a_handler_raises(forked: WebWorkerExecutor) -> None:
+    """
+    Nothing was given up for a call that has never been.
+    """
+    argument: Any = Struck()
+    with MessageChannel() as channel:
+        signal.signal(signal.SIGUSR1, handler(SystemExit))
+        with pytest.raises(SystemExit):
+            forked.options(transfer=[channel.port1]).submit(print, channel.port1, argument)
+        channel.port1.post_message("still here")
+        assert "still here" == channel.port2.receive(10.0).data
+
+
+@pytest.mark.parametrize("submit", HOOKED[:-1])
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, TimeoutError])
+def test_what_a_hook_raises_is_the_futures(
+    forked: WebWorkerExecutor,
+    error: type[BaseException],
+    submit: Callable[[WebWorkerExecutor, Any], Any],
+) -> None:
+    """
+    As the standard library has it, whatever it is.
+    """
+    exc = submit(forked, Leaving(error)).exception(10.0)
+    assert (error, ("mine",)) == (type(exc), exc.args)
+
+
+@pytest.mark.usefixtures("usr1")
+def test_what_a_hook_raises_within_a_handler_is_the_futures(forked: WebWorkerExecutor) -> None:
+    """
+    A handler may submit, too: it is the frames of the packing alone that count.
+    """
+    futures: list[Any] = []
+    signal.signal(
+        signal.SIGUSR1,
+        lambda *_: futures.append(HOOKED[0](forked, Leaving(SystemExit))),
+    )
+    signal.raise_signal(signal.SIGUSR1)
+    assert isinstance(futures[0].exception(10.0), SystemExit)
+
+
+def test_a_handler_that_raises_anywhere_in_a_submit(forked: WebWorkerExecutor) -> None:
+    """
+    Its error is raised, wherever it comes: no future has it.
+    """
+    forked.submit(double, 2).result(10.0)
+    futures: list[Any] = []
+    argument: Any = Plain()
+    for _ in broken_off(lambda: futures.append(forked.submit(double, argument))):
+        pass
+    # The last time it was not broken off.
+    assert [0] == [future.result(10.0) for future in futures]
+
+
+class Plain:
+    """
+    An argument that is packed by a call of its own.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ()
+
+
+class Cut:
+    """
+    An argument whose packing is ended by C, with no frame of its own.
+    """
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.__reduce_ex__ = functools.partial(  # type: ignore[method-assign]  # the pickler takes it
+            ctypes.pythonapi.PyErr_SetNone, ctypes.py_object(error)
+        )
+
+
+@pytest.mark.parametrize("submit", HOOKED)
+def test_what_ends_a_packing_from_outside_is_the_programs(
+    forked: WebWorkerExecutor, submit: Callable[[WebWorkerExecutor, Any], Any]
+) -> None:
+    """
+    Libraries that switch tasks end one so, at any line. An ``Exception`` may be the pickler's.
+    """
+    with pytest.raises(GeneratorExit):
+        submit(forked, Cut(GeneratorExit))
+    assert 0 == forked.statistics().n_submitted
+    assert isinstance(forked.submit(double, Cut(OSError)).exception(10.0), OSError)  # type: ignore[call-overload]  # what it does not take
 
 
 LOCK = threading.Lock()

@@ -18,6 +18,7 @@ from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWor
 from webworker_executor.launch.launcher import DATA_FD
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
+from webworker_executor.link.thread import OwnThread
 from webworker_executor.web.message import AS_JSON, AS_MSGPACK
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire.decoder import MalformedFrame
@@ -72,7 +73,7 @@ class Connection(MessageTarget):
         early = self._shake_hands()
         for message in early:
             self._arrive(self._frame_of(message))
-        threading.Thread(target=self._read, name="webworker-connection", daemon=True).start()
+        OwnThread(self._read, "webworker-connection").start()
 
     def __repr__(self) -> str:
         return f"<Connection {'finished' if self._is_finished else f'fd={self._socket.fileno()}'}>"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import CREDITS, EVENT, ITEM, SAYING_SHIFT, encode
 from webworker_executor.wire.transfer import for_task
@@ -114,8 +115,6 @@ class Flow:
         try:
             packed = codec.pack(item, to_host=True, parcel=for_task)
         except Exception as error:
-            from webworker_executor.web.culprit import point_out
-
             point_out(error, {"item": item})
             raise
         ident = task.id | ITEM << SAYING_SHIFT

@@ -23,6 +23,7 @@ from webworker_executor.child import desk
 from webworker_executor.child.data_end import DataEnd
 from webworker_executor.child.scope import scope
 from webworker_executor.web.awaited import CoroutineType, ended
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import FULL, unpack_call
 from webworker_executor.wire.frame import (
@@ -333,7 +334,7 @@ class Loop(DataEnd):
                     packed = codec.pack(value, to_host=True, parcel=for_task, shelf=self._shelve)
                 except BaseException as error:
                     if not _can_be_salvaged(value):
-                        point_out_result(error, value)
+                        point_out(error, {"result": value})
                         raise
                 if packed is None:
                     # Outside the except block: else the first error would be the `__context__` of
@@ -365,13 +366,6 @@ class Loop(DataEnd):
         from webworker_executor.wire.failure import pack_failure
 
         return pack_failure(exc, skip=1)
-
-
-def point_out_result(error: BaseException, value: object) -> None:
-    """Note which part of a result could not be packed."""
-    from webworker_executor.web.culprit import point_out
-
-    point_out(error, {"result": value})
 
 
 def _can_be_salvaged(value: object) -> bool:

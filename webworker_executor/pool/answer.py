@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import functools
 
+from webworker_executor.link.thread import is_main_thread
 from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
-from webworker_executor.pool.mishaps import is_main_thread, unpack_alike
+from webworker_executor.pool.mishaps import unpack_alike
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
 

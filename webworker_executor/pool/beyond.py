@@ -207,7 +207,8 @@ class BeyondExecutor(Executor):
 
         Also at those of a worker that is stuck in C code, with the interpreter's lock in its hands
         or without: ``faulthandler`` writes them when the worker gets SIGURG. A task that is in a
-        system call goes on with it. A worker that is stopped or dead is told as such.
+        system call goes on with it, for another thread gets that signal, unless the task keeps the
+        interpreter to itself. A worker that is stopped or dead is told as such.
 
         Args:
             timeout: Seconds to wait at most, for all of them together.

@@ -50,7 +50,7 @@ ABANDONED = "the program was interrupted, and its pool ended without waiting for
 CANNOT_START = (
     "no worker could be started after several tries, so that no task can run. A worker that ends "
     "before it is ready writes its own words to standard error. What is submitted from now on is "
-    "tried anew, unless the pool is to break"
+    "tried anew"
 )
 ONE_TASK_FAILED = "Only this task failed; a new worker takes the place."
 POOL_BROKE = 'That broke the pool, as on_crash="break" asks for.'
@@ -172,12 +172,10 @@ class Breakage:
 
     def note_action(self, by_worker: bool) -> None:
         """Remember that the scheduler broke the pool, because of a worker or because told to."""
-        error = self.last_error
-        if by_worker and not self.on_crash:
-            self.note(CANNOT_START, lambda: error)
         if self.text is None:
             self.text = SUBMIT_TO_BROKEN
             if by_worker:
+                error = self.last_error
                 self._cause = lambda: error
 
     def error_of_start(self) -> BrokenWorkerPool:

@@ -190,7 +190,8 @@ class Chronicle:
         if is_logged:
             self._call_back(functools.partial(log.log, level, "%s", text))
         if observers:
-            event = PoolEvent(kind, text, time.time(), **fields)
+            now = time.time()  # noqa: TID251  # for people, who compare it with their logs
+            event = PoolEvent(kind, text, now, **fields)
             for observer in observers:
                 # Each in a call of its own: one that raises is logged, and the others are told.
                 self._call_back(functools.partial(observer, event))

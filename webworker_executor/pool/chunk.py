@@ -11,6 +11,7 @@ import time
 
 from webworker_executor.pool.title import standing_for
 from webworker_executor.web.awaited import CoroutineType, ended
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
 from webworker_executor.wire.salvage import Salvageable
 from webworker_executor.wire.transfer import on_trial
@@ -150,8 +151,6 @@ def _packable(outcome: Any) -> Any:
     try:
         codec.pack(outcome, to_host=True, parcel=on_trial)
     except BaseException as error:
-        from webworker_executor.web.culprit import point_out
-
         point_out(error, {"result": outcome})
         return _failed(error)
     return outcome

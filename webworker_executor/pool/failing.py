@@ -12,7 +12,9 @@ from _pickle import PicklingError
 from contextlib import suppress
 
 from webworker_executor.pool.future import WorkerFuture
+from webworker_executor.pool.mishaps import is_the_programs
 from webworker_executor.pool.stream import forsake
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire.failure import remote_text
 
 TYPE_CHECKING = False
@@ -51,12 +53,13 @@ def fail(
 
     Raises:
         BaseException: The error, if it is why the pool has not taken the call, or a signal
-            handler's; Ctrl-C while the arguments are packed is meant for the program, too.
+            handler's; what that raises while the arguments are packed is meant for the program,
+            too, and Ctrl-C always is.
         RuntimeError: As ``Pool.open``.
     """
     call.settle()
     is_refused = not call.is_packed or isinstance(error, PicklingError)
-    if not is_refused or isinstance(error, KeyboardInterrupt):
+    if not is_refused or isinstance(error, KeyboardInterrupt) or is_the_programs(error):
         # Perhaps the task runs: nobody but the caller's frame has its future.
         forsake(fn, call.future)
         raise
@@ -65,8 +68,6 @@ def fail(
         pool.promises.tally.n_unpackable += 1
     # A function of ours stands around the user's, and so do our arguments around its own.
     if not (getattr(fn, "__module__", None) or "").startswith(_OWN):
-        from webworker_executor.web.culprit import point_out
-
         point_out(error, {"args": args, "kwargs": kwargs, "fn": fn})
     text = "".join(traceback.format_exception(error))
     with suppress(Exception):  # a program that cannot even import: the error itself counts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 
-from webworker_executor.pool.mishaps import is_main_thread
+from webworker_executor.link.thread import is_main_thread
 from webworker_executor.pool.talk import conversation_of
 from webworker_executor.pool.tracked import TrackedFuture
 from webworker_executor.web.lazy import ENDED, is_quick

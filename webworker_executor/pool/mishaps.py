@@ -1,13 +1,15 @@
 """
-Mishaps: what is raised while something is unpacked, and whose it is.
+Mishaps: what is raised while something is packed or unpacked, and whose it is.
 
-Whose an exception is cannot be told from it: what is unpacked may raise whatever a signal handler
-may. But it does so each time.
+Whose an exception is cannot be told from its class: what is unpacked may raise whatever a signal
+handler may. But it does so each time. To pack again would run a user's hooks on objects that go on
+to change, and may take as long again; there the frames tell, which are the program's own.
 """
 
 from __future__ import annotations
 
-import threading
+from webworker_executor.link.thread import is_main_thread
+from webworker_executor.wire.struck import frames_of, is_a_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 # Two that agree are enough, also where a signal handler has struck in between.
 _N_ROUNDS = 5
+
+# Whose frames are no hook's.
+_PACKERS = frozenset({__name__.partition(".")[0], "cloudpickle", "pickle", "copyreg"})
 
 
 def unpack_alike(
@@ -61,6 +66,22 @@ def _repeat(
     return made, kinds
 
 
-def is_main_thread() -> bool:
-    """Whether the caller runs where signal handlers do."""
-    return threading.current_thread() is threading.main_thread()
+def is_the_programs(error: BaseException) -> bool:
+    """
+    Whether what was raised while something was packed is no failure of the packing.
+
+    It is what a signal handler has raised: ``sys.exit()``, say, or that it has taken too long. And
+    it is what ends a thread from outside, as libraries do that switch between tasks of their own:
+    such an error is no ``Exception`` and comes from nowhere. A user's own hook may raise anything.
+
+    Args:
+        error: As caught: its traceback begins with the frame that looks.
+    """
+    if is_a_handlers(error):
+        return True
+    if isinstance(error, Exception):
+        return False
+    return all(
+        str(frame.f_globals.get("__name__")).partition(".")[0] in _PACKERS
+        for frame in frames_of(error)
+    )

@@ -8,6 +8,7 @@ worker may import this module at its start, so it imports the least.
 
 from __future__ import annotations
 
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
 from webworker_executor.wire.apart import writable
 from webworker_executor.wire.shown import shown
@@ -49,8 +50,6 @@ def set_environment_data(key: str, value: Any) -> None:
     try:
         packed = codec.pack(value)
     except Exception as error:
-        from webworker_executor.web.culprit import point_out
-
         point_out(error, {"value": value}, codec.pack_by_value)
         raise
     _values[key] = packed.payload, packed.buffers

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _pickle import loads
 
+from webworker_executor.web.blame import clone_error
 from webworker_executor.web.event import MessageEvent
 from webworker_executor.wire import codec
 from webworker_executor.wire.transfer import unpacking_with
@@ -194,8 +195,6 @@ def give_back(parcel: Parcel, error: BaseException) -> None:
 
 def refuse(message: object, exc: Exception) -> NoReturn:
     """Raise what a message that could not be packed ends in; in the handler of ``exc`` only."""
-    from webworker_executor.web.culprit import clone_error
-
     error = clone_error(message, exc)
     if error is exc:
         raise

@@ -15,6 +15,7 @@ from webworker_executor.launch.witness import find_witness
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.local import Link
 from webworker_executor.link.rights import Descriptor
+from webworker_executor.web.blame import point_out
 from webworker_executor.web.estate import inherit
 from webworker_executor.web.hello import lay_out_hello
 from webworker_executor.web.leading import lead
@@ -114,8 +115,6 @@ class NativeLife(Life):
         try:
             self._baggage = codec.pack((plan.worker_data, plan.script.call), parcel=for_task)
         except Exception as error:
-            from webworker_executor.web.culprit import point_out
-
             script, argv = plan.script.call or (None, ())
             point_out(error, {"worker_data": plan.worker_data, "argv": argv, "script": script})
             raise
@@ -178,7 +177,7 @@ class NativeLife(Life):
 
     def _find_witness(self) -> list[Descriptor]:
         """Make the pipe for the process's stacks; returns its end of it, if there is room."""
-        witness = self.witness = find_witness(self._reactor, self.title)
+        witness = self.witness = find_witness(self._reactor, self.title, self._post_control)
         if witness is None:
             return []
         try:
