@@ -278,6 +278,26 @@ def test_cancelled_timer_never_runs(reactor: Reactor) -> None:
     assert seen.is_empty
 
 
+def test_cancelled_timers_do_not_pile_up(reactor: Reactor) -> None:
+    """
+    Ten thousand leave a handful, and those that were set between them come in their order.
+    """
+    seen = Inbox[int]()
+
+    def set_many() -> int:
+        now = time.monotonic()
+        for number in range(100):
+            reactor.call_at(now + number / 1e6, partial(seen, number))
+            for _ in range(100):
+                reactor.call_at(now + 60.0, partial(seen, -1)).cancel()
+        return len(reactor._timers)
+
+    n_timers = on_reactor(reactor, set_many)
+    assert isinstance(n_timers, int)
+    assert n_timers <= 2 * 100 + 64
+    assert list(range(100)) == seen.take(100)
+
+
 def test_bad_calls_are_logged(
     reactor: Reactor, pair: Pair, caplog: pytest.LogCaptureFixture, reactor_failures: list[str]
 ) -> None:

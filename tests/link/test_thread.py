@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from webworker_executor.link.thread import ServiceThread, hush, listen
+from tests.link.inbox import Inbox
+from webworker_executor.link.thread import OwnThread, ServiceThread, hush, listen
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -27,6 +28,18 @@ def test_it_is_started_once() -> None:
     service.join()
     assert ["service"] == served
     assert not service.is_current
+
+
+def test_own_threads_are_known() -> None:
+    """
+    The package's threads are told from the program's, whatever name one of these has.
+    """
+    threads = [
+        ServiceThread(lambda: None, "webworker-service").thread,
+        threading.Thread(name="webworker-service"),
+        threading.current_thread(),
+    ]
+    assert [True, False, False] == [isinstance(each, OwnThread) for each in threads]
 
 
 def test_a_start_within_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +60,23 @@ def test_a_start_within_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [1] == served
 
 
+class Door:
+    """
+    A lock that tells which thread has come to it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.comers = Inbox[int]()
+
+    def __enter__(self) -> None:
+        self.comers(threading.get_ident())
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_a_start_that_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Who starts it while another thread does returns when it is there: if need be by doing it.
@@ -55,6 +85,7 @@ def test_a_start_that_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None
     service = ServiceThread(lambda: served.append(1), "service")
     errors: list[str] = []
     second = threading.Thread(target=service.start)
+    service._starting = door = Door()  # type: ignore[assignment]  # a lock
     start = threading.Thread.start
 
     def fail_once(thread: threading.Thread) -> None:
@@ -63,8 +94,9 @@ def test_a_start_that_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None
             return
         errors.append("can't start new thread")
         second.start()
-        # It cannot end before this has failed.
-        second.join(0.2)
+        # It cannot go in before this has failed.
+        while door.comers.get() != second.ident:
+            pass
         raise RuntimeError(errors[0])
 
     monkeypatch.setattr(threading.Thread, "start", fail_once)
@@ -77,6 +109,7 @@ def test_a_start_that_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None
 
 STARTING = """
 import signal
+from tests.link.inbox import Inbox
 from webworker_executor.link.thread import ServiceThread
 
 class Stop(Exception):

@@ -42,6 +42,19 @@ def test_calls_run_in_order_on_one_thread(events: EventsThread) -> None:
     assert not events.is_current_thread
 
 
+def test_a_thread_of_that_name_is_no_handler(events: EventsThread) -> None:
+    """
+    It is the program's own, and may wait for handlers.
+    """
+    seen = Inbox[bool]()
+    thread = threading.Thread(
+        target=lambda: seen(events.is_current_thread), name="webworker-events"
+    )
+    thread.start()
+    thread.join()
+    assert not seen.get()
+
+
 def test_calls_of_many_threads_all_run(events: EventsThread) -> None:
     """
     No call gets lost between threads, and those of one thread keep their order.

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.leaks import descriptors, new_descriptors
-from tests.link.inbox import Inbox
 from tests.link.interrupts import broken_off
 from tests.patience import wait_until
 from tests.pool.strike import Strike
@@ -244,20 +243,6 @@ def test_a_handler_that_raises_where_a_user_comes() -> None:
         if not strike.where:
             break
     assert number > 3
-
-
-def test_own_threads_are_known() -> None:
-    """
-    The package's threads are told from the program's.
-    """
-    host = Host()
-    user = User()
-    reactor, events = host.acquire(user)
-    seen = Inbox[bool]()
-    events.call(lambda: seen(host.is_own_thread(threading.current_thread())))
-    assert (True, True) == (host.is_own_thread(reactor.thread), seen.get())
-    assert not host.is_own_thread(threading.current_thread())
-    host.release(user)
 
 
 @pytest.mark.parametrize(

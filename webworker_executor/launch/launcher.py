@@ -14,7 +14,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 import time
 from operator import attrgetter
 
@@ -22,6 +21,7 @@ from webworker_executor.link.fds import is_readable, pidfd_open
 from webworker_executor.link.flag import Flag
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.link.rights import Descriptor
+from webworker_executor.link.thread import OwnThread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Child:
             reactor.register(pidfd, READ, readable)
         else:
             name = f"webworker-wait-{self.pid}"
-            threading.Thread(target=wait, name=name, daemon=True).start()
+            OwnThread(wait, name).start()
 
     def reap(self) -> bool:
         """

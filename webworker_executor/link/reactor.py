@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 # How often one link may read when it is its turn: more would keep the others waiting.
 READS_PER_ROUND = 16
+# The heap may hold this many cancelled calls, and more, before it pays to look through it.
+_SPARSE = 64
 
 _log = Journal("webworker_executor.link")
 
@@ -63,6 +65,7 @@ class Reactor:
     def __init__(self) -> None:
         self._calls: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._n_timers_to_sweep = _SPARSE
         self._order = itertools.count()
         self._callbacks: dict[int, Callable[[int], object]] = {}
         self.is_stopping = False
@@ -150,6 +153,12 @@ class Reactor:
         """Run ``call`` at a time of ``time.monotonic()``; from the reactor's thread only."""
         timer = Timer(call)
         heapq.heappush(self._timers, (when, next(self._order), timer))
+        if len(self._timers) > self._n_timers_to_sweep:
+            # Most were cancelled long before they are due: each short worker's time-out was.
+            self._timers = [entry for entry in self._timers if entry[2].call is not None]
+            heapq.heapify(self._timers)
+            # Nobody counts those that are cancelled, as that may be done on any thread.
+            self._n_timers_to_sweep = 2 * len(self._timers) + _SPARSE
         return timer
 
     def stop(self) -> None:

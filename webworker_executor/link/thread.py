@@ -51,6 +51,26 @@ def listen() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _hushed[0])
 
 
+def is_main_thread() -> bool:
+    """Whether the caller runs where signal handlers do."""
+    return threading.current_thread() is threading.main_thread()
+
+
+class OwnThread(threading.Thread):
+    """
+    A daemon thread of the package.
+
+    Known by its class: a program may give threads of its own any name, also one of these.
+
+    Args:
+        serve: What the thread does.
+        name: Its name.
+    """
+
+    def __init__(self, serve: Callable[[], object], name: str) -> None:
+        super().__init__(target=serve, name=name, daemon=True)
+
+
 class ServiceThread:
     """
     A daemon thread, apart from its start.
@@ -78,8 +98,8 @@ class ServiceThread:
         self._is_up = Flag()
         self.thread = self._make()
 
-    def _make(self) -> threading.Thread:
-        return threading.Thread(target=self._run, name=self._name, daemon=True)
+    def _make(self) -> OwnThread:
+        return OwnThread(self._run, self._name)
 
     def _run(self) -> None:
         # It may have been started by a thread that takes none.
@@ -101,10 +121,10 @@ class ServiceThread:
         """
         if self._is_up.is_set():
             return
-        if threading.current_thread() is not threading.main_thread():
-            self._start()
-        else:
+        if is_main_thread():
             self._start_elsewhere()
+        else:
+            self._start()
 
     def _start_elsewhere(self) -> None:
         # A bare lock: a handler that raises within an Event's wait may break it.

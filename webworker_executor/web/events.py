@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 
-from webworker_executor.link.thread import ServiceThread, hush, listen
+from webworker_executor.link.thread import OwnThread, ServiceThread, hush, listen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.1
 # So often nothing has moved where a handler does not come back: a busy machine is not taken for it.
 LOOKS = 5
+# Also what tells a handler's thread from our others, whichever `EventsThread` it serves.
+_NAME = "webworker-events"
 
 _log = logging.getLogger("webworker_executor.web")
 
@@ -76,7 +78,7 @@ class EventsThread:
                 raise
 
     def _new_service(self) -> ServiceThread:
-        service = ServiceThread(lambda: self._run(service), "webworker-events")
+        service = ServiceThread(lambda: self._run(service), _NAME)
         return service
 
     def _offer(self, service: ServiceThread) -> ServiceThread:
@@ -89,7 +91,8 @@ class EventsThread:
     @property
     def is_current_thread(self) -> bool:
         """Whether the caller is one of the handlers."""
-        return threading.current_thread().name == "webworker-events"
+        thread = threading.current_thread()
+        return isinstance(thread, OwnThread) and thread.name == _NAME
 
     def call(self, call: Callable[[], object]) -> None:
         """Make a call on the events thread, after those that wait; what it raises is logged."""

@@ -181,10 +181,6 @@ class Host:
                     events.stop(reactor.stop)
                 raise
 
-    def is_own_thread(self, thread: threading.Thread) -> bool:
-        """Whether a thread is one of the package's."""
-        return thread.name.startswith("webworker-")
-
     def finish_at_exit(self) -> None:
         """Run before the interpreter joins its threads: no more work, and none left undone."""
         with self._lock:

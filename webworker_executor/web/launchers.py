@@ -6,13 +6,10 @@ Each launcher is imported by those who want it.
 
 from __future__ import annotations
 
-from webworker_executor.web.host import host
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from webworker_executor.launch.fork import ForkLauncher
     from webworker_executor.launch.launcher import Launcher
 
     LauncherName = Literal["spawn", "zygote", "fork"]
@@ -40,16 +37,11 @@ def find_launcher(launcher: str | Launcher, *, is_shared: bool = True) -> Launch
 
         return zygote.shared if is_shared else zygote.ZygoteLauncher()
     if launcher == "fork":
-        return make_fork_launcher()
+        from webworker_executor.launch.fork import ForkLauncher
+
+        return ForkLauncher()
     if isinstance(launcher, str):
         raise ValueError(f"launcher must be 'spawn', 'zygote' or 'fork', not {launcher!r}")
     if not hasattr(launcher, "launch"):
         raise TypeError(f"launcher must be a name or a launcher, not {type(launcher).__name__}")
     return launcher
-
-
-def make_fork_launcher() -> ForkLauncher:
-    """Return a launcher that forks the program."""
-    from webworker_executor.launch.fork import ForkLauncher
-
-    return ForkLauncher(host.is_own_thread)
