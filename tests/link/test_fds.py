@@ -15,6 +15,7 @@ import pytest
 from webworker_executor.link.fds import (
     MAX_FDS_PER_SEND,
     lift,
+    lift_all,
     pidfd_open,
     send_fds,
     socket_pair,
@@ -128,6 +129,25 @@ def test_pair_without_free_descriptors(run_script: ScriptRunner) -> None:
     n_failed = outcomes.count("EMFILE") + outcomes.count("EINVAL")
     assert ["opened"] * (len(outcomes) - n_failed) == outcomes[n_failed:]
     assert 5 < n_failed < len(outcomes)
+
+
+def test_copies_are_made_of_all_or_of_none() -> None:
+    """
+    Where one of them is not open, the copies of the others are closed again.
+    """
+    near, far = os.pipe()
+    before = os.listdir("/proc/self/fd")
+    try:
+        copies = lift_all([near, far])
+        assert [os.fstat(near), os.fstat(far)] == [os.fstat(copy) for copy in copies]
+        for copy in copies:
+            os.close(copy)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            lift_all([near, far, 1 << 20])
+        assert before == os.listdir("/proc/self/fd")
+    finally:
+        os.close(near)
+        os.close(far)
 
 
 def test_sent_descriptors_are_duplicates(pair: tuple[socket.socket, socket.socket]) -> None:

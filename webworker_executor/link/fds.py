@@ -19,6 +19,10 @@ from functools import partial
 from webworker_executor.link.end import own
 from webworker_executor.link.rights import LOWEST, STANDARD_ERROR
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MAX_FDS_PER_SEND = 250
 # What poll(2) and epoll_wait(2) take at most is an int of milliseconds, some 24 days. Who waits
 # longer looks again once a day.
@@ -72,6 +76,24 @@ def lift(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOWEST)
     except OSError as error:
         raise _told(error) from None
+
+
+def lift_all(fds: Iterable[int]) -> list[int]:
+    """
+    Duplicate descriptors as ``lift`` does; the copies are the caller's.
+
+    Raises:
+        OSError: No descriptor is left, or one is not open; no copy stays open.
+    """
+    copies: list[int] = []
+    try:
+        # One after the other: those that were made before an error are among them.
+        copies.extend(map(lift, fds))
+    except BaseException:
+        for copy in copies:
+            os.close(copy)
+        raise
+    return copies
 
 
 def _told(error: OSError) -> OSError:

@@ -10,10 +10,10 @@ import os
 import threading
 from collections.abc import Iterable
 
-from webworker_executor.link.fds import lift
+from webworker_executor.link.fds import lift_all
 from webworker_executor.pool.birth import Birth
+from webworker_executor.web.blame import point_out
 from webworker_executor.web.launchers import find_launcher as find_named
-from webworker_executor.web.launchers import make_fork_launcher
 from webworker_executor.wire import codec
 from webworker_executor.wire.shown import shown
 
@@ -192,7 +192,7 @@ class Preparation:
                 try:
                     packed = codec.pack(self._worker_data)
                 except Exception as error:
-                    _point_out(error, {"worker_data": self._worker_data}, codec.pack_by_value)
+                    point_out(error, {"worker_data": self._worker_data}, codec.pack_by_value)
                     raise
                 birth.worker_data = packed.payload, packed.buffers
             if self._initializer is not None:
@@ -205,26 +205,14 @@ class Preparation:
         call = (self._initializer, tuple(self._initargs))
         if not birth.launcher.shares_memory:
             try:
-                birth.initializer, birth.initializer_fds = pack_inheritable(call, lift)
+                payload, fds = pack_inheritable(call)
+                birth.initializer, birth.initializer_fds = payload, lift_all(fds)
             except ForkInheritanceOnly as error:
                 _log.info("workers are forked, because initargs can only be inherited: %s", error)
-                birth.launcher = make_fork_launcher()
+                birth.launcher = find_named("fork")
             except Exception as error:
                 parts = {"initargs": call[1], "initializer": call[0]}
-                _point_out(error, parts, lambda part: pack_inheritable(part, _stand_in))
+                point_out(error, parts, pack_inheritable)
                 raise
         if birth.launcher.shares_memory:
             birth.inherited = call
-
-
-def _point_out(
-    error: Exception, parts: Mapping[str, object], pack: Callable[[object], object]
-) -> None:
-    from webworker_executor.web.culprit import point_out
-
-    point_out(error, parts, pack)
-
-
-def _stand_in(fd: int) -> int:
-    """Stand for the copy of a descriptor where nothing is sent, and nobody would close it."""
-    return fd

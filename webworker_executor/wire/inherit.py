@@ -92,26 +92,24 @@ class _Inheritance:
         return len(self.fds) - 1
 
 
-def pack_inheritable(value: object, duplicate: Callable[[int], int]) -> tuple[bytes, list[int]]:
+def pack_inheritable(value: object) -> tuple[bytes, list[int]]:
     """
     Pack a value that may hold objects which only a new process inherits.
 
     Args:
         value: Usually a tuple of an initializer and its arguments.
-        duplicate: Makes a copy of a descriptor, as `os.dup` does.
 
     Returns:
-        The pickle, and the descriptors that go with it, in order. They are copies, and the caller's
-        to close. The value itself must be kept until the worker has unpacked it, for with the last
+        The pickle, and the descriptors that go with it, in order. They are the value's own: it
+        must be kept until the worker has unpacked it, or they are copied; and with the last
         semaphore object its name goes.
 
     Raises:
         ForkInheritanceOnly: If it holds an object of `multiprocessing`'s fork context. A forked
-        worker can have it.
+            worker can have it.
         PicklingError: For what no pickler takes.
         TypeError: The same.
         AttributeError: The same.
-        OSError: If a descriptor cannot be copied. None is left open then but those copied before.
 
     Source: `multiprocessing.popen_spawn_posix`.
     """
@@ -134,7 +132,7 @@ def pack_inheritable(value: object, duplicate: Callable[[int], int]) -> tuple[by
         raise ForkInheritanceOnly(message) from error
     finally:
         set_spawning_popen(before)
-    return payload, [duplicate(fd) for fd in inheritance.fds]
+    return payload, inheritance.fds
 
 
 def _dumps(value: object, inheritance: _Inheritance) -> bytes:
