@@ -4,9 +4,12 @@ Tests of `webworker_executor.child.forked`: a fork that shakes off the process b
 
 from __future__ import annotations
 
+import _frozen_importlib
 import functools
 import importlib
 import signal
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,3 +102,21 @@ def test_locks_that_others_held_are_free(
     found = f"__import__('importlib').import_module({module!r}).{'.'.join(steps)}"
     with peer:
         assert peer.ready().run(tasks.evaluate, f"{found}.acquire(False)") is True
+
+
+@pytest.mark.parametrize("name", ["multiprocessing.util", "multiprocessing.process"])
+def test_what_another_thread_was_importing_is_imported_anew(
+    name: str, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A worker that is forked in the midst of it starts, and its tasks find the module whole.
+    """
+    half_made: Any = types.ModuleType(name)
+    half_made.__spec__ = types.SimpleNamespace(_initializing=True)
+    manager: Any = vars(_frozen_importlib)["_ModuleLockManager"]
+    with manager(name), monkeypatch.context() as patch:
+        patch.setitem(sys.modules, name, half_made)
+        peer = Peer(make_launcher("fork"), reactor)
+    found = f"vars(__import__('importlib').import_module({name!r}))"
+    with peer:
+        assert peer.ready().run(tasks.evaluate, f"'__file__' in {found}") is True

@@ -19,7 +19,6 @@ from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.launch.zygote import ZygoteLauncher
 from webworker_executor.link.fds import lift, socket_pair
-from webworker_executor.web.host import host
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.definition import pack_call
@@ -78,7 +77,7 @@ def make_launcher(name: str) -> Launcher:
         return SpawnLauncher()
     if name == "zygote":
         return ZygoteLauncher()
-    return ForkLauncher(host.is_own_thread)
+    return ForkLauncher()
 
 
 class Peer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,17 @@ def said_by(
         data = near.makefile("rb").read()
         child.join(SECONDS)
     return data, child.exitcode
+
+
+def test_a_python_that_the_program_does_not_know(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where it is embedded, it is the one that ``multiprocessing`` was told.
+    """
+    monkeypatch.setattr(spawn, "_python_exe", spawn.get_executable())
+    monkeypatch.setattr(sys, "executable", "")
+    assert (b"", 0) == said_by(reactor, ["/bin/true"])
 
 
 def test_a_program_has_its_channel(reactor: Reactor) -> None:

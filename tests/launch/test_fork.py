@@ -10,6 +10,8 @@ import io
 import logging
 import os
 import select
+import signal
+import socket
 import sys
 import threading
 import warnings
@@ -22,6 +24,8 @@ from tests.launch.test_launcher import evaluate
 from tests.patience import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from webworker_executor.link.reactor import Reactor
 
 memory: list[object] = []
@@ -224,3 +228,74 @@ def test_worker_is_on_its_main_thread(reactor: Reactor) -> None:
         )
         assert peer.run(evaluate, expression)
         assert "MainThread" == peer.run(evaluate, "__import__('threading').current_thread().name")
+
+
+@pytest.fixture
+def strike(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], socket.socket]]:
+    """
+    Give what has a signal come for each copy as soon as there is one: the program's handler of it
+    notes it in ``memory``, and the socket that is returned hears of all signals.
+    """
+    heard, written = socket.socketpair()
+    befores: list[tuple[int, Any]] = []
+    fork = os.fork
+    memory.clear()
+
+    def set_up(number: int) -> socket.socket:
+        def fork_and_strike() -> int:
+            pid = fork()
+            if pid == 0:
+                os.kill(os.getpid(), number)
+            return pid
+
+        monkeypatch.setattr(os, "fork", fork_and_strike)
+        befores.append((number, signal.signal(number, lambda *_: memory.append("program's"))))
+        signal.set_wakeup_fd(written.fileno())
+        return heard
+
+    with heard, written:
+        heard.setblocking(False)
+        written.setblocking(False)
+        yield set_up
+        signal.set_wakeup_fd(-1)
+        for number, before in befores:
+            signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_signals_for_the_program_do_not_act_in_a_copy(
+    reactor: Reactor, strike: Callable[[int], socket.socket], number: signal.Signals
+) -> None:
+    """
+    Ctrl-C, just when a copy was made and is still in the program's process group.
+    """
+    heard = strike(number)
+    with Peer(make_launcher("fork"), reactor) as peer:
+        assert [] == peer.ready().run(recall)
+    with pytest.raises(BlockingIOError):
+        heard.recv(1)
+
+
+def test_ctrl_z_does_not_stop_a_copy(
+    reactor: Reactor, strike: Callable[[int], socket.socket]
+) -> None:
+    """
+    Nobody would go on with it: what the terminal says later is for the program's group.
+    """
+    strike(signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    with Peer(make_launcher("fork"), reactor) as peer:
+        assert [] == peer.ready().run(recall)
+
+
+def test_who_ends_a_copy_at_once_is_heard(
+    reactor: Reactor, strike: Callable[[int], socket.socket]
+) -> None:
+    """
+    SIGTERM ends a worker that has only just been forked, and the program's handler is not asked.
+    """
+    heard = strike(signal.SIGTERM)
+    with Peer(make_launcher("fork"), reactor, say_hello=False) as peer:
+        assert -signal.SIGTERM == peer.wait()
+    with pytest.raises(BlockingIOError):
+        heard.recv(1)

@@ -75,9 +75,6 @@ def become_worker(
         main._daemonic = False
         # The program may be about to end when it forks; this process is not.
         threading._SHUTTING_DOWN = False  # type: ignore[attr-defined]  # private, but nobody else's
-    # A loop of the program (asyncio's, say) must not be woken by this process's signals.
-    _signal.set_wakeup_fd(-1)
-    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
     if ledger_fd is None:
         ledger_fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     _forget_imports_under_way()
@@ -152,8 +149,9 @@ def _forget_imports_under_way() -> None:
     Let this process import what another thread was importing when it was forked.
 
     That thread is not here, but the lock of the module is, held for ever; and so is the module,
-    half made. What is ours is made anew. A module of the program stays as it is, for its body may
-    be what submits the task.
+    half made. What is ours is made anew, and what this process is about to use of
+    ``multiprocessing``. A module of the program stays as it is, for its body may be what submits
+    the task.
     """
     locks = vars(_frozen_importlib)["_module_locks"]
     # What is being imported is locked. To look at all modules instead would copy the memory that
@@ -161,7 +159,8 @@ def _forget_imports_under_way() -> None:
     for name in list(locks):
         module = sys.modules.get(name)
         is_half_made = getattr(getattr(module, "__spec__", None), "_initializing", False)
-        if is_half_made and name.partition(".")[0] in {"webworker_executor", "cloudpickle"}:
+        is_ours = name.partition(".")[0] in {"webworker_executor", "cloudpickle"}
+        if is_half_made and (is_ours or name.startswith("multiprocessing.")):
             del sys.modules[name]
     locks.clear()
 

@@ -157,12 +157,14 @@ class ForkServer:
 
     def _become(self, zygote: int, fds: list[int]) -> None:
         try:
+            # What was preloaded may have set either.
+            _signal.set_wakeup_fd(-1)
+            _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
             os.setpgid(0, 0)
             self._host.close()
             for pidfd in self._children:
                 os.close(pidfd)
             if self._alarm is not None:
-                _signal.set_wakeup_fd(-1)
                 _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
                 for end in self._alarm:
                     end.close()

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.launch.launcher import DATA_FD, Child
+from webworker_executor.launch.launcher import DATA_FD, Child, interpreter
 from webworker_executor.launch.spawn import PACKAGE_ROOT, RESET
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ def start_command(
         raise FileNotFoundError(
             f"there is no program {path!r} that could be run. Give its full path, or see PATH."
         )
+    python = interpreter()
     code = _BOOTSTRAP.format(
         root=PACKAGE_ROOT,
         host=os.getpid(),
@@ -70,8 +70,8 @@ def start_command(
     )
     actions = [*streams.actions, (os.POSIX_SPAWN_DUP2, data, DATA_FD)]
     pid = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-I", "-S", "-c", code],
+        python,
+        [python, "-I", "-S", "-c", code],
         variables,
         file_actions=actions,
         setpgroup=0,

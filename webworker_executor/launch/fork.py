@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -19,7 +20,7 @@ from types import FunctionType
 
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.link.journal import tell
-from webworker_executor.link.thread import listen
+from webworker_executor.link.thread import OwnThread, listen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +30,7 @@ if TYPE_CHECKING:
 
 
 class ForkLauncher:
-    """
-    Copies of the program: a millisecond each, globals included.
-
-    Args:
-        is_ours: Tells the package's own threads from those of the program.
-    """
+    """Copies of the program: a few milliseconds each, globals included."""
 
     name = "fork"
     starts_all_at_once = True
@@ -42,11 +38,7 @@ class ForkLauncher:
     # It has the program's own, but for what `WorkerSpec.environ` adds, which is done below.
     passes_surroundings = True
 
-    def __init__(
-        self,
-        is_ours: Callable[[threading.Thread], bool],
-    ) -> None:
-        self._is_ours = is_ours
+    def __init__(self) -> None:
         # By name, as in the text that a spawned worker starts from: it runs in another process.
         # Imported now, because after a fork an import may wait for a thread that is not there.
         self._entry = importlib.import_module("webworker_executor.child.forked").become_worker
@@ -73,9 +65,11 @@ class ForkLauncher:
             return
         if pid == 0:
             try:
-                # The I/O thread, whose copy this is, takes no signals.
-                listen()
+                # The I/O thread, whose copy this is, takes no signals; nor does the copy, as long
+                # as they are the program's.
                 leave_the_terminal()
+                forget_signals()
+                listen()
                 forget_what_is_buffered()
                 if spec.environ is not None:
                     os.environ.clear()
@@ -94,7 +88,9 @@ class ForkLauncher:
             # Our own threads are of no danger to the copy: it throws away what they held. Threads
             # of the program are, and that is the user's to see.
             main = threading.main_thread()
-            if not all(thread is main or self._is_ours(thread) for thread in threading.enumerate()):
+            if not all(
+                each is main or isinstance(each, OwnThread) for each in threading.enumerate()
+            ):
                 tell(_warn)
         return pid
 
@@ -127,6 +123,24 @@ def leave_the_terminal() -> None:
     os.dup2(null, 0)
     if null:
         os.close(null)
+
+
+def forget_signals() -> None:
+    """
+    In a forked process that takes no signals yet: drop what came for the program's group.
+
+    Until this process led a group of its own, Ctrl-C and Ctrl-Z were for it, too: the program's
+    handler ran here as well, or a copy was stopped that nobody went on with. What asks a process to
+    end is no such signal: the host may have asked just this one.
+    """
+    # A loop of the program (asyncio's, say) must not be woken by this process's signals.
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # As between tasks, until the worker has its own handler.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    programs = signal.sigpending() - {signal.SIGTERM}
+    while signal.sigtimedwait(programs, 0) is not None:
+        pass
 
 
 def forget_what_is_buffered() -> None:

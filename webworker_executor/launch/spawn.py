@@ -42,7 +42,7 @@ RESET = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE]
 
 
 class SpawnLauncher:
-    """Fresh interpreters: the default. 25 ms each, and nothing inherited by accident."""
+    """Fresh interpreters: the default. Tens of milliseconds each; nothing comes by accident."""
 
     name = "spawn"
     starts_all_at_once = False

@@ -34,8 +34,8 @@ class Streams:
     What stands at 0, 1 and 2 in a process to be.
 
     Args:
-        stdin: ``"inherit"``, ``"pipe"``, ``"devnull"`` (or the constants of ``subprocess``), a
-            descriptor, or an object with a ``fileno``.
+        stdin: ``"inherit"`` or ``None``, ``"pipe"``, ``"devnull"`` (or the constants of
+            ``subprocess``), a descriptor, or an object with a ``fileno``.
         stdout: The same.
         stderr: The same, or ``"stdout"``: wherever that leads.
 

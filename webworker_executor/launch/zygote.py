@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 class ZygoteLauncher:
     """
-    Forks of a process that is clean and warm: 25 ms for the first, a few milliseconds each after.
+    Forks of a process that is clean and warm: the first as slow as spawn, each after much faster.
 
     One launcher may serve several executors, also at a time. Its process lives as long as any of
     them does; in a ``with`` statement it lives to the end of that, so that each executor finds it

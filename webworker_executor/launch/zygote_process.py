@@ -12,7 +12,6 @@ import os
 import queue
 import socket
 import sys
-import threading
 import time
 import weakref
 from collections import deque
@@ -26,6 +25,7 @@ from webworker_executor.link.flag import Flag
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.reactor import READ, WRITE, Reactor
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descriptor, numbers_in
+from webworker_executor.link.thread import OwnThread
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
@@ -343,7 +343,7 @@ class _ParentThread:
         self._outcome: queue.SimpleQueue[int | Exception] = queue.SimpleQueue()
         self._spec: WorkerSpec | None = None
         # A daemon: a program that ends without leaving the `with` ends the process by it.
-        self._thread = threading.Thread(target=self._run, name="webworker-zygote", daemon=True)
+        self._thread = OwnThread(self._run, "webworker-zygote")
 
     def spawn(self, spec: WorkerSpec) -> int:
         """
