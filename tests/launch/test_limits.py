@@ -60,15 +60,17 @@ def test_wrong_limits(value: Any, error: type[Exception]) -> None:
 
 def test_a_user_by_name_and_by_number() -> None:
     """
-    A user brings his groups along; a number without an entry has none.
+    A user brings his groups along; a number without an entry has none, and needs a group named.
     """
     entry = pwd.getpwuid(os.getuid())
     expected = (entry.pw_uid, entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid))
     for user in (entry.pw_name, entry.pw_uid):
         asked = settings_with(user=user)
         assert expected == (asked["uid"], asked["gid"], asked["groups"])
-    asked = settings_with(user=123_456_789)
-    assert (123_456_789, None, []) == (asked["uid"], asked["gid"], asked["groups"])
+    asked = settings_with(user=123_456_789, group=987_654)
+    assert (123_456_789, 987_654, [987_654]) == (asked["uid"], asked["gid"], asked["groups"])
+    with pytest.raises(ValueError, match="keep the group of this one: name a group"):
+        settings_with(user=123_456_789)
 
 
 def test_a_group_replaces_those_of_the_user() -> None:

@@ -176,6 +176,11 @@ def _identity(
 
         entry = _lookup("user", user, pwd.getpwnam, pwd.getpwuid)
         uid = user if entry is None else entry.pw_uid
+        if entry is None and group is None:
+            raise ValueError(
+                f"user {user} has no entry on this machine, so that the process would keep the "
+                f"group of this one: name a group, too, such as group={user}"
+            )
         gid = None if entry is None else entry.pw_gid
         groups = [] if entry is None else os.getgrouplist(entry.pw_name, entry.pw_gid)
     if group is not None:

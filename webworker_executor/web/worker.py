@@ -61,18 +61,20 @@ class Worker(WorkerTarget):
         name: What the script finds as ``scope.name``, and what the process is called.
         argv: What follows the script's own name in its ``sys.argv``; of a callable, its arguments.
         worker_data: A value whose copy is ``scope.worker_data``; ports in it move.
-        env: Variables laid over this program's own.
+        env: Variables laid over this program's own. The worker imports from where this program
+            does, whatever they say: a ``PYTHONPATH`` is for programs that it starts.
         cwd: The directory that the worker runs in. Paths of scripts do not depend on it.
         executable: The interpreter for a script; ``None`` is this program's own. Another one
             imports what is installed for it, and then what this program can import.
         interpreter_args: Options of the interpreter, such as ``["-X", "dev"]``.
-        stdin: ``"devnull"``, ``"inherit"``, ``"pipe"``, a descriptor or a file.
-        stdout: ``"inherit"``, ``"pipe"``, ``"devnull"``, a descriptor or a file. What the worker
-            prints leaves it line by line.
+        stdin: ``"devnull"``, ``"inherit"``, ``"pipe"``, a descriptor or a file; ``None`` is
+            ``"inherit"``, as with ``subprocess``.
+        stdout: ``"inherit"`` or ``None``, ``"pipe"``, ``"devnull"``, a descriptor or a file. What
+            the worker prints leaves it line by line.
         stderr: The same, or ``"stdout"``.
         limits: What the kernel holds the process to.
         user: Whose process it is, by name or number, from before the script is read. Needs root.
-        group: The same for the group.
+        group: The same for the group; that of the user if not given, who needs an entry then.
         nice: What is added to its niceness.
         umask: Its file mode creation mask; ``None`` is this program's own.
         cpu_affinity: The numbers of the processors that it may run on; ``None`` for all that this
