@@ -4,7 +4,9 @@ The desk: what comes for which task, on two threads without a lock.
 
 from __future__ import annotations
 
+import math
 import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +15,11 @@ from webworker_executor.child.desk import Desk
 from webworker_executor.web.message import PLAIN
 from webworker_executor.wire.frame import (
     CANCEL,
-    COUNT,
     CREDIT,
     RECALL,
     SAYING_SHIFT,
     SIGNAL,
+    SIGNAL_ORDER,
     TASK_MESSAGE,
     Frame,
 )
@@ -86,20 +88,41 @@ def test_a_task_given_up_before_it_began_is_known_once() -> None:
     assert not desk.is_given_up(7)
 
 
-@pytest.mark.parametrize(("running", "n_signals"), [(0, 0), (6, 0), (7, 1)])
-def test_a_signal_is_for_one_task(running: int, n_signals: int) -> None:
+@pytest.mark.parametrize(
+    ("running", "until", "n_signals"),
+    [(0, math.inf, 0), (6, math.inf, 0), (7, math.inf, 1), (7, 0.0, 0)],
+)
+def test_a_signal_is_for_one_task(running: int, until: float, n_signals: int) -> None:
     """
-    The process gets it while just that task runs, and not between tasks.
+    The process gets it while just that task runs, not between tasks, and not later than told.
     """
     seen: list[int] = []
     previous = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
     try:
         desk = Desk(Runner())
         desk.runner.running = running
-        desk.take(Frame(SIGNAL, 7, COUNT.pack(signal.SIGUSR1)))
+        desk.take(Frame(SIGNAL, 7, SIGNAL_ORDER.pack(signal.SIGUSR1, until)))
     finally:
         signal.signal(signal.SIGUSR1, previous)
     assert [signal.SIGUSR1] * n_signals == seen
+
+
+@pytest.mark.parametrize(("until", "n_signals"), [(math.inf, 1), (0.0, 0)])
+def test_a_signal_for_no_task_is_for_the_control_thread(until: float, n_signals: int) -> None:
+    """
+    No other thread of the process can get it.
+    """
+    pending: list[set[signal.Signals]] = []
+
+    def take() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])
+        Desk(Runner()).take(Frame(SIGNAL, 0, SIGNAL_ORDER.pack(signal.SIGURG, until)))
+        pending.append(signal.sigpending())
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    assert [{signal.SIGURG} if n_signals else set()] == pending
 
 
 def test_other_frames_are_none_of_its_business() -> None:

@@ -19,6 +19,17 @@ from webworker_executor.link.reactor import Reactor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from webworker_executor.wire.frame import Parts
+
+
+@pytest.fixture(autouse=True)
+def no_watchdog() -> None:
+    """
+    Have no thread beside those that are asked: the one that watches over a test's time comes up at
+    its beginning and blocks all signals then, as one does that runs a handler.
+    """
+    faulthandler.cancel_dump_traceback_later()
+
 
 @pytest.fixture
 def reactor() -> Iterator[Reactor]:
@@ -49,6 +60,10 @@ class Deaf(Myself):
         """Do nothing."""
 
 
+def unheard(parts: Parts) -> None:
+    """Lose a frame, as the control link of a process does that does not read it."""
+
+
 def on_reactor(reactor: Reactor, call: Callable[[], object]) -> None:
     """Make a call on the reactor's thread, and wait for it."""
     is_done = threading.Event()
@@ -65,7 +80,7 @@ def test_this_very_process_can_be_asked(reactor: Reactor) -> None:
     """
     Its stacks come to all who want to know.
     """
-    witness = Witness(reactor)
+    witness = Witness(reactor, unheard)
     faulthandler.register(signal.SIGURG, witness.writer, all_threads=True, chain=False)
     answers: list[str] = []
     is_done = threading.Event()
@@ -92,7 +107,7 @@ def test_the_end_of_the_process_is_an_answer(reactor: Reactor) -> None:
     Whoever waits is told that nothing will come; also when the pipe is closed here.
     """
     for end in ("process", "host"):
-        witness = Witness(reactor)
+        witness = Witness(reactor, unheard)
         answers: list[str] = []
         on_reactor(reactor, lambda: witness.ask(Deaf(), answers.append))  # noqa: B023  # called at once
         assert [] == answers
@@ -109,7 +124,7 @@ def test_who_has_gone_is_not_called(reactor: Reactor) -> None:
     """
     What had come by then is his.
     """
-    witness = Witness(reactor)
+    witness = Witness(reactor, unheard)
     answers: list[str] = []
     forgotten: list[str] = []
     on_reactor(reactor, lambda: witness.ask(Deaf(), answers.append))
@@ -128,7 +143,7 @@ def test_a_thread_that_has_not_begun_may_be_the_one_that_answers(reactor: Reacto
     """
     It blocks all signals at first, and that of its handler later: the dump is not over then.
     """
-    witness = Witness(reactor)
+    witness = Witness(reactor, unheard)
     answers: list[str] = []
     is_answered = threading.Event()
 
@@ -157,7 +172,7 @@ def test_nobody_waits_for_a_full_pipe(reactor: Reactor) -> None:
     """
     A worker that writes more than anybody reads is not held up.
     """
-    witness = Witness(reactor)
+    witness = Witness(reactor, unheard)
     n_written = os.write(witness.writer, bytes(1 << 22))
     assert n_written < 1 << 22
     with pytest.raises(BlockingIOError):

@@ -4,6 +4,7 @@ How an executor ends: in time, by force, with the program, and past workers that
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from concurrent.futures import wait
@@ -16,6 +17,7 @@ from tests.patience import Stopwatch
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
+from webworker_executor.launch.launcher import Child
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -57,6 +59,34 @@ def test_a_worker_that_ignores_sigterm_is_killed() -> None:
     stuck.messages().receive(10.0)
     pool.shutdown(timeout=0.0)
     assert isinstance(stuck.exception(0), BrokenWorkerPool)
+
+
+@pytest.mark.parametrize("how", ["kill_workers", "interrupt"])
+def test_no_sigterm_comes_before_a_kill(
+    launcher: LauncherName, gate: Gate, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """
+    A task's own handler of SIGTERM would run, and its worker end otherwise than by SIGKILL.
+    """
+    sent, end = list[int](), Child.end
+
+    def note(child: Child, number: int, rest: float = 0.0) -> None:
+        sent.append(number)
+        end(child, number, rest)
+
+    monkeypatch.setattr(Child, "end", note)
+    pool = WebWorkerExecutor(1, launcher=launcher)
+    future = pool.submit(pass_gate, gate.path, None)
+    gate.wait_for_begun(1)
+    (worker,) = (pool._processes or {}).values()
+    if how == "kill_workers":
+        pool.kill_workers()
+    else:
+        pool.__exit__(KeyboardInterrupt, None, None)
+    assert isinstance(future.exception(10.0), BrokenWorkerPool)
+    # The reactor has sent what it was to send, and has seen the end.
+    pool.shutdown()
+    assert ({signal.SIGKILL}, -signal.SIGKILL) == ({*sent}, worker.exitcode)
 
 
 def test_a_shutdown_in_time_fails_nothing(forked: WebWorkerExecutor) -> None:

@@ -19,8 +19,8 @@ from tests.patience import wait_until
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.link.journal import tell
+from webworker_executor.link.thread import OwnThread
 from webworker_executor.web import events
-from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner
@@ -62,7 +62,7 @@ def test_the_threads_are_gone_when_a_shutdown_returns(monkeypatch: pytest.Monkey
     with WebWorkerExecutor(1, launcher="fork") as pool:
         assert 2 == pool.submit(double, 1).result(10.0)
         tell(lambda: never.wait(0.05))
-    assert [] == [each for each in threading.enumerate() if host.is_own_thread(each)]
+    assert [] == [each for each in threading.enumerate() if isinstance(each, OwnThread)]
 
 
 HANDLER_WAITS = """

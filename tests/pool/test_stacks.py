@@ -10,6 +10,7 @@ import pickle
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.launch.procfs import state_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tests.dropin.gate import Gate
     from tests.script import ScriptRunner
@@ -30,11 +31,24 @@ if TYPE_CHECKING:
     from webworker_executor.web.launchers import LauncherName
 
 
+def begin(pool: WebWorkerExecutor, task: Callable[[str], object], path: Path) -> WorkerFuture[Any]:
+    """Submit a task, and wait until it has begun."""
+    os.mkfifo(path)
+    future = pool.submit(task, str(path))
+    assert "begun" == path.read_text()
+    return future
+
+
 def count_for_ever(path: str) -> int:
     """Say that it begins, and stay in C with the interpreter's lock in hand."""
-    with open(path, "w") as stream:
-        stream.write("begun\n")
+    Path(path).write_text("begun")
     return spin()
+
+
+def pause(path: str) -> None:
+    """Say that it begins, and wait for any signal."""
+    Path(path).write_text("begun")
+    signal.pause()
 
 
 def wait_in_a_thread(path: str, value: int) -> int:
@@ -98,16 +112,26 @@ def test_a_worker_that_holds_the_interpreter_in_c_is_seen(
     """
     No Python code of it can run, and its stack is there all the same.
     """
-    path = str(tmp_path / "begun")
-    os.mkfifo(path)
     with WebWorkerExecutor(1, launcher=launcher) as pool:
-        future = pool.submit(count_for_ever, path)
-        with open(path) as stream:
-            assert "begun\n" == stream.read()
+        future = begin(pool, count_for_ever, tmp_path / "begun")
         (text,) = pool.dump_stacks(10.0).values()
         assert " in count_for_ever" in text
         assert future.running()
         future.abort()
+
+
+def test_what_a_task_waits_for_in_c_goes_on(launcher: LauncherName, tmp_path: Path) -> None:
+    """
+    To be asked is not to be interrupted.
+    """
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = begin(pool, pause, tmp_path / "begun")
+        for _ in range(5):
+            (text,) = pool.dump_stacks(10.0).values()
+            assert " in pause" in text
+        with pytest.raises(TimeoutError):
+            future.result(0.2)
+        future.abort(grace=0.0)
 
 
 def test_asking_again_and_from_many_threads(forked: WebWorkerExecutor, gate: Gate) -> None:

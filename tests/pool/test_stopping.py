@@ -11,6 +11,7 @@ import select
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,6 @@ from webworker_executor.pool import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.dropin.gate import Gate
     from tests.script import ScriptRunner
@@ -183,7 +183,9 @@ def test_a_task_whose_time_is_over_leaves_its_stack(
         future = pool.options(timeout=0.05).submit(sum, range(1 << 62))
         error = future.exception(10.0)
         late = pool.options(timeout=0.05).submit(time.sleep, 60).exception(10.0)
-    for each in (error, late):
+        # What returns for any signal does not for that which asks for the stack.
+        idle = pool.options(timeout=0.05).submit(signal.pause).exception(10.0)
+    for each in (error, late, idle):
         assert isinstance(each, TaskTimeout)
         assert each.stack is not None
         assert "loop.py" in each.stack
@@ -239,6 +241,27 @@ def test_a_task_may_clean_up_when_it_is_told_to_end() -> None:
         pid = first_message(future)
         future.abort(grace=20.0)
         assert (pid, 1) == pool.submit(talking.caught_terminations).result(10.0)
+
+
+def test_a_worker_that_hears_late_is_told_once() -> None:
+    """
+    Its host has sent the signal by then, and so it does not do so itself.
+    """
+    with WebWorkerExecutor(1, launcher="spawn") as pool:
+        future = pool.submit(talking.catch_terminations)
+        pid = int(str(first_message(future)))
+        os.kill(pid, signal.SIGSTOP)
+        future.abort(grace=20.0)
+        wait_until(lambda: has_pending(pid, signal.SIGTERM))
+        os.kill(pid, signal.SIGCONT)
+        assert (pid, 1) == pool.submit(talking.caught_terminations).result(10.0)
+
+
+def has_pending(pid: int, number: int) -> bool:
+    """Whether a signal waits for a process as a whole."""
+    status = Path("/proc", str(pid), "status").read_text()
+    (pending,) = (line for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(int(pending.split()[1], 16) >> number - 1 & 1)
 
 
 @pytest.mark.slow

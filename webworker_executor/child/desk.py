@@ -11,18 +11,20 @@ whatever lies here when a task ends was for that task, or for one before it.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # typeshed has no stub for it
 import _thread
 import posix
 from collections import deque
+from time import monotonic
 
 from webworker_executor.web import running
 from webworker_executor.wire.frame import (
     CANCEL,
-    COUNT,
     CREDIT,
     RECEIPT,
     SAYING_SHIFT,
     SIGNAL,
+    SIGNAL_ORDER,
     TASK_MASK,
     TASK_MESSAGE,
     Frame,
@@ -89,7 +91,7 @@ class Desk:
         if frame.kind == CANCEL:
             self._cancel(frame)
         elif frame.kind == SIGNAL:
-            self._signal(frame.ident, COUNT.unpack(frame.payload)[0])
+            self._signal(frame.ident, *SIGNAL_ORDER.unpack(frame.payload))
         elif frame.kind == TASK_MESSAGE:
             saying, ident = frame.ident >> SAYING_SHIFT, frame.ident & TASK_MASK
             frame.ident = saying
@@ -122,7 +124,14 @@ class Desk:
             # Listeners are code of the user, and this thread must not be held up.
             _thread.start_new_thread(task._abort, ())
 
-    def _signal(self, ident: int, number: int) -> None:
+    def _signal(self, ident: int, number: int, until: float) -> None:
+        if monotonic() >= until:
+            # The host has heard nothing, and has sent it: a second one would be one too many.
+            return
+        if not ident:
+            # Not to the process, whose main thread would get it, and which waits for what it likes.
+            _signal.pthread_kill(_thread.get_ident(), number)
+            return
         pid, runner = posix.getpid(), self.runner
         # What the task has started is meant as well.
         kill = posix.killpg if posix.getpgrp() == pid else posix.kill

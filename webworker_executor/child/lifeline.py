@@ -64,9 +64,9 @@ def _watch(
         elif frame.kind == CLOSE and leave is not None:
             leave()
         elif take is not None:
-            if frame.kind == SIGNAL:
+            if frame.kind == SIGNAL and frame.ident:
                 # Said before it is done, which may be the end of this process. A host that hears
-                # nothing knows that a task keeps the interpreter to itself.
+                # nothing in time knows that a task keeps the interpreter to itself.
                 control.send(encode(SIGNALED, frame.ident)[0])
             take(frame)
 

@@ -5,6 +5,11 @@ The worker has had ``faulthandler`` write them into a pipe of ours when it gets 
 dies of one. That is done by a handler in C, so that it also works while the worker's main thread is
 stuck in C, with the interpreter's lock in its hands or without.
 
+The worker's control thread is asked first, and signals itself: a signal for the whole process goes
+to the main thread, where it would end what a task waits for in C, ``signal.pause`` for one. Only of
+a worker that does not even hear of that the host signals the process; what holds the interpreter's
+lock hardly waits for anything.
+
 What a changer must know: the handler says nothing when it is through, but the kernel does, for the
 thread that runs it blocks the signal meanwhile. To send a second signal and to wait for the second
 dump, instead, would mix the two, for the kernel has another thread handle it. The pipe does not
@@ -23,6 +28,7 @@ from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ
 from webworker_executor.link.rights import pipe
 from webworker_executor.wire.dump import fatal_dump, thread_dump
+from webworker_executor.wire.frame import SIGNAL, SIGNAL_ORDER, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from webworker_executor.link.reactor import Reactor, Timer
+    from webworker_executor.wire.frame import Parts
 
     class Signalled(Protocol):
         """A process that can be sent signals."""
@@ -44,8 +51,9 @@ if TYPE_CHECKING:
 # another program, is not killed by being asked. Python does nothing with it, and Go's runtime sends
 # it to itself for the same reason.
 ASK = signal.SIGURG
-# A process that was starting may have missed the first signal.
-ASK_AGAIN_SECONDS = 0.05
+# How long a worker may take to hear of it, which takes a millisecond where it is not kept from it.
+# A process that was starting may have missed the signal, too.
+ASK_AGAIN_SECONDS = 0.1
 # A dump takes about as long, and the last of it may have come a moment before its handler is over.
 LOOK_AGAIN_SECONDS = 0.001
 READ_NBYTES = 65536
@@ -55,16 +63,19 @@ MAX_NBYTES = 1 << 20
 _log = Journal("webworker_executor.launch")
 
 
-def find_witness(reactor: Reactor, title: object) -> Witness | None:
+def find_witness(
+    reactor: Reactor, title: object, post: Callable[[Parts], object]
+) -> Witness | None:
     """
     Make a witness for a process, if there is room.
 
     Args:
         reactor: Who reads its pipe.
         title: What a reader knows the process by.
+        post: Gives a frame to its control link.
     """
     try:
-        return Witness(reactor)
+        return Witness(reactor, post)
     except OSError as error:
         _log.info("%s will not tell of its stacks: %s", title, error)
         return None
@@ -76,6 +87,7 @@ class Witness:
 
     Args:
         reactor: Who reads the pipe.
+        post: Gives a frame to the process's control link.
 
     Attributes:
         writer: What the process is to have; ``handed_over`` closes it here.
@@ -84,8 +96,9 @@ class Witness:
         OSError: No descriptor is left; nothing stays open.
     """
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, post: Callable[[Parts], object]) -> None:
         self._reactor = reactor
+        self._post = post
         # Made on any thread, where a signal handler may raise: they close themselves.
         self._reading, self._writing = pipe(os.O_NONBLOCK)
         self._reader, self.writer = self._reading.fileno(), self._writing.fileno()
@@ -122,7 +135,8 @@ class Witness:
         # Some may do so all the time; and one that has not begun blocks more than it will later.
         self._blockers = procfs.threads_blocking(child.pid, ASK)
         self._reactor.register(self._reader, READ, self._readable)
-        child.send_signal(ASK)
+        until = time.monotonic() + ASK_AGAIN_SECONDS
+        self._post(encode(SIGNAL, 0, SIGNAL_ORDER.pack(ASK, until)))
         self._look_in(ASK_AGAIN_SECONDS)
 
     def forget(self, on_answer: Callable[[str], object]) -> str:

@@ -51,6 +51,8 @@ class Crew:
         self.birth = birth
         self._max_workers = max_workers
         self.processes: dict[Worker, WorkerProcess] = {}
+        # Whether `end_all` sends SIGKILL at once, and no SIGTERM before.
+        self.kills = False
         self.talks = Talks()
         self.receipts = Receipts()
         # Messages to a place whose process is not there yet.
@@ -194,7 +196,7 @@ class Crew:
     def end_all(self) -> None:
         """Force every process to its end."""
         for process in self.processes.values():
-            self._on_reactor().call_soon(process.terminate)
+            self._on_reactor().call_soon(process.kill if self.kills else process.terminate)
 
     def kill_all(self) -> None:
         """Send SIGKILL to every process; from any thread."""

@@ -91,7 +91,8 @@ class EndingExecutor(Executor):
     def _end_workers(self, *, kill: bool) -> None:
         children = list(self._pool.crew.children().values())
         self.shutdown(wait=False, cancel_futures=True)
-        self._pool.break_(broken.ENDED_BY_FORCE)
+        # Also those that are not up yet, or are on their way out.
+        self._pool.break_(broken.ENDED_BY_FORCE, kills=kill)
         for child in children:
             if kill:
                 child.kill()

@@ -48,9 +48,11 @@ class EndingPool:
         # As a signal handler that has interrupted who holds what the reactor needs.
         return self._steps.is_held_here or self.crew.is_held_here
 
-    def break_(self, text: str) -> None:
-        """Fail everything and take nothing more."""
+    def break_(self, text: str, *, kills: bool = False) -> None:
+        """Fail everything and take nothing more; the workers get SIGTERM first unless it kills."""
         self.is_open = False
+        # Before anything is sent: after a SIGTERM, what a task has set for it would run.
+        self.crew.kills |= kills
         self._reports.break_(text)
 
     def shutdown(self, *, cancel: bool = False) -> None:
@@ -67,7 +69,7 @@ class EndingPool:
         """Cancel what waits and kill what runs."""
         self.shutdown(cancel=True)
         if not self.is_foreign:
-            self.break_(broken.ABANDONED)
+            self.break_(broken.ABANDONED, kills=True)
             self.crew.kill_all()
 
     def end_within(self, seconds: float) -> None:

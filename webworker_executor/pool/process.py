@@ -36,6 +36,7 @@ from webworker_executor.wire.frame import (
     REJECT,
     RESULT,
     SIGNAL,
+    SIGNAL_ORDER,
     Frame,
     encode,
 )
@@ -170,7 +171,7 @@ class WorkerProcess:
             self._control = Link(
                 control, self._reactor, FROM_WORKER, None, self._control_ended, self._received
             )
-            self.witness = find_witness(self._reactor, self)
+            self.witness = find_witness(self._reactor, self, self.post_control)
             writers = [] if self.witness is None else [self.witness.writer]
             send_all_fds(control, [*birth.initializer_fds, *writers])
             if self.witness is not None:
@@ -284,9 +285,9 @@ class WorkerProcess:
         """Tell a task, or with 0 the worker, that somebody took a message; any thread, any line."""
         self._reactor.call_soon(lambda: self.post_control(encode(RECEIPT, ident)))
 
-    def signal_task(self, ident: int, number: int) -> None:
-        """Have the process send itself a signal, if it runs a task; no other is hit. Any thread."""
-        self.post_control(encode(SIGNAL, ident, COUNT.pack(number)))
+    def signal_task(self, ident: int, number: int, until: float) -> None:
+        """Have the process send itself a signal by then, if it runs a task. Any thread."""
+        self.post_control(encode(SIGNAL, ident, SIGNAL_ORDER.pack(number, until)))
 
     def _is_awaited(self, kind: int, ident: int) -> bool:
         if kind != RESULT and kind != RAISE and kind != REJECT:

@@ -14,6 +14,7 @@ import time
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.room import Bounded
 from webworker_executor.rules.task import QUEUED, SENT
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import codec
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     # task has started may go on.
     Measure = tuple[int, bool, float, float]
 
-# How long its worker may take to tell what it is doing, which takes a millisecond.
-LAST_LOOK_SECONDS = 0.1
+# How long its worker may take to tell what it is doing, which takes a millisecond, and more only if
+# it does not hear of being asked and has to be signalled.
+LAST_LOOK_SECONDS = 0.2
 # How long a task that listens may take to end, and one that ignores SIGTERM, where nobody says.
 STOP_SECONDS = 1.0
 # How soon to look again at a worker that has not come to the task, or was about to pass it over.
 AGAIN_SECONDS = 0.02
-# How long a worker may take to say that it has heard.
+# How long a worker may take to say that it has heard; afterwards it does nothing about it.
 REPLY_SECONDS = 0.1
 
 
@@ -139,6 +141,9 @@ class Stopper:
             actions = self._scheduler.task_dropped(task.worker, task)
             self._promises.forget(task)
             return actions
+        if isinstance(self._promises.calls, Bounded):
+            # It is in the table until its worker is rid of it.
+            self._promises.calls.stop(task.ident)
         # What it has not come to yet it passes over.
         process.post_control(cancel)
         measures = _measures(grace)
@@ -161,10 +166,11 @@ class Stopper:
     def _look_again(
         self, task: Task, process: WorkerProcess, measures: Iterator[Measure], seconds: float
     ) -> None:
-        self._crew.call_at(
-            time.monotonic() + seconds,
-            lambda: self._steps.apply(self._insist, task, process, measures),
-        )
+        def look() -> None:
+            self._steps.apply(self._insist, task, process, measures)
+
+        # In the reactor's next round: what the worker had said by then has been read.
+        self._crew.call_at(time.monotonic() + seconds, lambda: self._crew.call_soon(look))
 
     def _insist(
         self, task: Task, process: WorkerProcess, measures: Iterator[Measure]
@@ -179,9 +185,10 @@ class Stopper:
         for number, is_forced, seconds, rest in measures:
             # What else it holds goes back to the queue when it ends.
             process.stopped_task = task.ident
-            process.rest_until = time.monotonic() + rest
+            now = time.monotonic()
+            process.rest_until = now + rest
             if not is_forced:
-                process.signal_task(task.ident, number)
+                process.signal_task(task.ident, number, now + REPLY_SECONDS)
             elif number == signal.SIGKILL or process.signaled_task != task.ident:
                 process.end(number, rest)
             self._look_again(task, process, measures, seconds)

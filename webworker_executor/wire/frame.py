@@ -49,8 +49,7 @@ EVENT, TASK_MESSAGE = 0x24, 0x25
 DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
 RELEASE, SEGMENT = 0x2A, 0x2B
 SIGNAL, SIGNALED = 0x2C, 0x2D
-GROWN = 0x2E
-TRACKER = 0x2F
+GROWN, TRACKER = 0x2E, 0x2F
 ERROR, CLOSE, CLOSING, ESTATE = 0x30, 0x31, 0x32, 0x33
 NAMES = {
     HELLO: "HELLO",
@@ -150,8 +149,10 @@ JOIN_NBYTES = 131072
 # A payload is cut here, because ``length`` is 32 bits wide.
 MAX_PAYLOAD_NBYTES = 1 << 30
 COUNT = Struct(">I")
-# A task by its number; and any other number as large.
-IDENT = Struct(">Q")
+IDENT = Struct(">Q")  # a task by its number; and any other number as large
+# A signal by its number, and until when, in seconds of the monotonic clock, its worker sends it
+# to itself. One that reads of it later has been signalled by its host.
+SIGNAL_ORDER = Struct(">Id")
 # What a zygote tells: a pid, an errno, or an exit status, which may be negative.
 NUMBER = Struct(">q")
 MAX_BUFFERS = 65536
