@@ -7,10 +7,11 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks, n_queued
-from webworker_executor.rules.action import Recall, Retire, Send, Start
+from webworker_executor.rules.action import Alarm, Recall, Retire, Send, Start
+from webworker_executor.rules.assignment import ANSWER_SECONDS
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN
-from webworker_executor.rules.worker import ASKED, DRAINING
+from webworker_executor.rules.worker import ASKED, DRAINING, FREE, SILENT, Worker
 
 
 def test_workers_are_started_on_demand() -> None:
@@ -143,6 +144,71 @@ def test_a_barren_worker_is_asked_again_only_after_an_answer() -> None:
     assert not scheduler.tasks_returned(second, [])
     again = scheduler.task_finished(second, second.inflight[0], SHORT)
     assert [Recall(second, (n_held - 1) // 2)] == list(again)
+
+
+def run_dry() -> tuple[Scheduler, list[Worker], float]:
+    """
+    Let the first of three workers run dry while both others hold several tasks.
+
+    Returns:
+        The workers: who idles, who was asked, and who was not; and when the scheduler looks again.
+    """
+    scheduler, (idle, *others) = make_crew(3, read_clock=lambda: 100.0)
+    for task in make_tasks(80):
+        scheduler.submitted(task)
+    while len(idle.inflight) > 1 or n_queued(scheduler):
+        scheduler.task_finished(idle, idle.inflight[0], SHORT)
+    assert all(len(worker.inflight) > 3 for worker in others)
+    recall, alarm = scheduler.task_finished(idle, idle.inflight[0], SHORT)
+    assert isinstance(recall, Recall)
+    assert isinstance(alarm, Alarm)
+    others.sort(key=lambda worker: worker is not recall.worker)
+    return scheduler, [idle, *others], alarm.at
+
+
+def test_a_worker_that_says_nothing_is_counted_on_for_a_moment_only() -> None:
+    """Then another is asked, once; who said nothing is not, and costs nothing more."""
+    scheduler, (idle, silent, other), at = run_dry()
+    assert 100.0 + ANSWER_SECONDS == at
+    assert not scheduler.clock(100.0)
+    assert [Recall(other, len(other.inflight) // 2)] == list(scheduler.clock(at))
+    assert not scheduler.clock(at + 3600.0)
+    assert (SILENT, ASKED) == (silent.recall, other.recall)
+    last = other.inflight[-1]
+    assert [Send(idle, [last])] == list(scheduler.tasks_returned(other, [last.ident]))
+    # Who answers is asked again; nobody counts on the one that does not.
+    recall, *_ = scheduler.task_finished(idle, last, SHORT)
+    assert Recall(other, len(other.inflight) // 2) == recall
+
+
+def test_a_late_answer_counts_like_any_other() -> None:
+    """What comes back is run, and its worker may be asked again."""
+    scheduler, (idle, silent, _), at = run_dry()
+    scheduler.clock(at)
+    last = silent.inflight[-1]
+    assert [Send(idle, [last])] == list(scheduler.tasks_returned(silent, [last.ident]))
+    assert FREE == silent.recall
+
+
+def test_a_silent_worker_gets_nothing_more() -> None:
+    """It could not be had back."""
+    scheduler, (_, silent, _), at = run_dry()
+    scheduler.clock(at)
+    n_held = len(silent.inflight)
+    for task in make_tasks(80, first=80):
+        scheduler.submitted(task)
+    assert n_held == len(silent.inflight)
+
+
+def test_where_one_worker_alone_has_tasks_to_give_no_alarm_is_set() -> None:
+    """There is nobody else to ask."""
+    scheduler, (first, second) = make_crew(2)
+    for task in make_tasks(40):
+        scheduler.submitted(task)
+    while len(first.inflight) > 1 or n_queued(scheduler):
+        scheduler.task_finished(first, first.inflight[0], SHORT)
+    recalls = list(scheduler.task_finished(first, first.inflight[0], SHORT))
+    assert [Recall(second, len(second.inflight) // 2)] == recalls
 
 
 def test_a_used_up_worker_is_replaced_before_it_leaves() -> None:

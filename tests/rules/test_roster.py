@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from webworker_executor.rules.roster import Roster
 from webworker_executor.rules.task import Task
-from webworker_executor.rules.worker import ASKED, Worker
+from webworker_executor.rules.worker import ASKED, SILENT, Worker
 
 
 def make_roster(*loads: int) -> tuple[Roster, list[Worker]]:
@@ -71,6 +71,14 @@ def test_the_richest_may_be_asked_once() -> None:
     rich.recall = ASKED
     assert roster.richest() is None
     assert roster.n_recalls() == 2
+
+
+def test_a_silent_worker_is_not_counted_on_nor_asked_again() -> None:
+    """Whatever it holds."""
+    roster, (_, rich) = make_roster(1, 2)
+    rich.recall = SILENT
+    assert roster.n_recalls() == 0
+    assert roster.richest() is None
 
 
 def test_a_worker_in_any_group_is_mentioned() -> None:

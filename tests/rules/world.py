@@ -27,14 +27,15 @@ from webworker_executor.rules.action import (
     Start,
     Stopped,
 )
+from webworker_executor.rules.assignment import ANSWER_SECONDS
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
 from webworker_executor.rules.worker import (
     ASKED,
-    BARREN,
     DRAINING,
     EXITED,
+    FREE,
     READY,
     STARTING,
     Worker,
@@ -77,8 +78,8 @@ class World:
 
     def __init__(self, max_workers: int, **options: Any) -> None:
         self.max_workers = self.most_workers = max_workers
-        self.scheduler = Scheduler(max_workers, **options)
         self.now = 0.0
+        self.scheduler = Scheduler(max_workers, read_clock=lambda: self.now, **options)
         self.tasks: list[Task] = []
         self.outcome: dict[Task, str] = {}
         self.n_begun: Counter[Task] = Counter()
@@ -404,9 +405,10 @@ class World:
         slots = {None, *(worker.slot for worker in live)}
         assert pins <= slots or self.alarms or is_trying
         rich = [worker for worker in self.scheduler.workers if len(worker.inflight) > 1]
-        if idle and rich:
-            asked = [worker for worker in self.scheduler.workers if worker.recall is ASKED]
-            assert asked or all(worker.recall is BARREN for worker in rich)
+        if idle and any(worker.recall is FREE for worker in rich):
+            # Somebody else was asked instead, who is not counted on for ever.
+            assert any(worker.recall is ASKED for worker in self.scheduler.workers)
+            assert min(self.alarms) <= self.now + ANSWER_SECONDS
         for worker in self.scheduler.workers:
             assert worker.state is not EXITED
             assert worker.state is not DRAINING or worker.inflight

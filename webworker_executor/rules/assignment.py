@@ -14,6 +14,7 @@ from sys import maxsize
 from webworker_executor.rules.action import (
     Action,
     Actions,
+    Alarm,
     Break,
     Cancel,
     Recall,
@@ -36,6 +37,7 @@ from webworker_executor.rules.worker import (
     EXITED,
     FREE,
     READY,
+    SILENT,
     STARTING,
     Worker,
 )
@@ -46,14 +48,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Assignment"]
 
+# How long whoever idles counts on one worker for tasks while another one has some, too. An answer
+# takes well below a millisecond, and none comes from a worker that is stopped, or whose task keeps
+# the interpreter to itself in C. To ask another for nothing costs the way back of a few tasks.
+ANSWER_SECONDS = 0.02
+
 
 class Assignment:
     """
     Hold a pool's backlog and roster, and match them.
 
     The arguments are those of `Scheduler`, which is what others see of this.
-
-    Source: docs, "How a call travels".
     """
 
     __slots__ = (
@@ -61,6 +66,7 @@ class Assignment:
         "_births",
         "_break_on_crash",
         "_cancels",
+        "_count_until",
         "_eager",
         "_idle",
         "_idleness",
@@ -112,6 +118,7 @@ class Assignment:
         self._is_shrunk = False
         self._read_clock = read_clock
         self._cancels = False
+        self._count_until: float | None = None
         self._roster = Roster(max_workers)
         self._live = self._roster.live
         self._idle = self._roster.idle
@@ -207,7 +214,7 @@ class Assignment:
         actions: list[Action] = []
         for worker in tuple(self._live):
             n_held = len(worker.inflight)
-            if worker.recall is ASKED:
+            if worker.recall is ASKED or worker.recall is SILENT:
                 # What comes back may be more urgent than what would be sent.
                 continue
             if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
@@ -246,7 +253,19 @@ class Assignment:
             worker.recall = ASKED
             # Half of what waits behind the head, rounded up: the giver goes on with the rest.
             actions.append(Recall(worker, len(worker.inflight) // 2))
+        if n_waiting and self._count_until is None and self._roster.richest() is not None:
+            # Those that were asked have enough for all. Should they say nothing, others are asked:
+            # once, as only a Recall that somebody counts on leads here.
+            self._count_until = self._read_clock() + ANSWER_SECONDS
+            actions.append(Alarm(self._count_until))
         return actions
+
+    def _count_on_nobody(self, now: float) -> None:
+        if self._count_until is not None and now >= self._count_until:
+            self._count_until = None
+            for worker in self._roster.all:
+                if worker.recall is ASKED:
+                    worker.recall = SILENT
 
     def _make_way(self, task: Task) -> Actions:
         # How long a worker's tasks take is an estimate. Where it was wrong, what lies in a worker

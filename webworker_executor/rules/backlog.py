@@ -175,8 +175,6 @@ class Backlog:
 
         Args:
             tasks: The tasks in the order in which they shall run.
-
-        Source: docs, "What a crash costs".
         """
         given = list(tasks)
         for task in reversed(given):

@@ -89,8 +89,6 @@ class Births:
 
         Returns:
             True once enough attempts failed, or the system had no room for too long.
-
-        Source: docs, "What a crash costs", "A new worker".
         """
         if self._n_failures >= self._attempts:
             return True

@@ -145,8 +145,6 @@ class Roster:
 
         Returns:
             True if some worker holds two tasks or more.
-
-        Source: docs, "How a call travels".
         """
         # Asked whenever a worker runs dry: a generator would double what that costs.
         for worker in self.all:  # noqa: SIM110
@@ -160,19 +158,15 @@ class Roster:
 
         Returns:
             The worker with most tasks of those that hold two or more and may be asked, if any.
-
-        Source: docs, "How a call travels".
         """
         rich = [worker for worker in self.all if worker.recall is FREE and len(worker.inflight) > 1]
         return max(rich, key=lambda worker: len(worker.inflight), default=None)
 
     def n_recalls(self) -> int:
         """
-        Count the answers to Recalls that are awaited.
+        Count the answers to Recalls that can be counted on.
 
         Returns:
-            The number of workers asked.
-
-        Source: docs, "How a call travels".
+            The number of workers asked, without those that are silent.
         """
         return sum(worker.recall is ASKED for worker in self.all)

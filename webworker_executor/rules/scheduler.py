@@ -36,8 +36,6 @@ class ProtocolViolation(ValueError):
 
     The scheduler is as it was before. The worker is not to be trusted further: kill it, and report
     its exit.
-
-    Source: docs, "Security", "What is checked all the same".
     """
 
 
@@ -58,14 +56,13 @@ class Scheduler(Supervisor):
         break_on_crash: Whether a death that was not asked for breaks the pool, as in the stdlib.
         prefetch_seconds: (*) Seconds of work a worker may hold ahead; 0 for none.
         max_prefetch: (*) How many tasks a worker may hold at most.
-        start_attempts: (*) How many starts in a row may fail before the pool breaks.
+        start_attempts: (*) How many starts in a row may fail before the pool gives up its tasks, or
+            breaks with `break_on_crash`.
         restart_delay: (*) Seconds before the first retry of a failed start; doubles with each.
         transient_patience: (*) Seconds to go on trying while the system has no room for processes.
         idle_seconds: After how long without a task a worker leaves; None for never.
         min_workers: How many stay all the same.
         read_clock: Tells the time in seconds; without, no worker is ever late.
-
-    Source: docs, "How a call travels" and "What a crash costs".
     """
 
     __slots__ = ()
@@ -82,8 +79,6 @@ class Scheduler(Supervisor):
 
         Raises:
             InvalidTransition: If it was submitted before.
-
-        Source: docs, "How a call travels".
         """
         task.state = TASK_TABLE[task.state]["submit"]
         backlog = self._backlog
@@ -158,8 +153,6 @@ class Scheduler(Supervisor):
 
         Raises:
             ProtocolViolation: If it is another task, or the worker is not up; nothing has changed.
-
-        Source: docs, "Security", "What is checked all the same".
         """
         inflight = worker.inflight
         if not inflight or inflight[0] is not task or worker.state is STARTING:
@@ -231,8 +224,6 @@ class Scheduler(Supervisor):
 
         Raises:
             ProtocolViolation: If the worker does not hold one of them; nothing has changed.
-
-        Source: docs, "How a call travels".
         """
         if worker.state is EXITED:
             return ()

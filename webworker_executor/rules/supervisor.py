@@ -59,8 +59,6 @@ def culprit_of(worker: Worker, begun: Task | Unknown | None) -> Task | None:
 
     Returns:
         One of those it held; None if it ran none.
-
-    Source: docs, "What a crash costs", "Nothing else".
     """
     if isinstance(begun, Task):
         return begun if begun in worker.inflight else None
@@ -124,8 +122,6 @@ class Supervisor(Sizing):
 
         Returns:
             What to do; nothing if the exit was reported before.
-
-        Source: docs, "What a crash costs".
         """
         if worker.state is EXITED:
             return ()
@@ -146,8 +142,6 @@ class Supervisor(Sizing):
 
         Returns:
             What to do; nothing if the exit was reported before.
-
-        Source: docs, "What a crash costs", "A new worker".
         """
         if worker.state is EXITED:
             return ()
@@ -169,6 +163,7 @@ class Supervisor(Sizing):
                 actions.append(Alarm(self._births.retry_at))
             else:
                 self._births.retry_at = None
+        self._count_on_nobody(now)
         actions += self._let_idle_leave(now)
         return [*actions, *self._assign()]
 
@@ -239,6 +234,7 @@ class Supervisor(Sizing):
             elif worker.state is CLOSING:
                 actions.append(Retire(worker))
         self._backlog.rebuild(waiting)
+        self._count_until = None
         if self._births.retry_at is not None:
             actions.append(Alarm(self._births.retry_at))
         if self._idleness.look_at is not None:

@@ -80,8 +80,6 @@ class Task:
 
         Returns:
             Whether it may run again.
-
-        Source: docs, "What a crash costs".
         """
         return False
 

@@ -25,6 +25,7 @@ __all__ = [
     "EXITED",
     "FREE",
     "READY",
+    "SILENT",
     "STARTING",
     "WORKER_TABLE",
     "Worker",
@@ -52,6 +53,7 @@ WORKER_TABLE: Final[Table] = table(
 # What stands between asking a worker for its unstarted tasks and asking again.
 FREE: Final = "free"
 ASKED: Final = "asked"
+SILENT: Final = "silent"
 BARREN: Final = "barren"
 
 # What a change of threads may take, and more of the usual time than chance adds to it. Whoever is
@@ -76,9 +78,8 @@ class Worker(Machine):
         seen_at: When it was first seen so, in seconds.
         head_since: When the first of its tasks became the first, in seconds.
         pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
-        recall: `FREE`, `ASKED` (for unstarted tasks), or `BARREN` (had none; wait for an answer).
-
-    Source: docs, "How a call travels".
+        recall: `FREE`, `ASKED` (for unstarted tasks), `SILENT` (asked, and nobody counts on it any
+            more), or `BARREN` (had none; wait for an answer).
     """
 
     __slots__ = (
