@@ -4,12 +4,16 @@ A pool with a bound takes so many tasks and no more.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import queue
+import signal
 import sys
 import threading
 import time
 from collections import deque
+from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +97,105 @@ def test_a_cancel_makes_room(gate: Gate) -> None:
         future = pool.submit(double, 1)
         gate.open()
         assert 2 == future.result(10.0)
+
+
+def stay(path: str) -> None:
+    """Heed no SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pass_gate(path, 0)
+
+
+@pytest.mark.parametrize("when_full", ["raise", "block"])
+@pytest.mark.parametrize(
+    "stop", ["abort", "cancel", pytest.param("timeout", marks=pytest.mark.slow)]
+)
+def test_a_stopped_task_makes_room_before_its_worker_is_rid_of_it(
+    gate: Gate, stop: str, when_full: Any
+) -> None:
+    """
+    It is done, however long its worker takes to end.
+    """
+    with WebWorkerExecutor(1, launcher="fork", max_pending=1, when_full=when_full) as pool:
+        options = pool.options(timeout=0.05 if stop == "timeout" else None, cancel_running=True)
+        running = options.submit(stay, gate.path)
+        (pid,) = gate.wait_for_begun(1)
+        calls: Any = pool._pool.promises.calls
+        admitted: deque[WorkerFuture[int]] = deque()
+        submit = partial(lambda to: to.append(pool.submit(double, 1)), admitted)
+        thread = threading.Thread(target=submit)
+        if when_full == "block":
+            thread.start()
+            wait_until(lambda: calls.sleepers or running.done())
+        if stop == "abort":
+            assert running.abort(grace=3600.0)
+        elif stop == "cancel":
+            assert running.cancel()
+        wait([running], 20.0)
+        assert running.done()
+        if when_full == "raise":
+            thread.start()
+        thread.join(20.0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        assert 1 == len(admitted)
+        assert 2 == admitted[0].result(20.0)
+        wait_until(lambda: not calls)
+
+
+def test_a_stopped_task_makes_room_once() -> None:
+    """
+    It does not make room again as it leaves, or when it is stopped thereafter.
+    """
+    calls = Bounded()
+    calls[1], calls[2] = work(1), work(2)
+    calls.stop(1)
+    assert 1 == calls.n_counted()
+    calls.pop(1)
+    calls.stop(1)
+    assert 1 == calls.n_counted()
+
+
+@pytest.mark.parametrize("when_full", ["raise", 0.01])
+def test_a_task_that_is_done_refuses_nobody(when_full: Any) -> None:
+    """
+    Its future tells so a moment before it leaves the table.
+    """
+    calls = Bounded()
+    calls[1], calls[2] = done, undone = work(1), work(2)
+    taken: list[Call] = []
+    room = Room(calls, 2, when_full, taken.append, lambda: True)
+    with pytest.raises(PoolFullError):
+        room.submit(work(3))
+    done.future._finish(None)
+    room.submit(work(4))
+    undone.future._finish(None)
+    room.submit(work(5))
+    assert [4, 5] == [call.ident for call in taken]
+
+
+def test_a_task_on_its_way_in_counts_once() -> None:
+    """
+    Though it is in the table already.
+    """
+    calls = Bounded()
+    refused: list[int] = []
+
+    def submit(ident: int) -> None:
+        try:
+            room.submit(work(ident))
+        except PoolFullError:
+            refused.append(ident)
+
+    def take(call: Call) -> None:
+        calls[call.ident] = call
+        # In another thread: this one is not to wait for itself.
+        thread = threading.Thread(target=submit, args=(call.ident + 1,))
+        thread.start()
+        thread.join(20.0)
+
+    room = Room(calls, 3, "raise", take, lambda: True)
+    submit(1)
+    assert ([1, 2, 3], [4]) == (sorted(calls), refused)
 
 
 def test_patience_has_an_end(gate: Gate) -> None:
@@ -251,8 +354,8 @@ class WatchedRoom(Room):
             assert self._was_full.wait(10.0)
             sys.setprofile(profile)
 
-    def _enter(self, call: Call) -> bool:
-        has_entered = super()._enter(call)
+    def _enter(self, call: Call, *, is_last: bool = False) -> bool:
+        has_entered = super()._enter(call, is_last=is_last)
         if not has_entered and self._calls.sleepers:
             self._was_full.set()
         return has_entered

@@ -3,9 +3,11 @@ Room in a pool: how many tasks may be unfinished at a time, and what a submit do
 
 A pool without such a bound does not come here. The thing to know before a change: who waits leaves
 word first and looks then, and who ends a task takes it out of the table first and looks for word
-then; so one of them sees the other. Whoever must not wait is let in beyond the bound: a signal
-handler that stands within a step or in the way of one who has room and is not in yet, and the
-reactor, who would wait for itself.
+then; so one of them sees the other. A task may be done before it leaves the table: an answered one
+for a moment, which only a refusal must look at, and a stopped one until its worker is rid of it,
+which is noted. Whoever must not wait is let in beyond the bound: a signal handler that stands
+within a step or in the way of one who has room and is not in yet, and the reactor, who would wait
+for itself.
 """
 
 from __future__ import annotations
@@ -61,17 +63,30 @@ def check_bound(max_pending: object, when_full: object) -> None:
 
 
 class Bounded(dict[int, "Call"]):
-    """The table of calls of a pool with a bound: it tells when one leaves."""
+    """The table of calls of a pool with a bound: it tells when one leaves, or is stopped."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sleepers: deque[_thread.LockType] = deque()
+        self._stopped: set[int] = set()
 
-    def pop(self, *args: Any) -> Any:
+    def pop(self, ident: int, *default: Any) -> Any:
         """Take a call out, and wake one who waits for room."""
-        call = super().pop(*args)
+        # First: whatever is not in the table any more is not to be subtracted from it.
+        self._stopped.discard(ident)
+        call = super().pop(ident, *default)
         self.wake()
         return call
+
+    def stop(self, ident: int) -> None:
+        """Count a call no more, which is done though its worker has it; and wake one who waits."""
+        self._stopped.add(ident)
+        self.wake()
+
+    def n_counted(self) -> int:
+        """Return how many there are, without those that were stopped."""
+        # By what is in both: a signal handler may stop what is just leaving.
+        return len(self) - sum(map(self.__contains__, tuple(self._stopped)))
 
     def wake(self) -> None:
         """Wake one who waits for room, if anybody does."""
@@ -148,12 +163,23 @@ class Room:
                     # Nobody waits.
                     pass
 
-    def _enter(self, call: Call) -> bool:
+    def _enter(self, call: Call, *, is_last: bool = False) -> bool:
         with self._lock:
-            if len(self._calls) + len(self._entering) >= self._max_pending:
+            n_taken = self._n_undone() if is_last else self._n_taken()
+            if n_taken >= self._max_pending:
                 return False
             self._entering[call] = _thread.get_ident()
             return True
+
+    def _n_taken(self) -> int:
+        # In this order, as in the next: whoever comes in meanwhile is seen in one or the other.
+        return len(self._entering) + self._calls.n_counted()
+
+    def _n_undone(self) -> int:
+        # One by one, which would take too long for every submit: none counts twice, nor when it is
+        # done. The lists are made in one step of C each, as other threads change both.
+        calls = {*list(self._entering), *list(self._calls.values())}
+        return sum(not call.future.done() for call in calls)
 
     def _is_in_the_way(self) -> bool:
         # As a signal handler that has interrupted who comes in, without whom none will leave.
@@ -187,6 +213,8 @@ class Room:
                 left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
                 is_woken = sleeper.acquire(timeout=left)
                 if not is_woken:
+                    if self._enter(call, is_last=True):
+                        return
                     raise self._error()
             finally:
                 # Each a step of C, and no other call before it.
