@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.pool.strike import Strike
 from webworker_executor import WebWorkerExecutor
+from webworker_executor.launch.fork import ForkLauncher
 from webworker_executor.pool.birth import Birth
 from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.chronicle import Chronicle
@@ -19,7 +20,6 @@ from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.steps import Steps
 from webworker_executor.rules import action as do
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.web.launchers import make_fork_launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def make(on_broken: Callable[[], object], on_stopped: Callable[[], object]) -> Performer:
     scheduler = Scheduler(1)
     steps: Steps[do.Actions] = Steps(lambda: None, lambda: None)
-    crew = Crew(Birth(make_fork_launcher()), 1)
+    crew = Crew(Birth(ForkLauncher()), 1)
     promises, breakage = Promises(), Breakage(on_crash=False)
     chronicle = Chronicle("", promises.call_back)
     parts = PoolParts(scheduler, promises, crew, breakage, steps, chronicle)

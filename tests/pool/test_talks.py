@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from tests.pool import talking
 from tests.pool.strike import Strike
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.talk import Conversation
+from webworker_executor.pool.talks import Talks
 
 if TYPE_CHECKING:
     from tests.dropin.gate import Gate
@@ -32,6 +36,25 @@ def test_tasks_that_wait_get_their_own(forked: WebWorkerExecutor, gate: Gate) ->
     first.result(10.0)
     for number, future in enumerate(futures):
         assert [2 * number, "xx" * number] == [event.data for event in future.messages()]
+
+
+def test_the_alarm_of_a_long_task_is_set_once(forked: WebWorkerExecutor) -> None:
+    """
+    However many rings there are meanwhile, and anew where it may not have been set.
+    """
+    forked.submit(talking.pid).result(10.0)
+    crew, talks, late = forked._pool.crew, Talks(), monotonic() + 3600.0
+
+    def n_alarms() -> int:
+        return [when for when, *_ in tuple(crew._on_reactor()._timers)].count(late)
+
+    for deadline in [late, *[monotonic()] * 20]:
+        call = Call(forked._pool.next_ident()).pack(talking.pid, (), {})
+        talks.watch(call, Conversation(call.future), deadline, crew)
+        wait_until(lambda: [late] == [when for when, *_ in tuple(talks._deadlines.values())])
+    assert 1 == n_alarms()
+    crew.call_soon(lambda: talks.rewind(crew))
+    wait_until(lambda: n_alarms() == 2)
 
 
 def test_a_handler_that_raises_where_what_was_kept_is_sent(forked: WebWorkerExecutor) -> None:

@@ -82,7 +82,9 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
             for what these would take, as their levels are when a worker starts, or a level, such as
             ``logging.INFO`` or ``"INFO"``, from which on everything is.
         worker_data: A value that each worker finds, copied, as ``scope.worker_data``.
-        env: Environment variables that workers have beside the program's own.
+        env: Environment variables that workers have beside the program's own. Workers import from
+            where the program does, as those of ``multiprocessing``: a ``PYTHONPATH`` is for
+            programs that they start.
         name: For ``repr`` and as ``scope.name``.
 
     Raises:

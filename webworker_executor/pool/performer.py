@@ -135,7 +135,7 @@ class Performer:
             self._crew.talks.attend(process, self._crew)
         if self._crew.processes:
             # The alarm for time-outs may have been noted and not set.
-            self._crew.call_at(0.0, lambda: self._crew.talks.ring(self._crew))
+            self._crew.call_at(0.0, lambda: self._crew.talks.rewind(self._crew))
 
     def _send(self, action: do.Send) -> None:
         process = self._crew.processes.get(action.worker)

@@ -34,7 +34,8 @@ class Talks:
         self.waiting: dict[int, Conversation] = {}
         # Of the tasks that run, and so never more than there are workers.
         self._deadlines: dict[int, tuple[float, Call, Conversation]] = {}
-        self._alarm_at = float("inf")
+        # The times of the alarms that are set and have not rung; each is before those above it.
+        self._alarms: list[float] = []
         self.is_ending = False
         self.has_streams = False
 
@@ -75,20 +76,27 @@ class Talks:
         self._wind(deadline, crew)
 
     def _wind(self, deadline: float, crew: Place) -> None:
-        # One alarm for all, for the earliest: most tasks end long before their time.
-        if deadline < self._alarm_at:
-            self._alarm_at = deadline
+        # One alarm for all, for the earliest: most tasks end long before their time. A later one
+        # that is set already stays, and is not set again: there would be one for each that rings.
+        if deadline < min(self._alarms, default=float("inf")):
+            self._alarms.append(deadline)
             crew.call_at(deadline, lambda: self.ring(crew))
 
     def ring(self, crew: Place) -> None:
         """End what is over its time, and set the alarm for the rest; on the reactor's thread."""
-        self._alarm_at = float("inf")
         now = time.monotonic()
+        while self._alarms and self._alarms[-1] <= now:
+            self._alarms.pop()
         for deadline, call, conversation in list(self._deadlines.values()):
             if deadline <= now:
                 self._expire(call, conversation)
             else:
                 self._wind(deadline, crew)
+
+    def rewind(self, crew: Place) -> None:
+        """Do as `ring`, where an alarm may have been noted and not set; there, too."""
+        self._alarms.clear()
+        self.ring(crew)
 
     def _expire(self, call: Call, conversation: Conversation) -> None:
         self._deadlines.pop(call.ident, None)
