@@ -5,6 +5,7 @@ Tests of `webworker_executor.web.inbox`: the way of messages to listeners.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.link.inbox import Inbox as Calls
 from tests.link.interrupts import ctrl_c, interrupted_at
+from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import dispatch
 from webworker_executor.web.abort import AbortController
 from webworker_executor.web.inbox import Inbox
@@ -131,6 +133,22 @@ def test_messages_wait_again_when_nobody_listens_any_more() -> None:
         inbox.onmessage = None
         place.turn()
         assert 1 == len(inbox._inbox)
+
+
+def test_what_came_with_a_broken_message_is_closed() -> None:
+    """A handler that keeps the error does not keep descriptors open."""
+    with Place() as place:
+        inbox, errors = Inbox(), list[BaseException]()
+        reading, writing = os.pipe()
+        inbox.onmessage = print
+        inbox.onmessageerror = lambda event: errors.append(event.error)
+        inbox._arrive(Frame(MESSAGE, 0, b"no pickle", (), [Descriptor(writing)]))
+        place.turn()
+        assert 1 == len(errors)
+        # It would say EAGAIN if the other end were open.
+        os.set_blocking(reading, False)
+        assert b"" == os.read(reading, 1)
+        os.close(reading)
 
 
 def test_without_a_worker_the_events_thread_calls() -> None:

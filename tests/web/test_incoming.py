@@ -112,6 +112,29 @@ def test_the_process_is_ready_before_anything_comes_from_it() -> None:
     assert (True, True) == (heard.empty(), also.empty())
 
 
+def test_a_handler_hears_of_the_start_however_late_it_is_set() -> None:
+    """
+    Also when others were told before, who do not hear it twice; and so does one that replaces it.
+    """
+    target = Target()
+    first = listen(target, "online")
+    target._came_up()
+    assert "online" == first.get(timeout=SECONDS).type
+    target.add_event_listener("online", first.put, once=True)
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for number in range(2):
+        target.ononline = lambda event, number=number: heard.put((number, event.type))
+        assert (number, "online") == heard.get(timeout=SECONDS)
+    target._arrive(message(1))
+    assert "message" == listen(target, "message").get(timeout=SECONDS).type
+    target._has_exited(0)
+    assert "exit" == listen(target, "exit").get(timeout=SECONDS).type
+    # It is not the last word.
+    target.ononline = heard.put
+    assert not target._has_work()
+    assert (True, True) == (first.empty(), heard.empty())
+
+
 def test_a_process_that_is_told_to_end_is_not_told_to_be_ready() -> None:
     """
     What comes after ``terminate`` is the exit alone.

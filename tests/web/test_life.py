@@ -136,6 +136,8 @@ def test_nothing_is_kept_of_the_dead() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# One process or two for each of some hundred places: 3 s, and 55 with a load of sixteen.
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", ["script", "command", "streams"])
 def test_a_making_that_is_broken_off_anywhere_leaves_nothing(kind: str) -> None:
     """

@@ -269,14 +269,19 @@ def test_one_port_has_one_handler_at_a_time(channel: MessageChannel) -> None:
     def take(event: MessageEvent) -> None:
         inside.append(event.data)
         if event.data == 0:
-            release.wait(0.3)
+            release.wait(LIMIT)
         got((event.data, len(inside)))
         inside.remove(event.data)
 
-    channel.port2.onmessage = take
-    for number in range(3):
-        channel.port1.post_message(number)
-    assert [(0, 1), (1, 1), (2, 1)] == got.take(3)
+    with MessageChannel() as other:
+        channel.port2.onmessage = take
+        # By a thread that has taken over, after all that came before it.
+        other.port2.onmessage = lambda event: release.set()
+        for number in range(3):
+            channel.port1.post_message(number)
+        wait_until(lambda: "waiting=2" in repr(channel.port2))
+        other.port1.post_message("go on")
+        assert [(0, 1), (1, 1), (2, 1)] == got.take(3)
 
 
 def test_a_handler_that_raises_is_reported_and_the_next_message_arrives(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.link.inbox import Inbox
 from tests.web import sharing
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.errors import DataCloneError
@@ -192,21 +193,23 @@ def test_who_holds_the_lock_keeps_threads_out() -> None:
     """
     with SharedBuffer(8) as shared:
         guard = shared._guarded()
-        came = threading.Event()
+        is_shut, came = Inbox[bool](), threading.Event()
 
         def come() -> None:
+            is_shut(not guard.threads.acquire(blocking=False))
             with guard.threads, guard:
                 came.set()
 
         with guard.threads, guard:
-            thread = threading.Thread(target=come)
-            thread.start()
             with guard.threads, guard:
                 # Reentrant: what is done within does not open the door.
                 pass
-            assert not came.wait(0.05)
-        assert came.wait(10.0)
+            thread = threading.Thread(target=come)
+            thread.start()
+            assert is_shut.get()
+            assert not came.is_set()
         thread.join()
+        assert came.is_set()
 
 
 def test_who_comes_in_a_signal_handler_locks_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

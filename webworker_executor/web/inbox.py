@@ -234,6 +234,9 @@ class Inbox(EventTarget):
                         # Of a signal handler.
                         self._inbox.appendleft(frame)
                         raise
+                    # The error keeps this call's values: whoever keeps it must not keep open what
+                    # came along.
+                    came = ()
                     # Also an exit, which would be that of who sent it: somebody waits for a word.
                     return MessageEvent(None, self._source(), error=exc)
         if has_ended and not self._has_told_end and not self._inbox:

@@ -20,9 +20,10 @@ from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from webworker_executor.web.event import CloseEvent, MessageEvent
+    from webworker_executor.web.listener import Listener
     from webworker_executor.wire.frame import Frame
 
 _FROM_WORKER = frozenset({"online", "message", "messageerror", "error", "close"})
@@ -44,6 +45,10 @@ class WorkerTarget(MessageTarget):
         self._n_arrived = 0
         # Whether the process is ready, and nobody has been told so.
         self._owes_online = False
+        # Whether somebody has; which `ononline` was told last; what tells that one alone.
+        self._has_told_online = False
+        self._told_handler: object = None
+        self._late_online: Event | None = None
         self._failure: BaseException | None = None
         self._is_dead = False
         self._exit: ExitEvent | None = None
@@ -129,13 +134,36 @@ class WorkerTarget(MessageTarget):
         return event  # type: ignore[no-any-return]  # also an ErrorEvent or ExitEvent, which dispatch as well
 
     def _is_online_due(self) -> bool:
-        return self._owes_online and self._has_listeners("online")
+        if self._owes_online:
+            return self._has_listeners("online")
+        return self._has_told_online and self._is_handler_new() and not self._has_told_exit
+
+    def _is_handler_new(self) -> bool:
+        """Whether an ``ononline`` is set that has not been told."""
+        handler = self.ononline
+        return handler is not None and handler is not self._told_handler
 
     def _next_online(self) -> Event | None:
         if not self._is_online_due():
             return None
-        self._owes_online = False
-        return Event("online")
+        event = Event("online")
+        if not self._owes_online:
+            # The others have been told before.
+            self._late_online = event
+        self._owes_online, self._has_told_online = False, True
+        return event
+
+    def _listeners_for(self, event: Event) -> Iterator[Listener]:
+        if event is not self._late_online:
+            return super()._listeners_for(event)
+        self._late_online = None
+        return iter([each for each in self._listeners["online"].values() if each.is_handler])
+
+    def _handler_set(self, type: str) -> None:
+        super()._handler_set(type)
+        if type == "online":
+            # Also when it replaces another, of which no list tells.
+            self._stir()
 
     def _next_error(self) -> Event | None:
         try:
@@ -152,6 +180,8 @@ class WorkerTarget(MessageTarget):
         """Call the listeners for an event; see ``EventTarget.dispatch_event``."""
         if self._is_dead and event is not self._exit and event.type in _FROM_WORKER:
             return True
+        if event.type == "online":
+            self._told_handler = self.ononline
         is_last = event is self._exit
         is_heard = self._has_listeners(event.type)
         is_unhandled = super().dispatch_event(event)
@@ -167,6 +197,9 @@ class WorkerTarget(MessageTarget):
 
     def _listeners_changed(self, type: str) -> None:
         super()._listeners_changed(type)
+        if type == "online" and self.ononline is None:
+            # No longer kept; and whoever sets it anew means to be told.
+            self._told_handler = None
         is_awaited = not self._has_told_exit and any(self._listeners.values())
         self._keep(is_kept=is_awaited)
 
