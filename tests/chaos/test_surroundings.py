@@ -51,6 +51,18 @@ def refuse(number, errno):
     assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0  # PR_SET_SECCOMP
 """
 
+TINY = """
+import socket
+def tiny(*args, pair=socket.socketpair):
+    ends = pair(*args)
+    for end in ends:
+        # The kernel raises both to the least it grants, some 4 kB.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    return ends
+socket.socketpair = tiny
+"""
+
 PROGRAMS = {
     "sys without argv": """
 del sys.argv
@@ -143,15 +155,36 @@ if LAUNCHER == "zygote":
         work()
         work()
 """,
+    "a clock that jumps": """
+import random
+def jump():
+    # For this process alone: nobody here may set the machine's clock.
+    time.time = lambda: random.uniform(-1e12, 1e12)
+jump()
+work()
+with WebWorkerExecutor(1, launcher=LAUNCHER, initializer=jump) as pool:
+    began = time.monotonic()
+    late = pool.options(timeout=0.3).submit(signal.pause)
+    assert isinstance(late.exception(10), TimeoutError)
+    assert 0.3 <= time.monotonic() - began
+    assert 1 == pool.options(timeout=10).submit(abs, -1).result(10)
+    channel = MessageChannel()
+    began = time.monotonic()
+    try:
+        channel.port1.receive(0.1)
+    except TimeoutError:
+        assert 0.1 <= time.monotonic() - began < 10
+    channel.port1.close()
+""",
+    "tiny buffers": f"""
+{TINY}
+work()
+""",
 }
+# Their numbers in this kernel's table.
+CALLS = {"pidfd_open": 434, "pidfd_send_signal": 424, "memfd_create": 319, "close_range": 436}
 if platform.machine() == "x86_64":
-    # The numbers of the calls are those of this kernel's table.
-    for name, number in (
-        ("pidfd_open", 434),
-        ("pidfd_send_signal", 424),
-        ("memfd_create", 319),
-        ("close_range", 436),
-    ):
+    for name, number in CALLS.items():
         PROGRAMS[f"{name} refused"] = f"{REFUSE}refuse({number}, 1)\nwork()\n"
         PROGRAMS[f"{name} unknown"] = f"{REFUSE}refuse({number}, 38)\nwork()\n"
 
@@ -164,6 +197,31 @@ def test_a_program_works_in_strange_surroundings(
     With the right results, and without a word.
     """
     finished = run_script(HEAD + PROGRAMS[program] + 'print("fine")\n', launcher)
+    assert (0, "fine\n", "") == (finished.returncode, finished.stdout, finished.stderr)
+
+
+FULL = """
+large = os.urandom(1 << 20) * 100
+script = "scope.post_message(bytes(100 << 20)); scope.post_message(scope.receive(50).data)"
+with Worker(source=script, launcher=LAUNCHER) as worker:
+    worker.post_message(large)
+    assert bytes(100 << 20) == worker.receive(50).data
+    assert large == worker.receive(50).data
+with WebWorkerExecutor(2, launcher=LAUNCHER) as pool:
+    futures = [pool.submit(bytes, large) for _ in range(2)]
+    assert all(large == future.result(50) for future in futures)
+print("fine")
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of the call is another")
+def test_full_both_ways_through_tiny_buffers(run_script: ScriptRunner) -> None:
+    """
+    Without shared memory all of it goes through the sockets, and neither side waits for the other.
+    """
+    refuse = f"{REFUSE}refuse({CALLS['memfd_create']}, 38)\n"
+    # However the worker was started, it has the same sockets.
+    finished = run_script(HEAD + refuse + TINY + FULL, "fork", timeout=50.0)
     assert (0, "fine\n", "") == (finished.returncode, finished.stdout, finished.stderr)
 
 

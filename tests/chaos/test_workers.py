@@ -15,6 +15,7 @@ import pytest
 
 from tests.chaos import faults
 from tests.dropin.gate import pass_gate
+from tests.patience import wait_until
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.conformance import tasks
 
@@ -216,3 +217,38 @@ def test_nobody_waits_behind_a_worker_that_hears_nothing(
             assert not held.done()
         finally:
             held.abort(grace=0.0)
+
+
+@pytest.mark.parametrize("fault", [faults.stop_me, faults.hold_the_interpreter])
+def test_a_worker_that_hears_nothing_keeps_no_tasks_behind_another(
+    launcher: LauncherName, gate: Gate, fault: Callable[[], None]
+) -> None:
+    """
+    It never gives back what it is asked for; another is asked instead, for whoever idles.
+    """
+
+    def hold_nothing() -> int:
+        return [worker.n_held for worker in pool.statistics().workers].count(0)
+
+    with WebWorkerExecutor(3, launcher=launcher) as pool:
+        pool.run_on_all(os.getpid)
+        assert list(range(300)) == list(pool.map(faults.same, range(300), chunksize=1))
+        before = [pool.submit(faults.same, number) for number in range(300)]
+        held = pool.submit(fault)
+        lost = [pool.submit(faults.same, number) for number in range(100)]
+        try:
+            wait_until(lambda: hold_nothing() == 2)
+            # Afterwards it is late, by what its worker's tasks took before.
+            pool.submit(time.sleep, 0.1).result(10.0)
+            others = [pool.submit(faults.same, number) for number in range(300)]
+            pool.submit(pass_gate, gate.path, 0)
+            behind = [pool.submit(faults.same, number) for number in range(100)]
+            assert list(range(300)) == [future.result(10.0) for future in others]
+            gate.wait_for_begun(1)
+            assert list(range(100)) == [future.result(10.0) for future in behind]
+            assert not held.done()
+        finally:
+            gate.open()
+            held.abort(grace=0.0)
+        assert list(range(300)) == [future.result(10.0) for future in before]
+        assert list(range(100)) == [future.result(10.0) for future in lost]

@@ -487,8 +487,8 @@ async def main():
     done = asyncio.Event()
     scope.onmessage = lambda event: post_message("early")
     scope.onmessage = None
-    # What the first handler had the loop do is done.
-    await asyncio.sleep(0.01)
+    # What the first handler had the loop do comes before this turn.
+    await asyncio.sleep(0)
     post_message("nobody listens")
     while not scope._inbox:
         await asyncio.sleep(0)
@@ -615,6 +615,17 @@ post_message("ready")
         assert ["microtask"] == [event.data for event in port]
 
 
+def test_what_waits_can_be_received_after_close() -> None:
+    """
+    No listener is told of it any more, but what still runs may ask for it.
+    """
+    source = """
+close()
+post_message(scope.receive(20.0).data)
+"""
+    assert ["waits"] == told(source, 1, "waits")
+
+
 def test_an_interval_of_no_time_leaves_a_loop_its_turn() -> None:
     """
     It is called once in a round.
@@ -685,8 +696,10 @@ import asyncio
 from webworker_executor import PortClosedError
 async def main():
     waiting = asyncio.ensure_future(scope.areceive())
-    # What the wait has the loop do at its begin is done.
-    await asyncio.sleep(0.01)
+    while not scope._turns._n_attached:
+        await asyncio.sleep(0)
+    # What the wait had the loop do at its begin comes before this turn.
+    await asyncio.sleep(0)
     post_message("waits")
     try:
         await waiting

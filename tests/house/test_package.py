@@ -4,6 +4,7 @@ What is installed is what is in the checkout.
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 
 import pytest
@@ -45,7 +46,7 @@ def test_needs_two_dependencies(distribution: metadata.Distribution) -> None:
     The core depends on cloudpickle and tblib, and on nothing else.
     """
     required = [name for name in distribution.requires or () if "extra ==" not in name]
-    assert ["cloudpickle", "tblib"] == sorted(name.partition(">")[0] for name in required)
+    assert ["cloudpickle", "tblib"] == sorted(re.split("[<>]", name)[0] for name in required)
 
 
 def test_says_its_version(distribution: metadata.Distribution) -> None:
