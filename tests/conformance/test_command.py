@@ -43,6 +43,9 @@ def test_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--only", "nonsense"], "no scenario is named nonsense"),
         (["no_such_module:C"], "No module named 'no_such_module'"),
         (["os:NoSuchClass"], "has no attribute 'NoSuchClass'"),
+        (["--jobs", "0"], "argument --jobs: 0 is not a whole number from 1"),
+        (["--jobs=-1"], "argument --jobs: -1 is not a whole number from 1"),
+        (["--jobs", "two"], "argument --jobs: two is not a whole number from 1"),
     ],
 )
 def test_a_wrong_command_line_is_told(

@@ -141,6 +141,13 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there, too")
     parser.add_argument("--markdown", action="store_true", help="write a table for a page")
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="scenarios at a time (default: 1)"
+        "--jobs", type=_as_n_jobs, default=1, metavar="N", help="scenarios at a time (default: 1)"
     )
     return parser
+
+
+def _as_n_jobs(text: str) -> int:
+    n_jobs = int(text) if text.isdecimal() else 0
+    if n_jobs < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
+    return n_jobs
