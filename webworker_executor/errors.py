@@ -1,5 +1,5 @@
 """
-The exceptions of the package, each of which says what happened, why, and what to do.
+The exceptions that the package raises of its own: each says what happened, why, and what to do.
 
 ::
 
@@ -21,7 +21,12 @@ The exceptions of the package, each of which says what happened, why, and what t
     ├── InvalidStateError(RuntimeError)       a call that the state of its object does not allow
     ├── DataCloneError(PicklingError)         a value or a part of it cannot be sent or moved
     ├── ProtocolError                         the other side wrote what no peer of ours would write
-    └── PortClosedError(ConnectionError)      a message was awaited from an end that is gone
+    └── PortClosedError(ConnectionError)      a message or an answer was awaited from an end that is
+                                              gone
+
+``RemoteError`` is not among them, for it is no error of the package: it stands for an exception of
+a worker that cannot be rebuilt, and is part of how failures travel, see ``wire.surrogate``. Nor is
+what one module tells another and no program sees, such as ``wire.inherit.ForkInheritanceOnly``.
 
 This module is not imported by a worker until something goes wrong there:
 ``BrokenProcessPool`` draws in ``multiprocessing``.
@@ -101,15 +106,25 @@ class ProtocolError(WebWorkerError):
 
 
 class PortClosedError(WebWorkerError, ConnectionError):
-    """Raised when a message is awaited from a worker that is gone and left none."""
+    """
+    Raised when a message is awaited from a worker or a port whose other side is gone and left none,
+    or an answer from a proxy whose other side is gone.
+
+    So it is for a port that was closed or given away here. The message tells which.
+    """
 
 
 class BrokenWorkerPool(WebWorkerError, BrokenProcessPool):
     """
-    Raised for every task of a pool that is out of order, and by its ``submit``.
+    Raised for every task of a pool that is out of order, and by its ``submit`` if it stays so.
 
-    ``__cause__`` is what broke it: the exception of an initializer with its remote frames, or
-    the error of the process that could not be started. The pool stays broken; make a new one.
+    ``__cause__`` is the reason: the exception of an initializer with its remote frames, or the
+    error of the process that could not be started.
+
+    A pool that breaks stays broken; make a new one. It breaks when an initializer raises, when its
+    workers are ended by ``terminate_workers`` or ``kill_workers``, and with ``on_crash="break"`` by
+    any death of a worker. A pool that merely gives up, because several starts in a row failed,
+    raises this for the tasks that it has, and tries anew with the next that is submitted.
     """
 
 

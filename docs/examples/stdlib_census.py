@@ -97,12 +97,11 @@ class Progress:
     def step(self, latest: str) -> None:
         """Count one more file, and draw if there is something to see."""
         self.n_done += 1
-        quarters = self.n_done * 4 / self.n_files
         if self.is_live and time.perf_counter() - self.drawn_at > 0.03:
             self.drawn_at = time.perf_counter()
-            bar = "━" * int(quarters * 6)
+            bar = "━" * (self.n_done * 24 // self.n_files)
             self.rewrite(f"{bar:─<24} {self.n_done:,} of {self.n_files:,}  {latest:.36}")
-        elif not self.is_live and quarters % 1 < 4 / self.n_files:
+        elif not self.is_live and self.n_done * 4 % self.n_files < 4:
             print(f"{self.title:8} {self.n_done:,} of {self.n_files:,} files", flush=True)
 
     def finish(self) -> float:

@@ -256,6 +256,22 @@ def test_report_is_written(tmp_path: Path) -> None:
     assert {"rtt-p50": {OURS: 30.0}} == report.as_json()["medians"]
 
 
+def test_verdicts_are_told_apart_from_the_page() -> None:
+    """What we want to reach is for the terminal and the JSON; users read the page."""
+    metric = Metric("rtt-p50", "round trip", "µs")
+    comparison = Comparison({"rtt": WORKLOAD._replace(metrics=(metric,))})
+    for name, value in ((OURS, 30.0), (BASELINE, 60.0)):
+        comparison.add(Turn(1, "rtt", name), Outcome({"rtt-p50": value}))
+    report = Report(comparison, {"rtt": [OURS, BASELINE]}, {})
+    for word in ("Target", "missed", "moonshot", "floor"):
+        assert word not in report.page()
+    head, *_, summary = report.verdicts().splitlines()
+    assert ("## Targets", "1 of 1 floors are missed.") == (head, summary)
+    assert f"| round trip | {OURS} | {BASELINE} | 3.5 | 5 | 2 | **missed** |" in report.verdicts()
+    assert "**missed**" in [target["reached"] for target in report.as_json()["targets"]]
+    assert "" == Report(comparison_of(), {"work": []}, {}).verdicts()
+
+
 @pytest.mark.parametrize("option", ["--only", "--contenders"])
 def test_unknown_names_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A name that does not exist is answered with those that do."""
@@ -276,6 +292,7 @@ def test_a_quick_comparison(tmp_path: Path) -> None:
     )
     assert 0 == done.returncode, done.stderr
     assert "| round trip, 1 worker, p50 (µs) |" in done.stdout
+    assert re.search(r"^\d of \d floors are missed\.$", done.stdout, re.MULTILINE)
     assert re.match(r"\[1/6 \d:\d\d:\d\d", done.stderr)
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert [] == [outcome["reason"] for outcome in numbers["outcomes"] if outcome["reason"]]

@@ -5,8 +5,6 @@ The documentation's examples run as they are printed, and print what the pages s
 from __future__ import annotations
 
 import asyncio
-import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +26,8 @@ pytestmark = pytest.mark.slow
 def test_runs(run_script: ScriptRunner, example: Path) -> None:
     """
     An example ends, says nothing on stderr, and prints what its ``.out`` holds.
-
-    A line ``# arguments: ...`` in the example names what it is started with.
     """
-    named = re.search(r"^# arguments: (.*)$", example.read_text(), re.MULTILINE)
-    arguments = shlex.split(named[1]) if named else ARGUMENTS.get(example.stem, [])
-    done = run_script(example, *arguments)
+    done = run_script(example, *ARGUMENTS.get(example.stem, []))
     assert "" == done.stderr
     assert 0 == done.returncode
     output = example.with_suffix(".out")

@@ -4,8 +4,11 @@ The reference pages say what the code says, where it is told twice.
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,22 @@ from webworker_executor.rules.worker import WORKER_TABLE
 from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, NAMES, TO_WORKER
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+# What other modules of the package call, and users do not.
+INNER = {
+    "Conversation": {
+        "items", "arrive", "be_stream", "stop_at_end", "begun", "taken_back", "release", "say",
+    },
+    "ExecutorView": {"worker", "finalizer"},
+    "Launcher": {
+        "name", "starts_all_at_once", "shares_memory", "passes_surroundings",
+        "open", "launch", "close",
+    },
+    "Limits": {"rlimits"},
+    "Reply": {"settle"},
+    "RunningTask": {"tell_of_timeout"},
+    "WorkerOutcome": {"settle", "then", "disown"},
+    "ZygoteLauncher": {"open", "launch", "close"},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -69,3 +88,71 @@ def test_public_names() -> None:
     listed.remove("errors")
     errors = {name for name, home in webworker_executor._HOMES.items() if home == "errors"}
     assert {*listed, *errors, "__version__"} == set(webworker_executor.__all__)
+
+
+CLASSES = {
+    name: value
+    for name in webworker_executor._HOMES
+    if inspect.isclass(value := getattr(webworker_executor, name))
+    and not issubclass(value, BaseException)
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_members_of_public_classes(name: str) -> None:
+    """
+    Each method, property and handler of a class is shown, those inherited in the package as well.
+
+    In the directive of the class, in the attributes of its docstring, or, where the directive says
+    what the class comes from, with that.
+    """
+    members = members_of(CLASSES[name])
+    missing = set(members) - shown_members(name, members) - INNER.get(name, set())
+    assert set() == missing
+    assert set() == INNER.get(name, set()) - set(members)
+
+
+def members_of(cls: type) -> dict[str, type]:
+    """
+    Find the public members that are no plain values, and which class of the package has each.
+    """
+    members: dict[str, type] = {}
+    for base in cls.__mro__:
+        if base.__module__.startswith("webworker_executor."):
+            for name, value in vars(base).items():
+                if not name.startswith("_") and is_member(value):
+                    members.setdefault(name, base)
+    return members
+
+
+def is_member(value: Any) -> bool:
+    """
+    Whether a value of a class is a method, a property or a handler, and no field or constant.
+    """
+    return isinstance(value, (FunctionType, staticmethod, classmethod, property)) or (
+        hasattr(type(value), "__set_name__") and hasattr(type(value), "__get__")
+    )
+
+
+def shown_members(name: str, members: dict[str, type]) -> set[str]:
+    """
+    Read which of them the reference shows.
+    """
+    page = (REFERENCE / "api.md").read_text()
+    directive = re.search(
+        rf"^\.\. autoclass:: webworker_executor\.{name}$((?:\n+ +\S.*)*)", page, re.MULTILINE
+    )
+    assert directive is not None
+    options = dict(re.findall(r"^ +:([\w-]+):(.*)$", directive[1], re.MULTILINE))
+    shown = {text.strip() for text in options.get("members", "").split(",")}
+    for member, home in members.items():
+        if options.get("members") == "" and (
+            home is CLASSES[name] or "inherited-members" in options
+        ):
+            shown.add(member)
+        if "show-inheritance" in options and home in CLASSES.values() and home.__name__ != name:
+            shown.add(member)
+    attributes = inspect.getdoc(CLASSES[name]) or ""
+    if "Attributes:" in attributes:
+        shown |= set(re.findall(r"^    (\w+): ", attributes.split("Attributes:")[1], re.MULTILINE))
+    return shown

@@ -106,6 +106,21 @@ def test_census_of_a_folder(run_script: ScriptRunner, folder: Path) -> None:
     assert "Both runs agree." == lines[-1]
 
 
+@pytest.mark.parametrize("n_files", [1, 3, 4, 5, 99, 1726])
+def test_progress_in_four_lines(
+    census: Any, capsys: pytest.CaptureFixture[str], n_files: int
+) -> None:
+    """
+    Where there is no terminal four lines are printed, however many files there are to round.
+    """
+    progress = census.Progress("workers", n_files)
+    for _ in range(n_files):
+        progress.step("")
+    lines = capsys.readouterr().out.splitlines()
+    assert min(4, n_files) == len(lines)
+    assert f"workers  {n_files:,} of {n_files:,} files" == lines[-1]
+
+
 @pytest.mark.slow
 def test_census_on_a_terminal(folder: Path) -> None:
     """

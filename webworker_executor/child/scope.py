@@ -217,7 +217,9 @@ class Scope(HostTarget):
         """
         End the worker after what it does right now; what was posted is still sent.
 
-        Nothing that waits is delivered any more, and no timer fires. The process exits with 0.
+        No listener is told of what waits, though ``receive`` still takes it, and no timer fires.
+        A script that runs an asyncio loop of its own ends that itself: the worker waits for it. The
+        process exits with 0.
 
         Raises:
             RuntimeError: This is no ``Worker``'s script; the workers of an executor belong to it.
