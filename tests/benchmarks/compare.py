@@ -135,6 +135,8 @@ def _write(report: Report, options: argparse.Namespace) -> None:
             sys.stdout.write(f"{path} is written\n")
     else:
         sys.stdout.write(report.page())
+    if verdicts := report.verdicts():
+        sys.stdout.write("\n" + verdicts)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-What a comparison leaves behind: the page, its charts, and the JSON with every round.
+What a comparison leaves behind: the page, its charts, the verdicts, and the JSON with every round.
 
 Not for how a table or a chart looks: see ``table`` and ``chart``. Whoever changes this must keep
 the names of the files, for other pages show them.
@@ -81,13 +81,17 @@ class Report:
             names = self._names(by_start_method)
             if names:
                 parts += [f"## {title}", self._values(by_start_method, names)]
-        verdicts = table.verdicts_of(self._comparison)
-        if verdicts:
-            n_floors = sum(verdict.target.floor is not None for _, verdict in verdicts)
-            n_missed = sum(verdict.text == MISSED for _, verdict in verdicts)
-            summary = f"{n_missed} of {n_floors} floors are missed."
-            parts += ["## Targets", summary, table.targets_table(verdicts)]
         return "\n\n".join(parts) + "\n"
+
+    def verdicts(self) -> str:
+        """Tell which targets are met: for those who work on it, and so no part of the page."""
+        verdicts = table.verdicts_of(self._comparison)
+        if not verdicts:
+            return ""
+        n_floors = sum(verdict.target.floor is not None for _, verdict in verdicts)
+        n_missed = sum(verdict.text == MISSED for _, verdict in verdicts)
+        summary = f"{n_missed} of {n_floors} floors are missed."
+        return "\n\n".join(["## Targets", table.targets_table(verdicts), summary]) + "\n"
 
     def charts(self) -> dict[str, str]:
         """Draw the charts of what was measured, by the names of their files."""

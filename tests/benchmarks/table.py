@@ -1,5 +1,5 @@
 """
-A comparison as a page in Markdown: medians with ratios, and the targets.
+A comparison as tables in Markdown: medians with ratios, and the targets.
 
 Not for the numbers: see ``outcome``. Whoever changes this must keep the reason for every missing
 number out of the page and in the JSON: there are too many to read.

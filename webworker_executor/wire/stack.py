@@ -258,5 +258,5 @@ def _signed_varint(number: int) -> bytes:
     return _varint(-number << 1 | 1 if number < 0 else number << 1)
 
 
-# The format of the tables, tried up to 3.14; a later Python may change it.
+# The format of the tables is the same from 3.11 to 3.14; a later Python may change it.
 _KNOWS_LOCATIONS = sys.implementation.name == "cpython" and sys.version_info < (3, 15)
