@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from tests.leaks import Snapshot, wait_until_settled
+from tests.leaks import Snapshot, have_forks_dump, wait_until_settled
 from tests.script import ScriptRunner
 from webworker_executor import MessageChannel
 from webworker_executor.pool import pool as pools
@@ -62,6 +62,7 @@ def pytest_configure() -> None:
     atexit.register(_remove_folder, folder, os.getpid())
     os.environ["TMPDIR"] = folder
     tempfile.tempdir = folder
+    have_forks_dump(os.path.join(folder, "dumps"))
     os.environ["WEBWORKER_EXECUTOR_TEST_RUN"] = f"{os.getpid()}-{folder}"
     # Threads of a numerical library would look like leaks, and crowd a small machine.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):

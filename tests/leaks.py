@@ -7,6 +7,7 @@ holding anything open itself, and may add to ``KEPT`` only what lives as long as
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import re
@@ -30,6 +31,9 @@ KEPT: dict[str, str] = {
 }
 
 
+# What nobody blocks: for faults of a thread's own.
+_DUMP = signal.SIGTRAP
+_dumps = -1
 # Orphans outlive the test that left them; only that one is to blame.
 _blamed: set[object] = set()
 # Processes that have nothing to do with this run, so that each is looked into once.
@@ -227,7 +231,7 @@ def _wakeup_descriptor() -> int:
 def _stack_of(line: str) -> str:
     process = re.match(r"(?:child|descendant) (\d+)", line)
     if process is not None:
-        return _waits_of(process[1])
+        return _waits_of(process[1]) + _dump_of(process[1])
     match = re.match(r"thread (\d+)", line)
     if match is None:
         return ""
@@ -247,6 +251,39 @@ def _waits_of(pid: str) -> str:
         except OSError:
             continue  # It ended, or the kernel does not tell.
     return "".join(lines)
+
+
+def have_forks_dump(path: str) -> None:
+    """
+    Have each process that is forked from this one write its stacks to a file when it is asked.
+
+    A fork that waits for a lock of a thread that it does not have runs no Python, and with the mask
+    of a thread of ours it takes few signals; this is one of those.
+    """
+    global _dumps
+    # Never closed: forks write there, too.
+    _dumps = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    faulthandler.register(_DUMP, file=_dumps)
+
+
+def _dump_of(pid: str) -> str:
+    """Return the stacks of a process that was forked from this one and has run nothing else."""
+    try:
+        is_fork = (
+            Path("/proc/self/cmdline").read_bytes() == Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        if _dumps < 0 or not is_fork:
+            return ""
+        os.ftruncate(_dumps, 0)
+        os.kill(int(pid), _DUMP)
+    except OSError:
+        return ""
+    pause = threading.Event()
+    for _ in range(100):
+        if os.fstat(_dumps).st_size:
+            break
+        pause.wait(0.01)
+    return "\n" + os.pread(_dumps, 65536, 0).decode(errors="replace").rstrip()
 
 
 def _kept_by_multiprocessing() -> set[object]:

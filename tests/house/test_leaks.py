@@ -68,6 +68,32 @@ def test_sees_children_and_zombies() -> None:
     assert [] == wait_until_settled(before, timeout=0.0)
 
 
+def wait_for(lock: threading.Lock) -> None:
+    """Wait for a lock that nobody lets go of."""
+    with lock:
+        pass
+
+
+def test_tells_where_a_fork_waits() -> None:
+    """
+    One that was forked where signals are blocked, and waits for a lock of a thread that it lacks.
+    """
+    lock = threading.Lock()
+    lock.acquire()
+    before = Snapshot.take()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    pid = os.fork()
+    try:
+        if pid == 0:
+            wait_for(lock)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGUSR1})
+        wait_until(lambda: any("in wait_for" in line for line in wait_until_settled(before, 0.0)))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert [] == wait_until_settled(before, timeout=0.0)
+
+
 def test_sees_orphans() -> None:
     """
     A grandchild whose parent is gone is found by the mark it inherited.
