@@ -110,7 +110,7 @@ def test_a_program_that_ends_asks_all_at_once(run_script: ScriptRunner, tmp_path
         "def onclose(event):\n"
         "    open(f'leaving/{os.getpid()}', 'w').close()\n"
         "    while len(os.listdir('leaving')) < 3: time.sleep(0.01)\n"
-        "    print('together', flush=True)\n"
+        "    os.write(1, b'together\\n')\n"
     )
     done = run_script(
         "from webworker_executor import Worker\n"
