@@ -1,0 +1,49 @@
+"""
+What one worker process has been told of callables, so that their calls need not bring them along.
+
+Not for packing them: see ``wire.definition``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from webworker_executor.wire.frame import DEFINE, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from webworker_executor.link.local import Link
+    from webworker_executor.link.reactor import Reactor
+    from webworker_executor.wire.definition import Definition
+
+
+class Defined:
+    """
+    The definitions that a process has.
+
+    Args:
+        reactor: The I/O thread.
+
+    Attributes:
+        idents: Their numbers.
+    """
+
+    __slots__ = ("_reactor", "idents")
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self.idents: set[int] = set()
+
+    def tell(self, link: Link, definition: Definition) -> None:
+        """Give a definition to the process's link, ahead of the calls that need it. Any thread."""
+        link.post(encode(DEFINE, definition.ident, definition.payload, definition.buffers))
+        if definition.drops is not None:
+            definition.drops.append(partial(self._take_back, link, definition.ident))
+        # Posted twice does no harm; noted before it was posted would.
+        self.idents.add(definition.ident)
+
+    def _take_back(self, link: Link, ident: int) -> None:
+        link.post(encode(DEFINE, ident))
+        self.idents.discard(ident)
+        # Not here: it may be a finalizer that calls, at any line of any thread.
+        self._reactor.call_soon(link.flush)
