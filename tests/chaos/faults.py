@@ -11,12 +11,30 @@ import subprocess
 import sys
 
 from tests.dropin.gate import pass_gate
+from webworker_executor import current_task
 from webworker_executor.wire.frame import RESULT, encode
 
 
 def same(value: object) -> object:
     """Return the value."""
     return value
+
+
+def write_down(path: str, number: int) -> int:
+    """Add a number to a file, in one piece, and return it."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
+    os.write(fd, b"%d\n" % number)
+    os.close(fd)
+    return number
+
+
+def listen() -> list[object]:
+    """Return what is said until the last of it."""
+    task = current_task()
+    heard: list[object] = []
+    while heard[-1:] != ["last"]:
+        heard.append(task.receive(timeout=10.0).data)
+    return heard
 
 
 def sockets() -> list[int]:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +21,9 @@ from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.conformance import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from tests.dropin.gate import Gate
     from webworker_executor.web.launchers import LauncherName
@@ -217,6 +219,98 @@ def test_nobody_waits_behind_a_worker_that_hears_nothing(
             assert not held.done()
         finally:
             held.abort(grace=0.0)
+
+
+@pytest.mark.parametrize("fault", [faults.stop_me, faults.hold_the_interpreter])
+def test_what_was_sent_ahead_to_a_worker_that_hears_nothing_runs_elsewhere(
+    launcher: LauncherName, fault: Callable[[], None]
+) -> None:
+    """
+    Each task once, though it lies in the worker; and nobody has to wait for that.
+    """
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        pool.run_on_all(os.getpid)
+        assert list(range(3000)) == list(pool.map(faults.same, range(3000), chunksize=1))
+        before = [pool.submit(faults.same, number) for number in range(200)]
+        held = pool.submit(fault)
+        behind = [pool.submit(faults.same, number) for number in range(2000)]
+        try:
+            assert list(range(200)) == [future.result(10.0) for future in before]
+            assert list(range(2000)) == [future.result(10.0) for future in behind]
+            assert not held.done()
+        finally:
+            held.abort(grace=0.0)
+
+
+def at_most_one_waits(futures: Sequence[Future[Any]]) -> bool:
+    """Tell whether all are done but one, or all."""
+    return sum(not future.done() for future in futures) <= 1
+
+
+def test_an_idle_worker_that_is_stopped_costs_what_it_was_about_to_begin(
+    launcher: LauncherName, tmp_path: Path
+) -> None:
+    """
+    One task at most waits for it; it hears of all that, is of use again, and runs nothing twice.
+    """
+    numbers = list(range(1000))
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        pids = set(pool.run_on_all(os.getpid))
+        for pid in pids:
+            assert list(range(3000)) == list(pool.map(faults.same, range(3000), chunksize=1))
+            os.kill(pid, signal.SIGSTOP)
+            path = tmp_path / str(pid)
+            futures = [pool.submit(faults.write_down, str(path), number) for number in numbers]
+            wait_until(partial(at_most_one_waits, futures))
+            os.kill(pid, signal.SIGCONT)
+            assert numbers == [future.result(10.0) for future in futures]
+            assert numbers == sorted(map(int, path.read_text().split()))
+            # It takes tasks again.
+            assert pids == set(pool.run_on_all(os.getpid))
+
+
+def test_what_was_said_to_a_task_that_is_taken_back_goes_with_it(launcher: LauncherName) -> None:
+    """
+    Each message once, whichever worker the task comes to, and also if that is the first again.
+    """
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        pids = pool.run_on_all(os.getpid)
+        for pid in pids:
+            assert list(range(3000)) == list(pool.map(faults.same, range(3000), chunksize=1))
+            os.kill(pid, signal.SIGSTOP)
+            talks = [pool.submit(faults.listen) for _ in range(20)]
+            for number, future in enumerate(talks):
+                future.post_message(number)
+                future.post_message("last")
+            behind = [pool.submit(faults.same, number) for number in range(500)]
+            wait_until(partial(at_most_one_waits, behind))
+            os.kill(pid, signal.SIGCONT)
+            heard = [future.result(10.0) for future in talks]
+            assert [[number, "last"] for number in range(20)] == heard
+            assert list(range(500)) == [future.result(10.0) for future in behind]
+            assert set(pids) == set(pool.run_on_all(os.getpid))
+
+
+def test_a_deaf_worker_is_told_of(launcher: LauncherName) -> None:
+    """
+    In the statistics, from when its tasks were taken back until it answers.
+    """
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+
+        def states() -> set[str]:
+            return {worker.state for worker in pool.statistics().workers}
+
+        pids = pool.run_on_all(os.getpid)
+        futures = []
+        while "deaf" not in states():
+            os.kill(pids[0], signal.SIGCONT)
+            assert list(range(3000)) == list(pool.map(faults.same, range(3000), chunksize=1))
+            os.kill(pids[0], signal.SIGSTOP)
+            futures = [pool.submit(faults.same, number) for number in range(1000)]
+            wait_until(partial(at_most_one_waits, futures))
+        os.kill(pids[0], signal.SIGCONT)
+        assert list(range(1000)) == [future.result(10.0) for future in futures]
+        wait_until(lambda: states() == {"idle"})
 
 
 @pytest.mark.parametrize("fault", [faults.stop_me, faults.hold_the_interpreter])

@@ -18,6 +18,7 @@ from tests.patience import wait_until
 from webworker_executor.conformance.tasks import unblock_channels
 from webworker_executor.launch.procfs import state_of
 from webworker_executor.launch.spawn import SpawnLauncher
+from webworker_executor.link.ledger import Ledger
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import ARGUMENTS, FULL, NO_ARGUMENTS
 from webworker_executor.wire.failure import unpack_failure
@@ -28,11 +29,14 @@ from webworker_executor.wire.frame import (
     CLOSE,
     DEFINE,
     HELLO,
+    IDENT,
+    OF_EVERYTHING,
     RAISE,
     RECALL,
     REJECT,
     RESULT,
     RETURNED,
+    Frame,
     encode,
 )
 
@@ -191,6 +195,85 @@ def test_tasks_are_given_back(peer: Peer, tmp_path: Path) -> None:
     os.write(gate, b"go")
     os.close(gate)
     assert ["go", (1, 0), (1, 1), (2, 0)] == [peer.answer(ident) for ident in (1, 2, 3, 4)]
+
+
+def marked(peer: Peer, *, aside: bool = True) -> None:
+    """Recall everything, with a mark on either link."""
+    peer.send(RECALL, 0)
+    for part in encode(RECALL, 0) if aside else ():
+        peer.control.sendall(part)
+
+
+def passed_over(frame: Frame) -> list[int]:
+    """Read what a worker that has heard of a recall of everything has passed over."""
+    assert (RETURNED, OF_EVERYTHING) == (frame.kind, frame.ident)
+    return [ident for (ident,) in IDENT.iter_unpack(frame.payload)]
+
+
+def test_what_everything_was_recalled_before_is_passed_over(
+    start: Callable[..., Peer], tmp_path: Path
+) -> None:
+    """
+    What has begun runs on, what comes behind the mark runs, and the ledger names nothing else.
+    """
+    os.mkfifo(tmp_path / "gate")
+    ledger = Ledger(1)
+    ledger.claim()
+    with start(ledger=ledger) as peer:
+        peer.ready().call(1, tasks.wait_for_line, str(tmp_path / "gate"))
+        gate = os.open(tmp_path / "gate", os.O_WRONLY)
+        peer.call(2, divmod, 7, 2)
+        peer.call(3, divmod, 9, 2)
+        wait_until(lambda: ledger.begun(0) == 1)
+        ledger.recall(0)
+        marked(peer)
+        peer.call(4, divmod, 11, 2)
+        os.write(gate, b"go")
+        os.close(gate)
+        assert "go" == peer.answer(1)
+        # The one or the other first: the control thread may be late to come to its mark.
+        frames = {frame.kind: frame for frame in (peer.next_frame(), peer.next_frame())}
+        assert [2, 3] == passed_over(frames[RETURNED])
+        assert 4 == frames[RESULT].ident == ledger.begun(0)
+        # What was passed over may come again, and a recall too many does no harm.
+        peer.call(2, divmod, 7, 2)
+        assert (3, 1) == peer.answer(2)
+        ledger.recall(0)
+        marked(peer)
+        assert [] == passed_over(peer.next_frame())
+    ledger.close()
+
+
+def test_nothing_is_begun_between_a_recall_of_everything_and_its_mark(
+    start: Callable[..., Peer],
+) -> None:
+    """
+    Also by a worker that idles, and also where the mark is late.
+    """
+    ledger = Ledger(1)
+    ledger.claim()
+    with start(ledger=ledger) as peer:
+        peer.ready()
+        ledger.recall(0)
+        for ident in (1, 2, 3):
+            peer.call(ident, divmod, 7, 2)
+        marked(peer, aside=False)
+        peer.call(4, divmod, 7, 2)
+        assert (3, 1) == peer.answer(4)
+        for part in encode(RECALL, 0):
+            peer.control.sendall(part)
+        assert [1, 2, 3] == passed_over(peer.next_frame())
+    ledger.close()
+
+
+def test_a_worker_that_waits_for_tasks_says_that_it_has_none(peer: Peer) -> None:
+    """
+    At once, and what comes on its control link afterwards is heard.
+    """
+    assert [] == recall(peer, 1)
+    assert [] == recall(peer, 1)
+    peer.call(1, abs, -1)
+    assert 1 == peer.answer(1)
 
 
 def test_more_are_recalled_than_there_are(peer: Peer, tmp_path: Path) -> None:

@@ -7,11 +7,21 @@ from __future__ import annotations
 import pytest
 
 from tests.rules.crew import SHORT, make_crew, make_tasks, n_queued
-from webworker_executor.rules.action import Alarm, Recall, Retire, Send, Start
+from webworker_executor.rules.action import Alarm, Recall, Retire, Send, Start, Withhold
 from webworker_executor.rules.assignment import ANSWER_SECONDS
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.supervisor import UNKNOWN
-from webworker_executor.rules.worker import ASKED, DRAINING, FREE, SILENT, Worker
+from webworker_executor.rules.supervisor import UNKNOWN, not_begun
+from webworker_executor.rules.worker import (
+    ASKED,
+    BARREN,
+    DEAF,
+    DRAINING,
+    FREE,
+    READY,
+    SILENT,
+    WITHHELD,
+    Worker,
+)
 
 
 def test_workers_are_started_on_demand() -> None:
@@ -127,7 +137,8 @@ def test_an_idle_worker_asks_the_richest() -> None:
         list(second.inflight),
     )
     scheduler.task_finished(first, tasks[1], SHORT)
-    assert [Recall(second, 1)] == list(scheduler.task_finished(first, tasks[2], SHORT))
+    actions = scheduler.task_finished(first, tasks[2], SHORT)
+    assert [Recall(second, 1), Alarm(ANSWER_SECONDS)] == list(actions)
     assert second.recall is ASKED
     assert [Send(first, [tasks[3]])] == list(scheduler.tasks_returned(second, [3]))
 
@@ -144,6 +155,15 @@ def test_a_barren_worker_is_asked_again_only_after_an_answer() -> None:
     assert not scheduler.tasks_returned(second, [])
     again = scheduler.task_finished(second, second.inflight[0], SHORT)
     assert [Recall(second, (n_held - 1) // 2)] == list(again)
+
+
+def test_a_barren_worker_is_asked_again_after_a_while() -> None:
+    """What it was sent may have come since; and it may never answer any of that."""
+    scheduler, (_, asked, _), at = run_dry()
+    scheduler.tasks_returned(asked, [])
+    assert BARREN == asked.recall
+    asked.inflight.extend(make_tasks(20, first=300))
+    assert Recall(asked, len(asked.inflight) // 2) in list(scheduler.clock(at))
 
 
 def run_dry() -> tuple[Scheduler, list[Worker], float]:
@@ -171,8 +191,8 @@ def test_a_worker_that_says_nothing_is_counted_on_for_a_moment_only() -> None:
     scheduler, (idle, silent, other), at = run_dry()
     assert 100.0 + ANSWER_SECONDS == at
     assert not scheduler.clock(100.0)
-    assert [Recall(other, len(other.inflight) // 2)] == list(scheduler.clock(at))
-    assert not scheduler.clock(at + 3600.0)
+    recall, _ = scheduler.clock(at)
+    assert Recall(other, len(other.inflight) // 2) == recall
     assert (SILENT, ASKED) == (silent.recall, other.recall)
     last = other.inflight[-1]
     assert [Send(idle, [last])] == list(scheduler.tasks_returned(other, [last.ident]))
@@ -200,15 +220,92 @@ def test_a_silent_worker_gets_nothing_more() -> None:
     assert n_held == len(silent.inflight)
 
 
-def test_where_one_worker_alone_has_tasks_to_give_no_alarm_is_set() -> None:
-    """There is nobody else to ask."""
+def test_who_was_asked_just_before_has_its_time() -> None:
+    """The alarm rings for the first that was asked; the others are given theirs."""
+    scheduler, (_, first, second), at = run_dry()
+    second.recall, second.asked_at = ASKED, 100.0 + ANSWER_SECONDS / 2
+    actions = scheduler.clock(at)
+    assert (SILENT, ASKED) == (first.recall, second.recall)
+    assert [Alarm(100.0 + ANSWER_SECONDS)] == list(actions)
+
+
+def withhold(scheduler: Scheduler, worker: Worker, at: float) -> None:
+    """Let a worker that was asked say nothing, so that it gets nothing more."""
+    worker.is_noted = True
+    assert Withhold(worker) in list(scheduler.clock(at))
+    assert (DEAF, WITHHELD) == (worker.state, worker.recall)
+
+
+def test_a_silent_worker_is_withheld_from_where_it_keeps_a_ledger() -> None:
+    """What it has not begun runs elsewhere; what it has begun stays its own."""
+    scheduler, (idle, silent, _), at = run_dry()
+    head, *behind = silent.inflight
+    withhold(scheduler, silent, at)
+    assert behind == not_begun(silent, head.ident)
+    (send, *_) = scheduler.tasks_withheld(silent, behind)
+    assert isinstance(send, Send)
+    assert idle is send.worker
+    assert [head] == list(silent.inflight)
+
+
+def test_a_deaf_worker_gets_nothing_until_it_hears() -> None:
+    """Nor does it count as idle when it holds nothing."""
+    scheduler, (idle, deaf, _), at = run_dry()
+    withhold(scheduler, deaf, at)
+    scheduler.tasks_withheld(deaf, not_begun(deaf, -1))
+    for task in make_tasks(80, first=80):
+        scheduler.submitted(task)
+    assert not deaf.inflight
+    while n_queued(scheduler) or idle.inflight:
+        scheduler.task_finished(idle, idle.inflight[0], SHORT)
+    scheduler.worker_hears(deaf, [])
+    assert READY == deaf.state
+    for task in make_tasks(8, first=200):
+        scheduler.submitted(task)
+    assert deaf.inflight
+
+
+def test_a_deaf_worker_that_answers_its_task_is_still_deaf() -> None:
+    """It comes to what it was told in its own time."""
+    scheduler, (_, deaf, _), at = run_dry()
+    head = deaf.inflight[0]
+    withhold(scheduler, deaf, at)
+    scheduler.tasks_withheld(deaf, not_begun(deaf, head.ident))
+    scheduler.task_finished(deaf, head, SHORT)
+    assert (DEAF, []) == (deaf.state, list(deaf.inflight))
+
+
+def test_a_deaf_worker_that_holds_nothing_keeps_no_pool_from_its_end() -> None:
+    """It is asked to leave, as the idle ones are; whoever performs that forces it."""
     scheduler, (first, second) = make_crew(2)
     for task in make_tasks(40):
         scheduler.submitted(task)
-    while len(first.inflight) > 1 or n_queued(scheduler):
+    while first.inflight or n_queued(scheduler):
         scheduler.task_finished(first, first.inflight[0], SHORT)
-    recalls = list(scheduler.task_finished(first, first.inflight[0], SHORT))
-    assert [Recall(second, len(second.inflight) // 2)] == recalls
+    withhold(scheduler, second, ANSWER_SECONDS)
+    scheduler.tasks_withheld(second, not_begun(second, -1))
+    actions = list(scheduler.shutdown())
+    while first.inflight:
+        actions += scheduler.task_finished(first, first.inflight[0], SHORT)
+    assert {first, second} == {action.worker for action in actions if isinstance(action, Retire)}
+
+
+def test_a_worker_that_hears_by_itself_keeps_what_it_has() -> None:
+    """Before anybody has looked: it gives back what it has passed over, and no more."""
+    scheduler, (_, deaf, _), at = run_dry()
+    withhold(scheduler, deaf, at)
+    passed = list(deaf.inflight)[1:3]
+    scheduler.worker_hears(deaf, [task.ident for task in passed])
+    assert [] == not_begun(deaf, -1)
+    assert not set(passed) & set(deaf.inflight)
+
+
+def test_of_a_worker_without_an_entry_nothing_is_withheld() -> None:
+    """Nobody would know what it has begun."""
+    scheduler, (_, silent, _), at = run_dry()
+    n_held = len(silent.inflight)
+    assert not any(isinstance(action, Withhold) for action in scheduler.clock(at))
+    assert (READY, n_held) == (silent.state, len(silent.inflight))
 
 
 def test_a_used_up_worker_is_replaced_before_it_leaves() -> None:

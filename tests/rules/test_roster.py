@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from webworker_executor.rules.roster import Roster
 from webworker_executor.rules.task import Task
-from webworker_executor.rules.worker import ASKED, SILENT, Worker
+from webworker_executor.rules.worker import ASKED, DEAF, SILENT, WITHHELD, Worker
 
 
 def make_roster(*loads: int) -> tuple[Roster, list[Worker]]:
@@ -79,6 +79,41 @@ def test_a_silent_worker_is_not_counted_on_nor_asked_again() -> None:
     rich.recall = SILENT
     assert roster.n_recalls() == 0
     assert roster.richest() is None
+
+
+def test_from_a_silent_worker_with_an_entry_tasks_can_be_withheld() -> None:
+    """Once, and if it holds any."""
+    roster, workers = make_roster(1, 0, 2, 1)
+    noted, empty, unknown, withheld = workers
+    for worker in workers:
+        worker.recall, worker.is_noted = SILENT, worker is not unknown
+    withheld.recall = WITHHELD
+    assert [noted] == roster.silent()
+    noted.step("drain")
+    assert [noted] == roster.silent()
+    assert not empty.inflight
+
+
+def test_a_deaf_worker_holds_its_place_and_keeps_no_hand_busy() -> None:
+    """Without a task; with one it does."""
+    roster, (deaf, busy) = make_roster(1, 1)
+    deaf.step("deafen")
+    roster.sort(deaf)
+    assert not roster.has_hand_free()
+    deaf.inflight.clear()
+    roster.sort(deaf)
+    assert DEAF == deaf.state
+    assert ([deaf], [], []) == (roster.deaf, roster.idle, roster.free_slots())
+    assert roster.has_hand_free()
+    assert busy.inflight
+
+
+def test_a_task_of_a_worker_that_does_not_answer_may_be_given_to_another() -> None:
+    """So whoever runs dry looks, though it is the only one."""
+    roster, (worker, _) = make_roster(1, 0)
+    assert not roster.has_surplus()
+    worker.recall = SILENT
+    assert roster.has_surplus()
 
 
 def test_a_worker_in_any_group_is_mentioned() -> None:

@@ -12,6 +12,7 @@ from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import ProtocolViolation, Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
+from webworker_executor.rules.worker import DEAF, DRAINING, WITHHELD
 
 
 def test_a_task_goes_to_an_idle_worker_and_is_done() -> None:
@@ -110,6 +111,38 @@ def test_a_dead_worker_returns_nothing() -> None:
     scheduler, (worker,) = make_crew(1)
     scheduler.worker_exited(worker, UNKNOWN, 0.0)
     assert not scheduler.tasks_returned(worker, [5])
+
+
+def test_a_late_answer_to_a_recall_leaves_a_worker_deaf() -> None:
+    """It has heard of the Recall, and not yet that everything was taken back."""
+    scheduler, (worker, _) = make_crew(2)
+    tasks = make_tasks(3)
+    for task in tasks:
+        scheduler.submitted(task)
+    worker.step("deafen")
+    worker.recall = WITHHELD
+    scheduler.tasks_returned(worker, [])
+    assert (DEAF, WITHHELD) == (worker.state, worker.recall)
+
+
+def test_what_a_worker_passed_over_must_be_its_own() -> None:
+    """Or it is not to be trusted."""
+    scheduler, (worker,) = make_crew(1)
+    with pytest.raises(ProtocolViolation, match="gave back"):
+        scheduler.worker_hears(worker, [7])
+
+
+def test_who_hears_and_has_run_its_share_leaves() -> None:
+    """Or who has no place any more: as when a worker comes up."""
+    scheduler, (_, second) = make_crew(2)
+    (task,) = make_tasks(1)
+    scheduler.submitted(task)
+    second.step("deafen")
+    second.recall = WITHHELD
+    scheduler.resized(1)
+    assert DEAF == second.state
+    scheduler.worker_hears(second, [])
+    assert DRAINING == second.state
 
 
 def test_a_cancelled_task_never_runs() -> None:

@@ -29,6 +29,12 @@ SECONDS = st.sampled_from([0.0, 1e-6, 1e-4, 0.003, 0.02, 1.0])
 PACES = st.sampled_from([0.001, 0.010])
 
 
+def can_begin(process: Process) -> bool:
+    """Tell whether a process has something to take up, or has taken it up."""
+    is_free = process.is_up and process.running is None
+    return is_free and bool(process.mailbox or process.noted)
+
+
 class PoolLives(RuleBasedStateMachine):
     """Live through anything that can happen to a pool."""
 
@@ -43,6 +49,7 @@ class PoolLives(RuleBasedStateMachine):
         max_prefetch=st.sampled_from([1, 2, 7, 1024]),
         idle_seconds=st.sampled_from([None, None, 0.05]),
         min_workers=st.integers(0, 2),
+        is_noted=st.sampled_from([True, True, False]),
     )
     def open(self, **options: Any) -> None:
         self.world = World(**options)
@@ -79,10 +86,23 @@ class PoolLives(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def begin(self, data: st.DataObject) -> None:
-        if process := self.pick(
-            data, lambda each: each.is_up and each.running is None and each.mailbox
-        ):
+        if process := self.pick(data, can_begin):
             self.world.begin(process)
+
+    @rule(data=st.data())
+    def note(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: can_begin(each) and each.noted is None):
+            self.world.note(process)
+
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: not each.is_seen):
+            self.world.look(process)
+
+    @rule(data=st.data())
+    def hear(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.answers):
+            self.world.hear(process)
 
     @rule(data=st.data(), seconds=SECONDS)
     def finish(self, data: st.DataObject, seconds: float) -> None:
@@ -92,12 +112,13 @@ class PoolLives(RuleBasedStateMachine):
     @rule(data=st.data(), seconds=SECONDS, count=st.integers(1, 30))
     def work(self, data: st.DataObject, seconds: float, count: int) -> None:
         for _ in range(count):
-            process = self.pick(data, lambda each: each.is_up and each.held())
+            process = self.pick(data, lambda each: each.running or can_begin(each))
             if process is None:
                 return
             if process.running is None:
                 self.world.begin(process)
-            self.world.finish(process, seconds)
+            if process.running is not None:
+                self.world.finish(process, seconds)
 
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
@@ -112,7 +133,8 @@ class PoolLives(RuleBasedStateMachine):
     @rule(data=st.data(), is_known=st.booleans())
     def crash(self, data: st.DataObject, is_known: bool) -> None:
         if process := self.pick(data, lambda each: True):
-            self.world.exit(process, is_known=is_known)
+            # From whom tasks were withheld, of that one it is known.
+            self.world.exit(process, is_known=is_known or process.n_withheld > 0)
 
     @rule(data=st.data(), transient=st.booleans())
     def fail_start(self, data: st.DataObject, transient: bool) -> None:
@@ -187,7 +209,44 @@ class PoolLives(RuleBasedStateMachine):
             self.world.drain()
 
 
+class SilentLives(PoolLives):
+    """The same, where workers that have answered fast, and so have much, fall silent."""
+
+    @initialize(max_workers=st.integers(2, 4), max_tasks_per_worker=st.sampled_from([None, 30]))
+    def open(self, **options: Any) -> None:
+        super().open(**options)
+        for _ in range(4 * self.world.max_workers):
+            self.world.submit()
+        while self.world.unresolved():
+            self.world.advance()
+
+    @precondition(lambda self: not self.is_shut)
+    @rule(data=st.data(), count=st.integers(10, 60))
+    def fall_silent(self, data: st.DataObject, count: int) -> None:
+        """All work for a moment, then only one does, and alarms ring."""
+        busy = self.pick(data, lambda each: each.is_up)
+        for _ in range(count):
+            if not self.world.n_breaks:
+                self.world.submit()
+        for process in list(self.world.processes.values()):
+            if can_begin(process):
+                self.world.begin(process)
+            if process.running is not None:
+                self.world.finish(process, 1e-6)
+        while busy is not None and busy.worker in self.world.processes:
+            if busy.running is not None:
+                self.world.finish(busy, 1e-6)
+            elif can_begin(busy):
+                self.world.begin(busy)
+            else:
+                break
+            self.world.check()
+        for _ in range(min(2, len(self.world.alarms))):
+            self.world.ring()
+
+
 TestPoolLives = pytest.mark.slow(PoolLives.TestCase)
-TestPoolLives.settings = settings(
+TestSilentLives = pytest.mark.slow(SilentLives.TestCase)
+TestPoolLives.settings = TestSilentLives.settings = settings(
     max_examples=300, stateful_step_count=50, database=None, derandomize=True
 )

@@ -20,11 +20,12 @@ from webworker_executor.rules.action import (
     Send,
     Start,
     Stopped,
+    Withhold,
 )
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.supervisor import UNKNOWN, culprit_of
+from webworker_executor.rules.supervisor import UNKNOWN, culprit_of, not_begun
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
-from webworker_executor.rules.worker import CLOSING, READY, Worker
+from webworker_executor.rules.worker import CLOSING, DEAF, READY, WITHHELD, Worker
 
 
 def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
@@ -320,6 +321,24 @@ def test_a_cancel_reaches_what_lies_in_a_worker_that_is_not_up() -> None:
     assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_returned(first, [0]))
     assert not scheduler.tasks_returned(second, [])
     assert SENT == tasks[1].state
+
+
+def test_what_a_worker_has_not_begun_is_behind_what_it_has() -> None:
+    """All of it where it is not known to hold that; nothing where nobody knows, or it has heard."""
+    worker, tasks = Worker(0, 0), make_tasks(3)
+    worker.inflight.extend(tasks)
+    assert [] == not_begun(worker, 1)
+    worker.recall = WITHHELD
+    told = [not_begun(worker, begun) for begun in (0, 1, 2, 7, None)]
+    assert [tasks[1:], tasks[2:], [], tasks, []] == told
+
+
+def test_a_tear_leaves_a_deaf_worker_deaf() -> None:
+    """It is told once more, in case it never was."""
+    scheduler, (worker,) = make_crew(1)
+    worker.step("deafen")
+    assert [Withhold(worker)] == list(scheduler.recover([]))
+    assert (DEAF, WITHHELD) == (worker.state, worker.recall)
 
 
 def test_a_retry_is_cancelled_with_the_rest() -> None:

@@ -26,17 +26,20 @@ from webworker_executor.rules.action import (
     Send,
     Start,
     Stopped,
+    Withhold,
 )
 from webworker_executor.rules.assignment import ANSWER_SECONDS
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.supervisor import UNKNOWN
+from webworker_executor.rules.supervisor import UNKNOWN, not_begun
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, Task
 from webworker_executor.rules.worker import (
     ASKED,
+    DEAF,
     DRAINING,
     EXITED,
     FREE,
     READY,
+    SILENT,
     STARTING,
     Worker,
 )
@@ -50,33 +53,68 @@ class Torn(BaseException):
     """Stand for the exception that a signal handler raises at any line."""
 
 
+class Item:
+    """Be something written to a process: a task, or the mark of a recall of everything."""
+
+    def __init__(self, task: Task | None) -> None:
+        self.task = task
+        self.is_void = task is None
+
+
 class Process:
-    """Be a worker's process: what was written to it, and what it runs."""
+    """
+    Be a worker's process: what was written to it, and what it runs.
+
+    Attributes:
+        noted: What it has taken up and noted as begun, though it may yet pass it over.
+        begun: What the ledger says.
+        n_withheld: What the host has counted in the ledger.
+        n_marks: How many marks it has come to.
+        answers: What it has passed over, for each mark that the host has not heard of.
+        is_seen: Whether the host has looked since it counted.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.is_up = False
         self.is_retired = False
-        self.mailbox: deque[Task] = deque()
+        self.mailbox: deque[Item] = deque()
+        self.noted: Item | None = None
         self.running: Task | None = None
+        self.begun: Task | None = None
         self.recalls: deque[int] = deque()
+        self.n_withheld = self.n_marks = 0
+        self.passed: list[Task] = []
+        self.answers: deque[list[Task]] = deque()
+        self.is_seen = True
 
     def held(self) -> list[Task]:
-        """List what it holds, in order."""
-        return [*([] if self.running is None else [self.running]), *self.mailbox]
+        """List what it holds, in order; also what it has passed over and not told of."""
+        items = [*([] if self.noted is None else [self.noted]), *self.mailbox]
+        passed = [*(task for told in self.answers for task in told), *self.passed]
+        return [
+            *passed,
+            *([] if self.running is None else [self.running]),
+            *(item.task for item in items if item.task is not None and not item.is_void),
+        ]
 
     def forget(self, task: Task) -> None:
         """Hold a task no longer: it was charged with the death of this process."""
         if self.running is task:
             self.running = None
-        elif task in self.mailbox:
-            self.mailbox.remove(task)
+        if self.noted is not None and self.noted.task is task:
+            self.noted.is_void = True
+        for item in self.mailbox:
+            item.is_void = item.is_void or item.task is task
+        for told in (self.passed, *self.answers):
+            told[:] = [each for each in told if each is not task]
 
 
 class World:
     """Perform a scheduler's actions on modelled processes."""
 
-    def __init__(self, max_workers: int, **options: Any) -> None:
+    def __init__(self, max_workers: int, *, is_noted: bool = True, **options: Any) -> None:
+        self.is_noted = is_noted
         self.max_workers = self.most_workers = max_workers
         self.now = 0.0
         self.scheduler = Scheduler(max_workers, read_clock=lambda: self.now, **options)
@@ -115,11 +153,15 @@ class World:
             case Start(worker):
                 if worker not in self.processes:
                     self.processes[worker] = Process(worker)
+                    worker.is_noted = self.is_noted
             case Send(worker, tasks):
                 self.send(worker, tasks)
             case Recall(worker, count):
                 assert count >= 1
                 self.processes[worker].recalls.append(count)
+            case Withhold(worker):
+                assert worker.is_noted
+                self.withhold(self.processes[worker])
             case Retire(worker):
                 assert [] == self.processes[worker].held()
                 self.processes[worker].is_retired = True
@@ -138,7 +180,9 @@ class World:
                     self.settle(task, "broken")
                 for process in self.processes.values():
                     process.is_retired = True
-                    process.running = None
+                    process.running = process.noted = None
+                    process.passed.clear()
+                    process.answers.clear()
                     process.mailbox.clear()
                     process.recalls.clear()
             case GiveUp(tasks):
@@ -159,7 +203,7 @@ class World:
         for task in tasks:
             assert task.pin is None or task.pin == worker.slot
             if task not in self.doomed:
-                process.mailbox.append(task)
+                process.mailbox.append(Item(task))
                 self.sent[task.pin, task.priority].append(task.ident)
         urgent = [t for t in self.unresolved() if t.state is QUEUED and t.pin is None]
         highest = max((task.priority for task in urgent), default=None)
@@ -240,12 +284,59 @@ class World:
         if actions is None and process.worker.state is STARTING:
             self.perform(self.scheduler.worker_ready(process.worker))
 
+    def note(self, process: Process) -> None:
+        """Let a process take up the next thing it was sent, and note a task."""
+        process.noted = process.mailbox.popleft()
+        if process.noted.task is not None:
+            process.begun = process.noted.task
+
     def begin(self, process: Process) -> None:
-        """Let a process take up the next task it was sent."""
-        process.running = process.mailbox.popleft()
-        self.n_begun[process.running] += 1
-        self.n_taken[process.worker] += 1
-        assert self.n_begun[process.running] <= self.may_begin[process.running]
+        """Let a process begin what it has taken up, unless that was recalled with everything."""
+        if process.noted is None:
+            self.note(process)
+        item, process.noted = process.noted, None
+        assert item is not None
+        if item.task is None:
+            process.n_marks += 1
+            process.answers.append(process.passed)
+            process.passed = []
+        elif process.n_marks != process.n_withheld:
+            process.begun = None
+            if not item.is_void:
+                process.passed.append(item.task)
+        else:
+            assert not item.is_void
+            process.running = item.task
+            self.n_begun[process.running] += 1
+            self.n_taken[process.worker] += 1
+            assert self.n_begun[process.running] <= self.may_begin[process.running]
+
+    def withhold(self, process: Process) -> None:
+        """Count a recall of everything in the ledger, and leave the mark."""
+        self.is_disturbed = True
+        process.n_withheld += 1
+        process.mailbox.append(Item(None))
+        process.is_seen = False
+
+    def look(self, process: Process) -> None:
+        """Look what a process has begun, and take back the rest; on a thread that is never torn."""
+        process.is_seen, self.tear_at = True, 0
+        begun = -1 if process.begun is None else process.begun.ident
+        tasks = not_begun(process.worker, begun)
+        items = [*([] if process.noted is None else [process.noted]), *process.mailbox]
+        for item in items:
+            item.is_void = item.is_void or item.task in tasks
+        for told in (process.passed, *process.answers):
+            told[:] = [task for task in told if task not in tasks]
+        self.perform(self.scheduler.tasks_withheld(process.worker, tasks))
+
+    def hear(self, process: Process) -> None:
+        """Let the host hear that a process has come to a mark."""
+        idents = [task.ident for task in process.answers.popleft()]
+        actions = self.decide(self.scheduler.worker_hears, process.worker, idents)
+        self.carry_out(actions)
+        if actions is None and process.worker.state is DEAF:
+            self.perform(self.scheduler.worker_hears(process.worker, []))
 
     def finish(self, process: Process, seconds: float) -> None:
         """Let a process answer the task that it runs."""
@@ -260,14 +351,23 @@ class World:
         """Let a process answer the oldest Recall."""
         self.is_disturbed = True
         count = process.recalls.popleft()
-        given = [process.mailbox.pop() for _ in range(min(count, len(process.mailbox)))]
-        idents = [task.ident for task in given]
+        idents: list[int] = []
+        kept: list[Item] = []
+        while process.mailbox and len(idents) < count:
+            item = process.mailbox.pop()
+            if item.task is None:
+                kept.append(item)
+            elif not item.is_void:
+                idents.append(item.task.ident)
+        process.mailbox.extend(reversed(kept))
         self.carry_out(self.decide(self.scheduler.tasks_returned, process.worker, idents))
 
     def exit(self, process: Process, *, is_known: bool) -> None:
         """Let a process die, and the pool know or not know what it was running."""
         self.is_disturbed = True
         worker, held, running = process.worker, process.held(), process.running
+        if process.noted is not None and not process.noted.is_void:
+            running = process.noted.task
         is_tearing, was_ready = bool(self.tear_at), worker.state is not STARTING
         n_charged, n_breaks = len(self.charged), self.n_breaks
         survivors = [task for task in held if getattr(task, "retries", 0) > 0]
@@ -286,7 +386,8 @@ class World:
         if not set(survivors).isdisjoint(held[:1] if running is None else [running]):
             assert [] == charged
         elif running is not None:
-            assert [running] == charged
+            # What it had passed over by then, and nobody had heard of, is taken for run.
+            assert held[: held.index(running) + 1] == charged
         elif not is_known and was_ready and held:
             assert held[:1] == charged
         elif charged:
@@ -375,13 +476,15 @@ class World:
 
     def check_crew(self) -> None:
         """Never too many workers, never two in one place."""
-        live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
+        states = {READY, DEAF, STARTING}
+        live = [worker for worker in self.scheduler.workers if worker.state in states]
         slots = [worker.slot for worker in live]
         assert len(set(slots)) == len(slots)
         pins = {task.pin for task in self.unresolved()}
         for worker in live:
-            # A place that is no more is kept for its last tasks.
-            assert worker.slot < self.max_workers or worker.inflight or worker.slot in pins
+            # A place that is no more is kept for its last tasks, or until its worker hears.
+            is_kept = worker.inflight or worker.slot in pins or worker.state is DEAF
+            assert worker.slot < self.max_workers or is_kept
         assert len(self.holders()) <= self.most_workers
 
     def holders(self) -> list[Worker]:
@@ -392,23 +495,32 @@ class World:
         """No task waits while a worker idles, or could be started."""
         if self.n_breaks or len(self.holders()) >= self.max_workers:
             return
-        live = [worker for worker in self.scheduler.workers if worker.state in {READY, STARTING}]
+        states = {READY, DEAF, STARTING}
+        live = [worker for worker in self.scheduler.workers if worker.state in states]
+        hearing = [worker for worker in live if worker.state is not DEAF]
         idle = [worker for worker in live if worker.state is READY and not worker.inflight]
         is_trying = any(worker.state is STARTING for worker in live)
         queued = [task for task in self.unresolved() if task.state is QUEUED]
         pins = {task.pin for task in queued}
         if None in pins:
-            assert not [worker for worker in live if not worker.inflight]
+            assert not [worker for worker in hearing if not worker.inflight]
             places = [worker for worker in live if worker.slot < self.max_workers]
             assert len(places) == self.max_workers or self.alarms or is_trying
-        assert not [worker for worker in live if worker.slot in pins and not worker.inflight]
+        assert not [worker for worker in hearing if worker.slot in pins and not worker.inflight]
         slots = {None, *(worker.slot for worker in live)}
         assert pins <= slots or self.alarms or is_trying
-        rich = [worker for worker in self.scheduler.workers if len(worker.inflight) > 1]
+        rich = [
+            worker
+            for worker in self.scheduler.workers
+            if len(worker.inflight) > 1 and worker.inflight[-1].pin is None
+        ]
         if idle and any(worker.recall is FREE for worker in rich):
             # Somebody else was asked instead, who is not counted on for ever.
             assert any(worker.recall is ASKED for worker in self.scheduler.workers)
             assert min(self.alarms) <= self.now + ANSWER_SECONDS
+        if idle and not self.scheduler._backlog.n_queued:
+            # What does not answer is not waited for.
+            assert not [worker for worker in rich if worker.recall is SILENT and worker.is_noted]
         for worker in self.scheduler.workers:
             assert worker.state is not EXITED
             assert worker.state is not DRAINING or worker.inflight
@@ -434,11 +546,15 @@ class World:
                 self.exit(process, is_known=True)
             elif not process.is_up:
                 self.ready(process)
+            elif not process.is_seen:
+                self.look(process)
+            elif process.answers:
+                self.hear(process)
             elif process.recalls:
                 self.give_back(process)
             elif process.running is not None:
                 self.finish(process, 0.001)
-            elif process.mailbox:
+            elif process.mailbox or process.noted is not None:
                 self.begin(process)
         if self.alarms:
             self.ring()

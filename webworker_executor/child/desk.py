@@ -157,6 +157,11 @@ class Desk:
         for things in (self.tasks, self.inboxes, self.credits, self.cancels):
             things.clear()
 
+    def forget(self, ident: int) -> None:
+        """Drop what came for a task that has not begun, and goes elsewhere; any thread."""
+        for things in (self.inboxes, self.credits, self.cancels):
+            things.pop(ident, None)
+
     # -- for the task
 
     def say(

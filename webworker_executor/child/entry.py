@@ -81,7 +81,13 @@ def _get_ready(
         testify(fds.pop())
     dispatch.install(loop.call_soon, loop.expect)
     transfer.learn_later(_learn_to_send_files)
-    lifeline.start(control, loop.give_back, take=loop.desk.take, lost=lambda: loop.call_soon(_end))
+    lifeline.start(
+        control,
+        loop.give_back,
+        recall=loop.recalls.come_to_mark_aside,
+        take=loop.desk.take,
+        lost=lambda: loop.call_soon(_end),
+    )
     loop.map_ledger(ledger_fd, hello["ledger_entry"])
     from webworker_executor.child.identity import adopt
 

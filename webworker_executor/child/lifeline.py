@@ -33,6 +33,7 @@ def start(
     control: _socket.socket,
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None = None,
+    recall: Callable[[], object] | None = None,
     take: Callable[[Frame], object] | None = None,
     lost: Callable[[], object] | None = None,
 ) -> None:
@@ -44,23 +45,27 @@ def start(
         give_back: Called with a count, returns that many of the tasks that have not begun.
         leave: Called when the host wants the process to leave at the next chance, ahead of
             everything that waits in the data link.
+        recall: Called when the host has recalled everything.
         take: Called with each frame that is for a task; must neither wait nor raise.
         lost: Called when a task has closed the link; the thread ends then. The task that runs is
             not to blame, so that the process should end after it. Without, it ends at once.
     """
-    _thread.start_new_thread(_watch, (control, give_back, leave, take, lost))
+    _thread.start_new_thread(_watch, (control, give_back, leave, recall, take, lost))
 
 
 def _watch(
     control: _socket.socket,
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None,
+    recall: Callable[[], object] | None,
     take: Callable[[Frame], object] | None,
     lost: Callable[[], object] | None,
 ) -> None:
     def obey(frame: Frame) -> None:
-        if frame.kind == RECALL:
+        if frame.kind == RECALL and frame.payload:
             give_back(COUNT.unpack(frame.payload)[0])
+        elif frame.kind == RECALL and recall is not None:
+            recall()
         elif frame.kind == CLOSE and leave is not None:
             leave()
         elif take is not None:

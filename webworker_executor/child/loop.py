@@ -21,6 +21,7 @@ from time import monotonic
 
 from webworker_executor.child import desk
 from webworker_executor.child.data_end import DataEnd
+from webworker_executor.child.recalls import Recalls
 from webworker_executor.child.scope import scope
 from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.web.blame import point_out
@@ -37,8 +38,11 @@ from webworker_executor.wire.frame import (
     LEDGER_ENTRY_NBYTES,
     LOAD_ERROR,
     MESSAGE,
+    OF_EVERYTHING,
+    OF_SO_MANY,
     RAISE,
     READY,
+    RECALL,
     RECEIPT,
     REJECT,
     RESULT,
@@ -60,6 +64,9 @@ if TYPE_CHECKING:
 
 
 MAX_MICROSECONDS = 0xFFFFFFFF
+# How long the control thread waits for the main thread to take in what it reads. Then that waits in
+# the socket, and nothing is there to be given back.
+READ_SECONDS = 0.01
 # In place of a task that was given up before it began: something must be answered in its turn.
 NOTHING = CALL_PREFIX.pack(0, FULL) + codec.pack((bool, (), {}, None)).payload
 
@@ -76,7 +83,7 @@ class Loop(DataEnd):
         super().__init__(data)
         self._definitions: dict[int, Callable[..., Any]] = {}
         self._ledger: mmap | None = None
-        self._ledger_at = 0
+        self._ledger_at = self._recalls_at = 0
         # What other threads want done on this one, between tasks; see `call_soon`.
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
@@ -86,6 +93,7 @@ class Loop(DataEnd):
         # The control thread's as well. A forked process has the count of its parent.
         self._n_threads = _thread._count() + 1
         self.desk = desk.install(self)
+        self.recalls = Recalls(self._answer_recall, self.desk.forget)
         # Weighs tasks, where that was asked for.
         self.meter: Meter | None = None
 
@@ -142,34 +150,43 @@ class Loop(DataEnd):
         # The host believes that tasks are answered in the order it sent them. So the news of a gap
         # must leave before the answer to any task behind the gap: both go the same way, and no
         # answer leaves between taking the tasks and telling of it.
-        with self._reading, self._writing:
-            # What still lies in the socket comes first: it was sent last.
-            before = -1
-            while True:
-                if len(self._todo) == before:
-                    break
-                before = len(self._todo)
-                self._read(_socket.MSG_DONTWAIT)
-            idents: list[int] = []
-            kept: list[Frame] = []
-            while True:
-                if len(idents) == count:
-                    break
-                try:
-                    frame = self._todo.pop()
-                except IndexError:
-                    break
-                if frame.kind == CALL:
-                    idents.append(frame.ident)
-                else:
-                    kept.append(frame)
-            # If the main thread found the deque empty meanwhile, it waits for the lock held here;
-            # or for the alarm as well, where what came no longer makes the socket readable.
-            self._todo.extend(reversed(kept))
-            if self._todo and self._alarm >= 0:
-                posix.eventfd_write(self._alarm, 1)
-            answer = b"".join(map(IDENT.pack, reversed(idents)))
-            self._send(encode(RETURNED, 0, answer))
+        has_lock = self._reading.acquire(timeout=READ_SECONDS)
+        try:
+            with self._writing:
+                # Else the main thread waits for something to do.
+                last = self._take_last(count) if has_lock else []
+                self._send(encode(RETURNED, OF_SO_MANY, b"".join(map(IDENT.pack, last))))
+        finally:
+            if has_lock:
+                self._reading.release()
+
+    def _take_last(self, count: int) -> list[int]:
+        # What still lies in the socket comes first: it was sent last.
+        before = -1
+        while len(self._todo) != before:
+            before = len(self._todo)
+            self._read(_socket.MSG_DONTWAIT)
+        idents: list[int] = []
+        kept: list[Frame] = []
+        while len(idents) != count:
+            try:
+                frame = self._todo.pop()
+            except IndexError:
+                break
+            if frame.kind == CALL:
+                idents.append(frame.ident)
+            else:
+                kept.append(frame)
+        # If the main thread found the deque empty meanwhile, it waits for the lock held here; or
+        # for the alarm as well, where what came no longer makes the socket readable.
+        self._todo.extend(reversed(kept))
+        if self._todo and self._alarm >= 0:
+            posix.eventfd_write(self._alarm, 1)
+        return idents[::-1]
+
+    def _answer_recall(self, answer: bytes) -> None:
+        with self._writing:
+            self._send(encode(RETURNED, OF_EVERYTHING, answer))
 
     # -- calls of other threads
 
@@ -247,6 +264,7 @@ class Loop(DataEnd):
 
             self._ledger = mmap(fd, 0)
             self._ledger_at = entry * LEDGER_ENTRY_NBYTES
+            self._recalls_at = self._ledger_at + LEDGER_ENTRY.size
         posix.close(fd)
 
     def ready(self) -> None:
@@ -273,6 +291,8 @@ class Loop(DataEnd):
                 self._define(frame)
             elif kind == MESSAGE:
                 scope._arrive(frame)
+            elif kind == RECALL:
+                self.recalls.come_to_mark()
             elif kind == CLOSE:
                 return
             # A frame must not outlive its turn: what a task was given is released before the wait.
@@ -307,6 +327,10 @@ class Loop(DataEnd):
         started = monotonic()
         if self._ledger is not None:
             LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, ident)
+            # In this order, see `Ledger.recall`.
+            if self._ledger[self._recalls_at] != self.recalls.count_byte:
+                LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, 0)
+                return self.recalls.pass_over(ident)
         # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
         failed = REJECT
         try:

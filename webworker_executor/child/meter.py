@@ -12,7 +12,7 @@ import posix
 import resource
 from sys import maxsize
 
-from webworker_executor.wire.frame import GROWN, IDENT, RETURNED, encode
+from webworker_executor.wire.frame import GROWN, IDENT, OF_SO_MANY, RETURNED, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Meter:
         """Run a task, or return it if this worker is about to leave."""
         if self._is_grown:
             # It was on its way when the host had not heard yet.
-            self._loop.post(encode(RETURNED, 0, IDENT.pack(frame.ident)), ())
+            self._loop.post(encode(RETURNED, OF_SO_MANY, IDENT.pack(frame.ident)), ())
             return
         self._set(self._limit)
         try:

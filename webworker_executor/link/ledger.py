@@ -3,8 +3,10 @@ The ledger: shared memory in which each worker notes the task it has begun, and 
 
 It is written by a worker before each task and read by the host above all after that worker's death.
 That tells a task that was running, which must fail, from one that merely lay in the dead worker's
-socket, which can run elsewhere. Nobody waits on it and nothing else depends on it: where the
-kernel refuses ``memfd_create`` there is no ledger, and the first task in line is taken for begun.
+socket, which can run elsewhere. The host writes there, too: so it takes back what a worker that
+hears nothing has not begun. Nobody waits on it and nothing else depends on it: where the kernel
+refuses ``memfd_create`` there is no ledger, the first task in line is taken for begun, and what
+lies in a worker that hears nothing waits for it.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ class Ledger:
             return UNKNOWN_ENTRY
         entry = self._free.pop()
         LEDGER_ENTRY.pack_into(self._map, entry * LEDGER_ENTRY_NBYTES, 0.0, 0)
+        self._map[entry * LEDGER_ENTRY_NBYTES + LEDGER_ENTRY.size] = 0
         return entry
 
     def release(self, entry: int) -> None:
@@ -88,6 +91,20 @@ class Ledger:
             return None
         started, last = LEDGER_ENTRY.unpack_from(self._map, entry * LEDGER_ENTRY_NBYTES)
         return float(started) if last == ident else None
+
+    def recall(self, entry: int) -> None:
+        """
+        Count one more recall of everything that a process holds and has not begun.
+
+        It notes a task first and looks here then; so what it begins after this it has not begun: it
+        finds that it has not come to the mark of this recall, and passes the task over. What it had
+        begun before stands in its entry a moment later, whatever has become of the process.
+
+        Args:
+            entry: Of the process, which has one.
+        """
+        at = entry * LEDGER_ENTRY_NBYTES + LEDGER_ENTRY.size
+        self._map[at] = (self._map[at] + 1) & 0xFF
 
     def close(self) -> None:
         """Free the memory on this side; the processes keep theirs."""

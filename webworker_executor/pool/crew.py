@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from functools import partial
 from operator import call as call_it
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from webworker_executor.wire.transfer import Step
 
 _START_SECONDS = 30.0
+# When what a process has stored in shared memory is seen by all, with room: it takes nanoseconds.
+STORE_SECONDS = 0.001
 
 _log = Journal("webworker_executor.pool")
 
@@ -186,6 +189,21 @@ class Crew:
         process = self.processes.get(worker)
         if process is not None:
             process.recall(count)
+
+    def withhold(self, worker: Worker) -> None:
+        """Have a process begin nothing more of what it holds, without its help; look later."""
+        process = self.processes.get(worker)
+        if process is None:
+            return
+        process.withhold()
+        number = process.n_withheld
+
+        def look() -> None:
+            # After one more recall there is a look of its own.
+            if number == process.n_withheld and self._news is not None:
+                self._news.withheld(process)
+
+        self.call_at(time.monotonic() + STORE_SECONDS, look)
 
     def retire(self, worker: Worker) -> None:
         """Ask a process to leave."""

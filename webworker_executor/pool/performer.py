@@ -59,6 +59,7 @@ class Performer:
             do.Send: self._send,
             do.Start: lambda action: crew.start(action.worker),
             do.Recall: lambda action: crew.recall(action.worker, action.count),
+            do.Withhold: lambda action: crew.withhold(action.worker),
             do.Retire: lambda action: crew.retire(action.worker),
             do.Fail: lambda action: self._fail(action.task, action.worker),
             do.Retry: lambda action: self._retry(action.task, action.worker),

@@ -8,7 +8,6 @@ thread may. What happens next is not decided here: news goes to the pool.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import os
 import time
@@ -22,13 +21,13 @@ from webworker_executor.link.flag import Flag
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
 from webworker_executor.link.local import Link
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.defined import Defined
 from webworker_executor.pool.kin import make_known
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web import remains
 from webworker_executor.wire.frame import (
     CLOSE,
     COUNT,
-    DEFINE,
     FROM_WORKER,
     RAISE,
     RECALL,
@@ -72,6 +71,9 @@ class News(Protocol):
     def received(self, process: WorkerProcess, frames: list[Frame]) -> None:
         """It sent frames."""
 
+    def withheld(self, process: WorkerProcess) -> None:
+        """It begins nothing more of what it holds than it has ``begun``."""
+
     def exited(self, process: WorkerProcess) -> None:
         """It has ended and everything it wrote has been received."""
 
@@ -95,14 +97,13 @@ class WorkerProcess:
         self._control: Link | None = None
         self._entry = UNKNOWN_ENTRY
         self._ledger: Ledger | None = None
-        self._definitions: set[int] = set()
+        self._defined = Defined(reactor)
         self.n_recalled = 0
+        self.n_withheld = 0
         self._link: Link | None = None
-        self._has_failed = False
         self._early: list[Frame] = []
-        self.is_launched = False
+        self.is_launched = self._has_failed = self.died_receiving = False
         self.started = Flag()
-        self.died_receiving = False
         # The task whose end was asked for, with its process if need be.
         self.stopped_task = 0
         # Until when what that task has started may outlive the process.
@@ -129,7 +130,7 @@ class WorkerProcess:
 
     @property
     def exitcode(self) -> int | None:
-        """Its exit status, ``-signal`` if it was killed; ``None`` while it is not known."""
+        """Its exit status, ``-signal`` if it was killed; ``None`` while not known."""
         return None if self.child is None else self.child.exitcode
 
     @property
@@ -180,6 +181,7 @@ class WorkerProcess:
             ledger_fd = None
             if ledger is not None:
                 self._ledger, self._entry = ledger, ledger.claim()
+                self.worker.is_noted = self._entry != UNKNOWN_ENTRY
                 # A copy, because a fork closes what is the host's before it becomes a worker.
                 ledger_fd = lift(ledger.fd)
                 far_ends.callback(os.close, ledger_fd)
@@ -239,12 +241,8 @@ class WorkerProcess:
         if link is None or call.is_posted:
             return
         definition = call.definition
-        if definition is not None and definition.ident not in self._definitions:
-            link.post(encode(DEFINE, definition.ident, definition.payload, definition.buffers))
-            if definition.drops is not None:
-                definition.drops.append(functools.partial(self._undefine, link, definition.ident))
-            # Posted twice does no harm; noted before it was posted would.
-            self._definitions.add(definition.ident)
+        if definition is not None and definition.ident not in self._defined.idents:
+            self._defined.tell(link, definition)
         put, what = link.ready(call.parts, call.fds)
         # Stored in one breath with the call of C, so that the flag is right at every instant.
         call.is_posted = True
@@ -252,12 +250,6 @@ class WorkerProcess:
         if link.leading.is_leased and (len(self.worker.inflight) > 1 or call.future._is_watched):
             # Others than a leader wait for this worker now.
             link.leading.end_lease()
-
-    def _undefine(self, link: Link, ident: int) -> None:
-        link.post(encode(DEFINE, ident))
-        self._definitions.discard(ident)
-        # Not here: it may be a finalizer that calls, at any line of any thread.
-        self._reactor.call_soon(link.flush)
 
     def flush(self) -> None:
         """Send what was posted. Any thread."""
@@ -270,6 +262,15 @@ class WorkerProcess:
             self.n_recalled = count
             return
         self.post_control(encode(RECALL, 0, COUNT.pack(count)))
+
+    def withhold(self) -> None:
+        """Have it begin nothing more of what it has been sent, also if it hears nothing."""
+        assert self._ledger is not None, "only who has an entry is withheld from"
+        self._ledger.recall(self._entry)
+        # A mark on either link: what it reads behind that it takes as usual.
+        self.post_message(encode(RECALL, 0), ())
+        self.post_control(encode(RECALL, 0))
+        self.n_withheld += 1
 
     def post_control(self, parts: Parts, fds: Sequence[Any] = (), *going: Any) -> None:
         """Send a frame past the tasks, to the thread that has no tasks to run. Any thread."""

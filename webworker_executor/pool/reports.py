@@ -18,6 +18,7 @@ from webworker_executor.pool.burial import Burial
 from webworker_executor.pool.talk import heard, taken_back
 from webworker_executor.rules.machine import InvalidTransition
 from webworker_executor.rules.scheduler import ProtocolViolation
+from webworker_executor.rules.supervisor import not_begun
 from webworker_executor.web.host import host
 from webworker_executor.web.message import REGISTERED
 from webworker_executor.wire import frame as wire
@@ -25,7 +26,7 @@ from webworker_executor.wire.frame import ANSWER_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from webworker_executor.link.local import Link
     from webworker_executor.pool.call import Call
@@ -139,6 +140,10 @@ class Reports:
     def _registered(self, process: WorkerProcess, frame: Frame, ident: int) -> Frame:
         give = functools.partial(process.give_receipt, ident)
         return self._crew.owe(frame, give)
+
+    def withheld(self, process: WorkerProcess) -> None:
+        """Hear that a worker begins nothing more of what it holds than it has begun."""
+        self._steps.apply(self._withheld, process)
 
     def exited(self, process: WorkerProcess) -> None:
         """Hear that a worker is dead and that all it wrote has been received."""
@@ -257,13 +262,28 @@ class Reports:
 
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         idents = [ident for (ident,) in wire.IDENT.iter_unpack(frame.payload)]
+        worker, event = process.worker, self._scheduler.tasks_returned
+        if process.n_withheld:
+            # What was taken back without its help may be anywhere by now, or done.
+            held = {task.ident for task in worker.inflight}
+            idents = [ident for ident in idents if ident in held]
+        if frame.ident == wire.OF_EVERYTHING:
+            event = self._scheduler.worker_hears
+        self._take_back(idents)
+        try:
+            return event(worker, idents)
+        except ProtocolViolation as error:
+            process.kill(str(error))
+            return ()
+
+    def _withheld(self, process: WorkerProcess) -> do.Actions:
+        tasks = not_begun(process.worker, process.begun())
+        self._take_back(task.ident for task in tasks)
+        return self._scheduler.tasks_withheld(process.worker, tasks)
+
+    def _take_back(self, idents: Iterable[int]) -> None:
         for ident in idents:
             call = self._promises.calls.get(ident)
             if call is not None:
                 call.is_posted = False
                 taken_back(call, self._crew.talks)
-        try:
-            return self._scheduler.tasks_returned(process.worker, idents)
-        except ProtocolViolation as error:
-            process.kill(str(error))
-            return ()

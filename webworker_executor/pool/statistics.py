@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webworker_executor.launch import procfs
-from webworker_executor.rules.worker import READY, STARTING
+from webworker_executor.rules.worker import DEAF, READY, STARTING
 
 if TYPE_CHECKING:
     from webworker_executor.pool.pool import Pool
     from webworker_executor.pool.process import WorkerProcess
+
+# Of a worker that runs nothing.
+_STATES = {STARTING: "starting", READY: "idle", DEAF: "deaf"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class WorkerStatistics:
     Attributes:
         index: Its place in the executor, from 0. Beside one that leaves stands its replacement.
         pid: Its process id, ``None`` while it is being created.
-        state: ``"starting"``, ``"idle"``, ``"busy"`` or ``"leaving"``.
+        state: ``"starting"``, ``"idle"``, ``"busy"``, ``"deaf"`` (it holds no task, and gets none
+            until it answers: it is stopped, say) or ``"leaving"``.
         task: What it is running, as ``module.function``.
         n_held: How many tasks it holds, the running one included.
         n_done: How many tasks it has done, however they ended.
@@ -122,12 +126,7 @@ def take(pool: Pool) -> ExecutorStatistics:
 def _worker(process: WorkerProcess, memory_nbytes: int | None) -> WorkerStatistics:
     worker = process.worker
     head = process.running()
-    if head is not None:
-        state = "busy"
-    elif worker.state is STARTING:
-        state = "starting"
-    else:
-        state = "idle" if worker.state is READY else "leaving"
+    state = _STATES.get(worker.state, "leaving") if head is None else "busy"
     return WorkerStatistics(
         index=worker.slot,
         pid=process.pid,

@@ -30,6 +30,7 @@ __all__ = [
     "Send",
     "Start",
     "Stopped",
+    "Withhold",
 ]
 
 
@@ -84,6 +85,19 @@ class Recall(_Record):
     def __init__(self, worker: Worker, count: int) -> None:
         self.worker = worker
         self.count = count
+
+
+class Withhold(_Record):
+    """
+    Have the worker begin nothing more of what it holds, without its help.
+
+    `tasks_withheld` tells what it had begun by then, and `worker_hears` that it has heard.
+    """
+
+    __slots__ = __match_args__ = ("worker",)
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
 
 
 class Retire(_Record):
@@ -160,6 +174,17 @@ class Stopped(_Record):
 
 
 Action: TypeAlias = (
-    Start | Send | Recall | Retire | Fail | Retry | Cancel | Break | GiveUp | Alarm | Stopped
+    Start
+    | Send
+    | Recall
+    | Withhold
+    | Retire
+    | Fail
+    | Retry
+    | Cancel
+    | Break
+    | GiveUp
+    | Alarm
+    | Stopped
 )
 Actions: TypeAlias = Sequence[Action]

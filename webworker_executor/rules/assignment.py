@@ -22,6 +22,7 @@ from webworker_executor.rules.action import (
     Send,
     Start,
     Stopped,
+    Withhold,
 )
 from webworker_executor.rules.backlog import Backlog
 from webworker_executor.rules.birth import Births
@@ -36,9 +37,10 @@ from webworker_executor.rules.worker import (
     CLOSING,
     EXITED,
     FREE,
+    LATE,
     READY,
-    SILENT,
     STARTING,
+    WITHHELD,
     Worker,
 )
 
@@ -150,12 +152,17 @@ class Assignment:
         self._hand_over(actions)
         if self._backlog.n_queued:
             actions += self._feed_busy(self._max_prefetch)
+            if self._roster.draining:
+                # Who has just got the last task of its life has freed its place.
+                self._grow(actions)
+                self._hand_over(actions)
         else:
             actions += self._recall()
             is_last = not self._backlog.lanes and not self._roster.has_surplus()
             if self._stage is SHUTTING and is_last:
-                leaving += self._idle + self._roster.fresh
-                for worker in self._idle + self._roster.fresh:
+                last = self._idle + self._roster.fresh + self._roster.deaf
+                leaving += last
+                for worker in last:
                     self._close(worker)
         actions += [Retire(worker) for worker in leaving]
         return self._conclude(actions)
@@ -214,7 +221,7 @@ class Assignment:
         actions: list[Action] = []
         for worker in tuple(self._live):
             n_held = len(worker.inflight)
-            if worker.recall is ASKED or worker.recall is SILENT:
+            if worker.recall is not FREE and worker.recall is not BARREN:
                 # What comes back may be more urgent than what would be sent.
                 continue
             if not 0 < 2 * n_held <= limit or worker.pace is None or not self._backlog.n_queued:
@@ -246,26 +253,36 @@ class Assignment:
     def _recall(self) -> Actions:
         actions: list[Action] = []
         n_waiting = len(self._idle) if self._roster.has_hand_free() else 0
+        for silent in self._roster.silent() if n_waiting else ():
+            silent.recall = WITHHELD
+            if silent.state is READY:
+                silent.step("deafen")
+                self._roster.sort(silent)
+            actions.append(Withhold(silent))
         for _ in range(n_waiting - self._roster.n_recalls()):
             worker = self._roster.richest()
             if worker is None:
                 break
-            worker.recall = ASKED
             # Half of what waits behind the head, rounded up: the giver goes on with the rest.
-            actions.append(Recall(worker, len(worker.inflight) // 2))
-        if n_waiting and self._count_until is None and self._roster.richest() is not None:
-            # Those that were asked have enough for all. Should they say nothing, others are asked:
-            # once, as only a Recall that somebody counts on leads here.
+            actions.append(self._ask(worker, len(worker.inflight) // 2))
+        if n_waiting and self._count_until is None and self._roster.owes():
+            # Those that were asked have enough for all. From one that says nothing it is taken
+            # without its help, and others are asked; one that had got nothing yet is asked again.
             self._count_until = self._read_clock() + ANSWER_SECONDS
             actions.append(Alarm(self._count_until))
         return actions
+
+    def _ask(self, worker: Worker, count: int) -> Recall:
+        worker.recall = ASKED
+        worker.asked_at = self._read_clock()
+        return Recall(worker, count)
 
     def _count_on_nobody(self, now: float) -> None:
         if self._count_until is not None and now >= self._count_until:
             self._count_until = None
             for worker in self._roster.all:
-                if worker.recall is ASKED:
-                    worker.recall = SILENT
+                if worker.asked_at + ANSWER_SECONDS <= now:
+                    worker.recall = LATE[worker.recall]
 
     def _make_way(self, task: Task) -> Actions:
         # How long a worker's tasks take is an estimate. Where it was wrong, what lies in a worker
@@ -278,8 +295,7 @@ class Assignment:
             if task.pin is not None and task.pin != worker.slot:
                 continue
             if is_askable and len(worker.inflight) > 1 and comes_after(worker.inflight[-1], task):
-                worker.recall = ASKED
-                actions.append(Recall(worker, len(worker.inflight) - 1))
+                actions.append(self._ask(worker, len(worker.inflight) - 1))
         return actions
 
     def _close(self, worker: Worker) -> None:

@@ -8,13 +8,37 @@ anew from the workers' own states.
 
 from __future__ import annotations
 
-from webworker_executor.rules.worker import ASKED, DRAINING, EXITED, FREE, READY, STARTING, Worker
+from webworker_executor.rules.worker import (
+    ASKED,
+    BARREN,
+    DEAF,
+    DRAINING,
+    EXITED,
+    FREE,
+    READY,
+    SILENT,
+    STARTING,
+    Worker,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-__all__ = ["Roster"]
+__all__ = ["Roster", "has_loose_tasks"]
+
+
+def has_loose_tasks(worker: Worker) -> bool:
+    """
+    Tell whether a worker holds tasks that may run elsewhere: those for it alone come last.
+
+    Args:
+        worker: The worker.
+
+    Returns:
+        Whether the last of its tasks is one.
+    """
+    return bool(worker.inflight) and worker.inflight[-1].pin is None
 
 
 class Roster:
@@ -26,13 +50,14 @@ class Roster:
 
     Attributes:
         all: Every worker that has not exited, in order of start.
-        live: Those that take tasks: `STARTING` and `READY`. Each holds a slot.
+        live: Those that take tasks: `STARTING` and `READY`, and `DEAF`, who did. Each holds a slot.
         idle: The live ones that are `READY` and hold no task; the last was used last.
         fresh: The live ones that are `STARTING` and hold no task, oldest first.
+        deaf: The live ones that are `DEAF` and hold no task.
         draining: Those that finish what they hold, and get no more.
     """
 
-    __slots__ = ("_n_started", "all", "draining", "fresh", "idle", "live", "max_workers")
+    __slots__ = ("_n_started", "all", "deaf", "draining", "fresh", "idle", "live", "max_workers")
 
     def __init__(self, max_workers: int) -> None:
         self.max_workers = max_workers
@@ -40,6 +65,7 @@ class Roster:
         self.live: list[Worker] = []
         self.idle: list[Worker] = []
         self.fresh: list[Worker] = []
+        self.deaf: list[Worker] = []
         self.draining: list[Worker] = []
         self._n_started = 0
 
@@ -67,14 +93,16 @@ class Roster:
         Args:
             worker: The worker; it is forgotten once it has exited.
         """
-        is_live = worker.state is READY or worker.state is STARTING
-        is_free = not worker.inflight
+        state = worker.state
+        is_live = state is READY or state is STARTING or state is DEAF
+        is_free = is_live and not worker.inflight
         for group, belongs in (
-            (self.all, worker.state is not EXITED),
+            (self.all, state is not EXITED),
             (self.live, is_live),
-            (self.idle, is_live and is_free and worker.state is READY),
-            (self.fresh, is_live and is_free and worker.state is STARTING),
-            (self.draining, worker.state is DRAINING),
+            (self.idle, is_free and state is READY),
+            (self.fresh, is_free and state is STARTING),
+            (self.deaf, is_free and state is DEAF),
+            (self.draining, state is DRAINING),
         ):
             if belongs and worker not in group:
                 group.append(worker)
@@ -90,7 +118,7 @@ class Roster:
 
         Source: Python's signal, "Note on Signal Handlers and Exceptions".
         """
-        groups = (self.all, self.live, self.idle, self.fresh, self.draining)
+        groups = (self.all, self.live, self.idle, self.fresh, self.deaf, self.draining)
         return list(dict.fromkeys(worker for group in groups for worker in group))
 
     def free_slots(self, asked: Iterable[int] = ()) -> list[int]:
@@ -119,7 +147,7 @@ class Roster:
         """
         return [
             worker
-            for worker in (*self.idle, *self.fresh)
+            for worker in (*self.idle, *self.fresh, *self.deaf)
             if worker.slot >= self.max_workers and worker.slot not in asked
         ]
 
@@ -136,19 +164,22 @@ class Roster:
 
         Source: concurrent.futures, which promises at most max_workers calls at a time.
         """
-        n_busy = len(self.live) - len(self.idle) - len(self.fresh)
+        n_busy = len(self.live) - len(self.idle) - len(self.fresh) - len(self.deaf)
         return n_busy + len(self.draining) < self.max_workers
 
     def has_surplus(self) -> bool:
         """
-        Tell whether a task waits behind another.
+        Tell whether a task waits behind another, or in a worker that may not hear of it.
 
         Returns:
-            True if some worker holds two tasks or more.
+            True if some worker holds two tasks or more, or one and has not answered a Recall.
         """
         # Asked whenever a worker runs dry: a generator would double what that costs.
-        for worker in self.all:  # noqa: SIM110
+        for worker in self.all:
             if len(worker.inflight) > 1:
+                return True
+            owes_answer = worker.recall is SILENT or worker.recall is ASKED
+            if owes_answer and worker.inflight and worker.state is not STARTING:
                 return True
         return False
 
@@ -159,8 +190,40 @@ class Roster:
         Returns:
             The worker with most tasks of those that hold two or more and may be asked, if any.
         """
-        rich = [worker for worker in self.all if worker.recall is FREE and len(worker.inflight) > 1]
+        rich = [
+            worker
+            for worker in self.all
+            if worker.recall is FREE and len(worker.inflight) > 1 and has_loose_tasks(worker)
+        ]
         return max(rich, key=lambda worker: len(worker.inflight), default=None)
+
+    def silent(self) -> list[Worker]:
+        """
+        List those who do not answer, and from whom tasks can be withheld all the same.
+
+        Returns:
+            Workers that hold tasks which may run elsewhere.
+        """
+        return [
+            worker
+            for worker in self.all
+            if worker.recall is SILENT
+            and worker.is_noted
+            and (worker.state is READY or worker.state is DRAINING)
+            and has_loose_tasks(worker)
+        ]
+
+    def owes(self) -> bool:
+        """
+        Tell whether somebody has to be looked after who was asked for tasks.
+
+        Returns:
+            True if an answer is due, or one had none to give and has got some since.
+        """
+        return any(
+            worker.recall is ASKED or (worker.recall is BARREN and len(worker.inflight) > 1)
+            for worker in self.all
+        )
 
     def n_recalls(self) -> int:
         """

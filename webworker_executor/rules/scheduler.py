@@ -16,7 +16,16 @@ from webworker_executor.rules.action import Actions, Send
 from webworker_executor.rules.stage import OPEN, SHUTTING
 from webworker_executor.rules.supervisor import Supervisor
 from webworker_executor.rules.task import TASK_TABLE, Task
-from webworker_executor.rules.worker import BARREN, EXITED, FREE, READY, STARTING, Worker
+from webworker_executor.rules.worker import (
+    BARREN,
+    DEAF,
+    EXITED,
+    FREE,
+    READY,
+    STARTING,
+    WITHHELD,
+    Worker,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +99,9 @@ class Scheduler(Supervisor):
         backlog.tasks.append(task)
         n_queued = backlog.n_queued = backlog.n_queued + 1
         if len(self._live) < self._max_workers or self._idle or self._roster.fresh:
+            return self._assign()
+        if self._is_shrunk and self._roster.free_slots():
+            # Among the live there may be some whose places are no more.
             return self._assign()
         if n_queued == 1 or not n_queued % BATCH:
             return self._feed_busy(2 if n_queued == 1 else self._max_prefetch)
@@ -183,7 +195,7 @@ class Scheduler(Supervisor):
             return ()
         if not inflight:
             self._idle.append(worker)
-        if self._stage is not OPEN and len(inflight) < 2:
+        if (self._stage is not OPEN or self._is_shrunk) and len(inflight) < 2:
             return self._assign()
         return self._recall() if self._idle and self._roster.has_surplus() else ()
 
@@ -233,12 +245,44 @@ class Scheduler(Supervisor):
             return self._refuse(
                 f"{worker!r} gave back tasks {sorted(returned)}, some of which it does not hold"
             )
-        worker.inflight = deque(task for task in worker.inflight if task.ident not in returned)
-        worker.n_sent -= len(back)
-        worker.recall = FREE if back else BARREN
-        self._backlog.give_back(back)
-        self._roster.sort(worker)
-        return self._assign()
+        if worker.recall is not WITHHELD:
+            worker.recall = FREE if back else BARREN
+        return self._take_back(worker, back)
+
+    def tasks_withheld(self, worker: Worker, tasks: list[Task]) -> Actions:
+        """
+        Take back what a worker was kept from beginning.
+
+        Args:
+            worker: The worker of a Withhold that was performed.
+            tasks: What `not_begun` told of it just now.
+
+        Returns:
+            What to do.
+        """
+        return self._take_back(worker, tasks)
+
+    def worker_hears(self, worker: Worker, idents: Iterable[int]) -> Actions:
+        """
+        Take note that a worker has heard of a Withhold: what it is sent from now on it runs.
+
+        Args:
+            worker: The worker.
+            idents: The numbers of tasks that it holds and has passed over, because it came to them
+                just then.
+
+        Returns:
+            What to do.
+
+        Raises:
+            ProtocolViolation: If it does not hold one of them; nothing has changed.
+        """
+        if worker.recall is WITHHELD:
+            worker.recall = FREE
+        if worker.state is DEAF:
+            worker.step("hear")
+        actions = self._take_up(worker)
+        return [*actions, *self.tasks_returned(worker, idents)]
 
     def task_cancelled(self, task: Task) -> Actions:
         """
@@ -255,11 +299,19 @@ class Scheduler(Supervisor):
 
         Source: concurrent.futures, `Future.cancel`.
         """
-        if self._stage is OPEN:
+        if self._stage is OPEN or self._stage is SHUTTING:
             self._backlog.cancel(task)
+        if self._stage is OPEN and not self._is_shrunk:
             return ()
-        if self._stage is SHUTTING:
-            self._backlog.cancel(task)
+        # It may have been what kept a worker whose place is no more, or the pool.
+        return self._assign()
+
+    def _take_back(self, worker: Worker, tasks: list[Task]) -> Actions:
+        gone = {task.ident for task in tasks}
+        worker.inflight = deque(task for task in worker.inflight if task.ident not in gone)
+        worker.n_sent -= len(tasks)
+        self._backlog.give_back(tasks)
+        self._roster.sort(worker)
         return self._assign()
 
     def _refuse(self, complaint: str) -> Actions:

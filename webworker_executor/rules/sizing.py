@@ -9,10 +9,11 @@ started for them.
 
 from __future__ import annotations
 
-from webworker_executor.rules.action import Action, Actions, Alarm, Recall, Retire, Send
+from webworker_executor.rules.action import Action, Actions, Alarm, Retire, Send
 from webworker_executor.rules.assignment import Assignment
+from webworker_executor.rules.roster import has_loose_tasks
 from webworker_executor.rules.stage import OPEN, SHUTTING
-from webworker_executor.rules.worker import ASKED, FREE, READY, STARTING, Worker
+from webworker_executor.rules.worker import DEAF, FREE, READY, STARTING, Worker
 
 __all__ = ["Sizing"]
 
@@ -100,7 +101,7 @@ class Sizing(Assignment):
 
         Source: loky's process_executor.py, where a worker whose memory has grown leaves.
         """
-        if worker.state is not READY:
+        if worker.state is not READY and worker.state is not DEAF:
             return ()
         worker.step("drain")
         self._roster.sort(worker)
@@ -154,8 +155,9 @@ class Sizing(Assignment):
         return actions
 
     def _dismiss(self, worker: Worker) -> list[Action]:
-        if worker.state is STARTING or not worker.inflight:
-            # When it is up; or it has nothing, and `_assign` lets it go when no task is for it.
+        if worker.state is STARTING or worker.state is DEAF or not worker.inflight:
+            # When it is up, or hears; or it has nothing, and `_assign` lets it go when no task is
+            # for it.
             return []
         actions: list[Action] = []
         pinned = []
@@ -165,14 +167,9 @@ class Sizing(Assignment):
             pinned.append(task)
         if pinned:
             actions.append(Send(worker, pinned))
-        elif self._has_loose_tasks(worker):
-            worker.recall = ASKED
-            actions.append(Recall(worker, len(worker.inflight) - 1))
+        elif len(worker.inflight) > 1 and has_loose_tasks(worker) and worker.recall is FREE:
+            actions.append(self._ask(worker, len(worker.inflight) - 1))
         if worker.state is READY:
             worker.step("drain")
         self._roster.sort(worker)
         return actions
-
-    def _has_loose_tasks(self, worker: Worker) -> bool:
-        inflight = worker.inflight
-        return len(inflight) > 1 and inflight[-1].pin is None and worker.recall is FREE

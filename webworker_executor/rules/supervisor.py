@@ -16,23 +16,32 @@ from webworker_executor.rules.action import (
     Alarm,
     Fail,
     GiveUp,
-    Recall,
     Retire,
     Retry,
     Start,
     Stopped,
+    Withhold,
 )
 from webworker_executor.rules.sizing import Sizing
 from webworker_executor.rules.stage import OPEN, POOL_TABLE, SHUTTING, STOPPED
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, TASK_TABLE, Task
-from webworker_executor.rules.worker import ASKED, CLOSING, EXITED, FREE, READY, STARTING, Worker
+from webworker_executor.rules.worker import (
+    CLOSING,
+    DEAF,
+    EXITED,
+    FREE,
+    READY,
+    STARTING,
+    WITHHELD,
+    Worker,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-__all__ = ["UNKNOWN", "Supervisor", "Unknown", "culprit_of"]
+__all__ = ["UNKNOWN", "Supervisor", "Unknown", "culprit_of", "not_begun"]
 
 LAST_STRIKE = 3
 
@@ -67,6 +76,25 @@ def culprit_of(worker: Worker, begun: Task | Unknown | None) -> Task | None:
     return worker.inflight[0]
 
 
+def not_begun(worker: Worker, begun: int | None) -> list[Task]:
+    """
+    Tell what a worker was kept from beginning.
+
+    Args:
+        worker: The worker of a Withhold that was performed.
+        begun: The number of the task that it has begun last; None if that is not known.
+
+    Returns:
+        Those that it holds behind that one, and all if it does not hold it; none if it has heard of
+        the Withhold meanwhile, and gives back by itself what it has passed over.
+    """
+    if worker.recall is not WITHHELD or begun is None:
+        return []
+    held = list(worker.inflight)
+    n_begun = next((n for n, task in enumerate(held, 1) if task.ident == begun), 0)
+    return held[n_begun:]
+
+
 class Supervisor(Sizing):
     """
     Note births and deaths, the pool's end, and tears.
@@ -92,13 +120,7 @@ class Supervisor(Sizing):
         worker.step("ready")
         self._births.forget()
         self._wanted.discard(worker.slot)
-        actions = self._watch_idleness()
-        if worker.state is READY and worker.slot >= self._max_workers:
-            actions += self._dismiss(worker)
-        elif worker.state is READY and worker.n_sent >= self._max_tasks:
-            worker.step("drain")
-        self._roster.sort(worker)
-        return [*actions, *self._assign()]
+        return [*self._watch_idleness(), *self._take_up(worker), *self._assign()]
 
     def worker_exited(
         self,
@@ -183,11 +205,11 @@ class Supervisor(Sizing):
         self._stage = POOL_TABLE[self._stage]["shutdown"]
         self._wanted.clear()
         self._cancels = self._cancels or cancel
-        actions: list[Action] = []
-        for worker in self._live if cancel else ():
-            if worker.state is STARTING and worker.inflight and worker.recall is FREE:
-                worker.recall = ASKED
-                actions.append(Recall(worker, len(worker.inflight)))
+        actions = [
+            self._ask(worker, len(worker.inflight))
+            for worker in (self._live if cancel else ())
+            if worker.state is STARTING and worker.inflight and worker.recall is FREE
+        ]
         return [*actions, *self._assign()]
 
     def break_(self, reason: str = "the pool was told to break") -> Actions:
@@ -217,7 +239,8 @@ class Supervisor(Sizing):
             tasks: Every task whose future is not resolved, in the order of submission.
 
         Returns:
-            What to do. Start, Retire, Alarm, Break and Stopped may repeat what was done before.
+            What to do. Start, Withhold, Retire, Alarm, Break and Stopped may repeat what was done
+            before.
 
         Source: Python's signal, "Note on Signal Handlers and Exceptions".
         """
@@ -233,6 +256,8 @@ class Supervisor(Sizing):
                 actions.append(Start(worker))
             elif worker.state is CLOSING:
                 actions.append(Retire(worker))
+            elif worker.state is DEAF:
+                actions.append(Withhold(worker))
         self._backlog.rebuild(waiting)
         self._count_until = None
         if self._births.retry_at is not None:
@@ -250,11 +275,21 @@ class Supervisor(Sizing):
             task.state = SENT
             task.worker = worker
         worker.inflight = deque(held)
-        worker.recall = FREE
+        worker.recall = WITHHELD if worker.state is DEAF else FREE
         is_surplus = worker.slot >= self._max_workers and held
         if worker.state is READY and (worker.n_sent >= self._max_tasks or is_surplus):
             worker.step("drain")
         self._roster.sort(worker)
+
+    def _take_up(self, worker: Worker) -> list[Action]:
+        # It takes tasks from now on, or no more than those that it has.
+        actions: list[Action] = []
+        if worker.state is READY and worker.slot >= self._max_workers:
+            actions += self._dismiss(worker)
+        elif worker.state is READY and worker.n_sent >= self._max_tasks:
+            worker.step("drain")
+        self._roster.sort(worker)
+        return actions
 
     def _bury(
         self,

@@ -21,29 +21,35 @@ __all__ = [
     "ASKED",
     "BARREN",
     "CLOSING",
+    "DEAF",
     "DRAINING",
     "EXITED",
     "FREE",
+    "LATE",
     "READY",
     "SILENT",
     "STARTING",
+    "WITHHELD",
     "WORKER_TABLE",
     "Worker",
 ]
 
 STARTING: Final = "starting"
 READY: Final = "ready"
+DEAF: Final = "deaf"
 DRAINING: Final = "draining"
 CLOSING: Final = "closing"
 EXITED: Final = "exited"
 
 # Any state may exit, since a process may die at any time. A worker that was asked to leave while it
-# started may still say that it is ready: the two messages crossed.
+# started may still say that it is ready: the two messages crossed. A deaf one does not answer, so
+# what it had not begun was withheld from it, and it gets no more until it does.
 WORKER_TABLE: Final[Table] = table(
     "worker",
     {
         STARTING: {"ready": READY, "close": CLOSING, "exit": EXITED},
-        READY: {"drain": DRAINING, "close": CLOSING, "exit": EXITED},
+        READY: {"drain": DRAINING, "deafen": DEAF, "close": CLOSING, "exit": EXITED},
+        DEAF: {"hear": READY, "drain": DRAINING, "close": CLOSING, "exit": EXITED},
         DRAINING: {"close": CLOSING, "exit": EXITED},
         CLOSING: {"ready": CLOSING, "exit": EXITED},
         EXITED: {},
@@ -55,6 +61,16 @@ FREE: Final = "free"
 ASKED: Final = "asked"
 SILENT: Final = "silent"
 BARREN: Final = "barren"
+WITHHELD: Final = "withheld"
+
+# What becomes of that where nothing was heard for a while: also who had none may have got some.
+LATE: Final = {
+    FREE: FREE,
+    ASKED: SILENT,
+    SILENT: SILENT,
+    WITHHELD: WITHHELD,
+    BARREN: FREE,
+}
 
 # What a change of threads may take, and more of the usual time than chance adds to it. Whoever is
 # taken for late and is not is fed with the next answer.
@@ -72,6 +88,7 @@ class Worker(Machine):
         birth: How many volleys of starts had failed when it was started, see `Births`.
 
     Attributes:
+        asked_at: When it was asked last for unstarted tasks, in seconds.
         inflight: The tasks it holds, in the order in which it runs them. Read it anew each time.
         n_sent: How many tasks it was ever given, less those that came back.
         n_seen: `n_sent` when it was last seen idle, see `Idleness`.
@@ -79,14 +96,18 @@ class Worker(Machine):
         head_since: When the first of its tasks became the first, in seconds.
         pace: Pessimistic moving average of its tasks' duration in seconds; None before the first.
         recall: `FREE`, `ASKED` (for unstarted tasks), `SILENT` (asked, and nobody counts on it any
-            more), or `BARREN` (had none; wait for an answer).
+            more), `WITHHELD` (told to begin none, and has not said that it heard), or `BARREN` (had
+            none; wait for an answer).
+        is_noted: Whether it notes in the ledger what it begins, so that it can be withheld from.
     """
 
     __slots__ = (
+        "asked_at",
         "birth",
         "head_since",
         "ident",
         "inflight",
+        "is_noted",
         "n_seen",
         "n_sent",
         "pace",
@@ -108,6 +129,8 @@ class Worker(Machine):
         self.head_since = 0.0
         self.pace: float | None = None
         self.recall: str = FREE
+        self.asked_at = 0.0
+        self.is_noted = False
 
     def is_late(self, now: float) -> bool:
         """

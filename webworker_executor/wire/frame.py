@@ -43,12 +43,10 @@ LENGTH_NBYTES = 4
 COUNTED_NBYTES = HEADER_NBYTES - LENGTH_NBYTES
 
 HELLO, READY, LOADED, LOAD_ERROR = 0x01, 0x02, 0x03, 0x04
-MESSAGE, LOG, RECEIPT = 0x10, 0x11, 0x12
+MESSAGE, LOG, RECEIPT, EVENT, TASK_MESSAGE = 0x10, 0x11, 0x12, 0x24, 0x25
 CALL, RESULT, RAISE, REJECT = 0x20, 0x21, 0x22, 0x23
-EVENT, TASK_MESSAGE = 0x24, 0x25
 DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
-RELEASE, SEGMENT = 0x2A, 0x2B
-SIGNAL, SIGNALED = 0x2C, 0x2D
+RELEASE, SEGMENT, SIGNAL, SIGNALED = 0x2A, 0x2B, 0x2C, 0x2D
 GROWN, TRACKER = 0x2E, 0x2F
 ERROR, CLOSE, CLOSING, ESTATE = 0x30, 0x31, 0x32, 0x33
 NAMES = {
@@ -132,14 +130,16 @@ CREDIT = 4  # how many items more may come; less than none closes the stream
 REPORT = 5  # how far the task is
 CREDITS = Struct(">i")
 # What a worker notes of each task, in a line of the cache of its own: when the task began, in
-# seconds of the monotonic clock, and which it is; stored in this order.
+# seconds of the monotonic clock, and which it is; stored in this order. The byte behind it is the
+# host's, who counts there how often it has recalled everything.
 LEDGER_ENTRY = Struct("dQ")
 LEDGER_ENTRY_NBYTES = 64
+# The ident of a RETURNED: what came of a RECALL of so many, or of everything, on both links.
+OF_SO_MANY, OF_EVERYTHING = 0, 1
 SAYING_SHIFT = 56
 TASK_MASK = (1 << SAYING_SHIFT) - 1
 # Header and prefix in one.
-_ANSWER_HEADER = Struct(">IBBBBQdI")
-_CALL_HEADER = Struct(">IBBBBQIB")
+_ANSWER_HEADER, _CALL_HEADER = Struct(">IBBBBQdI"), Struct(">IBBBBQIB")
 _ANSWER_NBYTES = _ANSWER_HEADER.size - LENGTH_NBYTES
 _CALL_NBYTES = _CALL_HEADER.size - LENGTH_NBYTES
 
