@@ -253,10 +253,15 @@ def test_nothing_is_begun_between_a_recall_of_everything_and_its_mark(
     ledger = Ledger(1)
     ledger.claim()
     with start(ledger=ledger) as peer:
-        peer.ready()
+        peer.ready().run(tasks.set_echo)
+        last = ledger.begun(0)
         ledger.recall(0)
         for ident in (1, 2, 3):
             peer.call(ident, divmod, 7, 2)
+        peer.post("behind them")
+        assert ("echo", "message", "behind them") == peer.message()
+        # What it began last may be done, and the host not know yet.
+        assert last == ledger.begun(0) != 0
         marked(peer, aside=False)
         peer.call(4, divmod, 7, 2)
         assert (3, 1) == peer.answer(4)

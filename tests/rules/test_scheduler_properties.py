@@ -94,6 +94,21 @@ class PoolLives(RuleBasedStateMachine):
         if process := self.pick(data, lambda each: can_begin(each) and each.noted is None):
             self.world.note(process)
 
+    @rule(data=st.data(), seconds=SECONDS, count=st.integers(1, 5))
+    def work_unread(self, data: st.DataObject, seconds: float, count: int) -> None:
+        """A process answers, and the host has not read that yet."""
+        if process := self.pick(data, lambda each: each.running or can_begin(each)):
+            for _ in range(count):
+                if process.running is not None:
+                    self.world.answer(process, seconds)
+                elif can_begin(process):
+                    self.world.begin(process)
+
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.unread):
+            self.world.read(process)
+
     @rule(data=st.data())
     def look(self, data: st.DataObject) -> None:
         if process := self.pick(data, lambda each: not each.is_seen):
@@ -221,9 +236,14 @@ class SilentLives(PoolLives):
             self.world.advance()
 
     @precondition(lambda self: not self.is_shut)
-    @rule(data=st.data(), count=st.integers(10, 60))
-    def fall_silent(self, data: st.DataObject, count: int) -> None:
-        """All work for a moment, then only one does, and alarms ring."""
+    @rule(
+        data=st.data(),
+        count=st.integers(10, 60),
+        n_unread=st.integers(0, 3),
+        n_passed=st.integers(0, 3),
+    )
+    def fall_silent(self, data: st.DataObject, count: int, n_unread: int, n_passed: int) -> None:
+        """All work for a moment, then only one does, and alarms ring; others go on just then."""
         busy = self.pick(data, lambda each: each.is_up)
         for _ in range(count):
             if not self.world.n_breaks:
@@ -241,8 +261,21 @@ class SilentLives(PoolLives):
             else:
                 break
             self.world.check()
+        others = [each for each in self.world.processes.values() if each is not busy]
+        for process in others:
+            self.work_a_little(process, n_unread)
         for _ in range(min(2, len(self.world.alarms))):
             self.world.ring()
+        for process in others:
+            if process.worker in self.world.processes:
+                self.work_a_little(process, n_passed)
+
+    def work_a_little(self, process: Process, count: int) -> None:
+        for _ in range(count):
+            if process.running is not None:
+                self.world.answer(process, 1e-6)
+            if can_begin(process):
+                self.world.begin(process)
 
 
 TestPoolLives = pytest.mark.slow(PoolLives.TestCase)

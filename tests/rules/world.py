@@ -67,7 +67,8 @@ class Process:
 
     Attributes:
         noted: What it has taken up and noted as begun, though it may yet pass it over.
-        begun: What the ledger says.
+        begun: What the ledger says: what is noted, or the last that was begun.
+        unread: What it has answered and the host has not read, with the seconds that it took.
         n_withheld: What the host has counted in the ledger.
         n_marks: How many marks it has come to.
         answers: What it has passed over, for each mark that the host has not heard of.
@@ -81,7 +82,8 @@ class Process:
         self.mailbox: deque[Item] = deque()
         self.noted: Item | None = None
         self.running: Task | None = None
-        self.begun: Task | None = None
+        self.begun = self.last_begun = -1
+        self.unread: deque[tuple[Task, float]] = deque()
         self.recalls: deque[int] = deque()
         self.n_withheld = self.n_marks = 0
         self.passed: list[Task] = []
@@ -93,6 +95,7 @@ class Process:
         items = [*([] if self.noted is None else [self.noted]), *self.mailbox]
         passed = [*(task for told in self.answers for task in told), *self.passed]
         return [
+            *(task for task, _ in self.unread),
             *passed,
             *([] if self.running is None else [self.running]),
             *(item.task for item in items if item.task is not None and not item.is_void),
@@ -181,6 +184,7 @@ class World:
                 for process in self.processes.values():
                     process.is_retired = True
                     process.running = process.noted = None
+                    process.unread.clear()
                     process.passed.clear()
                     process.answers.clear()
                     process.mailbox.clear()
@@ -288,7 +292,7 @@ class World:
         """Let a process take up the next thing it was sent, and note a task."""
         process.noted = process.mailbox.popleft()
         if process.noted.task is not None:
-            process.begun = process.noted.task
+            process.begun = process.noted.task.ident
 
     def begin(self, process: Process) -> None:
         """Let a process begin what it has taken up, unless that was recalled with everything."""
@@ -301,12 +305,13 @@ class World:
             process.answers.append(process.passed)
             process.passed = []
         elif process.n_marks != process.n_withheld:
-            process.begun = None
+            process.begun = process.last_begun
             if not item.is_void:
                 process.passed.append(item.task)
         else:
             assert not item.is_void
             process.running = item.task
+            process.last_begun = item.task.ident
             self.n_begun[process.running] += 1
             self.n_taken[process.worker] += 1
             assert self.n_begun[process.running] <= self.may_begin[process.running]
@@ -321,8 +326,8 @@ class World:
     def look(self, process: Process) -> None:
         """Look what a process has begun, and take back the rest; on a thread that is never torn."""
         process.is_seen, self.tear_at = True, 0
-        begun = -1 if process.begun is None else process.begun.ident
-        tasks = not_begun(process.worker, begun)
+        tasks = not_begun(process.worker, process.begun)
+        assert not any(self.n_begun[task] >= self.may_begin[task] for task in tasks)
         items = [*([] if process.noted is None else [process.noted]), *process.mailbox]
         for item in items:
             item.is_void = item.is_void or item.task in tasks
@@ -332,6 +337,7 @@ class World:
 
     def hear(self, process: Process) -> None:
         """Let the host hear that a process has come to a mark."""
+        self.read(process)
         idents = [task.ident for task in process.answers.popleft()]
         actions = self.decide(self.scheduler.worker_hears, process.worker, idents)
         self.carry_out(actions)
@@ -339,16 +345,30 @@ class World:
             self.perform(self.scheduler.worker_hears(process.worker, []))
 
     def finish(self, process: Process, seconds: float) -> None:
-        """Let a process answer the task that it runs."""
-        task = process.running
-        assert task is not None
+        """Let a process answer the task that it runs, and the host read that."""
+        self.answer(process, seconds)
+        self.read(process)
+
+    def answer(self, process: Process, seconds: float) -> None:
+        """Let a process answer the task that it runs; the host has not read it yet."""
+        assert process.running is not None
+        process.unread.append((process.running, seconds))
         process.running = None
+
+    def read(self, process: Process) -> None:
+        """Let the host read what a process has answered."""
+        while process.unread:
+            self.take(process, *process.unread.popleft())
+
+    def take(self, process: Process, task: Task, seconds: float) -> None:
+        """Let the host take an answer."""
         actions = self.decide(self.scheduler.task_finished, process.worker, task, seconds)
         self.settle(task, "done")
         self.carry_out(actions)
 
     def give_back(self, process: Process) -> None:
         """Let a process answer the oldest Recall."""
+        self.read(process)
         self.is_disturbed = True
         count = process.recalls.popleft()
         idents: list[int] = []
@@ -364,6 +384,9 @@ class World:
 
     def exit(self, process: Process, *, is_known: bool) -> None:
         """Let a process die, and the pool know or not know what it was running."""
+        tear_at, self.tear_at = self.tear_at, 0
+        self.read(process)
+        self.tear_at = tear_at
         self.is_disturbed = True
         worker, held, running = process.worker, process.held(), process.running
         if process.noted is not None and not process.noted.is_void:
@@ -552,6 +575,8 @@ class World:
                 self.hear(process)
             elif process.recalls:
                 self.give_back(process)
+            elif process.unread:
+                self.read(process)
             elif process.running is not None:
                 self.finish(process, 0.001)
             elif process.mailbox or process.noted is not None:

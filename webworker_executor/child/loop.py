@@ -83,7 +83,7 @@ class Loop(DataEnd):
         super().__init__(data)
         self._definitions: dict[int, Callable[..., Any]] = {}
         self._ledger: mmap | None = None
-        self._ledger_at = self._recalls_at = 0
+        self._ledger_at = self._recalls_at = self._begun = 0
         # What other threads want done on this one, between tasks; see `call_soon`.
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
@@ -329,8 +329,10 @@ class Loop(DataEnd):
             LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, ident)
             # In this order, see `Ledger.recall`.
             if self._ledger[self._recalls_at] != self.recalls.count_byte:
-                LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, 0)
+                # As before: the host may not have read yet that the last is done.
+                LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, self._begun)
                 return self.recalls.pass_over(ident)
+            self._begun = ident
         # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
         failed = REJECT
         try:
