@@ -4,6 +4,7 @@ What tasks of these tests do to their own worker, to be imported by workers.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import stat
@@ -81,6 +82,11 @@ def stop_me() -> None:
 def hold_the_interpreter() -> None:
     """Keep every other thread from running."""
     sum(range(10**12))
+
+
+def keep_the_interpreter(seconds: float) -> None:
+    """Keep every other thread from running for a while."""
+    ctypes.PyDLL(None).usleep(round(seconds * 1e6))
 
 
 def write_garbage() -> None:

@@ -242,6 +242,38 @@ def test_what_was_sent_ahead_to_a_worker_that_hears_nothing_runs_elsewhere(
             held.abort(grace=0.0)
 
 
+def test_a_task_that_ends_just_as_others_are_taken_back_runs_once(tmp_path: Path) -> None:
+    """
+    Its answer is on the way, and not read: the host looks at what its worker began last.
+    """
+    numbers = list(range(60))
+    is_over = threading.Event()
+
+    def keep_busy() -> None:
+        # So that the reactor is late to read.
+        while not is_over.is_set():
+            sum(range(1000))
+
+    busy = threading.Thread(target=keep_busy)
+    with WebWorkerExecutor(2, launcher="fork") as pool:
+        pids = set(pool.run_on_all(os.getpid))
+        busy.start()
+        try:
+            for step in range(60):
+                path = str(tmp_path / str(step))
+                assert list(range(200)) == list(pool.map(faults.same, range(200), chunksize=1))
+                held = pool.submit(faults.keep_the_interpreter, 0.018 + 0.0002 * step)
+                futures = [pool.submit(faults.write_down, path, number) for number in numbers]
+                assert numbers == [future.result(10.0) for future in futures]
+                assert held.result(10.0) is None
+                with open(path) as written:
+                    assert numbers == sorted(map(int, written))
+        finally:
+            is_over.set()
+            busy.join()
+        assert pids == set(pool.run_on_all(os.getpid))
+
+
 def at_most_one_waits(futures: Sequence[Future[Any]]) -> bool:
     """Tell whether all are done but one, or all."""
     return sum(not future.done() for future in futures) <= 1

@@ -30,7 +30,6 @@ from webworker_executor.wire.frame import (
     DEFINE,
     HELLO,
     IDENT,
-    OF_EVERYTHING,
     RAISE,
     RECALL,
     REJECT,
@@ -197,16 +196,16 @@ def test_tasks_are_given_back(peer: Peer, tmp_path: Path) -> None:
     assert ["go", (1, 0), (1, 1), (2, 0)] == [peer.answer(ident) for ident in (1, 2, 3, 4)]
 
 
-def marked(peer: Peer, *, aside: bool = True) -> None:
+def mark(peer: Peer, number: int, *, aside: bool = True) -> None:
     """Recall everything, with a mark on either link."""
-    peer.send(RECALL, 0)
-    for part in encode(RECALL, 0) if aside else ():
+    peer.send(RECALL, number)
+    for part in encode(RECALL, number) if aside else ():
         peer.control.sendall(part)
 
 
-def passed_over(frame: Frame) -> list[int]:
+def passed_over(frame: Frame, number: int) -> list[int]:
     """Read what a worker that has heard of a recall of everything has passed over."""
-    assert (RETURNED, OF_EVERYTHING) == (frame.kind, frame.ident)
+    assert (RETURNED, number) == (frame.kind, frame.ident)
     return [ident for (ident,) in IDENT.iter_unpack(frame.payload)]
 
 
@@ -225,22 +224,22 @@ def test_what_everything_was_recalled_before_is_passed_over(
         peer.call(2, divmod, 7, 2)
         peer.call(3, divmod, 9, 2)
         wait_until(lambda: ledger.begun(0) == 1)
-        ledger.recall(0)
-        marked(peer)
+        ledger.withhold(0, 1)
+        mark(peer, 1)
         peer.call(4, divmod, 11, 2)
         os.write(gate, b"go")
         os.close(gate)
         assert "go" == peer.answer(1)
         # The one or the other first: the control thread may be late to come to its mark.
         frames = {frame.kind: frame for frame in (peer.next_frame(), peer.next_frame())}
-        assert [2, 3] == passed_over(frames[RETURNED])
+        assert [2, 3] == passed_over(frames[RETURNED], 1)
         assert 4 == frames[RESULT].ident == ledger.begun(0)
         # What was passed over may come again, and a recall too many does no harm.
         peer.call(2, divmod, 7, 2)
         assert (3, 1) == peer.answer(2)
-        ledger.recall(0)
-        marked(peer)
-        assert [] == passed_over(peer.next_frame())
+        ledger.withhold(0, 2)
+        mark(peer, 2)
+        assert [] == passed_over(peer.next_frame(), 2)
     ledger.close()
 
 
@@ -255,19 +254,19 @@ def test_nothing_is_begun_between_a_recall_of_everything_and_its_mark(
     with start(ledger=ledger) as peer:
         peer.ready().run(tasks.set_echo)
         last = ledger.begun(0)
-        ledger.recall(0)
+        ledger.withhold(0, 1)
         for ident in (1, 2, 3):
             peer.call(ident, divmod, 7, 2)
         peer.post("behind them")
         assert ("echo", "message", "behind them") == peer.message()
         # What it began last may be done, and the host not know yet.
         assert last == ledger.begun(0) != 0
-        marked(peer, aside=False)
+        mark(peer, 1, aside=False)
         peer.call(4, divmod, 7, 2)
         assert (3, 1) == peer.answer(4)
-        for part in encode(RECALL, 0):
+        for part in encode(RECALL, 1):
             peer.control.sendall(part)
-        assert [1, 2, 3] == passed_over(peer.next_frame())
+        assert [1, 2, 3] == passed_over(peer.next_frame(), 1)
     ledger.close()
 
 

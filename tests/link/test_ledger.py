@@ -47,26 +47,26 @@ def test_unknown_entry_is_never_given_out() -> None:
     ledger.close()
 
 
-def recalls_of(ledger: Ledger, entry: int) -> int:
-    """Read, as its worker does, how often everything was recalled."""
+def recall_in(ledger: Ledger, entry: int) -> int:
+    """Read, as its worker does, the number of the last recall of everything."""
     with mmap.mmap(ledger.fd, 0) as other:
         return other[entry * LEDGER_ENTRY_NBYTES + LEDGER_ENTRY.size]
 
 
-def test_recalls_are_counted_beside_what_the_worker_notes() -> None:
+def test_a_recall_stands_beside_what_the_worker_notes() -> None:
     """
-    In a byte, which begins anew after 255, and with each process that gets the entry.
+    The lowest byte of its number, and none with each process that gets the entry.
     """
     ledger = Ledger(2)
     first, second = ledger.claim(), ledger.claim()
     with mmap.mmap(ledger.fd, 0) as other:
         LEDGER_ENTRY.pack_into(other, second * LEDGER_ENTRY_NBYTES, 1.5, 7)
-    for _ in range(258):
-        ledger.recall(second)
-    assert (0, 2) == (recalls_of(ledger, first), recalls_of(ledger, second))
+    ledger.withhold(second, 258)
+    ledger.withhold(second, 258)
+    assert (0, 2) == (recall_in(ledger, first), recall_in(ledger, second))
     assert (7, 1.5) == (ledger.begun(second), ledger.begun_at(second, 7))
     ledger.release(second)
-    assert 0 == recalls_of(ledger, ledger.claim())
+    assert 0 == recall_in(ledger, ledger.claim())
     ledger.close()
 
 

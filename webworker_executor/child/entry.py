@@ -84,11 +84,11 @@ def _get_ready(
     lifeline.start(
         control,
         loop.give_back,
-        recall=loop.recalls.come_to_mark_aside,
+        recall=loop.notes.come_to_mark_aside,
         take=loop.desk.take,
         lost=lambda: loop.call_soon(_end),
     )
-    loop.map_ledger(ledger_fd, hello["ledger_entry"])
+    loop.notes.map(ledger_fd, hello["ledger_entry"])
     from webworker_executor.child.identity import adopt
 
     adopt(hello, f"WebWorker-{hello['index']}", loop)

@@ -14,7 +14,16 @@ import posix
 
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import CLOSE, COUNT, RECALL, SIGNAL, SIGNALED, TO_WORKER, encode
+from webworker_executor.wire.frame import (
+    CLOSE,
+    COUNT,
+    OF_SO_MANY,
+    RECALL,
+    SIGNAL,
+    SIGNALED,
+    TO_WORKER,
+    encode,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +42,7 @@ def start(
     control: _socket.socket,
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None = None,
-    recall: Callable[[], object] | None = None,
+    recall: Callable[[int], object] | None = None,
     take: Callable[[Frame], object] | None = None,
     lost: Callable[[], object] | None = None,
 ) -> None:
@@ -45,7 +54,7 @@ def start(
         give_back: Called with a count, returns that many of the tasks that have not begun.
         leave: Called when the host wants the process to leave at the next chance, ahead of
             everything that waits in the data link.
-        recall: Called when the host has recalled everything.
+        recall: Called with the number of a recall of everything.
         take: Called with each frame that is for a task; must neither wait nor raise.
         lost: Called when a task has closed the link; the thread ends then. The task that runs is
             not to blame, so that the process should end after it. Without, it ends at once.
@@ -57,15 +66,15 @@ def _watch(
     control: _socket.socket,
     give_back: Callable[[int], object],
     leave: Callable[[], object] | None,
-    recall: Callable[[], object] | None,
+    recall: Callable[[int], object] | None,
     take: Callable[[Frame], object] | None,
     lost: Callable[[], object] | None,
 ) -> None:
     def obey(frame: Frame) -> None:
-        if frame.kind == RECALL and frame.payload:
+        if frame.kind == RECALL and frame.ident == OF_SO_MANY:
             give_back(COUNT.unpack(frame.payload)[0])
         elif frame.kind == RECALL and recall is not None:
-            recall()
+            recall(frame.ident)
         elif frame.kind == CLOSE and leave is not None:
             leave()
         elif take is not None:

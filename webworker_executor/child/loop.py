@@ -21,7 +21,7 @@ from time import monotonic
 
 from webworker_executor.child import desk
 from webworker_executor.child.data_end import DataEnd
-from webworker_executor.child.recalls import Recalls
+from webworker_executor.child.notes import Notes
 from webworker_executor.child.scope import scope
 from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.web.blame import point_out
@@ -34,11 +34,8 @@ from webworker_executor.wire.frame import (
     DEFINE,
     HELLO,
     IDENT,
-    LEDGER_ENTRY,
-    LEDGER_ENTRY_NBYTES,
     LOAD_ERROR,
     MESSAGE,
-    OF_EVERYTHING,
     OF_SO_MANY,
     RAISE,
     READY,
@@ -56,8 +53,7 @@ from webworker_executor.wire.variable import run_in_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from mmap import mmap
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from webworker_executor.child.meter import Meter
@@ -82,8 +78,6 @@ class Loop(DataEnd):
     def __init__(self, data: _socket.socket) -> None:
         super().__init__(data)
         self._definitions: dict[int, Callable[..., Any]] = {}
-        self._ledger: mmap | None = None
-        self._ledger_at = self._recalls_at = self._begun = 0
         # What other threads want done on this one, between tasks; see `call_soon`.
         self._calls: deque[Callable[[], object]] = deque()
         self._alarm = -1
@@ -93,7 +87,7 @@ class Loop(DataEnd):
         # The control thread's as well. A forked process has the count of its parent.
         self._n_threads = _thread._count() + 1
         self.desk = desk.install(self)
-        self.recalls = Recalls(self._answer_recall, self.desk.forget)
+        self.notes = Notes(self._answer_recall, self.desk.forget, self._writing)
         # Weighs tasks, where that was asked for.
         self.meter: Meter | None = None
 
@@ -153,7 +147,7 @@ class Loop(DataEnd):
         has_lock = self._reading.acquire(timeout=READ_SECONDS)
         try:
             with self._writing:
-                # Else the main thread waits for something to do.
+                # Without the lock: the main thread is reading, and so has nothing to do.
                 last = self._take_last(count) if has_lock else []
                 self._send(encode(RETURNED, OF_SO_MANY, b"".join(map(IDENT.pack, last))))
         finally:
@@ -184,9 +178,8 @@ class Loop(DataEnd):
             posix.eventfd_write(self._alarm, 1)
         return idents[::-1]
 
-    def _answer_recall(self, answer: bytes) -> None:
-        with self._writing:
-            self._send(encode(RETURNED, OF_EVERYTHING, answer))
+    def _answer_recall(self, number: int, idents: Sequence[int]) -> None:
+        self._send(encode(RETURNED, number, b"".join(map(IDENT.pack, idents))))
 
     # -- calls of other threads
 
@@ -257,16 +250,6 @@ class Loop(DataEnd):
         self.desk.answers[RECEIPT] = lambda _: scope._acknowledged()
         return hello
 
-    def map_ledger(self, fd: int, entry: int) -> None:
-        """Map the ledger, and close its descriptor."""
-        if entry >= 0:
-            from mmap import mmap
-
-            self._ledger = mmap(fd, 0)
-            self._ledger_at = entry * LEDGER_ENTRY_NBYTES
-            self._recalls_at = self._ledger_at + LEDGER_ENTRY.size
-        posix.close(fd)
-
     def ready(self) -> None:
         """Tell the host that tasks can run."""
         with self._writing:
@@ -292,7 +275,7 @@ class Loop(DataEnd):
             elif kind == MESSAGE:
                 scope._arrive(frame)
             elif kind == RECALL:
-                self.recalls.come_to_mark()
+                self.notes.come_to_mark(frame.ident)
             elif kind == CLOSE:
                 return
             # A frame must not outlive its turn: what a task was given is released before the wait.
@@ -325,14 +308,8 @@ class Loop(DataEnd):
         """Run a task and answer."""
         ident = frame.ident
         started = monotonic()
-        if self._ledger is not None:
-            LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, ident)
-            # In this order, see `Ledger.recall`.
-            if self._ledger[self._recalls_at] != self.recalls.count_byte:
-                # As before: the host may not have read yet that the last is done.
-                LEDGER_ENTRY.pack_into(self._ledger, self._ledger_at, started, self._begun)
-                return self.recalls.pass_over(ident)
-            self._begun = ident
+        if not self.notes.begin(started, ident):
+            return
         # A call that does not even unpack is told from one that raises: the stdlib's pool breaks.
         failed = REJECT
         try:

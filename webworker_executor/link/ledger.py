@@ -92,19 +92,19 @@ class Ledger:
         started, last = LEDGER_ENTRY.unpack_from(self._map, entry * LEDGER_ENTRY_NBYTES)
         return float(started) if last == ident else None
 
-    def recall(self, entry: int) -> None:
+    def withhold(self, entry: int, number: int) -> None:
         """
-        Count one more recall of everything that a process holds and has not begun.
+        Keep a process from beginning anything more until it comes to the mark of that number.
 
-        It notes a task first and looks here then; so what it begins after this it has not begun: it
-        finds that it has not come to the mark of this recall, and passes the task over. What it had
-        begun before stands in its entry a moment later, whatever has become of the process.
+        It notes a task first and looks here then. So what it comes to after this it passes over,
+        and what it had begun before, or is about to pass over, stands in its entry a moment later,
+        whatever has become of the process.
 
         Args:
             entry: Of the process, which has one.
+            number: Of the recall of everything; the same again changes nothing.
         """
-        at = entry * LEDGER_ENTRY_NBYTES + LEDGER_ENTRY.size
-        self._map[at] = (self._map[at] + 1) & 0xFF
+        self._map[entry * LEDGER_ENTRY_NBYTES + LEDGER_ENTRY.size] = number & 0xFF
 
     def close(self) -> None:
         """Free the memory on this side; the processes keep theirs."""

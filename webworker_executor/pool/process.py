@@ -29,6 +29,7 @@ from webworker_executor.wire.frame import (
     CLOSE,
     COUNT,
     FROM_WORKER,
+    OF_SO_MANY,
     RAISE,
     RECALL,
     RECEIPT,
@@ -261,16 +262,16 @@ class WorkerProcess:
         if not self.is_open:
             self.n_recalled = count
             return
-        self.post_control(encode(RECALL, 0, COUNT.pack(count)))
+        self.post_control(encode(RECALL, OF_SO_MANY, COUNT.pack(count)))
 
     def withhold(self) -> None:
         """Have it begin nothing more of what it has been sent, also if it hears nothing."""
         assert self._ledger is not None, "only who has an entry is withheld from"
-        self._ledger.recall(self._entry)
-        # A mark on either link: what it reads behind that it takes as usual.
-        self.post_message(encode(RECALL, 0), ())
-        self.post_control(encode(RECALL, 0))
         self.n_withheld += 1
+        self._ledger.withhold(self._entry, self.n_withheld)
+        # What it reads behind these marks it takes as usual; after a tear the next has its own.
+        self.post_message(encode(RECALL, self.n_withheld), ())
+        self.post_control(encode(RECALL, self.n_withheld))
 
     def post_control(self, parts: Parts, fds: Sequence[Any] = (), *going: Any) -> None:
         """Send a frame past the tasks, to the thread that has no tasks to run. Any thread."""
@@ -291,10 +292,9 @@ class WorkerProcess:
         self.post_control(encode(SIGNAL, ident, SIGNAL_ORDER.pack(number, until)))
 
     def _is_awaited(self, kind: int, ident: int) -> bool:
-        if kind != RESULT and kind != RAISE and kind != REJECT:
-            return True
         # All that it holds: answers that came in the same read have not been taken yet.
-        return any(task.ident == ident for task in tuple(self.worker.inflight))
+        is_held = any(task.ident == ident for task in tuple(self.worker.inflight))
+        return is_held or kind not in {RESULT, RAISE, REJECT}
 
     def _received(self, frames: list[Frame]) -> None:
         if not self.started.is_set():

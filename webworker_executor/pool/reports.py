@@ -267,7 +267,8 @@ class Reports:
             # What was taken back without its help may be anywhere by now, or done.
             held = {task.ident for task in worker.inflight}
             idents = [ident for ident in idents if ident in held]
-        if frame.ident == wire.OF_EVERYTHING:
+        if frame.ident == process.n_withheld != 0:
+            # Of the last one; those before are on their way as well.
             event = self._scheduler.worker_hears
         self._take_back(idents)
         try:

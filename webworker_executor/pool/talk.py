@@ -16,7 +16,7 @@ from collections import deque
 from functools import partial
 from operator import call as call_it
 
-from webworker_executor.rules.worker import STARTING
+from webworker_executor.rules.worker import STARTING, WITHHELD
 from webworker_executor.web.dispatch import dispatcher_here, dispatcher_through
 from webworker_executor.web.event import Event
 from webworker_executor.web.messaging import MessageTarget
@@ -265,7 +265,8 @@ class Conversation(MessageTarget):
         fds: Sequence[Any],
         *going: Step,
     ) -> None:
-        if process.begun() != call.ident:
+        # What it has begun by its note it may pass over, where it has just been withheld from.
+        if process.begun() != call.ident or process.worker.recall is WITHHELD:
             going = (*going, partial(self._unsure.append, (parts, fds)))
         else:
             self._unsure.clear()

@@ -18,6 +18,7 @@ from webworker_executor.rules.worker import (
     READY,
     SILENT,
     STARTING,
+    WITHHELD,
     Worker,
 )
 
@@ -178,7 +179,7 @@ class Roster:
         for worker in self.all:
             if len(worker.inflight) > 1:
                 return True
-            owes_answer = worker.recall is SILENT or worker.recall is ASKED
+            owes_answer = worker.recall in {ASKED, SILENT, WITHHELD}
             if owes_answer and worker.inflight and worker.state is not STARTING:
                 return True
         return False

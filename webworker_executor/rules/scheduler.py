@@ -239,15 +239,13 @@ class Scheduler(Supervisor):
         """
         if worker.state is EXITED:
             return ()
-        returned = set(idents)
-        back = [task for task in worker.inflight if task.ident in returned]
-        if len(back) != len(returned):
-            return self._refuse(
-                f"{worker!r} gave back tasks {sorted(returned)}, some of which it does not hold"
-            )
+        back = self._held_of(worker, idents)
+        if back is None:
+            return ()
         if worker.recall is not WITHHELD:
             worker.recall = FREE if back else BARREN
-        return self._take_back(worker, back)
+        self._take_back(worker, back)
+        return self._assign()
 
     def tasks_withheld(self, worker: Worker, tasks: list[Task]) -> Actions:
         """
@@ -260,7 +258,8 @@ class Scheduler(Supervisor):
         Returns:
             What to do.
         """
-        return self._take_back(worker, tasks)
+        self._take_back(worker, tasks)
+        return self._assign()
 
     def worker_hears(self, worker: Worker, idents: Iterable[int]) -> Actions:
         """
@@ -277,12 +276,14 @@ class Scheduler(Supervisor):
         Raises:
             ProtocolViolation: If it does not hold one of them; nothing has changed.
         """
-        if worker.recall is WITHHELD:
-            worker.recall = FREE
+        back = self._held_of(worker, idents)
+        if back is None:
+            return ()
+        self._take_back(worker, back)
+        worker.recall = FREE
         if worker.state is DEAF:
             worker.step("hear")
-        actions = self._take_up(worker)
-        return [*actions, *self.tasks_returned(worker, idents)]
+        return [*self._take_up(worker), *self._assign()]
 
     def task_cancelled(self, task: Task) -> Actions:
         """
@@ -306,13 +307,22 @@ class Scheduler(Supervisor):
         # It may have been what kept a worker whose place is no more, or the pool.
         return self._assign()
 
-    def _take_back(self, worker: Worker, tasks: list[Task]) -> Actions:
+    def _held_of(self, worker: Worker, idents: Iterable[int]) -> list[Task] | None:
+        returned = set(idents)
+        back = [task for task in worker.inflight if task.ident in returned]
+        if len(back) == len(returned):
+            return back
+        self._refuse(
+            f"{worker!r} gave back tasks {sorted(returned)}, some of which it does not hold"
+        )
+        return None
+
+    def _take_back(self, worker: Worker, tasks: list[Task]) -> None:
         gone = {task.ident for task in tasks}
         worker.inflight = deque(task for task in worker.inflight if task.ident not in gone)
         worker.n_sent -= len(tasks)
         self._backlog.give_back(tasks)
         self._roster.sort(worker)
-        return self._assign()
 
     def _refuse(self, complaint: str) -> Actions:
         # Whatever workers still say after the pool broke is about tasks that were failed long ago.

@@ -131,11 +131,11 @@ REPORT = 5  # how far the task is
 CREDITS = Struct(">i")
 # What a worker notes of each task, in a line of the cache of its own: when the task began, in
 # seconds of the monotonic clock, and which it is; stored in this order. The byte behind it is the
-# host's, who counts there how often it has recalled everything.
+# host's: the lowest of the number of the last recall of everything.
 LEDGER_ENTRY = Struct("dQ")
 LEDGER_ENTRY_NBYTES = 64
-# The ident of a RETURNED: what came of a RECALL of so many, or of everything, on both links.
-OF_SO_MANY, OF_EVERYTHING = 0, 1
+# The ident of a RECALL of so many, and of what came of it; one of everything has a number.
+OF_SO_MANY = 0
 SAYING_SHIFT = 56
 TASK_MASK = (1 << SAYING_SHIFT) - 1
 # Header and prefix in one.
