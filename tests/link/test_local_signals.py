@@ -106,7 +106,8 @@ while attempt < n_frames:
     except (Stop, OSError):
         n_caught += 1
 signal.setitimer(signal.ITIMER_REAL, 0)
-signal.signal(signal.SIGALRM, signal.SIG_IGN)
+# Not SIG_IGN: of a last signal that is on its way Python would say that it ignored it.
+signal.signal(signal.SIGALRM, lambda *_: None)
 link.post(encode(CLOSE, 0))
 link.flush()
 reader.join(20)
