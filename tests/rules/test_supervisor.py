@@ -25,7 +25,7 @@ from webworker_executor.rules.action import (
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.supervisor import UNKNOWN, culprit_of, not_begun
 from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, Task
-from webworker_executor.rules.worker import CLOSING, DEAF, READY, WITHHELD, Worker
+from webworker_executor.rules.worker import CLOSING, DEAF, DRAINING, READY, WITHHELD, Worker
 
 
 def test_the_begun_task_pays_and_the_rest_goes_on() -> None:
@@ -339,6 +339,17 @@ def test_a_tear_leaves_a_deaf_worker_deaf() -> None:
     worker.step("deafen")
     assert [Withhold(worker)] == list(scheduler.recover([]))
     assert (DEAF, WITHHELD) == (worker.state, worker.recall)
+
+
+def test_a_tear_leaves_who_was_withheld_from_and_drains_so() -> None:
+    """What it holds it would pass over for ever, had the tear lost its marks."""
+    scheduler, (worker,) = make_crew(1)
+    (task,) = make_tasks(1)
+    scheduler.submitted(task)
+    worker.step("drain")
+    worker.recall = WITHHELD
+    assert Withhold(worker) in scheduler.recover([task])
+    assert (DRAINING, WITHHELD) == (worker.state, worker.recall)
 
 
 def test_a_retry_is_cancelled_with_the_rest() -> None:

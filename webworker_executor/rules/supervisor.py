@@ -28,6 +28,7 @@ from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, TASK_TA
 from webworker_executor.rules.worker import (
     CLOSING,
     DEAF,
+    DRAINING,
     EXITED,
     FREE,
     READY,
@@ -256,7 +257,7 @@ class Supervisor(Sizing):
                 actions.append(Start(worker))
             elif worker.state is CLOSING:
                 actions.append(Retire(worker))
-            elif worker.state is DEAF:
+            elif worker.recall is WITHHELD:
                 actions.append(Withhold(worker))
         self._backlog.rebuild(waiting)
         self._count_until = None
@@ -275,7 +276,9 @@ class Supervisor(Sizing):
             task.state = SENT
             task.worker = worker
         worker.inflight = deque(held)
-        worker.recall = WITHHELD if worker.state is DEAF else FREE
+        # It may have been kept from beginning anything, and not been sent the marks that end that.
+        was_withheld = worker.state is DRAINING and worker.recall is WITHHELD
+        worker.recall = WITHHELD if was_withheld or worker.state is DEAF else FREE
         is_surplus = worker.slot >= self._max_workers and held
         if worker.state is READY and (worker.n_sent >= self._max_tasks or is_surplus):
             worker.step("drain")
