@@ -13,7 +13,8 @@ import sys
 
 from tests.dropin.gate import pass_gate
 from webworker_executor import current_task
-from webworker_executor.wire.frame import RESULT, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import RESULT
 
 
 def same(value: object) -> object:

@@ -15,7 +15,8 @@ import pytest
 
 from webworker_executor.child.data_end import DataEnd
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE, NAMES, Frame, encode
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import MESSAGE, NAMES
 
 
 def test_frames_of_threads_are_whole() -> None:

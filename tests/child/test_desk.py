@@ -13,7 +13,8 @@ import pytest
 
 from webworker_executor.child.desk import Desk
 from webworker_executor.web.message import PLAIN
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import (
     CANCEL,
     CREDIT,
     RECALL,
@@ -21,7 +22,6 @@ from webworker_executor.wire.frame import (
     SIGNAL,
     SIGNAL_ORDER,
     TASK_MESSAGE,
-    Frame,
 )
 
 if TYPE_CHECKING:

@@ -19,11 +19,7 @@ from tests.patience import wait_until
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import (
-    CLOSE,
-    LOAD_ERROR,
-    READY,
-)
+from webworker_executor.wire.kinds import CLOSE, LOAD_ERROR, READY
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner

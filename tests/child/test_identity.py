@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from tests.child import tasks
 from webworker_executor.link.fds import send_fds
-from webworker_executor.wire.frame import TRACKER, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import TRACKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

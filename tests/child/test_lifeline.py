@@ -12,7 +12,8 @@ import pytest
 from tests.child import tasks
 from tests.patience import Stopwatch, wait_until
 from webworker_executor.launch.launcher import CONTROL_FD
-from webworker_executor.wire.frame import TASK_MESSAGE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import TASK_MESSAGE
 
 if TYPE_CHECKING:
     from tests.launch.peer import Peer

@@ -22,7 +22,8 @@ from webworker_executor.link.ledger import Ledger
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import ARGUMENTS, FULL, NO_ARGUMENTS
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import (
     ANSWER_PREFIX,
     CALL,
     CALL_PREFIX,
@@ -35,8 +36,6 @@ from webworker_executor.wire.frame import (
     REJECT,
     RESULT,
     RETURNED,
-    Frame,
-    encode,
 )
 
 if TYPE_CHECKING:

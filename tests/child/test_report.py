@@ -13,7 +13,7 @@ from webworker_executor.child.report import Reporter
 from webworker_executor.child.scope import Scope
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import FROM_SCRIPT
+from webworker_executor.wire.kinds import FROM_SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from webworker_executor.child.scope import scope
 from webworker_executor.errors import DataCloneError
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,15 +18,8 @@ from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import (
-    CALL,
-    HELLO,
-    MESSAGE,
-    RAISE,
-    RESULT,
-    Frame,
-    encode,
-)
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import CALL, HELLO, MESSAGE, RAISE, RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from webworker_executor.rules.script import SCRIPT_TABLE
 from webworker_executor.rules.stage import POOL_TABLE
 from webworker_executor.rules.task import TASK_TABLE
 from webworker_executor.rules.worker import WORKER_TABLE
-from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, NAMES, TO_WORKER
+from webworker_executor.wire.kinds import FROM_SCRIPT, FROM_WORKER, NAMES, TO_WORKER
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 # What other modules of the package call, and users do not.

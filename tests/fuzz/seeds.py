@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from webworker_executor.wire.frame import CALL, MESSAGE, READY, RESULT, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import CALL, MESSAGE, READY, RESULT
 from webworker_executor.wire.place import Place, lay_out
 from webworker_executor.wire.plain import FROM_WORKER, encode_plain
 

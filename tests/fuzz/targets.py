@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from webworker_executor.wire.decoder import GROWTH_NBYTES, FrameDecoder, MalformedFrame, only_frame
 from webworker_executor.wire.dump import fatal_dump, thread_dump
-from webworker_executor.wire.frame import FROM_SCRIPT, FROM_WORKER, TO_WORKER, Frame
+from webworker_executor.wire.kinds import FROM_SCRIPT, FROM_WORKER, TO_WORKER
 from webworker_executor.wire.place import read_places
 from webworker_executor.wire.plain import FROM_WORKER as GREETING
 from webworker_executor.wire.plain import PlainDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from webworker_executor.wire.frame import Frame
 
 KINDS = (FROM_WORKER, TO_WORKER, FROM_SCRIPT)
 """Whose frames a decoder takes: the host's from a worker, a worker's, the host's from a script."""

@@ -23,7 +23,8 @@ from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.definition import pack_call
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import (
     ANSWER_PREFIX,
     CALL,
     CALL_PREFIX,
@@ -35,8 +36,6 @@ from webworker_executor.wire.frame import (
     MESSAGE,
     READY,
     RESULT,
-    Frame,
-    encode,
 )
 
 if TYPE_CHECKING:

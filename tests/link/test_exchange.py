@@ -18,7 +18,8 @@ from webworker_executor.link.exchange import Exchange
 from webworker_executor.link.memory import store
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
-from webworker_executor.wire.frame import MESSAGE, NAMES, RELEASE, SEGMENT, Frame, encode
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import MESSAGE, NAMES, RELEASE, SEGMENT
 from webworker_executor.wire.place import LentParts, Place
 
 if TYPE_CHECKING:

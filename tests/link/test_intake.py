@@ -22,7 +22,8 @@ from tests.pool.strike import Interrupt
 from webworker_executor.link.fds import send_fds
 from webworker_executor.link.intake import NOW, WAIT, Intake
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import MESSAGE, Frame, encode
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import MESSAGE
 
 KINDS = frozenset({MESSAGE})
 

@@ -26,15 +26,12 @@ from webworker_executor.wire.frame import (
     COUNTED_NBYTES,
     HEADER,
     HEADER_NBYTES,
-    MESSAGE,
-    NAMES,
     PICKLE,
-    RELEASE,
-    RESULT,
     SHARED,
     Frame,
     encode,
 )
+from webworker_executor.wire.kinds import MESSAGE, NAMES, RELEASE, RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

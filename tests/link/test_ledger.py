@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from webworker_executor.link.ledger import UNKNOWN_ENTRY, Ledger
-from webworker_executor.wire.frame import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
+from webworker_executor.wire.kinds import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
 
 
 def test_entries_are_claimed_once() -> None:

@@ -11,7 +11,8 @@ from tests.pool.strike import Strike
 from webworker_executor.link.lending import Lending
 from webworker_executor.link.memory import store
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE, NAMES, Frame, encode
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import MESSAGE, NAMES
 
 if TYPE_CHECKING:
     from webworker_executor.link.reactor import Reactor

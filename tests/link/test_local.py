@@ -21,20 +21,15 @@ from webworker_executor.link.local import Link
 from webworker_executor.link.outbox import GATHERED_NBYTES
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
 from webworker_executor.wire.frame import (
-    ANSWER_PREFIX,
     BUFFERS,
-    CALL,
-    CLOSE,
     COUNTED_NBYTES,
     HEADER,
-    MESSAGE,
-    NAMES,
     PICKLE,
-    RESULT,
     SHARED,
     Frame,
     encode,
 )
+from webworker_executor.wire.kinds import ANSWER_PREFIX, CALL, CLOSE, MESSAGE, NAMES, RESULT
 from webworker_executor.wire.place import Place, lay_out
 
 if TYPE_CHECKING:

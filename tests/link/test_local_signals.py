@@ -18,9 +18,9 @@ import itertools, json, signal, socket, sys, threading
 from webworker_executor.link.local import Link
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.wire.decoder import FrameDecoder, PREFIXES
-from webworker_executor.wire.frame import CALL, CLOSE, MESSAGE, NAMES
+from webworker_executor.wire.kinds import (CALL, CLOSE, MESSAGE, NAMES)
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import encode
+from webworker_executor.wire.frame import (encode)
 
 how, n_frames, sndbuf, shape = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 ALL = frozenset(NAMES)

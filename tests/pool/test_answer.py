@@ -18,7 +18,8 @@ from webworker_executor.pool.answer import failure_opener, read_failure, read_re
 from webworker_executor.pool.future import Answer, FailureAnswer, WorkerFuture
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import pack_failure
-from webworker_executor.wire.frame import ANSWER_PREFIX, RAISE, RESULT, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import ANSWER_PREFIX, RAISE, RESULT
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

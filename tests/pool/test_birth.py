@@ -11,7 +11,7 @@ from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.pool.birth import Birth
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import HELLO
+from webworker_executor.wire.kinds import HELLO
 
 if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher

@@ -9,7 +9,8 @@ from typing import Any
 
 from webworker_executor.pool.defined import Defined
 from webworker_executor.wire.definition import Definition, FixedDefinition
-from webworker_executor.wire.frame import DEFINE, HEADER
+from webworker_executor.wire.frame import HEADER
+from webworker_executor.wire.kinds import DEFINE
 
 
 class Side:

@@ -15,7 +15,8 @@ from tests.pool.work import double, refuse
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.pool import logs as pool_logs
 from webworker_executor.pool.logs import Logs, logs_for
-from webworker_executor.wire.frame import LOG, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import LOG
 from webworker_executor.wire.record import pack_record
 
 if TYPE_CHECKING:

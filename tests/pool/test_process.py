@@ -25,7 +25,7 @@ from webworker_executor import (
     ZygoteLauncher,
 )
 from webworker_executor.pool.process import WorkerProcess
-from webworker_executor.wire.frame import RESULT, Frame
+from webworker_executor.wire.kinds import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.dropin.gate import Gate
     from webworker_executor.launch.launcher import Child
     from webworker_executor.web.launchers import LauncherName
+    from webworker_executor.wire.frame import Frame
 
 
 def end_as(exitcode: int) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, WorkerCrashedError
-from webworker_executor.wire.frame import ANSWER_PREFIX, READY, RESULT, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import ANSWER_PREFIX, READY, RESULT
 
 if TYPE_CHECKING:
     from pathlib import Path

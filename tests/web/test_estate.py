@@ -17,7 +17,8 @@ from webworker_executor.web import running
 from webworker_executor.web.estate import bequeath, inherit
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.wire.frame import ESTATE, MAX_FDS, MESSAGE, Frame, encode
+from webworker_executor.wire.frame import MAX_FDS, Frame, encode
+from webworker_executor.wire.kinds import ESTATE, MESSAGE
 
 if TYPE_CHECKING:
     from tests.script import ScriptRunner

@@ -16,7 +16,7 @@ from webworker_executor.web.hello import lay_out_hello
 from webworker_executor.web.movable import MOVABLE, movable
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import HELLO
+from webworker_executor.wire.kinds import HELLO
 
 if TYPE_CHECKING:
     import pytest

@@ -19,7 +19,8 @@ from webworker_executor.web.abort import AbortController
 from webworker_executor.web.inbox import Inbox
 from webworker_executor.web.message import new_parcel
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from webworker_executor import PortClosedError
 from webworker_executor.web.event import Event
 from webworker_executor.web.incoming import WorkerTarget
 from webworker_executor.wire.failure import pack_failure
-from webworker_executor.wire.frame import ERROR, MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import ERROR, MESSAGE
 
 SECONDS = 10.0
 

@@ -11,7 +11,8 @@ import pytest
 
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.message import PLAIN, WITH_LIST, event_of, pack_message
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 
 
 def test_a_message_with_a_list_arrives_with_what_was_listed() -> None:

@@ -19,7 +19,8 @@ from webworker_executor.web.message import event_of
 from webworker_executor.web.pool_worker import PoolWorker
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE, NAMES, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

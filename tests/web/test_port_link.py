@@ -16,7 +16,8 @@ from tests.threads import fork_while_held
 from webworker_executor import MessageChannel, PortClosedError
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

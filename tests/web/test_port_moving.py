@@ -32,7 +32,8 @@ from webworker_executor import (
     transfer,
 )
 from webworker_executor.link.fds import socket_pair
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from pathlib import Path

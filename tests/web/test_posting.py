@@ -13,7 +13,8 @@ import pytest
 from tests.link.interrupts import interrupted_after, interrupted_at
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

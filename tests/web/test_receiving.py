@@ -15,7 +15,8 @@ from tests.link.interrupts import ctrl_c, interrupted_at
 from webworker_executor.errors import InvalidStateError, PortClosedError
 from webworker_executor.web.receiving import Receiver
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 
 LIMIT = 10.0
 

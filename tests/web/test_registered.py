@@ -15,7 +15,8 @@ from webworker_executor.web.message import REGISTERED, event_of
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.registered import Receipts
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

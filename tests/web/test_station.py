@@ -22,7 +22,7 @@ from webworker_executor.link import fds
 from webworker_executor.web import station
 from webworker_executor.web.host import host
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,27 +22,30 @@ from webworker_executor.wire.decoder import (
 )
 from webworker_executor.wire.frame import (
     ALIGNMENT,
-    ANSWER_PREFIX,
     BUFFERS,
-    CALL,
-    CALL_PREFIX,
-    CLOSE,
     COUNTED_NBYTES,
-    FROM_WORKER,
     HEADER,
-    HELLO,
     JOIN_NBYTES,
     MAX_BUFFERS,
     MAX_PAYLOAD_NBYTES,
-    MESSAGE,
     MORE,
-    NAMES,
     PICKLE,
+    Frame,
+    encode,
+)
+from webworker_executor.wire.kinds import (
+    ANSWER_PREFIX,
+    CALL,
+    CALL_PREFIX,
+    CLOSE,
+    COUNT,
+    FROM_WORKER,
+    HELLO,
+    MESSAGE,
+    NAMES,
     RAISE,
     RESULT,
     TO_WORKER,
-    Frame,
-    encode,
 )
 
 if TYPE_CHECKING:
@@ -293,7 +296,7 @@ def test_table_of_noise_never_raises_anything_else(
     A table that lies is refused; one that happens to be right stays within its frame.
     """
     if count is not None:
-        table = frame.COUNT.pack(count) + b"".join(n.to_bytes(8, "big") for n in lengths)
+        table = COUNT.pack(count) + b"".join(n.to_bytes(8, "big") for n in lengths)
         payload = bytes(PREFIXES.get(kind, 0)) + table + payload
     try:
         [received] = decode(header(12 + len(payload), kind, BUFFERS) + payload)
@@ -304,7 +307,7 @@ def test_table_of_noise_never_raises_anything_else(
 
 def with_table(*numbers: int, rest: bytes = b"", count: int | None = None) -> bytes:
     count = len(numbers) - 1 if count is None else count
-    table = frame.COUNT.pack(count) + b"".join(number.to_bytes(8, "big") for number in numbers)
+    table = COUNT.pack(count) + b"".join(number.to_bytes(8, "big") for number in numbers)
     return header(12 + len(table + rest), MESSAGE, BUFFERS) + table + rest
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from webworker_executor.wire import frame
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import MESSAGE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import MESSAGE
 
 KINDS = frozenset({MESSAGE})
 

@@ -10,17 +10,14 @@ import pytest
 
 from webworker_executor.wire import frame
 from webworker_executor.wire.frame import (
-    CALL,
-    EVENT,
     JOIN_NBYTES,
     MAX_FDS,
-    MESSAGE,
-    READY,
     Frame,
     encode,
     encode_message,
     readdress,
 )
+from webworker_executor.wire.kinds import CALL, EVENT, MESSAGE, READY
 
 
 def test_layout() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
-from webworker_executor.wire.frame import CALL, CALL_PREFIX, NAMES, SHARED, encode
+from webworker_executor.wire.frame import SHARED, encode
+from webworker_executor.wire.kinds import CALL, CALL_PREFIX, NAMES
 from webworker_executor.wire.place import MAX_PLACES, LentParts, Place, lay_out, read_places
 
 numbers = st.integers(0, (1 << 64) - 1)

@@ -16,7 +16,7 @@ import select
 
 from webworker_executor.link.intake import NOW, Intake
 from webworker_executor.link.signals import is_of_a_handler
-from webworker_executor.wire.frame import CLOSE, MESSAGE
+from webworker_executor.wire.kinds import CLOSE, MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

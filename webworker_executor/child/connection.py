@@ -22,7 +22,8 @@ from webworker_executor.link.thread import OwnThread
 from webworker_executor.web.message import AS_JSON, AS_MSGPACK
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 from webworker_executor.wire.messagepack import check_installed, dump_msgpack
 from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (

@@ -15,7 +15,7 @@ from collections import deque
 from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import TO_WORKER, Frame
+from webworker_executor.wire.kinds import TO_WORKER
 from webworker_executor.wire.place import LentParts
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from webworker_executor.link.exchange import Exchange
+    from webworker_executor.wire.frame import Frame
     from webworker_executor.wire.place import Place
     from webworker_executor.wire.transfer import Step
 

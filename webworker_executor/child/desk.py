@@ -18,7 +18,8 @@ from collections import deque
 from time import monotonic
 
 from webworker_executor.web import running
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import (
     CANCEL,
     CREDIT,
     RECEIPT,
@@ -27,8 +28,6 @@ from webworker_executor.wire.frame import (
     SIGNAL_ORDER,
     TASK_MASK,
     TASK_MESSAGE,
-    Frame,
-    encode,
 )
 
 TYPE_CHECKING = False

@@ -8,7 +8,8 @@ from collections import deque
 
 from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import CREDITS, EVENT, ITEM, SAYING_SHIFT, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import CREDITS, EVENT, ITEM, SAYING_SHIFT
 from webworker_executor.wire.transfer import for_task
 
 TYPE_CHECKING = False

@@ -14,7 +14,8 @@ import _thread
 import posix
 import sys
 
-from webworker_executor.wire.frame import TRACKER, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import TRACKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import posix
 
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import (
     CLOSE,
     COUNT,
     OF_SO_MANY,
@@ -22,7 +23,6 @@ from webworker_executor.wire.frame import (
     SIGNAL,
     SIGNALED,
     TO_WORKER,
-    encode,
 )
 
 TYPE_CHECKING = False

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 
-from webworker_executor.wire.frame import LOG, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import LOG
 from webworker_executor.wire.record import pack_record
 
 TYPE_CHECKING = False

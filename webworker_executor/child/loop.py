@@ -27,7 +27,8 @@ from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
 from webworker_executor.wire.definition import FULL, unpack_call
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode, encode_answer
+from webworker_executor.wire.kinds import (
     CALL,
     CALL_PREFIX,
     CLOSE,
@@ -44,9 +45,6 @@ from webworker_executor.wire.frame import (
     REJECT,
     RESULT,
     RETURNED,
-    Frame,
-    encode,
-    encode_answer,
 )
 from webworker_executor.wire.transfer import for_task
 from webworker_executor.wire.variable import run_in_context

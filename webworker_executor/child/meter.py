@@ -12,7 +12,8 @@ import posix
 import resource
 from sys import maxsize
 
-from webworker_executor.wire.frame import GROWN, IDENT, OF_SO_MANY, RETURNED, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import GROWN, IDENT, OF_SO_MANY, RETURNED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

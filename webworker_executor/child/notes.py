@@ -12,7 +12,7 @@ from __future__ import annotations
 import posix
 from collections import deque
 
-from webworker_executor.wire.frame import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
+from webworker_executor.wire.kinds import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from collections import deque
 
 from webworker_executor.web.uncaught import error_event, own_frames
 from webworker_executor.wire.failure import pack_failure
-from webworker_executor.wire.frame import ERROR, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

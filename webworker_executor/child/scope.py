@@ -17,7 +17,8 @@ from webworker_executor.web.event import MessageEvent
 from webworker_executor.web.inbox import raise_interrupt
 from webworker_executor.web.message import REGISTERED
 from webworker_executor.web.target import EventHandler
-from webworker_executor.wire.frame import MESSAGE, ident_of, readdress
+from webworker_executor.wire.frame import ident_of, readdress
+from webworker_executor.wire.kinds import MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

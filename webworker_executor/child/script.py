@@ -19,7 +19,8 @@ from webworker_executor.child.scope import scope
 from webworker_executor.child.turns import Turns
 from webworker_executor.web import dispatch, uncaught
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import (
     CLOSING,
     DEFINE,
     LOAD_ERROR,
@@ -27,7 +28,6 @@ from webworker_executor.wire.frame import (
     OF_SCRIPT,
     OF_SURROUNDINGS,
     READY,
-    encode,
 )
 
 TYPE_CHECKING = False

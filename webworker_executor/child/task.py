@@ -18,7 +18,8 @@ from webworker_executor.child.host_target import HostTarget
 from webworker_executor.web.abort import OwnSignal
 from webworker_executor.web.message import REGISTERED
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import EVENT, HEED, REPORT, SAYING_SHIFT, ident_of, readdress
+from webworker_executor.wire.frame import ident_of, readdress
+from webworker_executor.wire.kinds import EVENT, HEED, REPORT, SAYING_SHIFT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from webworker_executor.child.lifeline import die_with_parent
 from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, numbers_in
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import (
     CALL,
     COUNT,
     HELLO,
@@ -33,8 +34,6 @@ from webworker_executor.wire.frame import (
     RAISE,
     RESULT,
     TO_WORKER,
-    Frame,
-    encode,
 )
 
 TYPE_CHECKING = False

@@ -11,7 +11,8 @@ from __future__ import annotations
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.link.thread import hush
-from webworker_executor.wire.frame import TRACKER, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import TRACKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ
 from webworker_executor.link.rights import pipe
 from webworker_executor.wire.dump import fatal_dump, thread_dump
-from webworker_executor.wire.frame import SIGNAL, SIGNAL_ORDER, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import SIGNAL, SIGNAL_ORDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

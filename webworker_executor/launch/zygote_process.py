@@ -28,17 +28,8 @@ from webworker_executor.link.rights import READ_NBYTES, RIGHTS_NBYTES, Descripto
 from webworker_executor.link.thread import OwnThread
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder, MalformedFrame
-from webworker_executor.wire.frame import (
-    CALL,
-    COUNT,
-    HELLO,
-    MESSAGE,
-    NUMBER,
-    RAISE,
-    RESULT,
-    Frame,
-    encode,
-)
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import CALL, COUNT, HELLO, MESSAGE, NUMBER, RAISE, RESULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.wire.frame import HEADER, NAMES
+from webworker_executor.wire.frame import HEADER
+from webworker_executor.wire.kinds import NAMES
 
 if TYPE_CHECKING:
     from webworker_executor.link.local import Link

@@ -18,17 +18,8 @@ from time import monotonic
 from webworker_executor.link.mapping import Mapping, Original, Watch, ended
 from webworker_executor.link.memory import IDLE_SECONDS, store
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import (
-    COUNTED_NBYTES,
-    DEFINE,
-    HEADER,
-    HEADER_NBYTES,
-    IDENT,
-    PICKLE,
-    RELEASE,
-    SEGMENT,
-    SHARED,
-)
+from webworker_executor.wire.frame import COUNTED_NBYTES, HEADER, HEADER_NBYTES, PICKLE, SHARED
+from webworker_executor.wire.kinds import DEFINE, IDENT, RELEASE, SEGMENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

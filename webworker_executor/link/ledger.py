@@ -16,7 +16,7 @@ import os
 import sys
 
 from webworker_executor.link.fds import lifted
-from webworker_executor.wire.frame import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
+from webworker_executor.wire.kinds import LEDGER_ENTRY, LEDGER_ENTRY_NBYTES
 
 UNKNOWN_ENTRY = -1
 

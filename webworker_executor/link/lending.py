@@ -12,7 +12,8 @@ from functools import partial
 from operator import call
 
 from webworker_executor.link.outbox import entry
-from webworker_executor.wire.frame import HEADER_NBYTES, SEGMENT
+from webworker_executor.wire.frame import HEADER_NBYTES
+from webworker_executor.wire.kinds import SEGMENT
 from webworker_executor.wire.place import LentParts
 
 TYPE_CHECKING = False

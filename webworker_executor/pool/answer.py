@@ -11,12 +11,14 @@ from webworker_executor.pool import broken
 from webworker_executor.pool.future import Answer, FailureAnswer
 from webworker_executor.pool.mishaps import unpack_alike
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import ANSWER_PREFIX, Frame
+from webworker_executor.wire.kinds import ANSWER_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
+
+    from webworker_executor.wire.frame import Frame
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from webworker_executor.wire.frame import DEFINE, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import DEFINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

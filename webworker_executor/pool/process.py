@@ -25,7 +25,8 @@ from webworker_executor.pool.defined import Defined
 from webworker_executor.pool.kin import make_known
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.web import remains
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import (
     CLOSE,
     COUNT,
     FROM_WORKER,
@@ -37,8 +38,6 @@ from webworker_executor.wire.frame import (
     RESULT,
     SIGNAL,
     SIGNAL_ORDER,
-    Frame,
-    encode,
 )
 
 TYPE_CHECKING = False

@@ -21,8 +21,8 @@ from webworker_executor.rules.scheduler import ProtocolViolation
 from webworker_executor.rules.supervisor import not_begun
 from webworker_executor.web.host import host
 from webworker_executor.web.message import REGISTERED
-from webworker_executor.wire import frame as wire
-from webworker_executor.wire.frame import ANSWER_PREFIX
+from webworker_executor.wire import kinds
+from webworker_executor.wire.kinds import ANSWER_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Reports:
         answers: list[Frame] = []
         for frame in frames:
             kind = frame.kind
-            if kind == wire.RESULT or kind == wire.RAISE or kind == wire.REJECT:
+            if kind == kinds.RESULT or kind == kinds.RAISE or kind == kinds.REJECT:
                 answers.append(frame)
                 continue
             if answers:
@@ -104,36 +104,36 @@ class Reports:
 
     def _take(self, process: WorkerProcess, frame: Frame) -> None:
         kind = frame.kind
-        if kind == wire.MESSAGE:
+        if kind == kinds.MESSAGE:
             self._scheduler.worker_used(process.worker)
             if frame.ident & REGISTERED:
                 frame = self._registered(process, frame, 0)
             self._workers[process.worker.slot]._arrive(frame)
-        elif kind == wire.EVENT:
-            if frame.ident >> wire.SAYING_SHIFT & REGISTERED:
-                frame = self._registered(process, frame, frame.ident & wire.TASK_MASK)
+        elif kind == kinds.EVENT:
+            if frame.ident >> kinds.SAYING_SHIFT & REGISTERED:
+                frame = self._registered(process, frame, frame.ident & kinds.TASK_MASK)
             heard(frame, self._promises.calls)
-        elif kind == wire.READY:
+        elif kind == kinds.READY:
             self._steps.apply(self._readied, process)
-        elif kind == wire.RETURNED:
+        elif kind == kinds.RETURNED:
             self._steps.apply(self._returned, process, frame)
-        elif kind == wire.SIGNALED:
+        elif kind == kinds.SIGNALED:
             process.signaled_task = frame.ident
-        elif kind == wire.GROWN:
+        elif kind == kinds.GROWN:
             self._steps.apply(self._grown, process, frame)
-        elif kind == wire.ESTATE:
+        elif kind == kinds.ESTATE:
             from webworker_executor.web.estate import inherit
 
             inherit(frame)
-        elif kind == wire.TRACKER:
+        elif kind == kinds.TRACKER:
             from webworker_executor.launch.tracker import share_tracker
 
             share_tracker(process.post_control)
-        elif kind == wire.LOG:
+        elif kind == kinds.LOG:
             logs = self._crew.birth.logs
             if logs is not None:
                 logs.arrived(frame, self._promises.call_back)
-        elif kind == wire.LOAD_ERROR:
+        elif kind == kinds.LOAD_ERROR:
             # The pool breaks when the process has ended: what it logged has been written by then.
             process.leave(bytes(frame.payload))
 
@@ -177,7 +177,7 @@ class Reports:
         Returns:
             False if it is no such answer; then it is still in the link.
         """
-        is_answer = frame.kind == wire.RESULT or frame.kind == wire.RAISE
+        is_answer = frame.kind == kinds.RESULT or frame.kind == kinds.RAISE
         if not is_answer or frame.ident != call.ident or len(frame.payload) < ANSWER_PREFIX.size:
             return False
         with self._steps.lock:
@@ -213,7 +213,7 @@ class Reports:
         if worker is not None:
             future._worker = self._workers[worker.slot]
         future._started_at = started
-        if frame.kind == wire.RESULT:
+        if frame.kind == kinds.RESULT:
             answer = read_result(frame, self if self._breakage.on_crash else None)
         else:
             answer = read_failure(frame)
@@ -249,19 +249,19 @@ class Reports:
             self._performer.perform(actions)
         if self._crew.talks.waiting:
             self._crew.talks.attend(process, self._crew)
-        if breakage.on_crash and frame.kind == wire.REJECT:
+        if breakage.on_crash and frame.kind == kinds.REJECT:
             self.break_(broken.SUBMIT_TO_BROKEN)
             return
         self._resolve(call, frame, started)
 
     def _grown(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        if len(frame.payload) == wire.IDENT.size:
-            (nbytes,) = wire.IDENT.unpack(frame.payload)
+        if len(frame.payload) == kinds.IDENT.size:
+            (nbytes,) = kinds.IDENT.unpack(frame.payload)
             self._chronicle.worker_outgrew(process, nbytes)
         return self._scheduler.worker_outgrew(process.worker)
 
     def _returned(self, process: WorkerProcess, frame: Frame) -> do.Actions:
-        idents = [ident for (ident,) in wire.IDENT.iter_unpack(frame.payload)]
+        idents = [ident for (ident,) in kinds.IDENT.iter_unpack(frame.payload)]
         worker, event = process.worker, self._scheduler.tasks_returned
         if process.n_withheld:
             # What was taken back without its help may be anywhere by now, or done.

@@ -18,7 +18,8 @@ from webworker_executor.pool.room import Bounded
 from webworker_executor.rules.task import QUEUED, SENT
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import CANCEL, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import CANCEL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

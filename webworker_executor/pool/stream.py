@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from webworker_executor.errors import PortClosedError
 from webworker_executor.pool.inside import run_stream
 from webworker_executor.pool.talk import conversation_of
-from webworker_executor.wire.frame import CREDIT, CREDITS
+from webworker_executor.wire.kinds import CREDIT, CREDITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable

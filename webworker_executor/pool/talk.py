@@ -22,17 +22,8 @@ from webworker_executor.web.event import Event
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.target import EventHandler
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import (
-    HEED,
-    ITEM,
-    REPORT,
-    SAYING_SHIFT,
-    TASK_MASK,
-    TASK_MESSAGE,
-    encode,
-    ident_of,
-    readdress,
-)
+from webworker_executor.wire.frame import encode, ident_of, readdress
+from webworker_executor.wire.kinds import HEED, ITEM, REPORT, SAYING_SHIFT, TASK_MASK, TASK_MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

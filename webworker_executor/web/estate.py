@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import running
-from webworker_executor.wire.frame import ESTATE, MAX_FDS, encode
+from webworker_executor.wire.frame import MAX_FDS, encode
+from webworker_executor.wire.kinds import ESTATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,8 @@ import sys
 from webworker_executor.launch.procfs import umask_of
 from webworker_executor.web import environment
 from webworker_executor.wire import codec
-from webworker_executor.wire.frame import HELLO, encode
+from webworker_executor.wire.frame import encode
+from webworker_executor.wire.kinds import HELLO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

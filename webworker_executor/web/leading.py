@@ -16,7 +16,7 @@ from operator import call
 from typing import TYPE_CHECKING
 
 from webworker_executor.web.message import REGISTERED
-from webworker_executor.wire.frame import MESSAGE
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from typing import Any

@@ -22,7 +22,8 @@ from webworker_executor.web.receiving import Receiver
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.wire import codec
 from webworker_executor.wire.codec import Pending
-from webworker_executor.wire.frame import MESSAGE, encode, encode_message
+from webworker_executor.wire.frame import encode, encode_message
+from webworker_executor.wire.kinds import MESSAGE
 from webworker_executor.wire.place import Place
 
 TYPE_CHECKING = False

@@ -25,7 +25,8 @@ from webworker_executor.web.movable import movable
 from webworker_executor.web.registered import Receipts
 from webworker_executor.wire import codec
 from webworker_executor.wire.failure import unpack_failure
-from webworker_executor.wire.frame import (
+from webworker_executor.wire.frame import MAX_FDS, encode
+from webworker_executor.wire.kinds import (
     CLOSE,
     CLOSING,
     DEFINE,
@@ -33,13 +34,11 @@ from webworker_executor.wire.frame import (
     ESTATE,
     FROM_SCRIPT,
     LOAD_ERROR,
-    MAX_FDS,
     MESSAGE,
     OF_SURROUNDINGS,
     READY,
     RECEIPT,
     TRACKER,
-    encode,
 )
 from webworker_executor.wire.transfer import for_task, learn_later
 

@@ -34,7 +34,7 @@ from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.web.host import EXIT_SECONDS
 from webworker_executor.web.posting import Posting
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import MESSAGE
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     import socket

@@ -13,7 +13,8 @@ from operator import call
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.rights import Descriptor
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 from webworker_executor.wire.transfer import taken
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from webworker_executor.web.life import Life
 from webworker_executor.web.message import AS_JSON, AS_MSGPACK
 from webworker_executor.web.outcome import WorkerOutcome
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 from webworker_executor.wire.messagepack import dump_msgpack
 from webworker_executor.wire.neutral import dump_json
 from webworker_executor.wire.plain import (

@@ -30,7 +30,8 @@ from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
 from webworker_executor.web.seat import Seat
-from webworker_executor.wire.frame import MESSAGE, Frame, encode
+from webworker_executor.wire.frame import Frame, encode
+from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,26 +12,28 @@ from collections import deque
 
 from webworker_executor.wire.frame import (
     ALIGNMENT,
-    ANSWER_PREFIX,
     BUFFERS,
-    CALL,
-    CALL_PREFIX,
-    COUNT,
     COUNTED_NBYTES,
     HEADER,
     HEADER_NBYTES,
-    IDENT,
     LENGTH_NBYTES,
     MAX_BUFFERS,
     MAX_FDS,
     MAX_PAYLOAD_NBYTES,
-    MEMORY,
     MORE,
-    NAMES,
     PICKLE,
-    RESULT,
     SHARED,
     Frame,
+)
+from webworker_executor.wire.kinds import (
+    ANSWER_PREFIX,
+    CALL,
+    CALL_PREFIX,
+    COUNT,
+    IDENT,
+    MEMORY,
+    NAMES,
+    RESULT,
 )
 from webworker_executor.wire.place import read_places
 

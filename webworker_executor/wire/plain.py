@@ -19,7 +19,8 @@ from _pickle import dumps
 from _struct import Struct
 
 from webworker_executor.wire.decoder import MalformedFrame
-from webworker_executor.wire.frame import MESSAGE, Frame
+from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.kinds import MESSAGE
 
 LENGTH = Struct(">I")
 # What worker-process takes: Node's largest buffer, without the length.
