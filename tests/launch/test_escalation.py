@@ -4,13 +4,16 @@ Tests of `webworker_executor.launch.escalation`: one measure after the other, un
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from webworker_executor.launch import escalation
 from webworker_executor.launch.escalation import Escalation
 from webworker_executor.launch.launcher import Child
 
@@ -131,3 +134,63 @@ def test_what_cannot_be_watched_is_killed(reactor: Reactor) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert child.reap()
     assert -signal.SIGKILL == child.exitcode
+
+
+def fork_still() -> Child:
+    """
+    Fork a process that waits for a lock that nobody will free.
+    """
+    lock = threading.Lock()
+    lock.acquire()
+    pid = os.fork()
+    if not pid:
+        lock.acquire()
+    return Child(pid, is_copy=True)
+
+
+def test_a_copy_that_stands_still_before_it_is_up_is_killed(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    It waits for a lock of a thread that it does not have.
+    """
+    monkeypatch.setattr(escalation, "STANDSTILL_SECONDS", 0.1)
+    owner = Owner(reactor)
+    child = fork_still()
+    owner.take(child)
+    assert child is owner.told()
+    assert -signal.SIGKILL == child.exitcode
+    assert "it waits for a lock" in owner.escalation.why
+
+
+@pytest.mark.parametrize("how", ["up", "running", "stopped", "program"])
+def test_a_copy_that_may_still_come_is_let_be(
+    how: str, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    One that has a second thread, runs, or is stopped; and where the program itself stood still.
+    """
+    looks: queue.SimpleQueue[tuple[int, str, int] | None] = queue.SimpleQueue()
+    standing: dict[str, tuple[int, str, int]] = {"up": (2, "S", 7), "stopped": (1, "T", 7)}
+    n_looks = itertools.count(1)
+
+    def standing_of(_: int) -> tuple[int, str, int]:
+        found = standing.get(how) or (1, "S", next(n_looks) if how == "running" else 7)
+        looks.put(found)
+        return found
+
+    monkeypatch.setattr(escalation, "STANDSTILL_SECONDS", 0.01)
+    monkeypatch.setattr(escalation, "standing_of", standing_of)
+    if how == "program":
+        # It is always as late as that.
+        monkeypatch.setattr(escalation, "LAST_SECONDS", -1.0)
+    owner = Owner(reactor)
+    child = fork_still()
+    owner.take(child)
+    for _ in range(1 if how == "up" else 4):
+        looks.get(timeout=SECONDS)
+    assert child.is_alive()
+    assert not owner.escalation.why
+    reactor.call_soon(owner.escalation.kill)
+    assert child is owner.told()
+    owner.escalation.close()

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 
 import pytest
 
+from tests.patience import wait_until
 from webworker_executor.launch.procfs import (
     members_of,
     memory_of,
+    standing_of,
     state_of,
     threads_blocking,
 )
@@ -24,6 +27,7 @@ def test_of_a_process_that_is_not_there_nothing_is_told(pid: int | None) -> None
     That is no error: it may have ended a moment ago.
     """
     assert (None, None) == (state_of(pid), memory_of(pid))
+    assert standing_of(pid or 1 << 30) is None
     assert {} == threads_blocking(pid or 1 << 30, signal.SIGURG)
 
 
@@ -35,6 +39,30 @@ def test_of_this_process_all_is_told() -> None:
     nbytes = memory_of(os.getpid())
     assert nbytes is not None
     assert nbytes > 1 << 20
+
+
+def test_who_sleeps_stands_still_and_who_has_run_does_not() -> None:
+    """
+    The number of times that a process was off a processor grows by each time.
+    """
+    near, far = socket.socketpair()
+    actions = [(os.POSIX_SPAWN_DUP2, far.fileno(), number) for number in (0, 1)]
+    pid = os.posix_spawn("/bin/cat", ["cat"], os.environ, file_actions=actions)
+    far.close()
+
+    def stands_after(line: bytes) -> tuple[int, str, int]:
+        near.sendall(line)
+        assert line == near.recv(100)
+        wait_until(lambda: (standing_of(pid) or ())[:2] == (1, "S"))
+        found = standing_of(pid)
+        assert found is not None
+        return found
+
+    with near:
+        first = stands_after(b"1")
+        assert first == standing_of(pid)
+        assert first[2] < stands_after(b"2")[2]
+    os.waitpid(pid, 0)
 
 
 def test_a_thread_that_blocks_a_signal_is_named() -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 
 from webworker_executor.launch.launcher import GRACE_SECONDS
+from webworker_executor.launch.procfs import standing_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 # How long a process may take to end after it closed its link, or to appear after it was killed
 # before it existed. Later than that, it never will.
 LAST_SECONDS = 1.0
+# How long a copy of the program may stand still on its way up. It takes milliseconds.
+STANDSTILL_SECONDS = 5.0
+_NEVER_UP = (
+    "it stood still before it was up: it waits for a lock that another thread of the program held "
+    "when it was forked"
+)
 
 
 class Escalation:
@@ -35,6 +43,7 @@ class Escalation:
     Attributes:
         child: The process, once there is one.
         last_signal: What it was sent last, or will be; 0 for nothing.
+        why: Why it was killed without having been asked to end, empty if it was not.
     """
 
     def __init__(self, reactor: Reactor, give_up: Callable[[Exception], object]) -> None:
@@ -44,6 +53,7 @@ class Escalation:
         self._is_over = False
         self.child: Child | None = None
         self.last_signal = 0
+        self.why = ""
 
     def take(self, child: Child, on_exit: Callable[[], object]) -> None:
         """
@@ -65,6 +75,8 @@ class Escalation:
             raise
         if self.last_signal:
             child.send_signal(self.last_signal)
+        if child.is_copy and self._timer is None:
+            self._look_later(None)
 
     def later(self, seconds: float, measure: Callable[[], object]) -> None:
         """Do something if it has not ended by then, in place of what was to come."""
@@ -114,6 +126,29 @@ class Escalation:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _look_later(self, before: tuple[int, str, int] | None) -> None:
+        due = time.monotonic() + STANDSTILL_SECONDS
+        self.later(STANDSTILL_SECONDS, partial(self._look, before, due))
+
+    def _look(self, before: tuple[int, str, int] | None, due: float) -> None:
+        """
+        Kill a copy of the program that waits for a lock for ever.
+
+        Nobody is there to free it. The package's own locks are made anew in a copy, but a handler
+        of ``os.register_at_fork`` and the hooks of C libraries may want others. A worker that is up
+        has a second thread; one that is not, and sleeps, and has not run once since the last look,
+        will not come. But if the program itself stood still, it may have kept the copy waiting.
+        """
+        assert self.child is not None
+        now = standing_of(self.child.pid)
+        if now is None or now[0] > 1:
+            return
+        if now == before and now[1] == "S" and time.monotonic() < due + LAST_SECONDS:
+            self.why = _NEVER_UP
+            self.kill()
+            return
+        self._look_later(now)
 
     def _stop_waiting(self) -> None:
         # Whoever forks it may be stopped, or in an import that never ends.

@@ -80,7 +80,7 @@ class ForkLauncher:
             finally:
                 # Whatever happens, the copy never runs on as the program.
                 os._exit(os.EX_SOFTWARE)
-        on_started(Child(pid))
+        on_started(Child(pid, is_copy=True))
 
     def _fork(self) -> int:
         pid: int = _fork_without_a_word()

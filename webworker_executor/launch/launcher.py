@@ -133,16 +133,23 @@ class Child:
 
     Where the kernel has no pidfd, a thread waits for the process instead.
 
+    Args:
+        pid: Its process id.
+        pidfd: Of it, if there is one yet; it is the child's then.
+        is_copy: Whether it is a copy of the program, with its locks.
+
     Attributes:
         pid: Its process id.
+        is_copy: As given.
         exitcode: ``None`` while it runs or when the status is not known; ``-signal`` if killed.
         ended: Set when the end has been seen.
         rest_until: Until when what it has started may go on without it, as ``time.monotonic`` has
             it; ``None`` where it was not told to end.
     """
 
-    def __init__(self, pid: int, pidfd: int | None = None) -> None:
+    def __init__(self, pid: int, pidfd: int | None = None, *, is_copy: bool = False) -> None:
         self.pid = pid
+        self.is_copy = is_copy
         number = pidfd_open(pid) if pidfd is None else pidfd
         # Closed when nobody refers to it any more, and not before: whoever is about to send a
         # signal holds it, and must not send to a number that has come to be another process's.

@@ -26,6 +26,25 @@ def state_of(pid: int | None) -> str | None:
         return None
 
 
+def standing_of(pid: int) -> tuple[int, str, int] | None:
+    """
+    Return what tells whether a process gets on.
+
+    Returns:
+        How many threads it has; of the first one the letter of its state, and how often it has
+        given up a processor or lost it. ``None`` if that cannot be had.
+
+    Source: proc_pid_status(5), ``Threads``, ``State`` and ``voluntary_ctxt_switches``.
+    """
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            told = dict(line.split(":", 1) for line in file)
+        n_switches = int(told["voluntary_ctxt_switches"]) + int(told["nonvoluntary_ctxt_switches"])
+        return int(told["Threads"]), told["State"].split()[0], n_switches
+    except (OSError, ValueError, LookupError):
+        return None
+
+
 def memory_of(pid: int | None) -> int | None:
     """
     Return how much memory of a process is resident, in bytes; ``None`` if that cannot be had.

@@ -88,9 +88,10 @@ class Burial:
     def _note_stillbirth(self, process: WorkerProcess) -> None:
         from webworker_executor.errors import WorkerStartError
 
-        self._breakage.last_error = WorkerStartError(
-            f"{process.title} {how_it_ended(process.exitcode)} before it was ready"
-        )
+        text = f"{process.title} {how_it_ended(process.exitcode)} before it was ready"
+        if process.why:
+            text += f". It was killed because {process.why}"
+        self._breakage.last_error = WorkerStartError(text)
 
     def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
         ident = process.begun()

@@ -103,10 +103,10 @@ class Chronicle:
             text += ", to stop that task"
         elif process.load_error is not None:
             text += ", because its initializer failed"
-        elif process.why:
+        is_stop = process.is_asked_to_stop or process.load_error is not None
+        if process.why and not is_stop:
             text += f"; it was killed because {process.why}"
         self.n_died += not was_asked
-        is_stop = process.is_asked_to_stop or process.load_error is not None
         level = logging.INFO if is_stop else logging.DEBUG
         self._tell(
             _workers,

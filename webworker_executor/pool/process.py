@@ -350,6 +350,7 @@ class WorkerProcess:
             assert isinstance(task, Call)
             self.died_receiving = self._link is not None and self._link.is_half_sent(task.parts)
         self._close_links()
+        self.why = self.why or self._escalation.why
         assert self.child is not None
         until = self.rest_until if self.is_asked_to_stop else None
         remains.end_later(self.child, until or self.child.rest_until)

@@ -27,11 +27,11 @@ def unwanted(title: str) -> WorkerStartError:
     return WorkerStartError(f"{title} was terminated before it was ready.")
 
 
-def unready(title: str, pid: int | None, exitcode: int | None) -> HandshakeError:
+def unready(title: str, pid: int | None, exitcode: int | None, why: str = "") -> HandshakeError:
     """It ended and had never said that it is a worker."""
+    reason = f"It was killed because {why}." if why else "See its standard error for the reason."
     return HandshakeError(
-        f"{title} (pid {pid}) {how_it_ended(exitcode)} before it was ready. See its standard error "
-        "for the reason.",
+        f"{title} (pid {pid}) {how_it_ended(exitcode)} before it was ready. {reason}",
         "exited",
         exitcode,
     )

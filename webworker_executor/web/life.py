@@ -308,7 +308,7 @@ class Life(Profile):
         if self._is_wanted:
             return None
         if not self.ready.is_settled:
-            return endings.unready(self.title, self.pid, exitcode)
+            return endings.unready(self.title, self.pid, exitcode, self._escalation.why)
         if exitcode == 0:
             return None
         return endings.crashed(self.title, self.pid, exitcode, self._words)
