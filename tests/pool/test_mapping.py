@@ -102,18 +102,6 @@ def test_calls_can_be_told_as_tuples() -> None:
     assert [(1, 2)] == list(mapping.Calls([(1, 2)]).tuples())
 
 
-def test_flattened_lets_go_of_what_it_yielded() -> None:
-    """
-    Lists are emptied as their elements are taken, in order.
-    """
-    lists = [[1, 2], [], [3]]
-    flat = mapping.flattened(iter(lists))
-    assert 1 == next(flat)
-    assert [2] == lists[0]
-    assert [2, 3] == list(flat)
-    assert [1, 2, 3] == list(mapping.flattened(iter([(1, 2), (), [3]])))
-
-
 def test_everything_is_submitted_at_once_without_a_buffersize() -> None:
     """
     The iterables are read before ``map`` returns, as the standard library does.

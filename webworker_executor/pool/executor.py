@@ -20,6 +20,7 @@ from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.ending import EndingExecutor, check_exit_policy
 from webworker_executor.pool.familiar import FamiliarExecutor
+from webworker_executor.pool.flattened import results_of
 from webworker_executor.pool.logs import logs_for
 from webworker_executor.pool.pool import Pool
 from webworker_executor.pool.room import check_bound
@@ -275,7 +276,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         else:
             pairs = ((fn, part) for part in parts)
             lists = mapping.ordered(self, run_chunk, pairs, timeout, buffersize)
-        return mapping.flattened(lists)
+        return results_of(lists)
 
     # -- workers
 

@@ -14,8 +14,8 @@ import weakref
 from collections import deque
 
 from webworker_executor.link.memory import store
-from webworker_executor.pool.answer import open_failure
-from webworker_executor.pool.chunk import Failed, lay_out, run_all
+from webworker_executor.pool.chunk import lay_out, run_all
+from webworker_executor.pool.flattened import outcomes_of
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.wire.definition import fix
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any, Protocol
 
-    from webworker_executor.pool.chunk import Chunk, Results
+    from webworker_executor.pool.chunk import Chunk
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
@@ -222,7 +222,7 @@ def adaptive(
     wait = functools.partial(_wait_for_worker, is_up, latest)
     with _cancelled_on_error(futures):
         _submit_chunks(executor, fn, items, calls.chunk, n_workers, wait, futures)
-    return _yield_outcomes(_yield_results(futures, deadline, None))
+    return outcomes_of(_yield_results(futures, deadline, None))
 
 
 def _submit_chunks(
@@ -304,47 +304,3 @@ def _wait_for_worker(is_up: Callable[[], bool], latest: float, future: Future[An
             # Whoever takes the result hears of it.
             future.result(LOOK_SECONDS)
     return has_waited
-
-
-def _yield_outcomes(chunks: Iterator[tuple[float, bool, Results]]) -> Iterator[Any]:
-    try:
-        for _, all_went_well, outcomes in chunks:
-            if isinstance(outcomes, tuple):
-                yield from outcomes
-                continue
-            # Popped as they are yielded: what was handed over is not kept here.
-            while True:
-                if not outcomes:
-                    break
-                yield outcomes.pop() if all_went_well else _result(outcomes.pop())
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
-
-
-def _result(outcome: Any) -> Any:
-    if outcome.__class__ is not Failed:
-        return outcome
-    try:
-        raise open_failure(outcome.packed)
-    finally:
-        del outcome
-
-
-def flattened(chunks: Iterator[Results]) -> Iterator[Any]:
-    """Yield the results of chunks, letting go of each as it is yielded, if it is worth while."""
-    try:
-        for results in chunks:
-            if isinstance(results, tuple):
-                yield from results
-                continue
-            results.reverse()
-            while True:
-                if not results:
-                    break
-                yield results.pop()
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()

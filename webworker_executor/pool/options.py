@@ -17,6 +17,7 @@ from webworker_executor.pool import broken, mapping
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
 from webworker_executor.pool.failing import fail
+from webworker_executor.pool.flattened import results_of
 from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
@@ -282,7 +283,7 @@ class ExecutorView(SpreadingExecutor):
             return _kept(self, mapping.ordered(self, fn, calls.tuples(), timeout, buffersize))
         parts = ((fn, part) for part in calls.chunks(chunksize))
         lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
-        return _kept(self, mapping.flattened(lists))
+        return _kept(self, results_of(lists))
 
     def stream(
         self,
