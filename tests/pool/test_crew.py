@@ -6,20 +6,29 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.dropin.gate import pass_gate
 from tests.pool import work
-from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError, scope
+from webworker_executor import (
+    BrokenWorkerPool,
+    MessageChannel,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+    scope,
+)
 from webworker_executor.launch.spawn import SpawnLauncher
 from webworker_executor.pool.birth import Birth
 from webworker_executor.pool.crew import Crew
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.dropin.gate import Gate
     from webworker_executor import MessagePort
+    from webworker_executor.link.reactor import Reactor
     from webworker_executor.web.launchers import LauncherName
 
 
@@ -31,6 +40,62 @@ def test_workers_are_started_one_by_one_where_starting_is_dear(gate: Gate) -> No
         for _ in range(3):
             pool.submit(abs, 1).result(10.0)
         assert 1 == len(pool._processes or {})
+
+
+class Broken(SpawnLauncher):
+    """A launcher of somebody's own, with a mistake in one of its parts."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.part = part
+        self.n_open = 0
+
+    def _run(self, part: str) -> None:
+        if part == self.part:
+            raise LookupError(f"a mistake in {part}")
+
+    def open(self, reactor: Reactor) -> None:
+        self._run("open")
+        self.n_open += 1
+
+    def launch(self, *args: Any, **kwargs: Any) -> None:
+        self._run("launch")
+        super().launch(*args, **kwargs)
+
+    def close(self, on_closed: Callable[[], object]) -> None:
+        self.n_open -= 1
+        self._run("close")
+        super().close(on_closed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["open", "launch"])
+def test_a_launcher_that_raises_has_not_started(part: str) -> None:
+    """
+    The tasks are told why no worker comes, and the executor ends.
+    """
+    launcher = Broken(part)
+    with WebWorkerExecutor(1, launcher=launcher) as pool:
+        future = pool.submit(abs, -1)
+        with pytest.raises(BrokenWorkerPool, match=f"LookupError: a mistake in {part}") as caught:
+            future.result(30.0)
+        assert isinstance(caught.value.__cause__, LookupError)
+        launcher.part = ""
+        # What it got wrong was not for ever.
+        assert 1 == pool.submit(abs, -1).result(30.0)
+    assert 0 == launcher.n_open
+
+
+def test_an_executor_ends_whose_launcher_cannot_be_closed() -> None:
+    """
+    Nobody waits for ever, and its threads end.
+    """
+    with WebWorkerExecutor(1, launcher=Broken("close")) as pool:
+        assert 1 == pool.submit(abs, -1).result(30.0)
+        thread = pool._pool.thread
+    assert thread is not None
+    thread.join(10.0)
+    assert not thread.is_alive()
 
 
 def test_forked_workers_are_started_together(forked: WebWorkerExecutor) -> None:

@@ -105,7 +105,11 @@ class Launcher(Protocol):
         """Whether the process has the program's environment and directory as they are now."""
 
     def open(self, reactor: Reactor) -> None:
-        """Take up a user: a pool that may launch from now on."""
+        """
+        Take up a user: a pool that may launch from now on.
+
+        Where it raises there is no user: it is not closed, and opened again for the next process.
+        """
 
     def launch(
         self,

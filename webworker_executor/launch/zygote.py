@@ -97,10 +97,11 @@ class ZygoteLauncher:
             # A forked copy of the program: the process and the users are the parent's.
             self._forget()
         with self._lock:
-            self._n_users += 1
             self._reactor = reactor
             if self._zygote is not None:
                 self._zygote.attach(reactor)
+            # Afterwards: where that raises there is no user, and none that is closed.
+            self._n_users += 1
 
     def launch(
         self,

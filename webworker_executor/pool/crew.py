@@ -20,6 +20,7 @@ from webworker_executor.pool.kin import Kin
 from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talks import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
+from webworker_executor.web.launchers import close_launcher
 from webworker_executor.web.registered import Receipts
 
 TYPE_CHECKING = False
@@ -77,8 +78,9 @@ class Crew:
         # On the reactor's thread, with the first process: no signal handler can come between.
         if self._is_open:
             return
-        self._is_open = True
         self.birth.launcher.open(reactor)
+        # Afterwards: where it raises, the next process tries anew.
+        self._is_open = True
 
     def _ledger(self) -> Ledger | None:
         for ledger in self._ledgers:
@@ -116,7 +118,7 @@ class Crew:
         # Once, however often it is asked: a launcher may count who uses it.
         if not self._is_closed:
             self._is_closed = True
-            self.birth.launcher.close(on_closed)
+            close_launcher(self.birth.launcher, on_closed)
 
     def start(self, worker: Worker) -> None:
         """Start a process for a worker, on the reactor; once only, however often it is asked."""
@@ -131,7 +133,13 @@ class Crew:
     def _launch(self, process: WorkerProcess, reactor: Reactor) -> None:
         if process.is_launched:
             return
-        self._open(reactor)
+        try:
+            self._open(reactor)
+        except Exception as error:
+            # The launcher may be the user's own. Nobody else hears of it, and its tasks wait.
+            process.is_launched = True
+            process.failed(error)
+            return
         process.launch(self.birth, self._ledger())
 
     def process_of(self, task: Task) -> WorkerProcess | None:

@@ -18,6 +18,7 @@ from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.blame import point_out
 from webworker_executor.web.estate import inherit
 from webworker_executor.web.hello import lay_out_hello
+from webworker_executor.web.launchers import close_launcher
 from webworker_executor.web.leading import lead
 from webworker_executor.web.life import Life
 from webworker_executor.web.message import REGISTERED
@@ -294,7 +295,7 @@ class NativeLife(Life):
 
     def _close_launcher(self, on_closed: Callable[[], object]) -> None:
         if self._has_launcher:
-            self._plan.launcher.close(on_closed)
+            close_launcher(self._plan.launcher, on_closed)
         else:
             on_closed()
 
