@@ -8,8 +8,10 @@ import contextlib
 import itertools
 import os
 import pickle
+import resource
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,9 @@ from webworker_executor import BroadcastChannel
 from webworker_executor.link import fds
 from webworker_executor.web import station
 from webworker_executor.web.host import host
+from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
+from webworker_executor.wire.frame import encode
 from webworker_executor.wire.kinds import MESSAGE
 
 if TYPE_CHECKING:
@@ -125,6 +129,35 @@ def test_a_socket_has_no_number_of_a_standard_stream(monkeypatch: pytest.MonkeyP
         assert end is not None
         with end:
             assert end.fileno() >= 200
+
+
+def test_who_calls_where_no_descriptor_is_left_is_heard_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reactor looks now and then, not all the time, and what was said is not lost."""
+    monkeypatch.setattr(station, "AGAIN_SECONDS", 0.05)
+    looks: list[float] = []
+    accept = station.Station._accept
+
+    def look(self: station.Station, events: int) -> None:
+        looks.append(time.monotonic())
+        accept(self, events)
+
+    monkeypatch.setattr(station.Station, "_accept", look)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with BroadcastChannel("full") as channel, socket.socket(socket.AF_UNIX) as caller:
+        (address,) = station._addresses(station._prefix("full"))
+        # What is open stays, and nothing more can be opened.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            caller.connect(b"\0" + address.encode())
+            caller.sendall(b"".join(encode(MESSAGE, 0, codec.pack("x").payload)))
+            wait_until(lambda: len(looks) > 2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert "x" == channel.receive(LIMIT).data
+    pauses = [later - sooner for sooner, later in itertools.pairwise(looks)]
+    assert min(pauses) >= station.AGAIN_SECONDS
 
 
 @contextlib.contextmanager

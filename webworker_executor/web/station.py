@@ -19,7 +19,9 @@ import os
 import socket
 import struct
 import threading
+import time
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.fds import lifted_socket
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 # How long messages are kept for a process that takes no more calls.
 CONNECT_SECONDS = 5.0
+# When calls are looked for again that could not be taken; they wait with the kernel.
+AGAIN_SECONDS = 0.1
 # The kernel makes it less where it allows less.
 BACKLOG = 4096
 _DURATION = struct.Struct("ll")
@@ -200,7 +204,14 @@ class Station:
     def _accept(self, _events: int) -> None:
         try:
             end, _ = self._listener.accept()
-        except OSError:
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # It still waits, and the reactor would turn round and round: with no descriptor left
+            # that was 94 % of a processor.
+            _log.debug("nobody who calls can be heard at the moment: %s", error)
+            if self._attend(0):
+                self._reactor.call_at(time.monotonic() + AGAIN_SECONDS, partial(self._attend, READ))
             return
         if _uid_of(end) != os.getuid():
             # Abstract addresses have no permissions: anybody may call, and we would unpickle.
@@ -214,6 +225,14 @@ class Station:
             ear.link = PortLink(end, ear)
             self._ears.add(ear)
         ear.link.listen(ear)
+
+    def _attend(self, events: int) -> bool:
+        """Have the reactor look for calls, or for nothing; returns False when it is too late."""
+        with self._lock:
+            if self.is_over or self.is_disowned:
+                return False
+            self._reactor.modify(self._listener.fileno(), events)
+            return True
 
     def forget(self, ear: Ear) -> None:
         """Drop the stream of one who is gone."""
