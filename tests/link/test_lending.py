@@ -5,6 +5,7 @@ Tests of `webworker_executor.link.lending`: what a link does before a frame that
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.pool.strike import Strike
@@ -15,6 +16,8 @@ from webworker_executor.wire.frame import Frame, encode
 from webworker_executor.wire.kinds import MESSAGE, NAMES
 
 if TYPE_CHECKING:
+    import pytest
+
     from webworker_executor.link.reactor import Reactor
 
 
@@ -47,6 +50,38 @@ def test_sharing_opens_an_account(reactor: Reactor) -> None:
     assert lending.is_used
     assert not decoder.is_sharing
     lending.close()
+
+
+def test_two_threads_that_share_first_have_one_account(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whoever submits lends, while the reactor hears of what was lent to it.
+    """
+    lending, _, queued = make(reactor)
+    both, bell = threading.Barrier(2, timeout=20.0), reactor.bell
+
+    def bell_of_both(call: Any) -> Any:
+        both.wait()
+        return bell(call)
+
+    monkeypatch.setattr(reactor, "bell", bell_of_both)
+
+    def lend(number: int) -> None:
+        places = store.shelve([memoryview(bytes(1 << 18))])
+        assert places is not None
+        put, what = lending.ready(queued.append, encode(MESSAGE, number, b"", places), ())
+        put(what)
+
+    threads = [threading.Thread(target=lend, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Each of the two is noted as lent: its end will be told once.
+    assert 2 == sum(map(len, lending._shared()._lent.values()))
+    lending.close()
+    queued.clear()
 
 
 def test_a_handler_that_raises_where_memory_is_lent(reactor: Reactor) -> None:

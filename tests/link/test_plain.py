@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.link.interrupts import broken_off
+from tests.patience import wait_until
 from webworker_executor.link.fds import socket_pair
 from webworker_executor.link.plain import PlainLink
 
@@ -121,3 +123,16 @@ def test_what_was_not_sent_when_it_closes(other: Other, reactor: Reactor) -> Non
     reactor.call_soon(other.link.close)
     assert False is other.next()
     assert other.told.empty()
+
+
+def test_a_send_that_a_signal_handler_breaks_off(other: Other) -> None:
+    """
+    It has gone or not; what is sent after it goes, and nothing seems to wait that does not.
+    """
+    for step in broken_off(lambda: other.link.send(b"a", lambda _: None)):
+        wait_until(lambda: not other.link.unsent_nbytes)
+        other.link.send(b"b", other.told.put)
+        assert other.next() is True, step
+        assert 0 == other.link.unsent_nbytes, step
+        if other.read(1) == b"a":
+            assert b"b" == other.read(1), step

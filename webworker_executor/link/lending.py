@@ -72,12 +72,19 @@ class Lending:
         self._is_tended = False
 
     def _shared(self) -> Exchange:
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             from webworker_executor.link.exchange import Exchange
 
-            self._exchange = Exchange(self._reactor.bell(self._note_soon))
+            exchange = Exchange(self._reactor.bell(self._note_soon))
+            # The reactor comes here, and whoever submits, and an import lets others run: the first
+            # one's is everybody's. No call stands between look and store.
+            if self._exchange is None:
+                self._exchange = exchange
+            else:
+                exchange = self._exchange
             self.is_used = True
-        return self._exchange
+        return exchange
 
     def ready(
         self, put: Callable[[Any], object], parts: Any, fds: Sequence[Any]

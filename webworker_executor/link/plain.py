@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
+from operator import call
 from typing import TYPE_CHECKING
 
 from webworker_executor.link.journal import Journal
@@ -49,21 +51,26 @@ class PlainLink:
         self._on_end = on_end
         # Guards the fields below. Reentrant: a signal handler may send while this thread does.
         self._lock = threading.RLock()
-        self._outbox: deque[tuple[memoryview, Callable[[bool], object]]] = deque()
-        self._unsent_nbytes = 0
+        # What is left to send, whom to tell, and how much there will have been sent then in all.
+        self._outbox: deque[tuple[memoryview, Callable[[bool], object], int]] = deque()
+        self._sent_nbytes = 0
         self._is_closed = False
         self._is_armed = False
         self._is_flush_due = False
         reactor.register(self._fd, READ, self._ready)
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"fd={self._fd} unsent={self._unsent_nbytes}"
+        state = "closed" if self._is_closed else f"fd={self._fd} unsent={self.unsent_nbytes}"
         return f"<PlainLink {state}>"
 
     @property
     def unsent_nbytes(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return self._unsent_nbytes
+        # Not a count of its own, which a signal handler could find out of step with the outbox.
+        try:
+            return max(0, self._outbox[-1][2] - self._sent_nbytes)
+        except IndexError:
+            return 0
 
     def send(self, data: bytes, on_sent: Callable[[bool], object]) -> None:
         """
@@ -75,20 +82,24 @@ class PlainLink:
                 kernel has taken all of them, with False when it never will.
         """
         with self._lock:
-            self._outbox.append((memoryview(data), on_sent))
-            self._unsent_nbytes += len(data)
-            is_due, self._is_flush_due = self._is_flush_due, True
-        if not is_due:
-            # On the reactor, so that what was sent is told in order and by one thread alone.
-            self._reactor.call_soon(self._flush)
+            before = self._outbox[-1][2] if self._outbox else self._sent_nbytes
+            queue = partial(self._outbox.append, (memoryview(data), on_sent, before + len(data)))
+            # Queued, and its sending asked for, in one step of C: a signal handler cannot raise in
+            # between. On the reactor, so that what was sent is told in order and by one thread.
+            bell = () if self._is_flush_due else self._reactor.bell(self._flush)
+            steps: tuple[Callable[[], object], ...] = (queue, *bell)
+            _ = [*map(call, steps)]
+            # Only now: asked for twice does no harm.
+            self._is_flush_due = True
 
     def _flush(self) -> None:
-        self._is_flush_due = False
+        with self._lock:
+            self._is_flush_due = False
         while self._outbox:
             if self._is_closed:
                 self._drop()
                 return
-            view, on_sent = self._outbox[0]
+            view, on_sent, end = self._outbox[0]
             try:
                 nbytes = self._socket.send(view) if view else 0
             except BlockingIOError:
@@ -100,9 +111,9 @@ class PlainLink:
                 self._drop()
                 return
             with self._lock:
-                self._unsent_nbytes -= nbytes
+                self._sent_nbytes += nbytes
                 if nbytes < len(view):
-                    self._outbox[0] = (view[nbytes:], on_sent)
+                    self._outbox[0] = (view[nbytes:], on_sent, end)
                     continue
                 self._outbox.popleft()
             on_sent(True)
@@ -111,8 +122,7 @@ class PlainLink:
     def _drop(self) -> None:
         with self._lock:
             dropped, self._outbox = self._outbox, deque()
-            self._unsent_nbytes = 0
-        for _, on_sent in dropped:
+        for _, on_sent, _ in dropped:
             on_sent(False)
 
     def _arm(self, is_armed: bool) -> None:
