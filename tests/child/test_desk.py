@@ -88,6 +88,21 @@ def test_a_task_given_up_before_it_began_is_known_once() -> None:
     assert not desk.is_given_up(7)
 
 
+def test_news_of_tasks_that_are_gone_does_not_pile_up() -> None:
+    """
+    Of those that went elsewhere nothing stays, of those that had ended the latest.
+    """
+    desk = Desk(Runner())
+    desk.take(Frame(CANCEL, 7, b""))
+    desk.forget(7)
+    assert not desk.is_given_up(7)
+    for ident in range(1, 10_001):
+        desk.take(Frame(CANCEL, ident, b""))
+    assert len(desk.unwanted) <= 4096
+    # As many as a host sends ahead may still come.
+    assert all(desk.is_given_up(ident) for ident in range(10_000 - 1024, 10_001))
+
+
 @pytest.mark.parametrize(
     ("running", "until", "n_signals"),
     [(0, math.inf, 0), (6, math.inf, 0), (7, math.inf, 1), (7, 0.0, 0)],

@@ -27,6 +27,7 @@ from webworker_executor.wire.kinds import (
     ANSWER_PREFIX,
     CALL,
     CALL_PREFIX,
+    CANCEL,
     CLOSE,
     DEFINE,
     HELLO,
@@ -193,6 +194,23 @@ def test_tasks_are_given_back(peer: Peer, tmp_path: Path) -> None:
     os.write(gate, b"go")
     os.close(gate)
     assert ["go", (1, 0), (1, 1), (2, 0)] == [peer.answer(ident) for ident in (1, 2, 3, 4)]
+
+
+def test_what_came_for_a_task_goes_when_it_is_given_back(peer: Peer, tmp_path: Path) -> None:
+    """
+    That it is not wanted any more, too: such a number does not stay, nor meets who comes later.
+    """
+    os.mkfifo(tmp_path / "gate")
+    peer.call(1, tasks.wait_for_line, str(tmp_path / "gate"))
+    peer.call(2, divmod, 7, 2)
+    gate = os.open(tmp_path / "gate", os.O_WRONLY)
+    for part in encode(CANCEL, 2):
+        peer.control.sendall(part)
+    assert [2] == recall(peer, 1)
+    peer.call(2, divmod, 7, 2)
+    os.write(gate, b"go")
+    os.close(gate)
+    assert ["go", (3, 1)] == [peer.answer(ident) for ident in (1, 2)]
 
 
 def mark(peer: Peer, number: int, *, aside: bool = True) -> None:

@@ -54,6 +54,12 @@ if TYPE_CHECKING:
             """Write a frame, between whole ones, when ``check`` has not raised."""
 
 
+# Whether a task had begun, and ended, before it was given up, only the host could tell, and nothing
+# is said of it. So the oldest half goes when there are more; what stays is still twice as many
+# tasks as a host sends ahead, which is 1024.
+MOST_UNWANTED = 4096
+
+
 class Desk:
     """
     What came for the running task.
@@ -64,7 +70,9 @@ class Desk:
     Attributes:
         main_thread: Where tasks run, and where the desk is made.
         is_used: Whether there is anything to put away when the task ends.
-        unwanted: Tasks that were given up before they began.
+        unwanted: Tasks that were given up before they began, the latest last; and some that had
+            ended, or gone elsewhere, when the news came. Of these there are only so many: see
+            ``MOST_UNWANTED``.
         inboxes: Messages by task.
         credits: By task, how many items of a stream may leave.
         cancels: The frame of a cancel by task.
@@ -76,7 +84,7 @@ class Desk:
         self.runner = runner
         self.main_thread = _thread.get_ident()
         self.is_used = False
-        self.unwanted: set[int] = set()
+        self.unwanted: dict[int, None] = {}
         self.inboxes: dict[int, deque[Frame]] = {}
         self.credits: dict[int, deque[Frame]] = {}
         self.cancels: dict[int, Frame] = {}
@@ -112,10 +120,14 @@ class Desk:
         ident = frame.ident
         # Noted before the look: either the main thread finds it when it begins the task, or this
         # thread finds the task running.
-        self.unwanted.add(ident)
+        self.unwanted[ident] = None
         if self.runner.running != ident:
+            if len(self.unwanted) > MOST_UNWANTED:
+                # A copy, made by a single call of C: the main thread takes out others meanwhile.
+                for old in tuple(self.unwanted)[: MOST_UNWANTED // 2]:
+                    self.unwanted.pop(old, None)
             return
-        self.unwanted.discard(ident)
+        self.unwanted.pop(ident, None)
         self.cancels[ident] = frame
         self.is_used = True
         task = self.tasks.get(ident)
@@ -145,7 +157,7 @@ class Desk:
         """Whether a task that is about to begin is not wanted any more."""
         if ident not in self.unwanted:
             return False
-        self.unwanted.discard(ident)
+        self.unwanted.pop(ident, None)
         return True
 
     def put_away(self) -> None:
@@ -158,7 +170,7 @@ class Desk:
 
     def forget(self, ident: int) -> None:
         """Drop what came for a task that has not begun, and goes elsewhere; any thread."""
-        for things in (self.inboxes, self.credits, self.cancels):
+        for things in (self.inboxes, self.credits, self.cancels, self.unwanted):
             things.pop(ident, None)
 
     # -- for the task

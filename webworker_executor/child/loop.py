@@ -147,6 +147,9 @@ class Loop(DataEnd):
             with self._writing:
                 # Without the lock: the main thread is reading, and so has nothing to do.
                 last = self._take_last(count) if has_lock else []
+                for ident in last:
+                    # Before the host hears: what it sends for one that comes again stays.
+                    self.desk.forget(ident)
                 self._send(encode(RETURNED, OF_SO_MANY, b"".join(map(IDENT.pack, last))))
         finally:
             if has_lock:
