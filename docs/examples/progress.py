@@ -3,12 +3,14 @@ Show one bar for each task that runs, from messages of the workers.
 """
 
 import sys
+import threading
 import time
 
 from webworker_executor import MessageEvent, WebWorkerExecutor, scope
 
 N_STEPS = 5
 done: dict[str, int] = {}
+drawing = threading.Lock()
 
 
 def bake(cake: str) -> str:
@@ -20,12 +22,13 @@ def bake(cake: str) -> str:
 
 
 def show(event: MessageEvent) -> None:
-    """Draw all bars anew; handlers run one at a time, so `done` needs no lock."""
+    """Draw all bars anew; the handler of another worker may run at the same time."""
     cake, step = event.data
-    done[cake] = step
-    if sys.stdout.isatty():
-        bars = (f"{cake} {'#' * step:<{N_STEPS}}" for cake, step in done.items())
-        print("\r" + "  ".join(bars), end="", flush=True)
+    with drawing:
+        done[cake] = step
+        if sys.stdout.isatty():
+            bars = (f"{cake} {'#' * step:<{N_STEPS}}" for cake, step in done.items())
+            print("\r" + "  ".join(bars), end="", flush=True)
 
 
 with WebWorkerExecutor(max_workers=2) as executor:

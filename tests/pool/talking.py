@@ -383,6 +383,12 @@ def report(count: int) -> None:
         task.report(done, count)
 
 
+def report_when_told(count: int) -> None:
+    """Report after each step, from the first message on."""
+    current_task().receive(20.0)
+    report(count)
+
+
 def count(stop: int, fail_at: int = -1) -> Iterator[int]:
     """Yield numbers, and leave word of how it ended."""
     try:

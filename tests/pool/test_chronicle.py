@@ -171,6 +171,34 @@ def test_an_observer_may_submit_and_may_leave(forked: WebWorkerExecutor) -> None
     stop()
 
 
+def test_a_slow_observer_has_one_fact_after_the_other(forked: WebWorkerExecutor) -> None:
+    """
+    Callbacks go on beside it, and it is not called again before it has returned.
+    """
+    go_on, under_way = threading.Event(), threading.Lock()
+    kinds: list[str] = []
+
+    def observe(event: PoolEvent) -> None:
+        assert under_way.acquire(blocking=False)
+        assert go_on.wait(20.0)
+        kinds.append(event.kind)
+        under_way.release()
+
+    forked.observe(observe)
+    with pytest.raises(WorkerCrashedError):
+        forked.submit(signal.raise_signal, signal.SIGKILL).result(10.0)
+    forked.submit(double, 1).add_done_callback(lambda _: go_on.set())
+    forked.shutdown()
+    assert go_on.is_set()
+    assert [
+        "worker_started",
+        "worker_exited",
+        "task_crashed",
+        "worker_started",
+        "worker_exited",
+    ] == kinds
+
+
 def test_an_observer_that_came_twice_leaves_once() -> None:
     """
     Each ``observe`` is one, and what it returned ends that one.

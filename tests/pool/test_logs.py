@@ -118,6 +118,34 @@ def test_records_come_in_order_and_with_their_origin(
     assert {"webworker-events"} == keeper.threads
 
 
+def test_what_is_slow_has_one_record_after_the_other(
+    launcher: LauncherName, keeper: Keeper
+) -> None:
+    """
+    Callbacks go on beside it, and no record passes another.
+    """
+    go_on, under_way, home = threading.Event(), threading.Lock(), os.getpid()
+
+    def look(record: logging.LogRecord) -> bool:
+        if os.getpid() != home:
+            # A worker that was forked has it, too.
+            return True
+        assert under_way.acquire(blocking=False)
+        assert go_on.wait(20.0)
+        under_way.release()
+        return True
+
+    # Not a handler: those have a lock of their own.
+    logger = logging.getLogger("images")
+    logger.addFilter(look)
+    try:
+        with WebWorkerExecutor(1, launcher=launcher, forward_logging=True) as pool:
+            pool.submit(say_often, 20).add_done_callback(lambda _: go_on.set())
+    finally:
+        logger.removeFilter(look)
+    assert [*map(str, range(20))] == keeper.messages
+
+
 def test_what_nobody_wants_is_not_even_made(keeper: Keeper) -> None:
     """
     A worker has the levels of the program.

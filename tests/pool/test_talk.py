@@ -221,6 +221,27 @@ def test_reports_are_few_and_the_last_one_comes(forked: WebWorkerExecutor) -> No
     assert len(events) <= 2 + seconds / REPORT_SECONDS
 
 
+def test_a_slow_display_has_one_report_after_the_other(forked: WebWorkerExecutor) -> None:
+    """
+    Callbacks go on beside it, and it is not called again before it has returned.
+    """
+    go_on, under_way = threading.Event(), threading.Lock()
+    events: list[ProgressEvent] = []
+
+    def show(event: ProgressEvent) -> None:
+        assert under_way.acquire(blocking=False)
+        assert go_on.wait(20.0)
+        events.append(event)
+        under_way.release()
+
+    future = forked.submit(talking.report_when_told, 1000)
+    future.onprogress = show
+    future.add_done_callback(lambda _: go_on.set())
+    future.post_message("now")
+    forked.shutdown()
+    assert [0, 1000] == [events[0].loaded, events[-1].loaded]
+
+
 def test_a_plain_task_has_no_conversation(forked: WebWorkerExecutor) -> None:
     """
     Nothing is made for those that do not talk.

@@ -1,5 +1,5 @@
 """
-Tests of `webworker_executor.web.events`: handlers run one at a time, and none holds up the others.
+Tests of `webworker_executor.web.events`: handlers run in order, and a slow one holds up none.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@ The chronicle of a pool: what happened to its workers and tasks, told once to wh
 
 Each fact is counted, logged and given to observers here and nowhere else. A changer must know:
 facts are noted under the pool's lock or on the reactor's thread, and handlers of ``logging`` as
-well as observers are code of the user; so both run on the events thread. While nobody observes
-and the level is not logged, a fact costs a look at both.
+well as observers are code of the user; so both run on the events thread, where each observer, and
+the loggers as one, have their facts in turn: one that is slow is not entered twice. While nobody
+observes and the level is not logged, a fact costs a look at both.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from webworker_executor.launch.exit_status import how_it_ended, signal_name
 from webworker_executor.observe import PoolEvent
 from webworker_executor.pool import broken
 from webworker_executor.rules.worker import STARTING
+from webworker_executor.web.in_turn import InTurn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ class Chronicle:
         self._call_back = call_back
         # Each under an object of its own, so that one may be there twice. Without a lock: threads
         # may come at once, and handlers between, but each change is a single step of a dict.
-        self._observers: dict[object, Observer] = {}
+        self._observers: dict[object, tuple[Observer, InTurn]] = {}
+        self._lines = InTurn()
         self._last_pids: dict[int, int | None] = {}
         self.n_started = 0
         self.n_died = 0
@@ -64,7 +67,7 @@ class Chronicle:
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Give every fact from now on to an observer; returns what ends that."""
         key = object()
-        self._observers[key] = observer
+        self._observers[key] = observer, InTurn()
 
         def stop() -> None:
             self._observers.pop(key, None)
@@ -188,10 +191,10 @@ class Chronicle:
             return
         text = self._prefix + text
         if is_logged:
-            self._call_back(functools.partial(log.log, level, "%s", text))
+            self._lines.call(functools.partial(log.log, level, "%s", text), self._call_back)
         if observers:
             now = time.time()  # noqa: TID251  # for people, who compare it with their logs
             event = PoolEvent(kind, text, now, **fields)
-            for observer in observers:
+            for observer, turns in observers:
                 # Each in a call of its own: one that raises is logged, and the others are told.
-                self._call_back(functools.partial(observer, event))
+                turns.call(functools.partial(observer, event), self._call_back)

@@ -57,8 +57,9 @@ class WorkerFuture(TrackedFuture["T"]):
     The result of a task to come.
 
     A ``concurrent.futures.Future`` in every respect; ``wait``, ``as_completed`` and asyncio take
-    it. Callbacks run on the events thread, where they may block and submit; those of asyncio, which
-    only tell a loop, run at once.
+    it. Callbacks run on the events thread, where they may block and submit: those of one future in
+    the order they were added, those of others beside one that takes longer than a tenth of a
+    second. Those of asyncio, which only tell a loop, run at once.
     """
 
     __slots__ = ("_owner", "_started_at", "_task", "_worker")

@@ -2,13 +2,16 @@
 The log records of workers, handled by the loggers of the program.
 
 Records come in on the reactor's thread. They are unpacked, filtered and handled on the events
-thread, because all of that runs code of the user.
+thread, because all of that runs code of the user; one after the other, also where a handler is slow
+and other calls go on beside it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+
+from webworker_executor.web.in_turn import InTurn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Logs:
         self._lock = threading.Lock()  # guards the two below; held by the package's own threads
         self._waiting_nbytes = 0
         self._n_dropped = 0
+        self._turns = InTurn()
         if wish is True:
             return
         names = logging.getLevelNamesMapping()
@@ -88,7 +92,7 @@ class Logs:
                 self._n_dropped += 1
                 return
             self._waiting_nbytes += nbytes
-        call_back(lambda: self._handle(payload, buffers, nbytes))
+        self._turns.call(lambda: self._handle(payload, buffers, nbytes), call_back)
 
     def _handle(self, payload: bytes, buffers: Sequence[Any], nbytes: int) -> None:
         with self._lock:

@@ -19,6 +19,7 @@ from operator import call as call_it
 from webworker_executor.rules.worker import STARTING, WITHHELD
 from webworker_executor.web.dispatch import dispatcher_here, dispatcher_through
 from webworker_executor.web.event import Event
+from webworker_executor.web.in_turn import InTurn
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.target import EventHandler
 from webworker_executor.wire import codec
@@ -111,6 +112,7 @@ class Conversation(MessageTarget):
         # What was posted and cannot have been received; what was sent and may not have been.
         self._kept: deque[tuple[Parts, Sequence[Any]]] = deque()
         self._unsure: deque[tuple[Parts, Sequence[Any]]] = deque()
+        self._reports = InTurn()
         self._items: MessageTarget | None = None
         # Whether the task rests while nobody takes its items.
         self.is_stream = False
@@ -149,7 +151,7 @@ class Conversation(MessageTarget):
             self.items._arrive(frame)
         elif saying == REPORT:
             if self._has_listeners("progress") and self._dispatcher is not None:
-                self._dispatcher.call(lambda: self._tell_progress(frame))
+                self._reports.call(lambda: self._tell_progress(frame), self._dispatcher.call)
         else:
             self._arrive(frame)
 

@@ -1,8 +1,9 @@
 """
 The events thread: where handlers and callbacks of users run in the host.
 
-They run one at a time and in order, never on the reactor. A handler that takes long keeps its
-thread; another takes over the queue, so that nobody waits for it.
+They begin in order, never on the reactor, and one at a time as long as each is quick. One that
+takes long keeps its thread, and another takes over the queue, so that nobody waits for it: others
+run beside it. Whoever must not be entered twice sees to that: see `InTurn` and `Inbox`.
 """
 
 from __future__ import annotations
