@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conformance.listening import SECONDS
 from tests.link.inbox import Inbox
 from tests.pool import talking
-from webworker_executor import TaskAborted, WebWorkerExecutor, current_task
+from webworker_executor import TaskAborted, WebWorkerExecutor, Worker, current_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,32 @@ def _look() -> None:
         current_task()
     except RuntimeError as error:
         scope.worker_state["looked"] = type(error).__name__
+
+
+def test_in_a_script_there_is_none() -> None:
+    """
+    Not in its own text, in a handler, in a timer, nor in a thread that it starts; it goes on.
+    """
+    source = """
+import threading
+from webworker_executor import current_task
+def look(event=None):
+    try:
+        current_task().post_message(5)
+    except RuntimeError as error:
+        post_message(str(error)[:30])
+look()
+onmessage = look
+set_timeout(look, 0)
+thread = threading.Thread(target=look)
+thread.start()
+thread.join()
+"""
+    with Worker(source=source) as worker:
+        worker.post_message(None)
+        assert ["current_task() was called wher"] * 4 == [
+            worker.receive(SECONDS).data for _ in range(4)
+        ]
 
 
 def test_threads_and_asyncio_see_their_task(pool: WebWorkerExecutor) -> None:

@@ -28,6 +28,7 @@ from webworker_executor import (
     MessageChannel,
     PortClosedError,
     WebWorkerExecutor,
+    Worker,
     clone,
     construct,
     expose,
@@ -88,6 +89,33 @@ def test_methods_that_are_async(remote: Any) -> None:
     assert [11, 12, 14] == [call.result(10.0) for call in calls]
     with pytest.raises(ValueError, match="as asked"):
         remote.fail_later().result(10.0)
+
+
+def test_what_is_async_in_a_script() -> None:
+    """
+    Methods, properties and callbacks are run to their end there, too.
+    """
+    source = """
+import asyncio
+from webworker_executor import expose, proxy
+class Remote:
+    async def add(self, first, second):
+        await asyncio.sleep(0)
+        return first + second
+    @property
+    async def worked_out(self):
+        return 42
+    def callback(self):
+        return proxy(self.add)
+def onmessage(event):
+    expose(Remote(), event.data)
+"""
+    with Worker(source=source) as worker, MessageChannel() as channel:
+        worker.post_message(channel.port2, [channel.port2])
+        far = wrap(channel.port1)
+        assert 3 == far.add(1, 2).result(10.0)
+        assert 42 == fetch(far.worked_out).result(10.0)
+        assert 7 == far.callback().result(10.0)(3, 4).result(10.0)
 
 
 def test_methods_that_are_async_where_a_loop_runs() -> None:

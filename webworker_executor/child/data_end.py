@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from webworker_executor.wire.place import Place
     from webworker_executor.wire.transfer import Step
 
+# What runs where a script does: code of a user, but no task that the host knows by a number.
+NO_TASK = -1
+
 
 class DataEnd:
     """
@@ -38,7 +41,7 @@ class DataEnd:
         data: Blocking; owned from here.
 
     Attributes:
-        running: The number of the task that runs, 0 between tasks.
+        running: The number of the task that runs, 0 between tasks; `NO_TASK` while a script does.
         is_copy: Whether code of a user has forked this process; then it must never answer.
     """
 

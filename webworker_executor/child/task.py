@@ -240,7 +240,8 @@ def current_task() -> RunningTask:
     if task is not None and task._desk is desk:
         return task
     ident = 0 if desk is None else desk.runner.running
-    if desk is None or not ident:
+    # Below 0 runs a script's code: of a task there the host knows nothing, and takes nothing.
+    if desk is None or ident <= 0:
         raise RuntimeError(
             "current_task() was called where no task runs: call it inside a function that was "
             "submitted to an executor. To talk to a worker between tasks there is scope."

@@ -15,6 +15,7 @@ from collections import deque
 from time import monotonic
 
 from webworker_executor.child.arrivals import Arrivals
+from webworker_executor.child.data_end import NO_TASK
 from webworker_executor.child.report import Reporter
 from webworker_executor.child.timers import Timers
 from webworker_executor.web.dispatch import running_loop
@@ -192,7 +193,7 @@ class Turns:
     def _guarded(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
         loop = self._loop
         try:
-            loop.running = 1
+            loop.running = NO_TASK
             try:
                 call(*args)
             finally:
