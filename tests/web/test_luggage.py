@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 from array import array
+from itertools import product
 
 import pytest
 
 from tests.link.interrupts import broken_off
-from webworker_executor import DataCloneError, MessageChannel, SharedBuffer
+from webworker_executor import DataCloneError, MessageChannel, SharedBuffer, transfer
 from webworker_executor.web.luggage import Luggage
 
 
@@ -27,6 +28,28 @@ def test_a_list_is_checked_item_by_item() -> None:
         with pytest.raises(TypeError, match=r"transfer\[0\] is None"):
             Luggage(None, [None], ())
     assert b"x" == block
+
+
+@pytest.mark.parametrize("other", [transfer("x", []), {"key": [1]}])
+def test_a_port_that_is_marked_within_a_message_does_not_go_over_itself(other: object) -> None:
+    """Nor does its twin; both are as before, and what else was listed is kept."""
+    block = bytearray(b"x")
+    with MessageChannel() as channel, MessageChannel() as innocent:
+        here, there = channel.port1, channel.port2
+        for port, why in ((here, "is the port that is posted to"), (there, "is the other end of")):
+            marked = transfer({"deep": [port, innocent.port1]}, [port, innocent.port1])
+            messages = (marked, (other, transfer([marked], [])))
+            for message, listed in product(messages, ([], [block])):
+                with pytest.raises(DataCloneError, match=why):
+                    here.post_message(message, listed)
+        assert b"x" == block
+        here.post_message("on", [innocent.port1])
+        event = there.receive(10.0)
+        assert "on" == event.data
+        event.ports[0].post_message("with it")
+        assert "with it" == innocent.port2.receive(10.0).data
+        there.post_message("back")
+        assert "back" == here.receive(10.0).data
 
 
 def test_an_array_in_the_list() -> None:

@@ -31,20 +31,29 @@ class LuggageParcel(Parcel):
     """
     The parcel of a message, which is given up when that is posted.
 
+    Args:
+        moved: As for ``Parcel``.
+        target: What is posted to, which cannot go itself; ``None`` if there is none.
+
     Attributes:
         packed: The identities of those that stood in what was packed so far.
     """
 
-    __slots__ = ("packed",)
+    __slots__ = ("_target", "packed")
 
-    def __init__(self, moved: Iterable[object] = ()) -> None:
+    def __init__(self, moved: Iterable[object] = (), target: MessageTarget | None = None) -> None:
         super().__init__(moved, waits=True)
+        self._target = target
         self.packed: set[int] = set()
 
     def is_moved(self, item: object) -> bool:
         """Whether an object was listed to be moved; whoever asks is packing it."""
         self.packed.add(id(item))
-        return super().is_moved(item)
+        is_moved = super().is_moved(item)
+        if is_moved:
+            # What `transfer` marks within the message was checked before anybody knew the target.
+            _check_way(self._target, item, shown(item))
+        return is_moved
 
 
 class Luggage:
@@ -76,12 +85,13 @@ class Luggage:
         check(target, listed)
         numbers = as_list("fds", fds)
         copies = [of_owner(copy_of(item, index)) for index, item in enumerate(numbers)]
+        self._target = target
         self.listed = listed
         self.items = _Items(listed, copies)
 
     def make_parcel(self) -> LuggageParcel:
         """Make the parcel, in which what is listed is given up."""
-        parcel = LuggageParcel(self.listed)
+        parcel = LuggageParcel(self.listed, self._target)
         for item in self.listed:
             if isinstance(item, bytearray):
                 give_up_bytes(parcel, item)
@@ -177,17 +187,24 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
         if id(item) in seen:
             raise DataCloneError(f"{name} stands in the list twice; it can be given up once")
         seen.add(id(item))
-        if item is target:
-            raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
+        _check_way(target, item, name)
         if isinstance(item, MessagePort):
             check_movable(item, name)
-            other = item._other_end
-            if target is not None and other is not None and other() is target:
-                # It would lie in its own queue, and keep itself open there.
-                raise DataCloneError(
-                    f"{name} is the other end of the port that is posted to: it would go to "
-                    "itself, and nobody could receive it; send it over another one"
-                )
+
+
+def _check_way(target: MessageTarget | None, item: object, name: str) -> None:
+    """Refuse to send a port over itself, and one that would come to itself."""
+    if target is None or not isinstance(item, MessagePort):
+        return
+    if item is target:
+        raise DataCloneError(f"{name} is the port that is posted to; send it over another one")
+    other = item._other_end
+    if other is not None and other() is target:
+        # It would lie in its own queue, and keep itself open there.
+        raise DataCloneError(
+            f"{name} is the other end of the port that is posted to: it would go to "
+            "itself, and nobody could receive it; send it over another one"
+        )
 
 
 def _advice_on(item: Any) -> str:

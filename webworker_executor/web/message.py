@@ -169,11 +169,11 @@ def _forget_values(exc: Exception) -> None:
         trace = trace.tb_next
 
 
-def new_parcel() -> Parcel:
+def new_parcel(target: MessageTarget | None = None) -> Parcel:
     """Make the parcel of a message without a list: only now it is known that it needs one."""
     from webworker_executor.web.luggage import Luggage
 
-    return Luggage(None, (), ()).make_parcel()
+    return Luggage(target, (), ()).make_parcel()
 
 
 def give_back(parcel: Parcel, error: BaseException) -> None:

@@ -106,7 +106,10 @@ class MessageTarget(Receiver):
                 payload = codec.pack_plain(message)
                 if payload is None:
                     packed = codec.pack(
-                        message, to_host=to_host, parcel=new_parcel, shelf=self._shelve
+                        message,
+                        to_host=to_host,
+                        parcel=lambda: new_parcel(self),
+                        shelf=self._shelve,
                     )
             except Exception as exc:
                 refuse(message, exc)
