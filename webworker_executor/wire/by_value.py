@@ -24,10 +24,13 @@ import cloudpickle
 from cloudpickle import cloudpickle as internals
 
 from webworker_executor.wire import arrival, enumeration, origin, structure
+from webworker_executor.wire.absent import Absent, Inherited
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
 from webworker_executor.wire.departure import REDUCERS, reduce_function, share_attributes
+from webworker_executor.wire.forks import is_packing_for_forks
 from webworker_executor.wire.snapshot import Snapshot, take
-from webworker_executor.wire.version import by_identity
+from webworker_executor.wire.stand_in import stand_in_for
+from webworker_executor.wire.version import by_identity, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -169,6 +172,7 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             args[3]["__qualname__"] = cls.__qualname__
             structure.in_order(state[0])
         share_attributes(cls, state[0])
+        _part_with_the_rest(cls, state[0])
         if NamedTuple not in args[2]:
             # Which has its own, and refuses any.
             _keep_slots(cls, args[3], state[0])
@@ -221,6 +225,23 @@ def _keep_slots(cls: type, namespace: dict[str, object], attributes: dict[str, o
     namespace["__slots__"] = (*members, *both)
     for name in members:
         attributes.pop(name, None)
+
+
+def _part_with_the_rest(cls: type, attributes: dict[str, object]) -> None:
+    """Have something in the place of each attribute of a class that does not pickle."""
+    for name, value in attributes.items():
+        if type(value) in _PICKLED_IN_PARTS or version(value) is not None:
+            continue
+        own = stand_in_for(value)
+        if own is None:
+            own = Absent(f"{cls.__qualname__}.{name}", type(value).__qualname__)
+        attributes[name] = Inherited(cls, name, own) if is_packing_for_forks() else own
+
+
+def _reduce_cached_property(made: functools.cached_property[Any]) -> tuple[Any, ...]:
+    # Before Python 3.12 it has a lock, of which each process has its own.
+    state = {name: value for name, value in vars(made).items() if name != "lock"}
+    return functools.cached_property, (made.func,), state
 
 
 def _reduce_cached(wrapper: Any) -> Any:
@@ -278,10 +299,15 @@ def _reduce_dataclass_mark(mark: Any) -> Any:
 _REDUCERS: dict[type, Callable[[Any], Any]] = {
     **REDUCERS,
     _CachedFunction: _reduce_cached,
+    functools.cached_property: _reduce_cached_property,
     dataclasses._FIELD_BASE: _reduce_dataclass_mark,  # type: ignore[attr-defined]  # private
 }
 # The types of which there is one object, by which pickle itself names them.
 _SINGLE = (type(None), type(...), type(NotImplemented))
+# What most attributes of a class are. If one of these does not pickle, there is a reason to tell.
+_PICKLED_IN_PARTS = frozenset(
+    {FunctionType, classmethod, staticmethod, property, functools.cached_property, str, int}
+)
 
 
 class IdentityPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
@@ -292,7 +318,7 @@ class IdentityPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped bas
         return by_identity(obj)
 
 
-_apart: dict[str, tuple[Snapshot, bytes]] = {}
+_apart: dict[tuple[str, bool], tuple[Snapshot, bytes]] = {}
 
 
 def _packed_apart(cls: type, ident: str) -> bytes | None:
@@ -306,7 +332,8 @@ def _packed_apart(cls: type, ident: str) -> bytes | None:
         The pickle; None if the class refers to something that may change unseen, so that it must be
         packed each time.
     """
-    known = _apart.get(ident)
+    place = ident, is_packing_for_forks()
+    known = _apart.get(place)
     if known is not None and known[0].is_unchanged():
         return known[1]
     taken = take(cls)
@@ -318,5 +345,5 @@ def _packed_apart(cls: type, ident: str) -> bytes | None:
         pickler._is_class_apart = True
         pickler.dump(cls)
         payload = file.getvalue()
-    _apart[ident] = (taken, payload)
+    _apart[place] = (taken, payload)
     return payload

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from types import (
     ClassMethodDescriptorType,
     FunctionType,
@@ -98,6 +99,8 @@ def _parts(value: Any, cls: type) -> Iterator[object]:
         yield value.__func__
     elif kind is property or kind is enum.property:
         yield from (value.fget, value.fset, value.fdel)
+    elif kind is functools.cached_property:
+        yield from (value.func, value.attrname, value.__doc__)
     elif isinstance(value, enum.Enum) and isinstance(value, cls):
         # What it holds is given already.
         return

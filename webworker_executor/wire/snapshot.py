@@ -17,6 +17,8 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from webworker_executor.wire.by_name import MAIN, goes_by_name
 from webworker_executor.wire.departure import global_names
+from webworker_executor.wire.stand_in import stand_in_for
+from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,10 +106,19 @@ class Snapshot:
             )
         if issubclass(kind, type):
             return goes_by_name(value) or self._add_class(value)
+        # Of a lock and the like each process has its own, whatever becomes of this one.
+        if stand_in_for(value) is not None:
+            return True
         # An object that says by a string of what name it is, such as `scope`, is looked up anew.
         if "__reduce__" not in kind.__dict__:
             return False
-        return isinstance(value.__reduce__(), str)
+        try:
+            return isinstance(value.__reduce__(), str)
+        except Exception as error:
+            if is_a_handlers(error):
+                raise
+            # It will not be packed.
+            return False
 
     def _add_function(self, fn: FunctionType) -> bool:
         if any(fn is known for known, *_ in self._functions):
