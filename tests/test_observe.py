@@ -4,10 +4,17 @@ Tests of `webworker_executor.observe`: records of what happened.
 
 from __future__ import annotations
 
+import copy
+import pickle
+from typing import TYPE_CHECKING
+
 import pytest
 
 from webworker_executor import PoolEvent
 from webworker_executor.observe import KINDS, WORKER_EXITED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_an_event_tells_what_happened() -> None:
@@ -31,6 +38,20 @@ def test_an_event_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="cannot be changed"):
         del event.text
     assert "worker_exited" == event.kind
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))]
+)
+def test_an_event_can_be_copied_and_sent(again: Callable[[PoolEvent], PoolEvent]) -> None:
+    """
+    To another process, or into a file: with all that it tells.
+    """
+    event = PoolEvent(WORKER_EXITED, "worker 1 died", 12.5, worker=1, pid=7, exitcode=-9)
+    other = again(event)
+    assert event is not other
+    values = [[getattr(each, name) for name in PoolEvent.__slots__] for each in (event, other)]
+    assert values[0] == values[1]
 
 
 def test_an_event_can_be_matched_by_its_kind() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 WORKER_STARTED = "worker_started"
 WORKER_EXITED = "worker_exited"
@@ -106,8 +107,16 @@ class PoolEvent:
     def __repr__(self) -> str:
         return f"<PoolEvent {self.kind}: {self.text}>"
 
+    def __reduce__(self) -> tuple[Callable[..., PoolEvent], tuple[dict[str, object]]]:
+        # A copy is made as the event was, and not by setting what cannot be set.
+        return _made_anew, ({name: getattr(self, name) for name in self.__slots__},)
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"an event that has happened cannot be changed ({name})")
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"an event that has happened cannot be changed ({name})")
+
+
+def _made_anew(values: dict[str, Any]) -> PoolEvent:
+    return PoolEvent(**values)
