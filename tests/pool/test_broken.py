@@ -43,6 +43,22 @@ def test_an_abort_says_why() -> None:
     assert 7 == broken.aborted("f", 7).reason
 
 
+class Mute:
+    """What has no text of its own."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_an_abort_for_a_reason_without_a_text_says_of_what_type_it_is() -> None:
+    """
+    Nothing is raised in the place of the error.
+    """
+    error = broken.aborted("f", reason := Mute())
+    assert "f was aborted: <Mute object that cannot be shown>" == str(error)
+    assert reason is error.reason
+
+
 def test_a_whole_pool_is_not_broken() -> None:
     """
     Nothing is wrong until something is noted.

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.dropin.gate import pass_gate
 from tests.patience import wait_until
 from tests.pool import talking
 from webworker_executor import (
+    AbortController,
     PortClosedError,
     SharedBuffer,
     TaskAborted,
@@ -109,6 +110,36 @@ def test_a_reason_that_cannot_be_sent_stops_a_task_as_well(forked: WebWorkerExec
     first_message(future)
     future.abort(reason := threading.Lock(), grace=20.0)
     assert repr(reason) == forked.submit(talking.reason_left_behind).result(10.0)
+
+
+class Mute:
+    """What can neither be sent nor told."""
+
+    def __reduce__(self) -> NoReturn:
+        raise ZeroDivisionError
+
+    __str__ = __repr__ = __reduce__
+
+
+@pytest.mark.parametrize("is_signal", [False, True])
+def test_a_reason_that_cannot_be_told_stops_a_task_as_well(
+    forked: WebWorkerExecutor, is_signal: bool
+) -> None:
+    """
+    The task sees of what type it is.
+    """
+    controller, reason = AbortController(), Mute()
+    future = forked.options(signal=controller.signal).submit(talking.heed)
+    first_message(future)
+    if is_signal:
+        controller.abort(reason)
+    else:
+        assert future.abort(reason, grace=20.0)
+        seen = forked.submit(talking.reason_left_behind).result(10.0)
+        assert "<Mute object that cannot be shown>" == seen
+    with pytest.raises(TaskAborted, match="Mute object that cannot be shown") as caught:
+        future.result(10.0)
+    assert reason is caught.value.reason
 
 
 def test_a_task_that_only_looks_is_ended_after_the_grace(forked: WebWorkerExecutor) -> None:

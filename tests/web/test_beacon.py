@@ -9,7 +9,7 @@ import math
 import os
 import pickle
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -31,6 +31,7 @@ from webworker_executor import (
 )
 from webworker_executor.web.abort import OwnSignal
 from webworker_executor.web.beacon import DistantSignal, _Watch
+from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +113,28 @@ def test_every_copy_hears_of_it(launcher: LauncherName) -> None:
         controller.abort(ValueError("enough"))
         futures.append(pool.submit(talking.wait_for, controller.signal))
         assert ["(True, ValueError('enough'))"] * 3 == [repr(each.result(10.0)) for each in futures]
+
+
+class Mute:
+    """What can neither be sent nor told."""
+
+    def __reduce__(self) -> NoReturn:
+        raise ZeroDivisionError
+
+    __repr__ = __reduce__
+
+
+def test_a_reason_that_cannot_be_told_aborts_the_copies_as_well() -> None:
+    """
+    They see of what type it is, and the original keeps the very object.
+    """
+    controller = AbortController()
+    copy = structured_clone(controller.signal)
+    controller.abort(reason := Mute())
+    assert (True, "<Mute object that cannot be shown>") == (copy.aborted, copy.reason)
+    assert reason is controller.signal.reason
+    with pytest.raises(AbortError, match="aborted: <Mute object that cannot be shown>"):
+        controller.signal.throw_if_aborted()
 
 
 @pytest.mark.slow
@@ -254,14 +277,14 @@ def test_a_copy_that_is_made_while_the_first_one_is() -> None:
 
 def test_a_reason_that_cannot_be_sent_aborts_as_well() -> None:
     """
-    By its text; one that is too large, too.
+    By its text; one that is too large, too, and one sees that it was cut.
     """
     for reason in (threading.Lock(), "x" * 1_000_000, bytearray(500_000)):
         controller = AbortController()
         copy = structured_clone(controller.signal)
         controller.abort(reason)
         assert copy.wait(10.0)
-        assert repr(reason)[:1000] == copy.reason
+        assert shown(reason, 1000) == copy.reason
 
 
 def test_listeners_come_and_go() -> None:

@@ -8,6 +8,7 @@ of ``multiprocessing``, which a program that meets none need not wait for.
 from __future__ import annotations
 
 from webworker_executor.launch.exit_status import how_it_ended, signal_name
+from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def aborted(task: str, reason: object) -> TaskAborted:
     """Make the error of a task that was stopped on purpose."""
     from webworker_executor.errors import TaskAborted
 
-    because = "" if reason is None else f": {reason}"
+    try:
+        because = "" if reason is None else f": {reason}"
+    except Exception:
+        # The task is to be stopped, also for a reason that has no text.
+        because = f": {shown(reason)}"
     return TaskAborted(f"{task} was aborted{because}", reason)
 
 

@@ -20,6 +20,7 @@ from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import codec
 from webworker_executor.wire.frame import encode
 from webworker_executor.wire.kinds import CANCEL
+from webworker_executor.wire.shown import LONG, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,5 +225,5 @@ def _cancel_frame(task: Task, reason: object) -> Parts:
         packed = codec.pack(reason)
     except Exception:
         # It shall be stopped, also for a reason that cannot be told there.
-        packed = codec.pack(repr(reason))
+        packed = codec.pack(shown(reason, LONG))
     return encode(CANCEL, task.ident, packed.payload, packed.buffers)

@@ -19,7 +19,7 @@ from webworker_executor.web.listener import call_each
 from webworker_executor.web.seconds import seconds_to_wait
 from webworker_executor.web.target import EventHandler, EventTarget
 from webworker_executor.web.untold import Untold
-from webworker_executor.wire.shown import shown
+from webworker_executor.wire.shown import LONG, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class AbortSignal(EventTarget):
             raise reason.with_traceback(traceback)
         from webworker_executor.errors import AbortError
 
-        raise AbortError(f"aborted: {reason!r}", reason)
+        raise AbortError(f"aborted: {shown(reason, LONG)}", reason)
 
     def wait(self, timeout: float | None = None) -> bool:
         """

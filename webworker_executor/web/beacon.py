@@ -20,6 +20,7 @@ from _functools import partial  # type: ignore[import-not-found]  # typeshed has
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web.abort import AbortSignal
 from webworker_executor.wire import codec
+from webworker_executor.wire.shown import LONG, shown
 from webworker_executor.wire.transfer import present
 
 TYPE_CHECKING = False
@@ -73,9 +74,9 @@ def _reason_as_bytes(reason: object) -> bytes:
         packed = codec.pack(reason)
     except Exception:
         # It aborts all the same, also for a reason that cannot be told there.
-        return codec.pack(repr(reason)[:1000]).payload
+        return codec.pack(shown(reason, LONG)).payload
     if packed.buffers or len(packed.payload) > MAX_REASON_NBYTES:
-        return codec.pack(repr(reason)[:1000]).payload
+        return codec.pack(shown(reason, LONG)).payload
     return packed.payload
 
 

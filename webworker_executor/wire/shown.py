@@ -8,6 +8,8 @@ imports the least.
 from __future__ import annotations
 
 ELLIPSIS = "..."
+# How much of a value is shown that is not there itself, such as a reason that cannot be sent.
+LONG = 1000
 
 
 def shown(value: object, limit: int = 60) -> str:
