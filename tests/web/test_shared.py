@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import gc
+import mmap
 import os
 import pickle
 import resource
@@ -20,10 +21,11 @@ from tests.link.inbox import Inbox
 from tests.web import sharing
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.errors import DataCloneError
-from webworker_executor.web.shared import SharedBuffer, _Guard, holder_of
+from webworker_executor.web import shared
+from webworker_executor.web.shared import SharedBuffer, _Guard, address_of, holder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -231,6 +233,47 @@ def test_foreign_memory_has_no_holder() -> None:
     """
     with pytest.raises(TypeError, match="not shared"):
         holder_of(16)
+
+
+def test_many_buffers_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Not for each number that somebody changes: only when there is another buffer.
+    """
+    looks: list[object] = []
+
+    def look(buffer: Any) -> int:
+        looks.append(buffer)
+        return address_of(buffer)
+
+    monkeypatch.setattr(shared, "address_of", look)
+    many = [SharedBuffer(5000) for _ in range(20)]
+    for buffer in many:
+        start = address_of(buffer)
+        assert buffer is holder_of(start) is holder_of(start + 100) is holder_of(start + 4999)
+    assert [1] * len(many) == [looks.count(buffer) for buffer in many]
+    looks.clear()
+
+
+def test_a_buffer_that_is_gone_holds_nothing() -> None:
+    """
+    Closed or collected, also when another one, or other memory, has come to its place.
+    """
+    ends: list[Callable[[list[SharedBuffer]], object]] = [
+        lambda held: held[0].close(),
+        lambda held: held.clear(),
+    ]
+    for end in ends:
+        held = [SharedBuffer(5000)]
+        start = address_of(held[0])
+        assert held[0] is holder_of(start)
+        end(held)
+        gc.collect()
+        with pytest.raises(TypeError, match="not shared"):
+            holder_of(start)
+        with mmap.mmap(-1, 5000) as other, pytest.raises(TypeError, match="not shared"):
+            holder_of(address_of(other))
+        fresh = SharedBuffer(5000)
+        assert fresh is holder_of(address_of(fresh))
 
 
 @pytest.mark.parametrize("nbytes", ["a", b"abc", 1.5, None])

@@ -13,6 +13,8 @@ import mmap
 import os
 import threading
 import weakref
+from bisect import bisect_right
+from operator import itemgetter
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import current_parcel, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Self
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
@@ -34,6 +36,11 @@ _F_OFD_SETLKW = 38
 
 buffers: weakref.WeakSet[SharedBuffer] = weakref.WeakSet()
 """Those of this process."""
+# Another one with each buffer that is made. What is closed or collected leaves none: its place in
+# the list below is found and is nobody's.
+_latest = object()
+# Where the buffers begin, in order, and those buffers; with the mark that they were listed by.
+_listed: tuple[object, list[int], list[weakref.ref[SharedBuffer]]] = (None, [], [])
 
 
 class SharedBuffer(mmap.mmap):
@@ -87,10 +94,13 @@ class SharedBuffer(mmap.mmap):
 
     @classmethod
     def _over(cls, fd: Descriptor) -> Self:
+        global _latest
         self = super().__new__(cls, fd.fileno(), os.fstat(fd.fileno()).st_size)
         self._fd = fd
         self._guard = None
         buffers.add(self)
+        # Afterwards: who has the mark has the buffer.
+        _latest = object()
         return self
 
     def __repr__(self) -> str:
@@ -198,17 +208,31 @@ def holder_of(address: int) -> SharedBuffer:
     Raises:
         TypeError: It lies in none.
     """
-    for buffer, (start, end) in _ranges():
-        if start <= address < end:
-            return buffer
-    raise TypeError("this memory is not shared; use a view of a SharedBuffer")
+    mark, starts, references = _listed
+    if mark is not _latest:
+        starts, references = _list_anew()
+    at = bisect_right(starts, address) - 1
+    buffer = references[at]() if at >= 0 else None
+    if buffer is None or buffer.closed or address >= starts[at] + len(buffer):
+        raise TypeError("this memory is not shared; use a view of a SharedBuffer")
+    return buffer
 
 
-def _ranges() -> Iterator[tuple[SharedBuffer, tuple[int, int]]]:
+def _list_anew() -> tuple[list[int], list[weakref.ref[SharedBuffer]]]:
+    global _listed
+    # First: what another thread makes meanwhile may be missing, and its mark is another.
+    mark = _latest
+    found: list[tuple[int, weakref.ref[SharedBuffer]]] = []
     for buffer in list(buffers):
-        if not buffer.closed:
-            start = address_of(buffer)
-            yield buffer, (start, start + len(buffer))
+        try:
+            found.append((address_of(buffer), weakref.ref(buffer)))
+        except ValueError:
+            # It is closed; maybe just now, by another thread.
+            continue
+    found.sort(key=itemgetter(0))
+    starts, references = [start for start, _ in found], [reference for _, reference in found]
+    _listed = mark, starts, references
+    return starts, references
 
 
 def address_of(buffer: Any) -> int:
