@@ -96,6 +96,18 @@ def test_an_actor_that_cannot_be_made_says_why(forked: WebWorkerExecutor) -> Non
             actor.add().result(10.0)
 
 
+def test_an_actor_that_cannot_be_sent_says_why(forked: WebWorkerExecutor) -> None:
+    """
+    At every call, and which argument it was; nobody speaks of a death.
+    """
+    numbers: Any = (number for number in range(3))
+    actor = forked.actor(talking.Counter, start=numbers)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="cannot pickle 'generator' object") as caught:
+            actor.add().result(10.0)
+    assert any('kwargs["start"]' in note for note in caught.value.__notes__)
+
+
 def test_the_death_of_the_worker_fails_every_call(launcher: LauncherName) -> None:
     """
     At once, and no other task.

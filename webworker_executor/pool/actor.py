@@ -12,7 +12,9 @@ import itertools
 import os
 from functools import partial
 
+from webworker_executor.pool.failing import failed
 from webworker_executor.pool.inside import call_actor, make_actor, release_actor
+from webworker_executor.web.blame import point_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ class Actor:
         self._view = view
         self._name = getattr(factory, "__qualname__", type(factory).__name__)
         self._ready = view.submit(make_actor, self._key, factory, args, kwargs)
+        error = self._why_never_made()
+        if error is not None:
+            point_out(error, {"factory": factory, "args": args, "kwargs": kwargs})
         self.__del__ = view.finalizer(partial(_release, view, self._key, on_release))
 
     def __repr__(self) -> str:
@@ -77,11 +82,21 @@ class Actor:
         title = f"{self._name}.{name}"
 
         def call(*args: Any, **kwargs: Any) -> WorkerFuture[Any]:
+            error = self._why_never_made()
+            if error is not None:
+                return failed(error)
             # Not by the function's own name: it would keep itself, and so the actor, in a cycle.
             return self._view.submit(call_actor, self._key, title, args, kwargs)
 
         call.__name__ = call.__qualname__ = title
         return call
+
+    def _why_never_made(self) -> BaseException | None:
+        """Return why the making has not even begun, such as an argument that cannot be sent."""
+        ready = self._ready
+        if ready.done() and ready.started_at is None and not ready.cancelled():
+            return ready.exception()
+        return None
 
 
 def _release(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:

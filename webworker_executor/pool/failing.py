@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 _OWN = __name__.partition(".")[0] + "."
 
 
+def failed(error: BaseException) -> WorkerFuture[Any]:
+    """Return a future of a call that is not even submitted."""
+    future: WorkerFuture[Any] = WorkerFuture()
+    future._claim()
+    future._finish(None, error)
+    return future
+
+
 def fail(
     pool: Pool,
     call: Call,

@@ -16,9 +16,8 @@ from webworker_executor.errors import WorkerCrashedError
 from webworker_executor.pool import broken, mapping
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_chunk
-from webworker_executor.pool.failing import fail
+from webworker_executor.pool.failing import fail, failed
 from webworker_executor.pool.flattened import results_of
-from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
 from webworker_executor.pool.stream import WINDOW, Stream
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar, overload
 
     from webworker_executor.pool.executor import WebWorkerExecutor
+    from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.pool.talk import Conversation
     from webworker_executor.web.abort import AbortSignal
     from webworker_executor.web.event import MessageEvent
@@ -344,10 +344,7 @@ def _kept(view: ExecutorView, results: Iterator[Any]) -> Iterator[Any]:
 
 
 def _aborted(fn: Callable[..., Any], reason: object) -> WorkerFuture[Any]:
-    future: WorkerFuture[Any] = WorkerFuture()
-    future._claim()
-    future._finish(None, broken.aborted(name_of(fn), reason))
-    return future
+    return failed(broken.aborted(name_of(fn), reason))
 
 
 def _follow(signal: AbortSignal, future: WorkerFuture[Any], conversation: Conversation) -> None:
