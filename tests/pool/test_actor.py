@@ -8,7 +8,7 @@ import asyncio
 import gc
 import pickle
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -53,6 +54,22 @@ def test_a_program_may_end_all_of_them(launcher: LauncherName, gate: Gate) -> No
             assert -signal.SIGKILL == child.exitcode
         with pytest.raises(WorkerCrashedError):
             future.result(10.0)
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+def test_what_is_set_on_one_lasts(how: str) -> None:
+    """
+    Whoever looks finds the same object, and so does what ends all workers.
+    """
+    with WebWorkerExecutor(1) as pool:
+        pid, _ = pool.submit(_who).result(20.0)
+        (found,) = pool._processes.values()
+        assert found is pool._processes[pid]
+        assert found in multiprocessing.active_children()
+        end = Mock(wraps=getattr(found, how))
+        setattr(found, how, end)
+        pool.kill_workers() if how == "kill" else pool.terminate_workers()
+        end.assert_called_once_with()
 
 
 def test_those_that_have_left_are_forgotten(launcher: LauncherName) -> None:

@@ -16,7 +16,7 @@ from operator import call as call_it
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
-from webworker_executor.pool.kin import Kin
+from webworker_executor.pool.kin import kin_of
 from webworker_executor.pool.process import News, WorkerProcess
 from webworker_executor.pool.talks import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.reactor import Reactor
     from webworker_executor.pool.birth import Birth
+    from webworker_executor.pool.kin import Kin
     from webworker_executor.rules.task import Task
     from webworker_executor.wire.frame import Frame, Parts
     from webworker_executor.wire.transfer import Step
@@ -293,7 +294,7 @@ class Crew:
             if not self._on_reactor().is_current_thread:
                 process.started.wait(_START_SECONDS)
             if process.child is not None:
-                found[process.child.pid] = Kin(process.child, worker.slot)
+                found[process.child.pid] = kin_of(process.child, worker.slot)
         return found
 
     def call_soon(self, call: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ out about itself; that is told in it.
 from __future__ import annotations
 
 import sys
+from weakref import WeakValueDictionary
 
 from webworker_executor.web.host import host
 
@@ -82,6 +83,21 @@ class Kin:
         return None if self.is_alive() and not host.is_exiting else self.exitcode or 0
 
 
+# By the process, which each keeps: one that nobody refers to any more is not here either.
+_living: WeakValueDictionary[Child, Kin] = WeakValueDictionary()
+
+
+def kin_of(child: Child, place: int) -> Kin:
+    """
+    Return what stands for a process: the same to all who look, for what is set on it is to last.
+
+    Args:
+        child: The process.
+        place: The worker's index.
+    """
+    return _living.setdefault(child, Kin(child, place))
+
+
 def make_known(child: Child, place: int) -> None:
     """
     Have ``multiprocessing`` count a process among its own, if the program has imported it.
@@ -101,4 +117,4 @@ def make_known(child: Child, place: int) -> None:
     for kin in list(children):
         if type(kin) is Kin and not kin.is_alive():
             children.discard(kin)
-    children.add(Kin(child, place))
+    children.add(kin_of(child, place))
