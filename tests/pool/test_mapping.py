@@ -65,6 +65,15 @@ def test_a_chunksize_below_one_is_refused(size: int) -> None:
         mapping.check(size, None)
 
 
+@pytest.mark.parametrize("size", [2.5, 2.0, "3"])
+def test_a_chunksize_that_is_no_integer_is_refused(size: Any) -> None:
+    """
+    At the call, by its name; nothing that is one is.
+    """
+    with pytest.raises(TypeError, match=rf"^chunksize must be an integer or None, not {size!r}$"):
+        mapping.check(size, None)
+
+
 def test_a_bad_buffersize_is_refused() -> None:
     """
     In the words of Python 3.14.

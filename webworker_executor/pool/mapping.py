@@ -55,10 +55,14 @@ def check(chunksize: int | None, buffersize: int | None) -> None:
 
     Raises:
         ValueError: ``chunksize`` or ``buffersize`` is less than 1.
-        TypeError: ``buffersize`` is no integer.
+        TypeError: One of them is no integer.
     """
-    if chunksize is not None and chunksize < 1:
-        raise ValueError("chunksize must be >= 1.")
+    if chunksize is not None:
+        # As far as the stdlib's takes them, those of numpy too.
+        if not hasattr(chunksize, "__index__"):
+            raise TypeError(f"chunksize must be an integer or None, not {chunksize!r}")
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
     if buffersize is not None:
         if not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")

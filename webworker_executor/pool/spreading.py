@@ -72,7 +72,7 @@ class SpreadingExecutor(Executor):
 
         Raises:
             ValueError: ``chunksize`` or ``buffersize`` is less than 1.
-            TypeError: ``buffersize`` is no integer.
+            TypeError: One of them is no integer.
             TimeoutError: From the iterator.
             PoolFullError: As ``submit``, here or from the iterator; what was submitted before and
                 has not begun is cancelled then.
