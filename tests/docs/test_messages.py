@@ -15,6 +15,7 @@ FOREIGN = {
     "cannot pickle '",
     "' object",
     "cannot pickle 'coroutine' object",
+    "cannot pickle 'generator' object",
     "Too many open files",
     "Input/output error",
 }

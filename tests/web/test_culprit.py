@@ -18,6 +18,7 @@ from webworker_executor import (
     MessageChannel,
     SharedBuffer,
     WebWorkerExecutor,
+    wrap,
 )
 from webworker_executor.web.culprit import ADVICE, point_out
 from webworker_executor.wire import codec
@@ -163,7 +164,43 @@ def note_of(value: object, **parts: object) -> list[str]:
 def test_a_note_names_the_part(value: object, path: str) -> None:
     """The error stays what it is, and tells which of several parts it is about."""
     (note,) = note_of(value, fn=print, args=value)
-    assert note.startswith(f"{path} cannot be sent. Leave it out, or ")
+    assert note.startswith(f"{path} cannot be sent. It belongs to its process: ")
+
+
+async def nothing() -> None:
+    """Be a coroutine that nobody has run."""
+
+
+def test_the_advice_can_be_followed() -> None:
+    """Nobody can give a type of C a ``__reduce__``; and what yields has a way of its own."""
+    error: Exception = TypeError("cannot pickle 'Box' object")
+    point_out(error, {"worker_data": Box(1)})
+    assert [f"worker_data cannot be sent. {ADVICE}"] == error.__notes__
+    (note,) = note_of(GENERATOR, result=GENERATOR)
+    assert note.startswith("result cannot be sent. Call executor.stream() instead")
+    (note,) = note_of([GENERATOR], result=[GENERATOR])
+    assert note.startswith("result[0] cannot be sent. It stays in its process: send its function")
+    coroutine = nothing()
+    (note,) = note_of([coroutine], args=[coroutine])
+    assert note.startswith("args[0] cannot be sent. It stays in its process: send its function")
+    coroutine.close()
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    error = RecursionError("maximum recursion depth exceeded")
+    point_out(error, {"worker_data": deep})
+    (note,) = error.__notes__
+    assert note.endswith(ADVICE)
+
+
+def test_what_a_call_of_a_proxy_takes_is_named_as_it_was_given() -> None:
+    """Not by its place in the message that goes."""
+    with MessageChannel() as channel:
+        remote: Any = wrap(channel.port1)
+        with pytest.raises(DataCloneError, match=r'^args\[0\]\["a"\]\[0\] cannot be sent: '):
+            remote.add({"a": [LOCK]})
+        with pytest.raises(DataCloneError, match=r'^kwargs\["b"\] cannot be sent: '):
+            remote.add(1, b=LOCK)
 
 
 def test_a_note_on_what_a_hook_has_raised() -> None:

@@ -14,10 +14,18 @@ import os
 import pickle
 from collections import deque
 from contextlib import suppress
-from types import FunctionType, MemberDescriptorType, MethodType
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MemberDescriptorType,
+    MethodType,
+)
 from typing import TYPE_CHECKING
 
 from webworker_executor.errors import DataCloneError
+from webworker_executor.web.request_ident import RequestIdent
 from webworker_executor.wire import codec
 from webworker_executor.wire.departure import global_names
 from webworker_executor.wire.shown import cut, shown
@@ -36,6 +44,15 @@ ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None)})
 _PICKLERS = {"pickle.py", "copyreg.py", "cloudpickle.py", "cloudpickle_fast.py", "reduction.py"}
 _OF_PICKLERS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 ADVICE = "Leave it out, or give it a __reduce__ that says how it is made anew"
+# For types that nobody can give one.
+_ADVICE_OF_C = "It belongs to its process: leave it out, and make it where it is used"
+_ADVICE_OF_STREAMS = "Call executor.stream() instead, which brings what a generator yields"
+_ADVICE = {
+    GeneratorType: "It stays in its process: send its function, or a list of its items",
+    AsyncGeneratorType: "It stays in its process: send its function, or a list of its items",
+    CoroutineType: "It stays in its process: send its function, or what it returns",
+}
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -50,13 +67,22 @@ def clone_error(message: object, exc: Exception) -> Exception:
     Returns:
         A ``DataCloneError`` that names the part; or ``exc`` itself, if a user's code raised it.
     """
+    parts = _parts_of_message(message)
     part = _refused_by_name(exc)
-    if part is not None and (path := path_to(message, part)):
+    if part is not None and (path := _path_among(parts, part)):
         return DataCloneError(f"{path} cannot be sent: {exc}", part)
     if isinstance(exc, DataCloneError) or not _is_a_picklers(exc):
         return exc
-    path = _Search(pack_for_message).path_from("message", message)
-    return DataCloneError(f"{path} cannot be sent: {exc}. {ADVICE}")
+    path, advice = _search(exc, parts, pack_for_message)
+    return DataCloneError(f"{path or 'message'} cannot be sent: {exc}. {advice}")
+
+
+def _parts_of_message(message: Any) -> dict[str, object]:
+    """Return what a message consists of, each by the name that its user knows it by."""
+    # That of a proxy's call: its user has posted none.
+    if message.__class__ is tuple and len(message) == 5 and message[0].__class__ is RequestIdent:
+        return {"args": message[3], "kwargs": message[4]}
+    return {"message": message}
 
 
 def pack_for_message(part: object) -> object:
@@ -84,12 +110,11 @@ def point_out(
         pack: How a part is tried.
     """
     try:
-        path = find_culprit(exc, parts, pack)
+        path, advice = _culprit(exc, parts, pack)
         if path:
             # What a hook has raised, ours or a user's own, says by itself what to do.
-            is_named = isinstance(exc, DataCloneError) or _refused_by_name(exc) is not None
-            advice = "" if is_named or not _is_a_picklers(exc) else f". {ADVICE}"
-            exc.add_note(f"{path} cannot be sent{advice}")
+            is_named = isinstance(exc, DataCloneError) or not advice
+            exc.add_note(f"{path} cannot be sent" + ("" if is_named else f". {advice}"))
     except Exception:
         # A user's own __repr__ or __getattr__, on the way to the part. What packing raised counts.
         return
@@ -101,17 +126,46 @@ def find_culprit(
     pack: Callable[[object], object] = pack_for_task,
 ) -> str:
     """Return the path of the part that could not be packed; takes what ``point_out`` takes."""
+    return _culprit(exc, parts, pack)[0]
+
+
+def _culprit(
+    exc: BaseException, parts: Mapping[str, object], pack: Callable[[object], object]
+) -> tuple[str, str]:
+    """Return the path of the part, and what to do where the error does not say that itself."""
+    found = advice = ""
     part = _refused_by_name(exc)
     if part is not None:
-        paths = (path_to(value, part, name) for name, value in parts.items())
-        if found := next(filter(None, paths), ""):
-            return found
+        found = _path_among(parts, part)
     elif _is_a_picklers(exc):
-        search = _Search(pack)
-        for name, value in parts.items():
-            if search.fails(value):
-                return search.path_from(name, value)
-    return next(iter(parts)) if len(parts) == 1 else ""
+        found, advice = _search(exc, parts, pack)
+    return found or (next(iter(parts)) if len(parts) == 1 else ""), advice
+
+
+def _path_among(parts: Mapping[str, object], part: object) -> str:
+    paths = (path_to(value, part, name) for name, value in parts.items())
+    return next(filter(None, paths), "")
+
+
+def _search(
+    exc: BaseException, parts: Mapping[str, object], pack: Callable[[object], object]
+) -> tuple[str, str]:
+    """Try parts; return the path of the smallest one that cannot be packed, and what to do."""
+    search = _Search(pack)
+    for name, value in parts.items():
+        if len(parts) == 1 or search.fails(value):
+            path, culprit = search.path_from(name, value)
+            return path, _advice_on(path, culprit, exc)
+    return "", ADVICE
+
+
+def _advice_on(path: str, part: object, exc: BaseException) -> str:
+    kind = type(part)
+    if path == "result" and kind in (GeneratorType, AsyncGeneratorType):
+        return _ADVICE_OF_STREAMS
+    # Not of a list, say, that is nested too deeply.
+    is_of_c = kind.__flags__ & _IMMUTABLE and kind.__name__ in str(exc)
+    return _ADVICE.get(kind) or (_ADVICE_OF_C if is_of_c else ADVICE)
 
 
 def _refused_by_name(exc: BaseException) -> object:
@@ -169,13 +223,13 @@ class _Search:
         self._n_attempts = 0
         self._seen: set[int] = set()
 
-    def path_from(self, path: str, value: object, depth: int = 0) -> str:
-        """Return the path of the smallest part of a value that cannot be packed."""
+    def path_from(self, path: str, value: object, depth: int = 0) -> tuple[str, object]:
+        """Return the smallest part of a value that cannot be packed, its path first."""
         if depth < MAX_DEPTH:
             for step, part in _parts_of(value):
                 if self.fails(part):
                     return self.path_from(path + step, part, depth + 1)
-        return path
+        return path, value
 
     def fails(self, part: object) -> bool:
         """Whether a part cannot be packed; False for what was tried before."""
