@@ -138,6 +138,26 @@ def test_a_function_that_yields_nothing_iterable_fails(forked: WebWorkerExecutor
         list(forked.stream(abs, -1))  # type: ignore[arg-type]  # what is no iterable
 
 
+def test_a_generator_that_was_made_here_is_refused(forked: WebWorkerExecutor) -> None:
+    """
+    Its function is wanted, and its arguments.
+    """
+    for executor in (forked, forked.options(window=2)):
+        with pytest.raises(TypeError, match=r"^stream\(\) takes a function .*, not generator;"):
+            executor.stream(number for number in range(3))  # type: ignore[arg-type]  # the mistake
+
+
+def test_a_generator_that_is_submitted_is_told_of_streams(forked: WebWorkerExecutor) -> None:
+    """
+    What the function has made cannot come back; the note says what does.
+    """
+    exc = forked.submit(talking.count, 3).exception(10.0)
+    assert isinstance(exc, TypeError)
+    assert "cannot pickle 'generator' object" == str(exc)
+    (note,) = exc.__notes__
+    assert note.startswith("result cannot be sent. Call executor.stream() instead")
+
+
 def test_streams_are_asynchronous_too(pool: WebWorkerExecutor) -> None:
     """
     Two side by side on one loop, and one that is left early.

@@ -69,6 +69,7 @@ class BeyondExecutor(Executor):
             before that, and ``WorkerCrashedError`` when the worker dies.
 
         Raises:
+            TypeError: ``fn`` cannot be called; a generator, say, that was made here.
             PoolFullError: As ``submit``.
             BrokenWorkerPool: As ``submit``.
             RuntimeError: As ``submit``.

@@ -57,6 +57,11 @@ class Stream(Generic[T]):
         kwargs: dict[str, Any],
         window: int = WINDOW,
     ) -> None:
+        if not callable(fn):
+            raise TypeError(
+                f"stream() takes a function that returns an iterable, not {type(fn).__name__}; "
+                "write stream(numbers, 10), not stream(numbers(10))"
+            )
         self.future = submit(run_stream, fn, args, kwargs, window)
         try:
             self._conversation = conversation_of(self.future)
