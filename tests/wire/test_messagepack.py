@@ -91,6 +91,15 @@ def test_what_is_no_message_is_an_error(data: bytes) -> None:
         load_msgpack(data)
 
 
+@pytest.mark.parametrize("data", [b"\x81\x90\x01", b"\x81\x80\x01", b"\x91\x81\x91\x01\xc0"])
+def test_a_key_that_no_dict_can_have_is_an_error(data: bytes) -> None:
+    """
+    Of other languages' maps it may be one: the message says what does not go here.
+    """
+    with pytest.raises(ValueError, match="a map has a key that no dict can have: unhashable type"):
+        load_msgpack(data)
+
+
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The error says what to install.

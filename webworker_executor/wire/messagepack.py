@@ -1,7 +1,7 @@
 """
 Values that most languages have, as MessagePack; for peers that are not Python, or not trusted.
 
-For: what JSON has, and bytes, NaN and keys of any of these kinds besides. Tuples become lists.
+For: what JSON has, and bytes, NaN and keys that are no texts besides. Tuples become lists.
 Not for: anything else. What MessagePack has no form for (a number of more than 64 bits, an object,
 a value in itself) is refused. A changer must know: no code of the sender runs, and it must stay so:
 no hook makes objects of extension types.
@@ -62,11 +62,15 @@ def load_msgpack(data: bytes | bytearray | memoryview) -> Any:
     Read a value.
 
     Raises:
-        ValueError: It is no MessagePack, or nested too deeply.
+        ValueError: It is no MessagePack, nested too deeply, or has a map with a key that no
+            ``dict`` can have: a list or another map.
     """
     import msgpack
 
-    return msgpack.unpackb(data, strict_map_key=False)
+    try:
+        return msgpack.unpackb(data, strict_map_key=False)
+    except TypeError as error:
+        raise ValueError(f"a map has a key that no dict can have: {error}") from error
 
 
 def _list_of(value: object) -> list[object]:
