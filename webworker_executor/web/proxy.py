@@ -20,6 +20,7 @@ from webworker_executor.web.channel import MessageChannel
 from webworker_executor.web.coroutine import completed
 from webworker_executor.web.culprit import find_culprit, pack_for_message
 from webworker_executor.web.event import MessageEvent
+from webworker_executor.web.exposure import Exposure
 from webworker_executor.web.port import MessagePort
 from webworker_executor.web.request import Connection, Path, Reply
 from webworker_executor.web.request_ident import RequestIdent, take_ident
@@ -54,7 +55,8 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     Args:
         value: Any object; a module or a class as well.
         port: Started by this; not to be used for anything else.
-        finalizer: Called once when the other side is gone.
+        finalizer: Called once when nobody can call the object any more: the other side is gone,
+            and so are those of all ports that ``clone`` made of its proxy.
 
     Raises:
         TypeError: ``port`` is no ``MessagePort``, or ``finalizer`` cannot be called.
@@ -64,7 +66,11 @@ def expose(value: Any, port: MessagePort, *, finalizer: Callable[[], object] | N
     _check_port("expose", port)
     if finalizer is not None and not callable(finalizer):
         raise TypeError(f"finalizer must be callable, without arguments; {shown(finalizer)} is not")
-    server = _Server(value, port, finalizer)
+    _serve(value, port, Exposure(finalizer))
+
+
+def _serve(value: Any, port: MessagePort, exposure: Exposure) -> None:
+    server = _Server(value, port, exposure)
     port.onmessageerror = server.refuse
     port.onclose = server.finish
     port._settle = server.settle
@@ -81,12 +87,11 @@ def _check_port(caller: str, port: object) -> None:
 class _Server:
     """What answers for an exposed object."""
 
-    def __init__(
-        self, value: Any, port: MessagePort, finalizer: Callable[[], object] | None
-    ) -> None:
+    def __init__(self, value: Any, port: MessagePort, exposure: Exposure) -> None:
         self._value = value
         self._port = port
-        self._finalizers = [] if finalizer is None else [finalizer]
+        self._exposure = exposure
+        exposure.begin(port)
 
     def serve(self, event: MessageEvent) -> None:
         ident, kind, path, args, kwargs = event.data
@@ -150,8 +155,7 @@ class _Server:
         self._port.post_message((ident, False, pack_failure(error)))
 
     def finish(self, event: object) -> None:
-        while self._finalizers:
-            self._finalizers.pop()()
+        self._exposure.finish(self._port)
 
     def _perform(self, kind: str, path: Path, args: tuple[Any, ...], kwargs: Any) -> Any:
         if any(name.startswith("__") for name in path):
@@ -167,7 +171,7 @@ class _Server:
         if kind == GET:
             return completed(target)
         if kind == CLONE:
-            return _ByReference(target, None, is_wrapped=False)
+            return _ByReference(target, exposure=self._exposure, is_wrapped=False)
         result = completed(target(*args, **kwargs))
         return proxy(result) if kind == CONSTRUCT else result
 
@@ -176,10 +180,16 @@ class _ByReference:
     """Something that is sent as a proxy of it, or as a port to it."""
 
     def __init__(
-        self, value: Any, finalizer: Callable[[], object] | None, *, is_wrapped: bool = True
+        self,
+        value: Any,
+        finalizer: Callable[[], object] | None = None,
+        *,
+        exposure: Exposure | None = None,
+        is_wrapped: bool = True,
     ) -> None:
         self.value = value
         self._finalizer = finalizer
+        self._exposure = exposure
         self._is_wrapped = is_wrapped
 
     def __reduce__(self) -> Any:
@@ -188,7 +198,9 @@ class _ByReference:
             raise TypeError("a proxy goes in a message or a task, not in bytes by themselves")
         channel = MessageChannel()
         parcel.move(channel.port2)
-        parcel.commits.append(lambda: expose(self.value, channel.port1, finalizer=self._finalizer))
+        # Each proxy of a value has an end of its own; only a clone shares that of its original.
+        exposure = self._exposure or Exposure(self._finalizer)
+        parcel.commits.append(lambda: _serve(self.value, channel.port1, exposure))
         return wrap if self._is_wrapped else _as_it_is, (channel.port2,)
 
 
