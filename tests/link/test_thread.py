@@ -4,6 +4,7 @@ Tests of `webworker_executor.link.thread`: a thread is started once, whatever ha
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -166,6 +167,92 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     service.start()
     service.join()
     assert [1] == served
+
+
+def die(*_: object) -> None:
+    """
+    End the thread, without a word.
+    """
+    raise SystemExit
+
+
+def test_a_thread_that_dies_at_its_birth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A thread without memory for its first frame ends nobody's patience: it may be tried again.
+    """
+    served: list[int] = []
+    service = ServiceThread(lambda: served.append(1), "service")
+    before = threading.enumerate()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "_bootstrap", die)
+        with pytest.raises(RuntimeError, match="for want of memory"):
+            service.start()
+    assert before == threading.enumerate()
+    service.start()
+    service.join()
+    assert [1] == served
+
+
+def test_the_thread_that_starts_it_dies_at_its_birth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The same is true of the thread that takes the steps of the start.
+    """
+    served: list[int] = []
+    service = ServiceThread(lambda: served.append(1), "service")
+    start = _thread.start_new_thread
+    with monkeypatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", lambda _, arguments: start(die, arguments))
+        with pytest.raises(RuntimeError, match="for want of memory"):
+            service.start()
+    service.start()
+    service.join()
+    assert [1] == served
+
+
+NO_MEMORY = """
+import os, resource, signal, sys
+from webworker_executor.link.thread import ServiceThread
+
+def start(kib):
+    signal.alarm(60)
+    served = []
+    service = ServiceThread(lambda: served.append(1), "service")
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + kib * 1024, -1))
+    try:
+        service.start()
+    except (MemoryError, RuntimeError):
+        pass
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    service.start()
+    service.join()
+    assert served, kib
+
+def ended(kib):
+    pid = os.fork()
+    if not pid:
+        # What Python prints of the threads that die is not asked about.
+        os.close(2)
+        start(kib)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+import threading
+stack = threading.stack_size() or resource.getrlimit(resource.RLIMIT_STACK)[0]
+if stack <= 0:
+    stack = 8 << 20
+rooms = [n * (stack >> 10) + more for n in (1, 2) for more in range(0, 100, 4)]
+print([kib for kib in rooms if ended(kib)])
+"""
+
+
+@pytest.mark.slow
+def test_memory_that_runs_out(run_script: ScriptRunner) -> None:
+    """
+    Wherever in the start there is no memory any more, the start ends, and the next one succeeds.
+    """
+    done = run_script(NO_MEMORY)
+    assert ("[]\n", "") == (done.stdout, done.stderr)
 
 
 def test_signals_are_left_to_others() -> None:

@@ -5,8 +5,10 @@ Threads of the package: daemons that are started once, whatever signal handlers 
 from __future__ import annotations
 
 import _thread
+import functools
 import signal
 import threading
+import weakref
 
 from webworker_executor.link.flag import Flag
 
@@ -30,6 +32,9 @@ _FOR_THE_MAIN_THREAD = signal.valid_signals() - {
     signal.SIGPROF,
 }
 _hushed: list[set[signal.Signals]] = []
+
+# As Python begins where the system refuses one.
+_NO_MEMORY = "can't start new thread: it has ended at once, for want of memory"
 
 
 def hush() -> None:
@@ -56,6 +61,62 @@ def is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def _when_gone(thing: object, lock: _thread.LockType) -> weakref.ref[object]:
+    """Release a lock when a thing is gone, if what this returns is kept."""
+    # A method of C: code of Python would need the very memory that was missing.
+    return weakref.ref(thing, lock.__exit__)  # type: ignore[arg-type]  # whatever it is called with
+
+
+class _Token:
+    """Something that is kept, and whose end is noticed."""
+
+    __slots__ = ("__weakref__",)
+
+
+class _Beginning:
+    """
+    What the starter of a thread waits for: that it is up, or that it never will be.
+
+    In the place of the event of ``threading.Thread``, for which it waits without end where there
+    was no memory for the first frame of the new thread.
+    """
+
+    def __init__(self) -> None:
+        self.is_up = False
+        self._is_begun = False
+        self._is_over = _thread.allocate_lock()
+        self._is_over.acquire()
+        self._watch: weakref.ref[object] | None = None
+
+    def watch(self, body: object) -> None:
+        """Take the end of what only the new thread keeps for the end of the wait."""
+        self._watch = _when_gone(body, self._is_over)
+
+    def come_up(self) -> None:
+        """End the wait; on the new thread."""
+        self.is_up = True
+        # First: the lock is opened once.
+        self._watch = None
+        self._is_over.release()
+
+    # -- what `threading.Thread` asks of its event
+
+    def is_set(self) -> bool:
+        """Whether the thread is one that runs, or has run."""
+        return self._is_begun
+
+    def set(self) -> None:
+        """Note that; nobody is woken, for the thread is not up yet."""
+        self._is_begun = True
+
+    def wait(self) -> None:
+        """Wait until the thread is up, or gone."""
+        self._is_over.acquire()
+
+    def _at_fork_reinit(self) -> None:
+        """Do nothing: in a forked process nobody waits."""
+
+
 class OwnThread(threading.Thread):
     """
     A daemon thread of the package.
@@ -65,10 +126,52 @@ class OwnThread(threading.Thread):
     Args:
         serve: What the thread does.
         name: Its name.
+        prepare: What it does before it counts as started.
     """
 
-    def __init__(self, serve: Callable[[], object], name: str) -> None:
+    def __init__(
+        self,
+        serve: Callable[[], object],
+        name: str,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
         super().__init__(target=serve, name=name, daemon=True)
+        self._prepare = prepare
+        self._started = self._beginning = _Beginning()
+
+    @property
+    def _bootstrap(self) -> Callable[[], object]:
+        # New for each look, and an object of C: nobody but the new thread keeps it.
+        body = functools.partial(super()._bootstrap)  # type: ignore[misc]  # not in typeshed
+        self._beginning.watch(body)
+        return body
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it does what it is for, or has done."""
+        return self._beginning.is_up
+
+    def start(self) -> None:
+        """
+        Start it, and return when it is up.
+
+        Raises:
+            RuntimeError: No thread can be started.
+        """
+        super().start()
+        if not self.is_up:
+            # Where `threading` lists those that are about to come.
+            with threading._active_limbo_lock:  # type: ignore[attr-defined]  # private
+                threading._limbo.pop(self, None)  # type: ignore[attr-defined]  # private
+            raise RuntimeError(_NO_MEMORY)
+
+    def run(self) -> None:
+        """Do what the thread is for."""
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
+            prepare()
+        self._beginning.come_up()
+        super().run()
 
 
 class ServiceThread:
@@ -95,17 +198,18 @@ class ServiceThread:
         # Reentrant: a finalizer may come here in the midst of a start.
         self._starting = threading.RLock()
         self._is_begun = False
+        # Whether the start of this very object has failed, which `threading` allows once.
+        self._is_spent = False
         self._is_up = Flag()
         self.thread = self._make()
 
     def _make(self) -> OwnThread:
-        return OwnThread(self._run, self._name)
+        return OwnThread(self._serve, self._name, self._come_up)
 
-    def _run(self) -> None:
+    def _come_up(self) -> None:
         # It may have been started by a thread that takes none.
         listen()
         self._is_up.set()
-        self._serve()
 
     @property
     def is_current(self) -> bool:
@@ -132,33 +236,47 @@ class ServiceThread:
         is_done.acquire()
         errors: list[BaseException] = []
 
-        def start() -> None:
+        def start(token: _Token) -> None:
+            # It stays an argument, for as long as the thread runs. An error would keep this frame.
+            del token
             try:
                 self._start()
             except BaseException as error:
                 errors.append(error)
-            finally:
-                is_done.release()
 
-        _thread.start_new_thread(start, ())
+        token = _Token()
+        # Opened by what C does when that thread lets go of its argument. A `finally` of its own is
+        # never come to where there is no memory for its first frame.
+        watch = _when_gone(token, is_done)
+        _thread.start_new_thread(start, (token,))
+        del token
         is_done.acquire()
+        del watch
         if errors:
             raise errors.pop()
+        if not self._is_up.is_set():
+            raise RuntimeError(_NO_MEMORY)
 
     def _start(self) -> None:
-        if self.thread.ident == _thread.get_ident():
-            # The new thread itself, before it is up: a finalizer may come here from anywhere.
+        if self._is_begun and self.thread.ident == _thread.get_ident():
+            # The new thread itself, before it is up: a finalizer may come here from anywhere. One
+            # that failed may have had the number that another thread has now.
             return
         # Whoever waits here returns when the thread is there, or tries again.
         with self._starting:
             if self._is_begun:
                 return
+            if self._is_spent:
+                self.thread = self._make()
+                self._is_spent = False
             self._is_begun = True
             try:
                 self.thread.start()
             except BaseException:
-                if not self._is_up.is_set():
-                    self.thread = self._make()
+                if not self.thread.is_up:
+                    # No call that takes memory: without the last store it never could be again.
+                    self._is_up.clear()
+                    self._is_spent = True
                     self._is_begun = False
                 raise
 
