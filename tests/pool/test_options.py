@@ -428,6 +428,7 @@ def test_a_view_ends_with_its_executor(forked: WebWorkerExecutor) -> None:
         ({"soft_timeout": 0}, ValueError, "soft_timeout must be more than 0"),
         ({"soft_timeout": "1"}, TypeError, "soft_timeout must be"),
         ({"timeout": 0}, ValueError, "timeout must be more than 0"),
+        ({"timeout": 1, "soft_timeout": 3}, ValueError, "no more than timeout, which is 1, not 3:"),
         ({"retries": -1}, ValueError, "retries must be 0 or more"),
         ({"retry_on": (ValueError, int)}, TypeError, "retry_on holds types of exceptions"),
         ({"signal": AbortController()}, TypeError, "give its signal"),
@@ -463,6 +464,8 @@ def test_a_view_of_a_view_changes_what_is_given() -> None:
         assert (5.0, (ValueError,), 4) == _some(view.options(priority=4))
         assert (None, (WorkerCrashedError,), 3) == _some(view.options(timeout=None, retry_on=None))
         assert () == view.options(transfer=None)._terms.transfer
+        # For these tasks the limit of all counts for nothing.
+        assert 2.0 == pool.options(soft_timeout=5.0).options(timeout=2.0)._terms.timeout
 
 
 def _some(view: ExecutorView) -> tuple[object, ...]:

@@ -197,7 +197,9 @@ class ExecutorView(SpreadingExecutor):
             priority=priority,
             cancel_running=cancel_running,
         )
-        return ExecutorView(self._executor, replace(self._terms, **changes))
+        view = ExecutorView(self._executor, replace(self._terms, **changes))
+        _check_limits(changes)
+        return view
 
     if TYPE_CHECKING:
 
@@ -323,6 +325,18 @@ def as_terms(**options: Any) -> dict[str, Any]:
     if "retry_on" in changes:
         changes["retry_on"] = _as_types(changes["retry_on"])
     return changes
+
+
+def _check_limits(changes: dict[str, Any]) -> None:
+    """Refuse two limits of one call that cannot both be; each has been looked at by itself."""
+    # Of what is given in two steps, the second may well be the shorter one, for a task that is to
+    # have no more than that.
+    soft, hard = changes.get("soft_timeout"), changes.get("timeout")
+    if soft is not None and hard is not None and soft > hard:
+        raise ValueError(
+            f"soft_timeout must be no more than timeout, which is {hard!r}, not {soft!r}: the task "
+            "would be stopped before it is told"
+        )
 
 
 def _as_types(kinds: Any) -> tuple[Any, ...]:
