@@ -9,6 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tests.dropin.gate import pass_gate
 from webworker_executor import FileDescriptor, scope
 
 if TYPE_CHECKING:
@@ -141,6 +142,11 @@ def exit_at(_: bytearray, number: int) -> int:
     if number == 7:
         os._exit(1)
     return number
+
+
+def wait_at(path: str, where: int, number: int) -> int:
+    """Return a number; one of them when a gate is opened."""
+    return pass_gate(path, number) if number == where else number
 
 
 def pid_of(_: object) -> int:

@@ -257,13 +257,13 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         buffersize: int | None,
     ) -> Iterator[Any]:
         self._open_for(calls.items)
-        # A program that has put its own `submit` in the place of ours wants to see every call, and
-        # one that limits the tasks of a worker counts calls.
+        # A program that has put its own `submit` in the place of ours wants to see every call, one
+        # that limits the tasks of a worker counts calls, and one that does not wait for ever wants
+        # what is ready by then: no result is to wait for others of its chunk.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
-        if chunksize is None and buffersize is None and is_ours and not self._max_tasks_per_child:
-            return mapping.adaptive(
-                self, fn, calls, timeout, self._max_workers, self._pool.crew.is_up
-            )
+        is_each_a_task = timeout is not None or buffersize is not None or self._max_tasks_per_child
+        if chunksize is None and is_ours and not is_each_a_task:
+            return mapping.adaptive(self, fn, calls, self._max_workers, self._pool.crew.is_up)
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None

@@ -12,11 +12,13 @@ import itertools
 import time
 import weakref
 from collections import deque
+from concurrent.futures import BrokenExecutor
 
 from webworker_executor.link.memory import store
 from webworker_executor.pool.chunk import lay_out, run_all
 from webworker_executor.pool.flattened import outcomes_of
 from webworker_executor.rules.chunks import Chunks
+from webworker_executor.web.blame import point_out
 from webworker_executor.wire.definition import fix
 
 TYPE_CHECKING = False
@@ -34,11 +36,11 @@ else:
 # A map of fewer items is not worth measuring.
 FEWEST = 64
 # How long an item may run that is not worth measuring; how long `map` itself may wait for its
-# first items, once there is a worker; how long for the first worker, whose initializer may have
-# much to do; and how often it looks for that one.
+# first items, once there is a worker; how long for the first worker, which takes a tenth of that
+# where its initializer has little to do; and how often it looks for that one.
 SLOW_SECONDS = 0.1
 PATIENCE = 0.5
-START_PATIENCE = 30.0
+START_PATIENCE = 2.0
 LOOK_SECONDS = 0.02
 
 
@@ -196,50 +198,53 @@ def adaptive(
     executor: Submitter,
     fn: Callable[..., Any],
     calls: Calls,
-    timeout: float | None,
     n_workers: int,
     is_up: Callable[[], bool],
 ) -> Iterator[Any]:
     """
     Submit calls in chunks of about 5 ms, sized by what the first of them took.
 
-    To the user it is as if each call were a task; only that a worker's death takes a chunk.
+    Each call has its own result or exception, as if it were a task. But those of a chunk run one
+    after the other, their results come together, and a worker's death takes them all.
 
     Args:
         executor: As for ``ordered``.
         fn: What to call.
         calls: Taken at once.
-        timeout: As for ``ordered``.
         n_workers: How many workers there may be.
         is_up: Tells whether any of them can run tasks yet.
 
     Returns:
         As ``ordered``.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
     items = list(calls.items)
     if len(items) < FEWEST:
         fixed = fix(fn, fn, store.shelve)
-        return ordered(executor, fixed or fn, calls.tuples(items), timeout, None)
+        return ordered(executor, fixed or fn, calls.tuples(items), None, None)
     futures: deque[Future[Any]] = deque()
-    latest = time.monotonic() + START_PATIENCE if deadline is None else deadline
-    wait = functools.partial(_wait_for_worker, is_up, latest)
+    wait = functools.partial(_wait_for_worker, is_up, time.monotonic() + START_PATIENCE)
+    # Packed once, if it is large: a chunk is a call of it.
+    fixed = fix(fn, functools.partial(run_all, fn), store.shelve)
+
+    def submit(part: list[Any]) -> Future[Any]:
+        chunk = calls.chunk(part)
+        if fixed is None:
+            return executor.submit(run_all, fn, chunk)
+        return executor.submit(fixed, chunk)
+
     with _cancelled_on_error(futures):
-        _submit_chunks(executor, fn, items, calls.chunk, n_workers, wait, futures)
-    return outcomes_of(_yield_results(futures, deadline, None))
+        _submit_chunks(submit, calls, items, n_workers, wait, futures)
+    return outcomes_of(_yield_results(futures, None, None))
 
 
 def _submit_chunks(
-    executor: Submitter,
-    fn: Callable[..., Any],
+    submit: Callable[[list[Any]], Future[Any]],
+    calls: Calls,
     items: list[Any],
-    as_chunk: Callable[[list[Any]], Chunk],
     n_workers: int,
     wait_for_worker: Callable[[Future[Any]], bool],
     futures: deque[Future[Any]],
 ) -> None:
-    # Packed once, if it is large: a chunk is a call of it.
-    fixed = fix(fn, functools.partial(run_all, fn), store.shelve)
     sizes = Chunks(n_workers)
     patience = time.monotonic() + PATIENCE
     start, n_items = 0, len(items)
@@ -251,12 +256,7 @@ def _submit_chunks(
         first = len(futures)
         for _ in range(n_chunks):
             if start < n_items:
-                chunk = as_chunk(items[start : start + size])
-                futures.append(
-                    executor.submit(run_all, fn, chunk)
-                    if fixed is None
-                    else executor.submit(fixed, chunk)
-                )
+                futures.extend(_submitted(submit, calls, items[start : start + size]))
                 start += size
         if not is_measuring:
             continue
@@ -270,6 +270,32 @@ def _submit_chunks(
             sizes.unmeasured()
         else:
             sizes.measured(size, work_seconds, time.monotonic() - submitted)
+
+
+def _submitted(
+    submit: Callable[[list[Any]], Future[Any]], calls: Calls, part: list[Any]
+) -> Iterator[Future[Any]]:
+    """Submit some calls as one task; one by one, where one of them cannot be sent."""
+    future = submit(part)
+    error = _why_unsent(future)
+    if error is None:
+        yield future
+    elif len(part) > 1:
+        for item in part:
+            yield from _submitted(submit, calls, [item])
+    else:
+        # By what it is to the user; the executor has only seen a chunk.
+        point_out(error, {"args": next(calls.tuples(part))})
+        yield future
+
+
+def _why_unsent(future: Future[Any]) -> BaseException | None:
+    has_begun = getattr(future, "started_at", None) is not None
+    if has_begun or not future.done() or future.cancelled():
+        return None
+    error = future.exception()
+    # Where no worker is left it is none of the calls.
+    return None if isinstance(error, BrokenExecutor) else error
 
 
 def _measurement(future: Future[Any], latest: float) -> Any:

@@ -56,14 +56,15 @@ class SpreadingExecutor(Executor):
         Args:
             fn: Called with one element of each iterable.
             *iterables: Read to the end of the shortest before this returns, unless ``buffersize``.
-                With 64 items and more the first are measured before it returns, when a worker is
-                up; give a ``chunksize`` where that would be too long.
+                With 64 items and more the first are measured before it returns, which takes half a
+                second at most, and two more until a worker is up; with a ``chunksize`` nothing is.
             timeout: Seconds from now within which a result must come when it is asked for.
             chunksize: How many calls make a task. By default as many as take about 5 ms, measured
-                on the first ones; each call still has its own result or exception, but the death of
-                a worker fails the whole task. With ``max_tasks_per_child`` or ``buffersize``, which
-                count tasks, it is 1 by default; and with ``options``, so that a time-out or a retry
-                is one item's. With a ``chunksize`` a whole chunk is what is timed, retried and
+                on the first ones; each call still has its own result or exception, but they come
+                together, and the death of a worker fails the whole task. Calls that wait for each
+                other, or for who takes the results, need 1. That is the default with a ``timeout``,
+                which is for each result; with ``max_tasks_per_child`` or ``buffersize``, which
+                count tasks; and with ``options``, so that a time-out or a retry is one item's. With a ``chunksize`` a whole chunk is what is timed, retried and
                 placed.
             buffersize: How many tasks may be under way and not yielded; by default all.
 
