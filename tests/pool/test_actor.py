@@ -39,6 +39,16 @@ def test_an_actor_keeps_its_state(pool: WebWorkerExecutor) -> None:
     assert 65 == actor.add(step=5).result(10.0)
 
 
+def test_an_attribute_is_not_set_here_in_silence(forked: WebWorkerExecutor) -> None:
+    """
+    The object, whose attribute it was to be, is elsewhere.
+    """
+    actor = forked.actor(talking.Counter, 1)
+    with pytest.raises(AttributeError, match="methods only: 'count' would be set here"):
+        actor.count = 5
+    assert 2 == actor.add().result(10.0)
+
+
 def test_actors_are_spread(pool: WebWorkerExecutor) -> None:
     """
     Each goes to the worker with the fewest.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from webworker_executor.pool.options import ExecutorView
 
 _numbers = itertools.count(1)
+_OWN = frozenset({"_key", "_view", "_name", "_ready", "__del__"})
 
 
 class Actor:
@@ -32,6 +33,8 @@ class Actor:
     An object in a worker; made by ``executor.actor``.
 
     ``actor.method(...)`` calls a method there and returns a ``WorkerFuture``. Calls run in order.
+    It has methods only: attributes of the object are for these, and to set one here raises
+    ``AttributeError``.
     When the worker dies, the object is lost: the call that runs raises ``WorkerCrashedError``,
     every other one ``ActorLostError``. The object is dropped there when the last reference to the
     actor is dropped here.
@@ -97,6 +100,14 @@ class Actor:
         if ready.done() and ready.started_at is None and not ready.cancelled():
             return ready.exception()
         return None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _OWN:
+            raise AttributeError(
+                f"an actor has methods only: {name!r} would be set here, and the object is in "
+                f"worker {self._view.worker}. Give {self._name} a method that sets it, and call it"
+            )
+        object.__setattr__(self, name, value)
 
 
 def _release(view: ExecutorView, key: str, on_release: Callable[[], object]) -> None:
