@@ -24,7 +24,6 @@ from webworker_executor.wire.kinds import (
     CLOSING,
     DEFINE,
     LOAD_ERROR,
-    LOADED,
     OF_SCRIPT,
     OF_SURROUNDINGS,
     READY,
@@ -73,7 +72,6 @@ def main(loop: Loop, control: _socket.socket, hello: dict[str, Any], host: int) 
     try:
         turns.perform(program.run)
         turns.adopt_handlers()
-        loop.post(encode(LOADED, 0), ())
         turns.run()
     finally:
         turns.report_late()

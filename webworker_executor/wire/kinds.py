@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from _struct import Struct
 
-HELLO, READY, LOADED, LOAD_ERROR = 0x01, 0x02, 0x03, 0x04
+HELLO, READY, LOAD_ERROR = 0x01, 0x02, 0x04
 MESSAGE, LOG, RECEIPT, EVENT, TASK_MESSAGE = 0x10, 0x11, 0x12, 0x24, 0x25
 CALL, RESULT, RAISE, REJECT = 0x20, 0x21, 0x22, 0x23
 DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
@@ -20,7 +20,6 @@ ERROR, CLOSE, CLOSING, ESTATE = 0x30, 0x31, 0x32, 0x33
 NAMES = {
     HELLO: "HELLO",
     READY: "READY",
-    LOADED: "LOADED",
     LOAD_ERROR: "LOAD_ERROR",
     MESSAGE: "MESSAGE",
     LOG: "LOG",
@@ -76,7 +75,7 @@ FROM_WORKER = MEMORY | {
     ESTATE,
 }
 # Of a worker that runs a script instead of tasks; what it gets are some of TO_WORKER.
-FROM_SCRIPT = MEMORY | {READY, LOADED, LOAD_ERROR, MESSAGE, ERROR, CLOSING, TRACKER, ESTATE}
+FROM_SCRIPT = MEMORY | {READY, LOAD_ERROR, MESSAGE, ERROR, CLOSING, TRACKER, ESTATE}
 
 # What stands in front of the pickle: of a call its definition (0: inside the pickle) and the
 # shape of its arguments; of an answer when the task began, in seconds of the monotonic clock, which
