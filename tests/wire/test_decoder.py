@@ -522,15 +522,6 @@ def test_prefix_stands_before_the_table() -> None:
         assert b"pickle" == bytes(received.payload)[CALL_PREFIX.size :][:6]
 
 
-def test_own_prefixes() -> None:
-    """
-    A decoder can be told of other prefixes than those of the package.
-    """
-    stream = joined(encode(MESSAGE, 0, b"p", [b"b"], b"12"))
-    [received] = FrameDecoder(ALL, {MESSAGE: 2}).feed(stream)
-    assert [b"b"] == [bytes(view) for view in received.buffers]
-
-
 def test_descriptors_stay_with_their_frames() -> None:
     """
     However early they come, each frame gets its own, in order.

@@ -63,7 +63,6 @@ class FrameDecoder:
 
     Args:
         kinds: The kinds this side may receive; any other is malformed.
-        prefix_nbytes: By kind, how many bytes stand in front of a table of buffers.
 
     Attributes:
         kinds: As given.
@@ -75,9 +74,8 @@ class FrameDecoder:
             waited for, and swallowed.
     """
 
-    def __init__(self, kinds: frozenset[int], prefix_nbytes: dict[int, int] | None = None) -> None:
+    def __init__(self, kinds: frozenset[int]) -> None:
         self.kinds = kinds
-        self._prefix_nbytes = prefix_nbytes or PREFIXES
         self._fds: deque[object] = deque()
         self._partial = b""
         self._growing: bytearray | None = None
@@ -106,7 +104,7 @@ class FrameDecoder:
             apart: Also that what grows has memory of its own, where somebody else may be reading
                 into the ``vacancy`` of this one.
         """
-        copy = FrameDecoder(self.kinds, self._prefix_nbytes)
+        copy = FrameDecoder(self.kinds)
         copy._fds.extend(self._fds)
         copy._partial = self._partial
         # Of what grows, only the part behind what has come is ever written to.
@@ -308,7 +306,7 @@ class FrameDecoder:
         if not flags & (BUFFERS | SHARED) or (flags & SHARED and kind in MEMORY):
             frames.append(Frame(kind, ident, payload, (), fds))
             return
-        prefix_nbytes = self._prefix_nbytes.get(kind, 0)
+        prefix_nbytes = PREFIXES.get(kind, 0)
         prefix, table = payload[:prefix_nbytes], payload[prefix_nbytes:]
         if flags & SHARED:
             frames.append(_with_places(kind, ident, prefix, table, fds))
