@@ -10,6 +10,7 @@ Not for judging: `tests/conformance/test_tool.py` holds ours to what is promised
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 
 from tests.dropin.peers import PEERS, SUBJECTS, describe_versions, is_installed
 from webworker_executor.conformance.command import ask
+from webworker_executor.conformance.row import Finding
 from webworker_executor.conformance.rows import ROWS
-from webworker_executor.conformance.table import as_json, as_markdown, read_json
+from webworker_executor.conformance.table import as_json, as_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from webworker_executor.conformance.row import Finding, Row
+    from webworker_executor.conformance.row import Row
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "explanation"
 
@@ -71,6 +73,23 @@ Bold is the verdict that this package promises for its own executor, and tests.
 
 {table}
 """
+
+
+def read_json(text: str, rows: Iterable[Row]) -> list[Finding]:
+    """
+    Read what `as_json` wrote.
+
+    Args:
+        text: The findings.
+        rows: The rows of today, by which the outcomes are judged anew. Findings about others are
+            left out.
+    """
+    by_name = {row.name: row for row in rows}
+    return [
+        Finding(by_name[found["scenario"]], found["subject"], found["outcome"])
+        for found in json.loads(text)
+        if found["scenario"] in by_name
+    ]
 
 
 def measure(name: str, rows: Sequence[Row], folder: Path) -> list[Finding]:

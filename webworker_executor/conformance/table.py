@@ -16,8 +16,6 @@ from webworker_executor.conformance.row import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from webworker_executor.conformance.row import Row
-
 _HEADS = ("scenario", "expected", "what happened", "verdict")
 _MAX_WIDTHS = (38, 34, 34, 8)
 
@@ -120,20 +118,3 @@ def as_json(findings: Iterable[Finding]) -> str:
         ],
         indent=1,
     )
-
-
-def read_json(text: str, rows: Iterable[Row]) -> list[Finding]:
-    """
-    Read what `as_json` wrote.
-
-    Args:
-        text: The findings.
-        rows: The rows of today, by which the outcomes are judged anew. Findings about others are
-            left out.
-    """
-    by_name = {row.name: row for row in rows}
-    return [
-        Finding(by_name[found["scenario"]], found["subject"], found["outcome"])
-        for found in json.loads(text)
-        if found["scenario"] in by_name
-    ]
