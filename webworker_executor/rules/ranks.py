@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Ranks", "comes_after", "rank"]
+__all__ = ["Ranks", "comes_after"]
 
 _SPARSE = 64
 
