@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from webworker_executor import PortClosedError
+from webworker_executor.web import uncaught
 from webworker_executor.web.event import Event
 from webworker_executor.web.incoming import WorkerTarget
 from webworker_executor.wire.failure import pack_failure
@@ -214,3 +215,35 @@ def test_nobody_listens(capfd: pytest.CaptureFixture[str]) -> None:
     assert written.startswith("Uncaught in <")
     assert "Traceback" in written
     assert "RuntimeError: could not be loaded" in written
+
+
+@pytest.mark.parametrize("answer", [True, None, False])
+@pytest.mark.parametrize(
+    ("failed", "goes_on"),
+    [(False, {True: 0, None: 1, False: 1}), (True, {})],
+    ids=["error", "load"],
+)
+def test_what_goes_on_to_who_made_this_worker(
+    failed: bool, goes_on: dict[bool | None, int], answer: bool | None
+) -> None:
+    """
+    An error that no listener has handled, and of a script that did not load what nobody has heard.
+    """
+    passed: list[str] = []
+    uncaught.install(lambda event, origin: passed.append(event.message))
+    try:
+        for is_heard in (True, False):
+            target = Target()
+            if is_heard:
+                target.onerror = lambda event: answer
+            if failed:
+                target._failed(RuntimeError("x"))
+            else:
+                target._error_came(error("x"))
+            heard = listen(target, "exit")
+            target._has_exited(1)
+            assert "exit" == heard.get(timeout=SECONDS).type
+            assert (goes_on.get(answer, 0) if is_heard else 1) == len(passed)
+            passed.clear()
+    finally:
+        uncaught.install(None)

@@ -187,11 +187,13 @@ class WorkerTarget(MessageTarget):
         is_unhandled = super().dispatch_event(event)
         if is_last:
             self._listeners_changed("exit")
-        if event.type == "error" and is_unhandled and (is_passed_on() or not is_heard):
+        if event.type == "error":
             origin = repr(self)
             if isinstance(event, ErrorEvent):
-                tell_last(event, origin)
-            elif self._failure is not None:
+                if is_unhandled and (is_passed_on() or not is_heard):
+                    tell_last(event, origin)
+            elif self._failure is not None and not is_heard:
+                # A plain event cannot be prevented, as in HTML: who listens has it.
                 tell_last(error_event(self._failure), origin)
         return is_unhandled
 

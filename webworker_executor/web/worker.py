@@ -45,7 +45,7 @@ class Worker(WorkerTarget):
     An exception that the script does not catch, in any of its threads, does not end it, unless
     ``on_uncaught`` says so. It is an ``ErrorEvent`` here. If nobody listens for ``error``, it is
     written to standard error; where this process is a worker itself, what is not handled goes on to
-    whoever made it.
+    whoever made it. That the script did not load goes on only if nobody listens.
 
     Args:
         script: A path, a ``file:`` URL (with ``?query`` and ``#fragment``, if you like), or a
