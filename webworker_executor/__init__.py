@@ -177,10 +177,8 @@ _HOMES = {
     "wrap": "web.proxy",
 }
 
-__all__ = [  # the table above is the list
-    *sorted(_HOMES),
-    "__version__",
-]
+if not TYPE_CHECKING:  # who checks types cannot compute it, and takes what is imported above
+    __all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> object:

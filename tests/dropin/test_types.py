@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, assert_type
 
 import pytest
 
+from tests.dropin import everything
 from tests.dropin.tasks import add, double
 from webworker_executor import Stream, WebWorkerExecutor, Worker, WorkerFuture
 
@@ -139,6 +140,14 @@ def test_wrong_arguments_are_refused(executor: WebWorkerExecutor) -> None:
         list(executor.stream(count))  # type: ignore[call-arg]  # too few
     with contextlib.suppress(TypeError):
         list(executor.stream(double, 1))  # type: ignore[arg-type]  # yields nothing
+
+
+def test_an_import_of_everything_brings_the_names() -> None:
+    """
+    A type checker would take each of them for undefined, or for anything.
+    """
+    with assert_type(everything.executor(), WebWorkerExecutor) as executor:
+        assert 2 == executor.submit(double, 1).result(10.0)
 
 
 def test_types_stand_outside_annotations_too() -> None:
