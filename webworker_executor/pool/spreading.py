@@ -64,8 +64,8 @@ class SpreadingExecutor(Executor):
                 together, and the death of a worker fails the whole task. Calls that wait for each
                 other, or for who takes the results, need 1. That is the default with a ``timeout``,
                 which is for each result; with ``max_tasks_per_child`` or ``buffersize``, which
-                count tasks; and with ``options``, so that a time-out or a retry is one item's. With a ``chunksize`` a whole chunk is what is timed, retried and
-                placed.
+                count tasks; and with ``options``, so that a time-out or a retry is one item's. With
+                a ``chunksize`` a whole chunk is what is timed, retried and placed.
             buffersize: How many tasks may be under way and not yielded; by default all.
 
         Returns:
