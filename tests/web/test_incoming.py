@@ -167,6 +167,21 @@ def test_without_listeners_for_messages_errors_do_not_wait() -> None:
         target.receive(SECONDS)
 
 
+def test_the_end_does_not_wait_for_who_reads() -> None:
+    """
+    `close` and `exit` come in that order; what waits is then received, or heard by who listens.
+    """
+    target = Target()
+    heard = listen(target, "close", "exit")
+    for value in (1, 2):
+        target._arrive(message(value))
+    target._has_exited(0)
+    assert ["close", "exit"] == [heard.get(timeout=SECONDS).type for _ in range(2)]
+    assert 1 == target.receive(SECONDS).data
+    assert 2 == listen(target, "message").get(timeout=SECONDS).data
+    assert heard.empty()
+
+
 def test_the_dead_tell_the_exit_only() -> None:
     """
     Once it is over for the host, whatever came or comes is dropped.

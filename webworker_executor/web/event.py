@@ -234,6 +234,8 @@ class ExitEvent(Event):
     """
     The process of a worker has ended; the last event of its worker.
 
+    Messages that nobody has listened for, nor received, can still be.
+
     Args:
         code: Its exit status, ``None`` when a signal ended it or the status is not known.
         signal: The number of the signal that ended it, ``None`` when none did.

@@ -4,7 +4,7 @@ What comes from a worker, in the order in which listeners hear of it.
 First comes ``online``, then messages and errors as the worker wrote them, then ``close``, then
 ``exit``; after ``terminate`` nothing comes but ``exit``. Not for what goes to a worker: `worker`
 has that. Whoever changes this must know that a message nobody listens for waits for ``receive``,
-but holds up neither an error nor the exit.
+but holds up neither an error nor the end: a program must hear of that, also if it never reads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.web.event import ErrorEvent, Event, ExitEvent
+from webworker_executor.web.event import CloseEvent, ErrorEvent, Event, ExitEvent
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.target import EventHandler
 from webworker_executor.web.uncaught import error_event, is_passed_on, tell_last
@@ -22,7 +22,7 @@ from webworker_executor.wire.failure import unpack_failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webworker_executor.web.event import CloseEvent, MessageEvent
+    from webworker_executor.web.event import MessageEvent
     from webworker_executor.web.listener import Listener
     from webworker_executor.wire.frame import Frame
 
@@ -128,6 +128,10 @@ class WorkerTarget(MessageTarget):
         exited = self._exit
         if not self._is_dead:
             event = self._next_online() or self._next_error() or super()._next_event()
+            if event is None and exited is not None and not self._has_told_end:
+                # Messages wait that nobody listens for. What follows the exit is nothing but them.
+                event = CloseEvent()
+                self._has_told_end = True
         if event is None and exited is not None and not self._has_told_exit:
             self._has_told_exit = True
             event = exited

@@ -95,8 +95,8 @@ class Worker(WorkerTarget):
         onmessageerror: Called with one for each message that could not be unpacked.
         onerror: Called with an ``ErrorEvent`` for each exception that nobody caught there; with a
             plain ``Event`` when the script could not be loaded or the process not be started.
-        onclose: Called when no message can come any more.
-        onexit: Called with an ``ExitEvent``, last of all.
+        onclose: Called when no message can come any more, before ``onexit``.
+        onexit: Called with an ``ExitEvent``, last of all; ``receive`` still has what nobody heard.
 
     Raises:
         TypeError: An argument is of the wrong type, or there is nothing to run.
