@@ -83,6 +83,9 @@ class Connection(MessageTarget):
         """
         Send bytes to the parent, or a value; waits until the kernel has taken it.
 
+        Args:
+            data: Bytes; with ``codec="json"`` or ``"msgpack"`` a value that has a form there.
+
         Raises:
             TypeError: It is not bytes.
             DataCloneError: It is no value that the codec has a form for.
@@ -101,7 +104,17 @@ class Connection(MessageTarget):
     def post_message(
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
     ) -> None:
-        """Send to the parent, as ``send`` does."""
+        """
+        Send to the parent, as ``send`` does.
+
+        Args:
+            message: What ``send`` takes.
+            transfer: Must be empty: nothing but bytes goes over the raw profile.
+            fds: The same.
+
+        Raises:
+            TypeError: One of the two is not; otherwise as ``send``.
+        """
         if transfer or fds:
             raise TypeError("nothing can be transferred over the raw profile")
         self.send(message)

@@ -89,11 +89,12 @@ class Scope(HostTarget):
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
     ) -> None:
         """
-        Send a copy of a value to whoever started the worker; see ``MessagePort.post_message``.
+        Send a copy of a value to whoever started the worker.
+
+        Takes and raises what ``MessagePort.post_message`` does; nothing was sent then.
 
         Raises:
             RuntimeError: This process is no worker.
-            Exception: What packing the value raises; nothing was sent then.
 
         Source: HTML, ``DedicatedWorkerGlobalScope.postMessage``.
         """
@@ -270,18 +271,48 @@ class Scope(HostTarget):
         """
         Call something again and again, ``delay`` seconds after it was called last.
 
-        Returns and raises as ``set_timeout`` does.
+        Args:
+            callback: What is called.
+            delay: Seconds, not milliseconds; less than 0 counts as 0.
+            *args: What it is called with.
+
+        Returns:
+            A number for ``clear_interval``.
+
+        Raises:
+            TypeError: The callback cannot be called, or the delay is no number.
+            RuntimeError: This is no ``Worker``'s script.
 
         Source: HTML, ``setInterval``.
         """
         return self._script("set_interval()").set_timer(callback, delay, args, repeats=True)
 
     def clear_timeout(self, ident: int | None) -> None:
-        """Call it no more; a number that stands for nothing is ignored."""
+        """
+        Call something no more.
+
+        Args:
+            ident: What ``set_timeout`` has returned; one that stands for nothing is ignored.
+
+        Raises:
+            RuntimeError: This is no ``Worker``'s script.
+
+        Source: HTML, ``clearTimeout``.
+        """
         self._script("clear_timeout()").clear_timer(ident)
 
     def clear_interval(self, ident: int | None) -> None:
-        """Do as ``clear_timeout`` does: HTML has one list for both."""
+        """
+        Call something no more; the same as ``clear_timeout``, for HTML has one list for both.
+
+        Args:
+            ident: What ``set_interval`` has returned; one that stands for nothing is ignored.
+
+        Raises:
+            RuntimeError: This is no ``Worker``'s script.
+
+        Source: HTML, ``clearInterval``.
+        """
         self.clear_timeout(ident)
 
     def queue_microtask(self, callback: Callable[[], object]) -> None:
@@ -289,6 +320,9 @@ class Scope(HostTarget):
         Call something as soon as what runs now has returned, before anything else.
 
         Within a coroutine that is in the loop's next round. Also after ``close``.
+
+        Args:
+            callback: What is called, without arguments.
 
         Raises:
             TypeError: The callback cannot be called.
@@ -303,6 +337,9 @@ class Scope(HostTarget):
         Treat an exception as if nobody had caught it.
 
         One that was never raised is told of as if it had been raised by the caller.
+
+        Args:
+            error: The exception.
 
         Raises:
             TypeError: It is no exception.

@@ -51,6 +51,10 @@ class RunningTask(HostTarget):
     ``future.post_message`` posts is had by ``receive``, or on an asyncio loop that the task runs by
     ``onmessage``. May be used from any thread while the task runs.
 
+    Once the task is aborted, or its time is over, ``receive`` and ``areceive`` give what had come,
+    and then they and ``drain`` raise what ``signal.throw_if_aborted()`` does: an ``AbortError``, or
+    the exception that is the reason.
+
     Attributes:
         id: The number of the task, which no other task of its executor has.
     """

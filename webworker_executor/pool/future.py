@@ -222,6 +222,8 @@ class WorkerFuture(TrackedFuture["T"]):
             RuntimeError: A signal handler waits within a call of the executor that it has
                 interrupted, and that must end first.
             WorkerCrashedError: Its worker died while it ran.
+            TaskAborted: It was aborted.
+            TaskTimeout: It ran longer than ``options(timeout=...)`` allows.
             BrokenWorkerPool: The pool broke.
             BaseException: What the task raised, with the worker's frames in ``__traceback__``.
         """

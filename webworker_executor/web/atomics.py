@@ -42,10 +42,16 @@ class Atomics:
     ``SharedBuffer``, of 32-bit or 64-bit integers (``memoryview(shared).cast("i")``, formats ``i I
     q Q``); a ``SharedBuffer`` itself stands for its numbers of format ``i``. Values wrap around as
     in C. They are atomic with each other; a plain assignment by somebody else is not. One that dies
-    in the middle holds nobody up.
+    in the middle holds nobody up. What stands here holds for each:
+
+    Args:
+        view: The numbers.
+        index: Which one, from 0.
+        value: What it is combined with, or set to.
+        expected: What it must be to be set.
 
     Raises:
-        TypeError: The view is none of these, or its memory is not shared.
+        TypeError: The view is none of these, or its memory is not shared; a value is no integer.
         IndexError: There is no such number in the view.
 
     Source: ECMAScript, "The Atomics Object".

@@ -59,6 +59,9 @@ def get_environment_data(key: str) -> Any:
     """
     Return a copy of what was set under a key before this worker was started, or here since.
 
+    Args:
+        key: What it was set under.
+
     Returns:
         The value, ``None`` if there is none.
 

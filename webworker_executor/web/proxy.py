@@ -310,6 +310,9 @@ def fetch(proxy: Proxy) -> Reply:
     """
     Ask for the value that a proxy stands for.
 
+    Args:
+        proxy: Of an object, or of an attribute of one.
+
     Returns:
         A future of a copy.
 
@@ -323,6 +326,11 @@ def fetch(proxy: Proxy) -> Reply:
 def construct(proxy: Proxy, /, *args: Any, **kwargs: Any) -> Reply:
     """
     Make an instance of a class that a proxy stands for.
+
+    Args:
+        proxy: Of the class.
+        *args: Its arguments.
+        **kwargs: Its keyword arguments.
 
     Returns:
         A future of a proxy of the instance, which stays on the other side.
@@ -341,6 +349,9 @@ def clone(proxy: Proxy) -> Reply:
     """
     Ask for one more port to what a proxy stands for: to be sent on, and wrapped by who gets it.
 
+    Args:
+        proxy: Of an object.
+
     Returns:
         A future of a ``MessagePort``. It lives on when the proxy is released.
 
@@ -356,6 +367,9 @@ def clone(proxy: Proxy) -> Reply:
 def release(proxy: Proxy) -> None:
     """
     Give up a proxy and all that were made of it: what waits for an answer fails at once.
+
+    Args:
+        proxy: Any one of them.
 
     Raises:
         TypeError: ``proxy`` is none.

@@ -65,10 +65,15 @@ class Reply(LazyFuture[Any]):
         """
         Wait for the answer, and return it.
 
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
         Raises:
             BaseException: What was raised there, with its traceback.
             PortClosedError: The other side is gone, or the proxy was released.
-            TimeoutError: It was not there in so many seconds.
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
+            TimeoutError: The answer was not there in time.
             RuntimeError: This is a signal handler that has interrupted a call of the same proxy.
 
         Source: concurrent.futures, ``Future.result``.
@@ -76,7 +81,21 @@ class Reply(LazyFuture[Any]):
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the answer, and return what was raised; raises as ``result`` otherwise."""
+        """
+        Wait for the answer, and return what was raised.
+
+        Args:
+            timeout: Seconds to wait at most; ``None`` waits for ever.
+
+        Returns:
+            What ``result`` would raise, ``PortClosedError`` as well; ``None`` for a value.
+
+        Raises:
+            TypeError: ``timeout`` is no number.
+            ValueError: It is NaN.
+            TimeoutError: The answer was not there in time.
+            RuntimeError: As ``result``.
+        """
         return super().exception(timeout)
 
     def settle(self, value: object = None, error: BaseException | None = None) -> None:

@@ -42,6 +42,9 @@ def is_marked_as_untransferable(item: object) -> bool:
     """
     Whether an object was marked by ``mark_untransferable``.
 
+    Args:
+        item: Any object.
+
     Source: Node.js, ``isMarkedAsUntransferable``.
     """
     return id(item) in _marked

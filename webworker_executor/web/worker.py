@@ -364,7 +364,7 @@ class Worker(WorkerTarget):
         self, message: Any, transfer: Iterable[Any] | None = (), *, fds: Iterable[Any] = ()
     ) -> None:
         """
-        Send a copy of a value to the worker; see ``MessagePort.post_message``.
+        Send a copy of a value to the worker; takes and raises what ``MessagePort``'s does.
 
         Silently lost if the worker has ended. To a worker of the raw profile only bytes can go, and
         to one with ``codec="json"`` what JSON has; ``DataCloneError`` names what it has not.
