@@ -13,6 +13,7 @@ import marshal
 import sys
 import types
 import typing
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -123,6 +124,22 @@ def test_a_cache_lasts() -> None:
     assert cached is again
     assert (9, 2) == (cached(3), cached.cache_parameters()["maxsize"])
     arrival._cached.clear()
+
+
+def test_a_cached_closure_is_not_kept() -> None:
+    """
+    Each that comes is another one, with what is in its closure now.
+    """
+
+    def power(exponent: int) -> Any:
+        return lambda base: base**exponent
+
+    cached: Any = arrival.receive_cached(power(3), {"maxsize": 2, "typed": False})
+    again: Any = arrival.receive_cached(power(2), {"maxsize": 2, "typed": False})
+    assert (8, 4) == (cached(2), again(2))
+    gone = weakref.ref(cached)
+    del cached
+    assert gone() is None
 
 
 def test_a_generic_function_has_all_its_implementations() -> None:

@@ -87,6 +87,10 @@ def test_a_lambda_in_a_global_is_found() -> None:
     """
     assert by_name.is_module_level(in_a_global)
     assert not by_name.is_module_level(lambda: 0)
+    # Of no module, whatever it says.
+    for variables in ({}, {"__name__": __name__}):
+        exec("fn = lambda: 0", variables)
+        assert not by_name.is_module_level(variables["fn"])
     assert not by_name.is_module_level(local())
 
 

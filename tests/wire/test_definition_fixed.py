@@ -77,20 +77,32 @@ def test_a_function_with_large_globals_is_packed_once(monkeypatch: pytest.Monkey
     assert fix(look_up, look_up, lambda _: None) is None
 
 
+class Holder:
+    """Has a definition, and is told when nobody needs it."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def take_back(self, ident: int) -> None:
+        self.told.append(ident)
+
+
 def test_its_end_is_told() -> None:
     """
     When nobody needs it any more, whoever has it is told, once.
     """
-    told: list[int] = []
+    holder = Holder()
     fn = partial(touch, block(1))
     fixed = fix(fn, fn, shelve)
     assert fixed is not None
     definition: Any = fixed.definition
-    definition.drops.append(lambda: told.append(1))
+    ident = definition.ident
+    definition.holders.add(holder)
+    definition.holders.add(Holder())
     del fixed
-    assert [] == told
+    assert [] == holder.told
     del definition
-    assert [1] == told
+    assert [ident] == holder.told
 
 
 def test_an_ordinary_definition_has_no_buffers() -> None:

@@ -6,8 +6,6 @@ Not for packing them: see ``wire.definition``.
 
 from __future__ import annotations
 
-from functools import partial
-
 from webworker_executor.wire.frame import encode
 from webworker_executor.wire.kinds import DEFINE
 
@@ -29,22 +27,26 @@ class Defined:
         idents: Their numbers.
     """
 
-    __slots__ = ("_reactor", "idents")
+    __slots__ = ("__weakref__", "_link", "_reactor", "idents")
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
+        self._link: Link | None = None
         self.idents: set[int] = set()
 
     def tell(self, link: Link, definition: Definition) -> None:
         """Give a definition to the process's link, ahead of the calls that need it. Any thread."""
         link.post(encode(DEFINE, definition.ident, definition.payload, definition.buffers))
-        if definition.drops is not None:
-            definition.drops.append(partial(self._take_back, link, definition.ident))
+        self._link = link
+        if definition.holders is not None:
+            definition.holders.add(self)
         # Posted twice does no harm; noted before it was posted would.
         self.idents.add(definition.ident)
 
-    def _take_back(self, link: Link, ident: int) -> None:
-        link.post(encode(DEFINE, ident))
+    def take_back(self, ident: int) -> None:
+        """Have the process forget a definition."""
+        assert self._link is not None, "it has been told of that one"
+        self._link.post(encode(DEFINE, ident))
         self.idents.discard(ident)
         # Not here: it may be a finalizer that calls, at any line of any thread.
-        self._reactor.call_soon(link.flush)
+        self._reactor.call_soon(self._link.flush)

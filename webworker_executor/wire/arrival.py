@@ -198,17 +198,19 @@ def receive_cached(wrapped: Callable[..., Any], parameters: dict[str, Any]) -> o
         parameters: What `functools.lru_cache` was given.
 
     Returns:
-        The wrapper; the same one for the same function, with what it has cached.
+        The wrapper; the same one for the same function, with what it has cached. Of a function
+        with a closure it is another one each time: what is in that may have changed meanwhile, and
+        each would be kept for ever.
     """
-    key: Callable[..., Any] | str = wrapped
-    if isinstance(wrapped, _FUNCTION) and wrapped.__closure__ is None:
-        # Made anew each time it comes. What is in a closure may have changed meanwhile.
-        key = origin.function_ident(wrapped)
-    if key not in _cached:
-        from functools import lru_cache
+    from functools import lru_cache
 
-        _cached[key] = lru_cache(**parameters)(wrapped)
-    return _cached[key]
+    if not isinstance(wrapped, _FUNCTION):
+        return _cached.setdefault(wrapped, lru_cache(**parameters)(wrapped))
+    if wrapped.__closure__ is not None:
+        return lru_cache(**parameters)(wrapped)
+    # Made anew each time it comes.
+    ident = origin.function_ident(wrapped)
+    return _cached.setdefault(ident, lru_cache(**parameters)(wrapped))
 
 
 def receive_dispatcher(ident: str, is_kept: bool, name: str) -> Callable[..., Any]:

@@ -194,7 +194,11 @@ def is_module_level(obj: Any) -> bool:
         globals are tried.
     """
     if obj.__qualname__ == "<lambda>":
-        return any(value is obj for value in list(obj.__globals__.values()))
+        variables = obj.__globals__
+        module = sys.modules.get(variables.get("__name__"))
+        # Where `exec` has run, they are nobody's.
+        is_modules = getattr(module, "__dict__", None) is variables
+        return is_modules and any(value is obj for value in list(variables.values()))
     found: object = sys.modules.get(obj.__module__)
     for name in obj.__qualname__.split("."):
         found = getattr(found, name, None)

@@ -318,7 +318,7 @@ class IdentityPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped bas
         return by_identity(obj)
 
 
-_apart: dict[tuple[str, bool], tuple[Snapshot, bytes]] = {}
+_apart: dict[tuple[str, str, bool], tuple[str, Snapshot, bytes]] = {}
 
 
 def _packed_apart(cls: type, ident: str) -> bytes | None:
@@ -332,10 +332,11 @@ def _packed_apart(cls: type, ident: str) -> bytes | None:
         The pickle; None if the class refers to something that may change unseen, so that it must be
         packed each time.
     """
-    place = ident, is_packing_for_forks()
+    # By name: when a cell of a notebook is run again, another class has it.
+    place = cls.__module__, cls.__qualname__, is_packing_for_forks()
     known = _apart.get(place)
-    if known is not None and known[0].is_unchanged():
-        return known[1]
+    if known is not None and known[0] == ident and known[1].is_unchanged():
+        return known[2]
     taken = take(cls)
     if taken is None:
         return None
@@ -345,5 +346,5 @@ def _packed_apart(cls: type, ident: str) -> bytes | None:
         pickler._is_class_apart = True
         pickler.dump(cls)
         payload = file.getvalue()
-    _apart[place] = (taken, payload)
+    _apart[place] = (ident, taken, payload)
     return payload

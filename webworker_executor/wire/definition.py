@@ -20,13 +20,17 @@ from webworker_executor.wire.transfer import for_call
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Protocol
+    from weakref import WeakSet
 
     from webworker_executor.wire.apart import Shelf
     from webworker_executor.wire.snapshot import Snapshot
     from webworker_executor.wire.variable import Carried
 
     _Taken = tuple["Definition", Snapshot, int]
+else:
+    # The type checker's alone: to import it takes 3 ms.
+    Protocol = object
 
 __all__ = [
     "ARGUMENTS",
@@ -50,6 +54,7 @@ None."""
 
 # A worker keeps every definition. A function whose global counts the calls would fill it.
 _MAX_CHANGES = 8
+_MOST_BY_VALUE = 512
 # To pack and unpack as much takes as long as to send a hundred small calls.
 _LARGE_NBYTES = 1 << 16
 _NOTHING = codec.Packed(b"", [])
@@ -59,6 +64,15 @@ _BUILTIN = type(len)
 _idents = count(1)
 _by_name: dict[int, Definition] = {}
 _by_value: dict[int, _Taken] = {}
+# By module and name.
+_latest: dict[tuple[str, str], int] = {}
+
+
+class Holder(Protocol):
+    """Who has definitions."""
+
+    def take_back(self, ident: int) -> None:
+        """Forget one of them; called by a finalizer."""
 
 
 class Definition:
@@ -75,8 +89,8 @@ class Definition:
     __slots__ = ("fn", "given", "ident", "payload")
 
     buffers: Sequence[Any] = ()
-    # Calls to be made when nobody needs it any more; of one that is needed for ever, none.
-    drops: list[Callable[[], object]] | None = None
+    # Of one that is needed for ever, nobody.
+    holders: WeakSet[Holder] | None = None
 
     def __init__(self, fn: Callable[..., Any], payload: bytes) -> None:
         self.ident = next(_idents)
@@ -89,25 +103,29 @@ class Definition:
 
 class FixedDefinition(Definition):
     """
-    A large callable, as it was at one moment.
+    A callable as it was at one moment.
 
     Attributes:
         buffers: The places of its buffers, if it has any. Every worker makes its own copy of them
             for each call.
-        drops: Calls to be made when nobody needs it any more, so that workers forget it.
+        holders: Who has it, each as long as anybody else refers to that; told to take it back when
+            nobody needs it any more.
     """
 
-    __slots__ = ("buffers", "drops")
-    drops: list[Callable[[], object]]
+    __slots__ = ("buffers", "holders")
+    holders: WeakSet[Holder]
 
     def __init__(self, fn: Callable[..., Any], payload: bytes, buffers: Sequence[Any]) -> None:
         super().__init__(fn, payload)
         self.buffers = buffers
-        self.drops: list[Callable[[], object]] = []
+        # Here, because a worker must not import it at its start.
+        from weakref import WeakSet
+
+        self.holders = WeakSet()
 
     def __del__(self) -> None:
-        while self.drops:
-            self.drops.pop()()
+        for holder in list(self.holders):
+            holder.take_back(self.ident)
 
 
 class Fixed:
@@ -214,8 +232,16 @@ def _define_anew(fn: Any, previous: _Taken | None) -> Definition | None:
     packed = codec.pack_by_value(fn)
     if packed.buffers or not taken.is_unchanged():
         return None
-    definition = Definition(fn, packed.payload)
+    definition = FixedDefinition(fn, packed.payload, ())
     _by_value[id(fn)] = (definition, taken, n_changes)
+    # Whose name is another's now is not needed any more; workers forget it, too. Lambdas have none.
+    name = fn.__module__, fn.__qualname__ if fn.__name__ != "<lambda>" else str(definition.ident)
+    before = _latest.pop(name, None)
+    _latest[name] = id(fn)
+    if before is None and len(_latest) > _MOST_BY_VALUE:
+        before = _latest.pop(next(iter(_latest)), None)
+    if before is not None and before != id(fn):
+        _by_value.pop(before, None)
     return definition
 
 

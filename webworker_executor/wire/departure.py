@@ -47,6 +47,8 @@ _WITHOUT_IDENTITY = frozenset(
     (int, str, float, bool, type(None), type(...), FunctionType, type, ModuleType, type(len))
 )
 
+# So many are remembered: code that `exec` makes is another one each time.
+_MOST_NAMES = 4096
 _names: dict[CodeType, tuple[str, ...]] = {}
 
 
@@ -301,6 +303,8 @@ def global_names(code: CodeType) -> tuple[str, ...]:
         for constant in code.co_consts:
             if type(constant) is CodeType:
                 found.update(dict.fromkeys(global_names(constant)))
+        if len(_names) >= _MOST_NAMES:
+            _names.clear()
         known = _names[code] = tuple(found)
     return known
 

@@ -8,7 +8,8 @@ A changer must know: one process can be both, a worker to its host and a host to
 every table is about one direction:
 
 - *shipped*: what this process sent by value and may get back by reference. Strong references, or
-  the reference might dangle; therefore only what its module keeps alive anyway.
+  the reference might dangle; therefore only what its module keeps alive anyway, and of what came in
+  its place the latest.
 - *received*: what came by value. If the sender keeps the original, it may go back by reference, but
   only to the host. Going down or sideways it is sent in full, because the reader may never have
   seen it; its ident still lets the reader find the one that it has.
@@ -22,6 +23,7 @@ from _random import Random
 
 from webworker_executor.wire import codec
 from webworker_executor.wire.by_name import MAIN, is_module_level, is_unreachable
+from webworker_executor.wire.generations import Generations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +40,12 @@ def _unheard_of() -> str:
 _PROCESS = [_unheard_of()]
 _serial_of: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 
-_shipped: dict[str, object] = {}
+_shipped = Generations()
 _received: weakref.WeakKeyDictionary[object, tuple[str, bool]] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 # A class of the host's module would be there as long as the module. Here nothing else may refer to
 # it between two tasks, and with it would go what the tasks have set on it.
-_lasting: dict[str, type] = {}
+_lasting = Generations()
 _unfinished: weakref.WeakSet[type] = weakref.WeakSet()
 # Those that stand in `__main__`, which keeps them.
 _settled: weakref.WeakValueDictionary[str, FunctionType] = weakref.WeakValueDictionary()
@@ -66,10 +68,10 @@ def after_fork() -> None:
     namespace = f"{_PROCESS[0]}:__main__"
     _PROCESS[0] = _unheard_of()
     # What the host had sent before is the host's, and here it is as if it had been received.
-    for ident, obj in list(_shipped.items()):
+    for ident, obj in _shipped.items():
         _received[obj] = (ident, True)
         if isinstance(obj, type):
-            _lasting[ident] = obj
+            _lasting.add(ident, obj)
     _shipped.clear()
     _stand_in(namespace, getattr(sys.modules.get("__main__"), "__dict__", {}))
 
@@ -114,7 +116,7 @@ def ship(obj: FunctionType | type, ident: str) -> bool:
     received = _received.get(obj)
     is_kept = received[1] if received is not None else is_module_level(obj)
     if is_kept:
-        _shipped[ident] = obj
+        _shipped.add(ident, obj)
     return is_kept
 
 
@@ -125,21 +127,20 @@ def shipped(ident: str, name: str) -> object:
     Raises:
         LookupError: If it was not.
     """
-    try:
-        return _shipped[ident]
-    except KeyError:
-        message = (
+    found = _shipped.find(ident)
+    if found is None:
+        raise LookupError(
             f"{name!r} came back by reference to a process that never sent it. Bytes meant "
             f"for a host are being read elsewhere; pack the value without to_host."
         )
-        raise LookupError(message) from None
+    return found
 
 
 def born_here(ident: str) -> FunctionType | None:
     """
     Find a function of this process by its ident, if it is one and was kept.
     """
-    found = _shipped.get(ident)
+    found = _shipped.find(ident)
     if found is None or found in _received:
         return None
     return found  # type: ignore[return-value]  # functions have idents of their own
@@ -175,7 +176,7 @@ def receive_class(cls: type, ident: str, is_kept: bool) -> None:
     _received[cls] = (ident, is_kept)
     _classes[ident] = cls
     if is_kept:
-        _lasting[ident] = cls
+        _lasting.add(ident, cls)
     # After our own table: whoever imports cloudpickle meanwhile calls `tell_cloudpickle` then.
     _tell(ident, cls)
 

@@ -1,0 +1,111 @@
+"""
+Tests of `webworker_executor.wire.generations`: of what has gone by one name the latest is kept.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from webworker_executor.wire.generations import MOST, Generations
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
+
+
+def make(name: str) -> type:
+    """
+    Make a class of that name, another one each time.
+    """
+    return type(name, (), {})
+
+
+def test_the_latest_of_a_name_are_kept() -> None:
+    """
+    Of older ones only those that somebody else keeps can be found.
+    """
+    table = Generations()
+    classes: list[Any] = [make("Model") for _ in range(MOST + 2)]
+    for number, cls in enumerate(classes):
+        table.add(str(number), cls)
+    alive = [weakref.ref(cls) for cls in classes]
+    kept = classes[1]
+    del classes, cls
+    gc.collect()
+    assert [None, kept] == [table.find("0"), table.find("1")]
+    assert alive[0]() is None
+    assert all(table.find(str(number)) is alive[number]() for number in range(2, MOST + 2))
+    assert MOST == len(table) == len(list(table.items()))
+
+
+def test_other_names_have_generations_of_their_own() -> None:
+    """
+    A program may have any number of functions.
+    """
+    table = Generations()
+    for number in range(10 * MOST):
+        table.add(str(number), make(f"Model{number}"))
+    assert 10 * MOST == len(table)
+
+
+def test_what_is_added_again_is_no_other_generation() -> None:
+    """
+    Each call brings its function along.
+    """
+    table = Generations()
+    first, second = make("Model"), make("Model")
+    table.add("first", first)
+    for _ in range(10 * MOST):
+        table.add("second", second)
+    assert (first, second, 2) == (table.find("first"), table.find("second"), len(table))
+    table.clear()
+    assert table.find("first") is None
+
+
+PROGRAM = """
+import gc, weakref
+from webworker_executor import WebWorkerExecutor
+
+CELL = '''
+class Model:
+    weights = bytes(200_000)
+    def __init__(self, n):
+        self.n = n
+def step(model, table=bytes(200_000)):
+    return model, len(table) + model.n
+'''
+
+def used():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 >> 20
+
+if __name__ == "__main__":
+    alive = weakref.WeakSet()
+    with WebWorkerExecutor(1) as pool:
+        before = pool.submit(used).result()
+        for n in range(200):
+            exec(CELL, globals())
+            alive |= {Model, step}
+            model, length = pool.submit(step, Model(n)).result()
+            assert type(model) is Model and length == 200_000 + n
+        for n in range(200):
+            own = {}
+            exec(f"fn = lambda: {n}", own)
+            alive.add(own["fn"])
+            assert n == pool.submit(own["fn"]).result()
+        after = pool.submit(used).result()
+    gc.collect()
+    print(len(alive) <= 20, after - before < 30, len(alive), after - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_cell_that_is_run_again_and_again(run_script: ScriptRunner) -> None:
+    """
+    Neither the program nor its worker keeps what its functions and classes were.
+    """
+    ended = run_script(PROGRAM)
+    assert ["True", "True"] == ended.stdout.split()[:2], ended.stdout + ended.stderr
