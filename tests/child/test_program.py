@@ -4,6 +4,7 @@ Tests of `webworker_executor.child.program`: the script of a worker, read and ru
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,33 @@ def test_callables_import() -> None:
         event = Ear(worker).next()
         assert "TypeError: import_scripts() is not for callables" in event.message
         assert "Use import" in event.message
+
+
+async def answer_then_fail(step: int) -> None:
+    """
+    Answer one message on a loop, and the others in a handler when that has ended.
+    """
+    event = await scope.areceive()
+    await asyncio.sleep(0)
+    scope.post_message(event.data + step)
+    scope.onmessage = lambda event: scope.post_message(event.data + 10 * step)
+    raise ValueError("at its end")
+
+
+def test_a_callable_that_is_async_runs_to_its_end() -> None:
+    """
+    As `asyncio.run` would; what it raises is told, and then the worker serves on.
+    """
+    with Worker(answer_then_fail, argv=[1], stderr="pipe") as worker:
+        ear = Ear(worker)
+        worker.post_message(1)
+        assert 2 == ear.next().data
+        assert "ValueError: at its end" == ear.next().message
+        worker.post_message(2)
+        assert 12 == ear.next().data
+        worker.terminate().result(SECONDS)
+        assert worker.stderr is not None
+        assert b"" == worker.stderr.read()
 
 
 def test_lines_of_a_text_are_shown() -> None:

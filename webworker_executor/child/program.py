@@ -11,6 +11,7 @@ import builtins
 import os
 import sys
 
+from webworker_executor.web.awaited import ended
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
@@ -68,7 +69,7 @@ class Program:
         self._run: Callable[[], object]
         if self._kind == "callable":
             fn, args = baggage
-            self._run = lambda: fn(*args)
+            self._run = lambda: ended(fn(*args))
         else:
             self._run = self._code_runner(script)
         _inject(self.namespace, scope)

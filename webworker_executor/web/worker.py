@@ -48,8 +48,8 @@ class Worker(WorkerTarget):
     whoever made it. That the script did not load goes on only if nobody listens.
 
     Args:
-        script: A path, a ``file:`` URL (with ``?query`` and ``#fragment``, if you like), or a
-            callable, which is called in the worker.
+        script: A path, a ``file:`` URL (``?query`` and ``#fragment`` if you like), or a callable,
+            which is called in the worker; an ``async def`` as ``asyncio.run`` does.
         source: The text of a script instead.
         module: The name of a module instead, which is run as ``python -m`` does.
         command: Any program and its arguments instead, which speaks the raw profile on descriptor
