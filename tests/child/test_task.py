@@ -146,6 +146,29 @@ def _receive_nothing() -> list[object]:
     return []
 
 
+def look_and_receive(timeout: float | None) -> str:
+    """
+    Look at the signal, and wait for a message that does not come.
+    """
+    assert not current_task().signal.aborted
+    return current_task().receive(timeout).data  # type: ignore[no-any-return]  # a message is anything
+
+
+@pytest.mark.parametrize("timeout", [None, 60.0])
+def test_the_wait_for_a_message_ends_with_the_time(
+    pool: WebWorkerExecutor, timeout: float | None
+) -> None:
+    """
+    In a task that has looked at its signal as in one that has not.
+    """
+    late = pool.options(soft_timeout=0.1).submit(look_and_receive, timeout)
+    with pytest.raises(TimeoutError, match="soft_timeout"):
+        late.result(10.0)
+    in_time = pool.options(soft_timeout=60.0).submit(look_and_receive, timeout)
+    in_time.post_message("something")
+    assert "something" == in_time.result(10.0)
+
+
 def test_a_report_that_does_not_pack_fails_nothing(
     pool: WebWorkerExecutor, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,8 @@ class RunningTask(HostTarget):
         # Whether its signal has been asked for, and knows of what came before.
         self._has_looked = False
         self._is_over = False
+        # Whether its signal has aborted because its time is over.
+        self._is_late = False
         self._reported: tuple[float, float | None] | None = None
         self._next_report = 0.0
 
@@ -136,7 +138,12 @@ class RunningTask(HostTarget):
         signal = self._signal
         if signal is None or signal.aborted:
             return False
-        signal._abort(error, is_by_itself=True)
+        self._is_late = True
+        try:
+            signal._abort(error, is_by_itself=True)
+        finally:
+            # Whoever waits for a message looks again.
+            self._waiters.wake()
         return True
 
     def _stream(self, items: Iterable[Any], credit: int) -> None:
@@ -208,6 +215,11 @@ class RunningTask(HostTarget):
     def _await_arrival(self, timeout: float | None) -> None:
         self._heed()
         super()._await_arrival(timeout)
+        if self._is_late and not self._inbox:
+            self.signal.throw_if_aborted()
+
+    def _must_wait(self) -> bool:
+        return super()._must_wait() and not self._is_late
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         self._heed()
