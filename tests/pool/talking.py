@@ -264,6 +264,15 @@ async def sleep_async_and_save() -> str:
     return "slept"
 
 
+async def give_up_by_itself() -> NoReturn:
+    """Cancel this very coroutine."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(60.0)
+    raise AssertionError("it was cancelled")
+
+
 def finish_early() -> str:
     """End in time."""
     return "finished"

@@ -4,6 +4,7 @@ The terms of a task: its time, its place, its signal, its tries.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -92,6 +93,17 @@ def test_the_time_that_is_over_is_raised(pool: WebWorkerExecutor) -> None:
     assert not isinstance(caught.value, TaskTimeout)
     with pytest.raises(TimeoutError, match="soft_timeout"):
         list(view.map(time.sleep, [0.0, 60.0]))
+
+
+def test_the_time_of_a_coroutine_is_over(pool: WebWorkerExecutor) -> None:
+    """
+    That is what it raises, and no CancelledError, unless it has made one itself.
+    """
+    with pytest.raises(TimeoutError, match="soft_timeout") as caught:
+        pool.options(soft_timeout=0.05).submit(talking.rest).result(10.0)
+    assert not isinstance(caught.value, TaskTimeout)
+    with pytest.raises(asyncio.CancelledError):
+        pool.options(soft_timeout=60.0).submit(talking.give_up_by_itself).result(10.0)
 
 
 def test_a_task_that_takes_too_long_is_stopped(launcher: LauncherName) -> None:

@@ -278,6 +278,7 @@ class BeyondExecutor(Executor):
             soft_timeout: Seconds after which the task itself is told, so that it can tidy up and
                 end: the ``signal`` of ``current_task()`` aborts with a ``TimeoutError`` if the task
                 has looked at it, and otherwise that is raised where the task's main thread stands.
+                A coroutine is cancelled, and that is raised in the place of its CancelledError.
                 What the task returns or raises then is its outcome. It takes SIGALRM for it. No
                 more than a ``timeout`` that is given with it.
             retries: How many times more a task may run. A task that has failed may have had its

@@ -143,18 +143,35 @@ def _signal_of_task() -> AbortSignal | None:
 
 
 async def _cancelled_by(signal: AbortSignal, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Await a coroutine, and be cancelled when a signal aborts."""
+    """
+    Await a coroutine, and cancel it when a signal aborts.
+
+    Raises:
+        BaseException: What it raises; or why the signal has aborted, if it ends by that cancel.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
+    is_told = False
+
+    def tell() -> None:
+        nonlocal is_told
+        is_told = True
+        task.cancel()
 
     def cancel() -> None:
         # On the thread that aborts, and the loop may just have ended.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(tell)
 
     if not signal._add_algorithm(cancel):
-        task.cancel()
+        tell()
     try:
         return await coroutine
+    except asyncio.CancelledError:
+        # Where somebody else has cancelled it as well, as Ctrl-C does, that has its own meaning.
+        if is_told and not task.uncancel():
+            # To whoever awaits the outcome a CancelledError would say that nobody wants it.
+            signal.throw_if_aborted()
+        raise
     finally:
         signal._remove_algorithm(cancel)
