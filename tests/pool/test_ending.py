@@ -20,6 +20,8 @@ from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.launch.launcher import Child
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
     from webworker_executor.web.launchers import LauncherName
 
@@ -224,3 +226,36 @@ def test_a_policy_is_one_of_three() -> None:
     """
     with pytest.raises(ValueError, match="exit_policy must be 'wait', 'cancel' or 'kill'"):
         WebWorkerExecutor(1, exit_policy="maybe")  # type: ignore[arg-type]  # what it refuses
+
+
+KEPT_OPEN = """
+import sys
+from webworker_executor import WebWorkerExecutor
+
+sys.path.insert(0, "")
+import worker_module
+
+if __name__ == "__main__":
+    with WebWorkerExecutor(1) as pool:
+        pool.submit(worker_module.keep_open, "by_module").result()
+        pool.submit(print, end="").result()
+    with open("by_module") as file:
+        print(file.read())
+"""
+WORKER_MODULE = """
+def keep_open(path):
+    global kept
+    kept = open(path, "w")
+    kept.write("all of it")
+"""
+
+
+def test_a_file_that_a_module_keeps_open_is_written_when_its_worker_ends(
+    run_script: ScriptRunner, tmp_path: Path
+) -> None:
+    """
+    As at the end of any interpreter.
+    """
+    (tmp_path / "worker_module.py").write_text(WORKER_MODULE)
+    done = run_script(KEPT_OPEN, cwd=tmp_path)
+    assert "all of it" == done.stdout.strip(), done.stderr

@@ -278,6 +278,9 @@ class Loop(DataEnd):
             elif kind == RECALL:
                 self.notes.come_to_mark(frame.ident)
             elif kind == CLOSE:
+                # What it has of the program's modules would keep their variables beyond the end of
+                # the interpreter: a file among them would not be written.
+                self._definitions.clear()
                 return
             # A frame must not outlive its turn: what a task was given is released before the wait.
             del frame
