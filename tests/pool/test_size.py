@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
+from tests.link.interrupts import broken_off
 from tests.patience import wait_until
 from tests.pool import talking
 from tests.pool.work import double
@@ -180,6 +181,25 @@ def test_what_is_pinned_to_a_place_that_goes(gate: Gate) -> None:
         assert 1 == actors[0].add().result(10.0)
         with pytest.raises((ActorLostError, ValueError)):
             actors[1].add().result(10.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_resize_that_is_broken_off(count: int) -> None:
+    """
+    Wherever a signal handler raises, there are as many workers as the executor says.
+    """
+    with WebWorkerExecutor(2, launcher="fork") as pool:
+        actor = pool.actor(talking.Counter, 0)
+        for _ in broken_off(lambda: pool.resize(count)):
+            # It is taken after whatever is left of that.
+            pool.submit(double, 1).result(10.0)
+            assert pool.size in {2, count}
+            assert pool.size == len(pool.workers) == len(pool.run_on_all(talking.pid))
+            del actor
+            actor = pool.actor(talking.Counter, 1)
+            assert 2 == actor.add().result(10.0)
+            pool.resize(2)
 
 
 def test_a_size_is_refused_that_is_none() -> None:

@@ -117,12 +117,12 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         env: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
-        self._max_workers = starting.count_workers(max_workers)
+        n_workers = starting.count_workers(max_workers)
         starting.check_options(initializer, initargs, on_crash, env, name)
         check_exit_policy(exit_policy)
         check_bound(max_pending, when_full)
         size = Size(
-            self._max_workers,
+            n_workers,
             min_workers=min_workers,
             idle_timeout=idle_timeout,
             max_tasks=max_tasks_per_child,
@@ -136,7 +136,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         # Known when the first worker is about to be started.
         self._is_forking = False
         self._name = name
-        self._n_actors = [0] * self._max_workers
+        self._n_actors = [0] * n_workers
         birth = starting.Birth(
             starting.find_launcher(mp_context, launcher, max_tasks_per_child, env),
             name=name,
@@ -283,7 +283,12 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
     @property
     def size(self) -> int:
         """How many workers there may be."""
-        return self._max_workers
+        return self._pool.max_workers
+
+    @property
+    def _max_workers(self) -> int:
+        # Where programs look that know the stdlib's.
+        return self._pool.max_workers
 
     def resize(self, max_workers: int) -> None:
         """
@@ -306,9 +311,9 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         Source: loky, ``get_reusable_executor(max_workers=...)``; ``multiprocessing.pool`` has none.
         """
         count = starting.count_workers(operator.index(max_workers))
-        self._pool.resize(count)
+        # Before it is true, for then others look into it; and too many do no harm.
         self._n_actors += [0] * (count - len(self._n_actors))
-        self._max_workers = count
+        self._pool.resize(count)
 
     @property
     def workers(self) -> Sequence[PoolWorker]:
@@ -320,7 +325,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         """
         if not self._pool.is_shut:
             self._preparation.do()
-        return tuple(self._pool.workers[: self._max_workers])
+        return tuple(self._pool.workers[: self._pool.max_workers])
 
 
 # Where an argument is wrong, Python names the function by this, and users know none of the bases.

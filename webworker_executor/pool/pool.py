@@ -99,12 +99,7 @@ class Pool(EndingPool):
         self.workers = [PoolWorker(index, self) for index in range(size.max_workers)]
         self._steps: Steps[do.Actions] = Steps(self._recover, self._retry)
         parts = PoolParts(
-            self._scheduler,
-            self.promises,
-            self.crew,
-            self.breakage,
-            self._steps,
-            self.chronicle,
+            self._scheduler, self.promises, self.crew, self.breakage, self._steps, self.chronicle
         )
         self._performer = Performer(parts, self._broken, self._stopped)
         self._steps.perform = self._performer.perform
@@ -128,6 +123,11 @@ class Pool(EndingPool):
     def thread(self) -> threading.Thread | None:
         """The I/O thread; ``None`` before the first task."""
         return None if self._reactor is None else self._reactor.thread
+
+    @property
+    def max_workers(self) -> int:
+        """How many workers there may be: the only place where it stands is the scheduler."""
+        return self._scheduler.max_workers
 
     # -- what users do
 
@@ -288,10 +288,10 @@ class Pool(EndingPool):
         """
         self.open(f"the executor was shut down; worker {index} takes no messages any more")
         with self._steps.lock:
-            if index >= self._scheduler.max_workers:
+            if index >= self.max_workers:
                 raise ValueError(
                     f"there is no worker {index} any more: this executor has "
-                    f"{self._scheduler.max_workers}, from 0"
+                    f"{self.max_workers}, from 0"
                 )
             if self.crew.in_place(index) is None:
                 # First: what is kept for a process has one that comes, though a handler raises.
@@ -349,7 +349,7 @@ class Pool(EndingPool):
         if call.__class__ is Call:
             return self._scheduler.submitted(call)
         if call.pin is not None:
-            if call.pin < self._scheduler.max_workers:
+            if call.pin < self.max_workers:
                 return self._scheduler.submitted_to(call, call.pin)
             # The view was made, or this call begun, when there were more.
             gone = ValueError(f"there is no worker {call.pin} any more: the executor was resized")
