@@ -106,6 +106,21 @@ def test_the_older_task_is_due() -> None:
     assert backlog.front is None
 
 
+def test_pinned_tasks_that_are_cancelled_are_never_taken() -> None:
+    """
+    Wherever they stand; and a lane in which all are is none.
+    """
+    backlog = Backlog()
+    tasks = [pin(backlog, ident, 0) for ident in range(1, 1001)]
+    for task in reversed(tasks[1:-1]):
+        backlog.cancel(task)
+    assert [tasks[0], tasks[-1]] == backlog.lanes[0].tasks()
+    assert [tasks[0], tasks[-1]] == [backlog.take_pinned(0) for _ in range(2)]
+    assert {} == backlog.lanes
+    backlog.cancel(pin(backlog, 1001, 0))
+    assert backlog.is_empty
+
+
 def test_lanes_are_kept_through_everything() -> None:
     """Given back, cancelled, rebuilt and cleared, a pinned task stays with its place."""
     backlog = Backlog()
@@ -115,7 +130,7 @@ def test_lanes_are_kept_through_everything() -> None:
     backlog.give_back([first])
     backlog.cancel(second)
     assert CANCELLED == second.state
-    assert [first, third] == list(backlog.lanes[1])
+    assert [first, third] == backlog.lanes[1].tasks()
     backlog.rebuild([first, third])
     assert [first, third] == backlog.clear("fail")
     assert {} == backlog.lanes
@@ -165,7 +180,7 @@ def test_priorities_count_within_a_lane_and_against_it() -> None:
     usual, urgent = pin(backlog, 1, 0), SpecialTask(2, 0, 0, 3)
     urgent.state = QUEUED
     backlog.pin(urgent, 0)
-    assert [urgent, usual] == list(backlog.lanes[0])
+    assert [urgent, usual] == backlog.lanes[0].tasks()
     most_urgent = SpecialTask(3, None, 0, 9)
     most_urgent.state = QUEUED
     backlog.rank(most_urgent)

@@ -1,9 +1,9 @@
 """
 Keep the tasks that wait, in the order in which they shall run.
 
-Not for choosing a worker. A changer must know: a cancelled task stays in the deque until it comes
-to the front or until such tasks are the majority, because removing it at once would make ten
-thousand cancels quadratic.
+Not for choosing a worker. A changer must know: a cancelled task stays where it is until it comes to
+the front or until such tasks are the majority, because removing it at once would make ten thousand
+cancels quadratic.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ class Backlog:
         n_queued: How many tasks wait that may run anywhere.
         tasks: Those without a priority in order, among them cancelled ones that do not count.
         ranks: Those with one.
-        lanes: The tasks that are pinned to a place, by place, in order; none is cancelled, and no
-            lane is empty.
+        lanes: The tasks that are pinned to a place, by place; in no lane all are cancelled.
 
     Source: concurrent.futures.process keeps cancelled items in its queue as well, for the same
     reason.
@@ -43,7 +42,7 @@ class Backlog:
         self.tasks: deque[Task] = deque()
         self.n_queued = 0
         self.ranks = Ranks()
-        self.lanes: dict[int, deque[Task]] = {}
+        self.lanes: dict[int, Ranks] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -67,7 +66,7 @@ class Backlog:
         """
         List what waits, and what was cancelled and not taken out yet.
         """
-        pinned = [task for lane in self.lanes.values() for task in lane]
+        pinned = [task for lane in self.lanes.values() for task in lane.tasks()]
         return [*self.ranks.tasks(), *self.tasks, *pinned]
 
     def rank(self, task: Task) -> None:
@@ -88,11 +87,7 @@ class Backlog:
             task: The task, `QUEUED`.
             slot: The place.
         """
-        lane = self.lanes.setdefault(slot, deque())
-        index = len(lane)
-        while index and comes_after(lane[index - 1], task):
-            index -= 1
-        lane.insert(index, task)
+        self.lanes.setdefault(slot, Ranks()).push(task)
 
     def is_due(self, slot: int) -> bool:
         """
@@ -106,11 +101,15 @@ class Backlog:
         Returns:
             False also if no task is pinned there.
         """
-        lane = self.lanes.get(slot)
-        if lane is None:
+        first = self._first_in(slot)
+        if first is None:
             return False
         front = self.front
-        return front is None or comes_after(front, lane[0])
+        return front is None or comes_after(front, first)
+
+    def _first_in(self, slot: int) -> Task | None:
+        lane = self.lanes.get(slot)
+        return None if lane is None else lane.top
 
     def take_pinned(self, slot: int) -> Task:
         """
@@ -123,7 +122,9 @@ class Backlog:
             The task, still `QUEUED`.
         """
         lane = self.lanes[slot]
-        task = lane.popleft()
+        task = lane.top
+        assert task is not None, "in no lane all are cancelled"
+        lane.pop()
         if not lane:
             del self.lanes[slot]
         return task
@@ -141,12 +142,12 @@ class Backlog:
         """
         taken: list[Task] = []
         tasks = self.tasks
-        lane = self.lanes.get(slot) if self.lanes and slot is not None else None
+        barrier = self._first_in(slot) if self.lanes and slot is not None else None
         if self.ranks:
-            return self._take_ranked(count, None if lane is None else lane[0])
+            return self._take_ranked(count, barrier)
         while count and tasks:
             task = tasks[0]
-            if lane is not None and task.state is QUEUED and comes_after(task, lane[0]):
+            if barrier is not None and task.state is QUEUED and comes_after(task, barrier):
                 break
             tasks.popleft()
             if task.state is QUEUED:
@@ -200,7 +201,7 @@ class Backlog:
         """
         task.state = TASK_TABLE[task.state]["cancel"]
         if task.pin is not None:
-            self._leave_lane(task, task.pin)
+            self._leave_lane(task.pin)
             return
         self.n_queued -= 1
         if task.priority:
@@ -210,12 +211,11 @@ class Backlog:
         if n_tasks > _SPARSE and (self.n_queued - len(self.ranks)) * 2 < n_tasks:
             self.tasks = deque(waiting for waiting in self.tasks if waiting.state is QUEUED)
 
-    def _leave_lane(self, task: Task, slot: int) -> None:
-        lane = self.lanes.get(slot, deque())
-        if task in lane:
-            lane.remove(task)
+    def _leave_lane(self, slot: int) -> None:
+        lane = self.lanes[slot]
+        lane.forget()
         if not lane:
-            self.lanes.pop(slot, None)
+            del self.lanes[slot]
 
     def clear(self, event: str) -> list[Task]:
         """
