@@ -68,6 +68,14 @@ PROGRAMS = {
 del sys.argv
 work()
 """,
+    "an argv that is none": """
+sys.argv = None
+def post():
+    scope.post_message(sys.argv)
+with Worker(post) as worker:
+    assert [] == worker.receive(10).data
+work()
+""",
     "no main module": """
 del sys.modules["__main__"]
 work()

@@ -49,8 +49,10 @@ def adopt(hello: dict[str, Any], name: str, loop: Loop) -> None:
         # folder that this package was found in, which may hold what another version compiled.
         path = sys.path[1:] + [entry for entry in path if entry not in sys.path[1:]]
     sys.path[:] = path
-    # A forked copy of an embedded interpreter may have none.
-    vars(sys).setdefault("argv", [])[:] = hello["argv"]
+    if not isinstance(getattr(sys, "argv", None), list):
+        # A forked copy of an embedded interpreter, or of a program that has taken it away.
+        sys.argv = []
+    sys.argv[:] = hello["argv"]
     if hello["environ"] is not None:
         import os
 

@@ -140,7 +140,7 @@ class Zygote:
         """Send the first frame, which makes it ready to fork."""
         hello = {
             "sys_path": list(sys.path),
-            "argv": list(getattr(sys, "argv", ())),
+            "argv": list(getattr(sys, "argv", None) or ()),
             "preload": preload,
         }
         self._outbox.append(encode(HELLO, 0, codec.pack(hello).payload))

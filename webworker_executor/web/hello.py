@@ -50,8 +50,8 @@ def lay_out_hello(
         "name": name,
         "generation": codec.generation + 1,
         "sys_path": list(sys.path),
-        # An embedded interpreter may have none.
-        "argv": list(getattr(sys, "argv", ())),
+        # An embedded interpreter may have none, and a program may have taken it away.
+        "argv": list(getattr(sys, "argv", None) or ()),
         "environment": environment.told(),
         "environ": None,
         "cwd": None,

@@ -88,7 +88,8 @@ def make_script(
         raise TypeError(f"argv must be a sequence of arguments, such as [{argv!r}], not a text")
     arguments = tuple(argv)
     if callable(script) and not isinstance(script, os.PathLike):
-        return Script("callable", "about:callable", tuple(sys.argv), call=(script, arguments))
+        own = tuple(getattr(sys, "argv", None) or ())
+        return Script("callable", "about:callable", own, call=(script, arguments))
     for argument in arguments:
         if not isinstance(argument, str):
             raise TypeError(f"argv must be texts, and {shown(argument)} is none; see worker_data")
