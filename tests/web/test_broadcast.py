@@ -18,19 +18,27 @@ from tests.link.inbox import Inbox
 from tests.link.interrupts import broken_off, ctrl_c, interrupted_at
 from tests.patience import wait_until
 from webworker_executor import (
+    AbortController,
+    AbortSignal,
     BroadcastChannel,
     DataCloneError,
+    FileDescriptor,
     InvalidStateError,
     MessageChannel,
     MessagePort,
     PortClosedError,
+    SharedBuffer,
     WebWorkerExecutor,
     WorkerCrashedError,
+    proxy,
+    transfer,
 )
 from webworker_executor.web import station as stations
 from webworker_executor.web.host import host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webworker_executor.web.launchers import LauncherName
     from webworker_executor.web.station import Station
 
@@ -162,6 +170,32 @@ def test_what_cannot_be_sent_is_refused() -> None:
         "message[0] cannot be sent: a BroadcastChannel stays where it was made; open another one "
         "by the same name there"
     )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ports: SharedBuffer(8),
+        lambda ports: AbortController().signal,
+        lambda ports: ports.port1,
+        lambda ports: proxy(print),
+        lambda ports: transfer([1], [bytearray(1)]),
+        lambda ports: FileDescriptor(os.open(os.devnull, os.O_RDONLY)),
+    ],
+    ids=["shared buffer", "signal", "port", "proxy", "transfer", "descriptor"],
+)
+def test_what_goes_to_one_only_is_refused_with_a_way_out(
+    make: Callable[[MessageChannel], object],
+) -> None:
+    """It is told that a port takes it, which it does; and the channel serves on."""
+    with BroadcastChannel("x") as one, BroadcastChannel("x") as two, MessageChannel() as ports:
+        value, way = make(ports), MessageChannel()
+        with pytest.raises(DataCloneError, match="post it to each over a MessagePort"):
+            one.post_message({"key": value})
+        way.port1.post_message({"key": value}, [value] if value is ports.port1 else [])
+        assert "key" in way.port2.receive(LIMIT).data
+        one.post_message(AbortSignal.abort("why"))
+        assert "why" == two.receive(LIMIT).data.reason
 
 
 def is_gone(station: Station) -> bool:

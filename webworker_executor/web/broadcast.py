@@ -8,17 +8,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from webworker_executor.errors import InvalidStateError
+from webworker_executor.errors import DataCloneError, InvalidStateError
 from webworker_executor.web.message import refuse
 from webworker_executor.web.messaging import MessageTarget
+from webworker_executor.web.port import MessagePort
 from webworker_executor.web.station import take_seat
 from webworker_executor.wire import codec
+from webworker_executor.wire.transfer import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
     from webworker_executor.web.seat import Seat
+
+
+_ONE_BY_ONE = (
+    "a BroadcastChannel carries plain values: what has a descriptor or moves, such as a port, a "
+    "SharedBuffer or an AbortSignal, goes to one receiver; post it to each over a MessagePort"
+)
+
+
+class _ForMany(Parcel):
+    """The parcel of what goes to many: nothing can be put in, and whoever tries hears why."""
+
+    __slots__ = ()
+
+    def is_moved(self, item: object) -> bool:
+        """Refuse ports, which ask before they put anything in; all else goes as a copy or not."""
+        if isinstance(item, MessagePort):
+            self.move(item)
+        return False
+
+    def move(self, item: object) -> None:
+        """Refuse what is to be moved."""
+        raise DataCloneError(_ONE_BY_ONE, item)
+
+    def add(self, fd: object) -> int:
+        """Refuse a descriptor."""
+        raise DataCloneError(_ONE_BY_ONE)
 
 
 class BroadcastChannel(MessageTarget):
@@ -83,7 +111,7 @@ class BroadcastChannel(MessageTarget):
         if transfer or fds:
             raise TypeError("nothing can be transferred to many; post it over a MessagePort")
         try:
-            packed = codec.pack(message)
+            packed = codec.pack(message, parcel=_ForMany)
         except Exception as exc:
             refuse(message, exc)
         seat.station.post(seat.number, packed.payload, packed.buffers)  # type: ignore[arg-type]  # no shelf: bytes
