@@ -4,6 +4,7 @@ Tests of `webworker_executor.link.outbox`: frames on their way into a socket.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -51,6 +52,75 @@ def test_everything_is_written_in_order(sizes: list[list[int]]) -> None:
         assert len(everything) == outbox.nbytes
         assert everything == written(outbox, far)
         assert (True, 0, []) == (outbox.is_empty, outbox.nbytes, outbox.unwritten())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["post", "write", "read", "ask"]), st.integers(0, 99_000)))
+)
+def test_what_waits_is_counted_right_whenever_it_is_asked_for(steps: list[tuple[str, int]]) -> None:
+    """It is what is left, though nothing is counted twice."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        far.setblocking(False)
+        for step, nbytes in steps:
+            with contextlib.suppress(BlockingIOError):
+                if step == "post":
+                    outbox.append([bytes(nbytes)])
+                elif step == "write":
+                    outbox.write()
+                elif step == "read":
+                    far.recv(1 + nbytes)
+            if step == "ask":
+                assert sum(len(data) for data, _ in outbox.unwritten()) == outbox.nbytes
+        assert sum(len(data) for data, _ in outbox.unwritten()) == outbox.nbytes
+        written(outbox, far)
+        assert 0 == outbox.nbytes
+
+
+def test_a_handler_that_posts_and_writes_where_it_is_counted() -> None:
+    """What waits is counted right afterwards."""
+    for step in itertools.count():
+        near, far = socket.socketpair()
+        with near, far:
+            outbox = Outbox(near)
+            struck: list[int] = []
+
+            def go_on(outbox: Outbox = outbox, struck: list[int] = struck) -> None:
+                outbox.write()
+                outbox.append([b"later"])
+                struck.append(1)
+
+            outbox.append([b"first"])
+            assert 5 == outbox.nbytes
+            outbox.append([b"second"])
+            with interrupted_at(step, go_on):
+                outbox.nbytes  # noqa: B018  # it is the look that counts
+            for _ in range(2):
+                assert sum(len(data) for data, _ in outbox.unwritten()) == outbox.nbytes
+            outbox.write()
+            assert 0 == outbox.nbytes
+        if not struck:
+            break
+    assert step > 2
+
+
+def test_what_was_counted_is_not_kept() -> None:
+    """Descriptors are closed when they have gone, though somebody has asked how much waits."""
+    near, far = socket.socketpair()
+    with near, far:
+        outbox = Outbox(near)
+        descriptor = Descriptor(os.dup(near.fileno()))
+        number = descriptor.fileno()
+        outbox.append([b"with it"], [descriptor])
+        outbox.append([b"without"])
+        outbox.append([bytes(1 << 20)])
+        del descriptor
+        assert 1048590 == outbox.nbytes
+        with pytest.raises(BlockingIOError):
+            outbox.write()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
 
 
 @given(st.lists(st.integers(1, 300_000), min_size=1, max_size=6))

@@ -17,7 +17,10 @@ stream tells whether they have gone, too.
 from __future__ import annotations
 
 import _socket
+from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
+from _operator import is_not
 from collections import deque
+from itertools import takewhile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ class Outbox:
 
     __slots__ = (
         "_base",
+        "_counted",
+        "_counted_end",
         "_counts",
         "_entries",
         "_flags",
@@ -70,6 +75,9 @@ class Outbox:
         self._base = 0  # where in the stream the first entry begins
         self._written = 0  # how much of the stream the kernel has taken
         self._counts: deque[int] = deque()  # taken since, not yet added up
+        # One of the entries up to which `nbytes` has counted, and where in the stream that ends.
+        self._counted: Entry | None = None
+        self._counted_end = 0
 
     @property
     def is_empty(self) -> bool:
@@ -79,9 +87,18 @@ class Outbox:
     @property
     def nbytes(self) -> int:
         """How many bytes the kernel has not taken yet."""
-        # The copy is one step: another thread may post meanwhile.
-        waiting = sum([entry[0] for entry in tuple(self._entries)])
-        return max(0, waiting - (self._written + sum(self._counts) - self._base))
+        entries, counted = self._entries, self._counted
+        # One step of C, as another thread may post meanwhile; and what was counted the last time is
+        # not counted again: programs ask after each post.
+        fresh = list(takewhile(partial(is_not, counted), reversed(entries)))
+        end = (self._base if counted is None else self._counted_end) + sum(
+            [each[0] for each in fresh]
+        )
+        left = max(0, end - (self._written + sum(self._counts)))
+        # Not if a signal handler has written or posted since. No call stands between these steps.
+        if fresh and entries and entries[-1] is fresh[0]:
+            self._counted, self._counted_end = fresh[0], end
+        return left
 
     def append(self, parts: Sequence[bytes | memoryview], fds: Sequence[Any] = ()) -> None:
         """
@@ -104,6 +121,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._counted = None
         self._entries.clear()
 
     def write_alone(self, parts: Sequence[bytes | memoryview]) -> bool:
@@ -126,7 +144,8 @@ class Outbox:
         counts.extend(map(self._send, parts, self._flags))
         if len(entries) == 1 and counts[0] == nbytes:
             # All of it was taken: the place in the stream may stay where it was. No call stands
-            # between these two steps.
+            # between these steps.
+            self._counted = None
             del counts[0]
             del entries[0]
             # A signal handler may have posted since the length was asked for.
@@ -148,6 +167,7 @@ class Outbox:
                 # One small frame, the most common case: see `write_alone`.
                 counts.extend(map(self._send, parts, self._flags))
                 if len(entries) == 1 and counts[0] == nbytes:
+                    self._counted = None
                     del counts[0]
                     del entries[0]
                     if not entries:
@@ -169,7 +189,9 @@ class Outbox:
                 end = self._base + entries[0][0]
                 if end > position:
                     break
-                # Stored in one breath with the pop.
+                # Stored in one breath with the pop. What has gone is not kept here either.
+                if self._counted is entries[0]:
+                    self._counted = None
                 self._base = end
                 entries.popleft()
             if not entries:
