@@ -41,8 +41,10 @@ if TYPE_CHECKING:
 LAST_LOOK_SECONDS = 0.2
 # How long a task that listens may take to end, and one that ignores SIGTERM, where nobody says.
 STOP_SECONDS = 1.0
-# How soon to look again at a worker that has not come to the task, or was about to pass it over.
+# How soon to look again at a worker that has not come to the task, or was about to pass it over;
+# each time twice as long, for what it hears of in time, which is nearly all, it passes over.
 AGAIN_SECONDS = 0.02
+LONGEST_AGAIN_SECONDS = 1.28
 # How long a worker may take to say that it has heard; afterwards it does nothing about it.
 REPLY_SECONDS = 0.1
 
@@ -166,23 +168,33 @@ class Stopper:
         self._chronicle.task_stopped(call, error, process)
 
     def _look_again(
-        self, task: Task, process: WorkerProcess, measures: Iterator[Measure], seconds: float
+        self,
+        task: Task,
+        process: WorkerProcess,
+        measures: Iterator[Measure],
+        seconds: float,
+        again: float = AGAIN_SECONDS,
     ) -> None:
         def look() -> None:
-            self._steps.apply(self._insist, task, process, measures)
+            self._steps.apply(self._insist, task, process, measures, again)
 
         # In the reactor's next round: what the worker had said by then has been read.
         self._crew.call_at(time.monotonic() + seconds, lambda: self._crew.call_soon(look))
 
     def _insist(
-        self, task: Task, process: WorkerProcess, measures: Iterator[Measure]
+        self,
+        task: Task,
+        process: WorkerProcess,
+        measures: Iterator[Measure],
+        again: float = AGAIN_SECONDS,
     ) -> do.Actions:
         worker = process.worker
         if worker not in self._crew.processes or task not in worker.inflight:
             return ()
         if not _is_running(task, process):
             # It may be so with the next look, by what is still on its way.
-            self._look_again(task, process, measures, AGAIN_SECONDS)
+            longer = min(2 * again, LONGEST_AGAIN_SECONDS)
+            self._look_again(task, process, measures, again, longer)
             return ()
         for number, is_forced, seconds, rest in measures:
             # What else it holds goes back to the queue when it ends.
