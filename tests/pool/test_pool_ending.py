@@ -65,6 +65,39 @@ def test_the_threads_are_gone_when_a_shutdown_returns(monkeypatch: pytest.Monkey
     assert [] == [each for each in threading.enumerate() if isinstance(each, OwnThread)]
 
 
+OBSERVED = """
+import os, threading
+from webworker_executor import WebWorkerExecutor
+
+def look(event):
+    entered.set()
+    threading.Event().wait()
+
+def call_back(future):
+    # For longer than an observer is waited for, of which this one is none.
+    entered.wait()
+    threading.Event().wait(1.5)
+    print("called back")
+
+entered = threading.Event()
+pool = WebWorkerExecutor(1, launcher="fork")
+pool.observe(look)
+future = pool.submit(os._exit, 3)
+future.add_done_callback(call_back)
+print(type(future.exception()).__name__, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_an_observer_that_does_not_come_back(run_script: ScriptRunner) -> None:
+    """
+    The program ends all the same, when all callbacks have run.
+    """
+    done = run_script(OBSERVED)
+    lines = ["WorkerCrashedError", "called back"]
+    assert (0, lines, "") == (done.returncode, done.stdout.splitlines(), done.stderr)
+
+
 HANDLER_WAITS = """
 import itertools
 from concurrent.futures import CancelledError

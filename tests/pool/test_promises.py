@@ -131,13 +131,13 @@ def test_a_copy_that_is_forked_while_a_callback_is_noted() -> None:
     promises, (call,) = fill(1)
     call.future._claim()
     # As a handler for the end, which is called back.
-    conversation_of(call.future).at_end.append(lambda: promises._called_back(None))
+    conversation_of(call.future).at_end.append(lambda: promises._callbacks.discard(None))
 
     def disown() -> bool:
         promises.disown(RuntimeError("copy"))
         return call.future.done()
 
-    assert 0 == fork_while_held([promises._lock], disown)
+    assert 0 == fork_while_held([promises._callbacks._lock], disown)
 
 
 def test_a_worker_that_is_forked_while_threads_begin_to_wait() -> None:

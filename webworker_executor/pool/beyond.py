@@ -233,8 +233,9 @@ class BeyondExecutor(Executor):
         Call a function with a ``PoolEvent`` for whatever happens to workers and tasks from now on.
 
         On the events thread; an observer gets one event after the other, in order, while others may
-        run beside one that takes long. The end of the executor waits for it. What it raises is
-        logged. Tasks that do well are no events: see ``statistics``.
+        run beside one that takes long. The end of the executor waits for it, and that of the
+        program for about a second. What it raises is logged. Tasks that do well are no events: see
+        ``statistics``.
 
         Args:
             observer: Called with one ``PoolEvent``.

@@ -94,7 +94,7 @@ class Pool(EndingPool):
         self.promises = Promises()
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, size.max_workers)
-        self.chronicle = Chronicle(birth.name, self.promises.call_back)
+        self.chronicle = Chronicle(birth.name, self.promises.tell)
         # Also those of places that are gone, whose processes may still speak.
         self.workers = [PoolWorker(index, self) for index in range(size.max_workers)]
         self._steps: Steps[do.Actions] = Steps(self._recover, self._retry)

@@ -86,13 +86,14 @@ class EndingPool:
 
         self.crew.call_at(time.monotonic() + seconds, end)
 
-    def wait(self, timeout: float | None = None) -> None:
+    def wait(self, timeout: float | None = None, *, is_exit: bool = False) -> None:
         """
         Wait until every worker has left, every callback has run, and unused threads are gone.
 
         Args:
             timeout: Seconds after which callbacks are not waited for any more; the workers are
                 forced by ``end_within``.
+            is_exit: Whether it is that of the program, which an observer must not hold up.
 
         Raises:
             RuntimeError: A signal handler waits, and has interrupted who holds the lock, or that
@@ -107,7 +108,7 @@ class EndingPool:
         self.crew.receipts.give_early()
         self.stopped.wait()
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not self.promises.wait_for_callbacks(left):
+        if not self.promises.wait_for_callbacks(left, and_news=not is_exit):
             return
         if events is None or reactor is None or events.is_current_thread:
             return
@@ -124,10 +125,10 @@ class EndingPool:
                 self.abandon()
             else:
                 self.shutdown(cancel=self._exit_policy == "cancel")
-            self.wait()
+            self.wait(is_exit=True)
         except KeyboardInterrupt:
             self.abandon()
-            self.wait()
+            self.wait(is_exit=True)
             raise
 
     def _shut(self, cancel: bool) -> do.Actions:

@@ -8,6 +8,7 @@ anything else is done with it, and leaves it when its future is resolved.
 from __future__ import annotations
 
 import threading
+import time
 
 from webworker_executor.link.flag import Flag
 from webworker_executor.pool.tally import Tally
@@ -20,6 +21,38 @@ if TYPE_CHECKING:
     from webworker_executor.pool.future import FailureAnswer
     from webworker_executor.rules.task import Task
     from webworker_executor.web.events import EventsThread
+
+
+class _Calls:
+    """Calls that were handed over and have not returned."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # makes one step of each change of the two below
+        self._calls: set[object] = set()
+        self._are_over = Flag()
+        self._are_over.set()
+
+    def add(self, call: object) -> None:
+        """Have one more to wait for."""
+        with self._lock:
+            self._calls.add(call)
+            self._are_over.clear()
+
+    def discard(self, call: object) -> None:
+        """Wait for it no more; twice is fine."""
+        with self._lock:
+            self._calls.discard(call)
+            if not self._calls:
+                self._are_over.set()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until none is left; False if that took longer."""
+        return self._are_over.wait(timeout)
+
+    def disown(self) -> None:
+        """In a forked child: let nobody wait, nor for a lock whose holder may not be here."""
+        self._lock = threading.RLock()
+        self._are_over.set()
 
 
 class Promises:
@@ -37,10 +70,8 @@ class Promises:
         self.n_taken = 0
         self.tally = Tally()
         self._events: EventsThread | None = None
-        self._lock = threading.RLock()  # makes one step of each change of the two below
-        self._callbacks: set[object] = set()
-        self._no_callbacks = Flag()
-        self._no_callbacks.set()
+        self._callbacks = _Calls()
+        self._news = _Calls()
 
     def run_callbacks_on(self, events: EventsThread) -> None:
         """Name the thread for callbacks of users."""
@@ -90,6 +121,13 @@ class Promises:
 
     def call_back(self, call: Callable[[], object]) -> None:
         """Run a user's code on the events thread; ``wait_for_callbacks`` waits for it."""
+        self._hand_over(call, self._callbacks)
+
+    def tell(self, call: Callable[[], object]) -> None:
+        """The same for one that only looks on: the end of the program does not depend on it."""
+        self._hand_over(call, self._news)
+
+    def _hand_over(self, call: Callable[[], object], calls: _Calls) -> None:
         if self._events is None:
             call()
             return
@@ -98,38 +136,43 @@ class Promises:
             try:
                 call()
             finally:
-                self._called_back(call_and_tell)
+                calls.discard(call_and_tell)
 
         try:
-            with self._lock:
-                self._callbacks.add(call_and_tell)
-                self._no_callbacks.clear()
+            calls.add(call_and_tell)
             self._events.call(call_and_tell)
         except BaseException:
             # A signal handler has raised, perhaps before the call was handed over: nobody is to
             # wait for that.
-            self._called_back(call_and_tell)
+            calls.discard(call_and_tell)
             raise
 
-    def _called_back(self, callback: object) -> None:
-        with self._lock:
-            self._callbacks.discard(callback)
-            if not self._callbacks:
-                self._no_callbacks.set()
+    def wait_for_callbacks(self, timeout: float | None = None, *, and_news: bool = True) -> bool:
+        """
+        Wait until no callback is left, unless the caller is one.
 
-    def wait_for_callbacks(self, timeout: float | None = None) -> bool:
-        """Wait until no callback is left, unless the caller is one; False if that took longer."""
-        if self._events is None or not self._events.is_current_thread:
-            return self._no_callbacks.wait(timeout)
-        return True
+        Args:
+            timeout: Seconds to wait at most.
+            and_news: Whether also for those who only look on.
+
+        Returns:
+            False if that took longer.
+        """
+        if self._events is not None and self._events.is_current_thread:
+            return True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._callbacks.wait(timeout):
+            return False
+        left = None if deadline is None else deadline - time.monotonic()
+        return not and_news or self._news.wait(left)
 
     def disown(self, error: BaseException) -> None:
         """In a forked child: let nobody wait for what only the parent will hear of."""
-        # First: who held it may not be here, and a future may call back.
-        self._lock = threading.RLock()
+        # First: a future may call back.
+        self._callbacks.disown()
+        self._news.disown()
         for call in self.calls.values():
             # Its lock may have been held by a thread that this process does not have.
             for name in ("_condition", "_done_callbacks"):
                 call.future.__dict__.pop(name, None)
             call.future._finish(None, error)
-        self._no_callbacks.set()
