@@ -125,6 +125,22 @@ def test_without_users_nothing_is_kept() -> None:
     going.close()
 
 
+def test_what_is_not_used_is_given_back() -> None:
+    """Not what somebody looks at, nor what was used just now."""
+    store, user = Store(), User()
+    lender = Lender(store)
+    _, going = lent(lender, user, b"one")
+    lent(lender, user, b"two")[1].close()
+    assert lender.tend(100.0)
+    assert 2 == len(store._kept.segments)
+    assert lender.tend(0.0)
+    assert 1 == len(store._kept.segments)
+    going.close()
+    assert not lender.tend(0.0)
+    assert (set(), {}) == (store._kept.segments, lender._lent)
+    lender.leave(user)
+
+
 def test_what_is_lent_is_not_lent_to_others() -> None:
     """A store that serves others as well does not give them what a reader still has."""
     store, user = Store(), User()

@@ -12,10 +12,13 @@ import pytest
 
 from tests.conformance import holders
 from tests.conformance.holders import Block
+from tests.patience import wait_until
 from tests.threads import run_together
 from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
 from webworker_executor.link.loan import MAX_LOANS, lender
 from webworker_executor.link.memory import store
+from webworker_executor.web import lent
+from webworker_executor.web.host import host
 from webworker_executor.web.message import LENT, LENT_NBYTES
 from webworker_executor.wire.frame import MAX_FDS
 
@@ -150,6 +153,39 @@ def test_memory_that_did_not_come_along_is_an_error(channel: MessageChannel) -> 
 
 
 @pytest.mark.slow
+def test_what_nobody_uses_is_given_back_while_nobody_posts(
+    channel: MessageChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the host has threads, they see to it, and do so again after some idle time."""
+    monkeypatch.setattr(lent, "TEND_SECONDS", 0.01)
+    monkeypatch.setattr(lent, "IDLE_SECONDS", 0.0)
+    with MessageChannel() as other:
+        other.port1.onmessage = print
+        for _ in range(2):
+            for number in range(4):
+                channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
+            assert store._kept.segments
+            for _ in range(4):
+                taken(channel.port2)
+            wait_until(lambda: not store._kept.segments)
+            assert {} == lender._lent
+
+
+def test_without_threads_of_the_host_the_next_message_sees_to_it(
+    channel: MessageChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is started for this."""
+    monkeypatch.setattr("webworker_executor.link.memory.Store.trim.__defaults__", (0.0,))
+    for number in range(4):
+        channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
+    assert 4 == len(store._kept.segments)
+    for _ in range(4):
+        taken(channel.port2)
+    channel.port1.post_message(Block.of(b"5", NBYTES))
+    assert 1 == len(store._kept.segments)
+    assert host.reactor is None
+
+
 def test_many_threads_lend_at_once() -> None:
     """They share the segments, and nobody writes where another one's reader looks."""
 

@@ -104,6 +104,19 @@ class Lender:
         self._lent[id(lease)] = lease
         return going
 
+    def tend(self, idle_seconds: float) -> bool:
+        """
+        Give back what was not used for some time; any thread.
+
+        Args:
+            idle_seconds: For how long not.
+
+        Returns:
+            Whether it is worth while to come again.
+        """
+        self._collect()
+        return self._store.trim(idle_seconds) or bool(self._lent)
+
     def leave(self, user: object) -> None:
         """Hear that somebody posts no more; without any, no segment is kept."""
         self._leave(id(user))

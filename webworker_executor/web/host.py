@@ -72,6 +72,11 @@ class Host:
         self._leaving: Callable[[], EventsThread | None] = _nobody
         self.is_exiting = False
 
+    @property
+    def reactor(self) -> Reactor | None:
+        """The reactor while somebody uses it: for what is worth no thread of its own."""
+        return self._reactor
+
     def acquire(self, user: User, *, at_exit: bool = False) -> tuple[Reactor, EventsThread]:
         """
         Take up a user.

@@ -6,15 +6,22 @@ Not for the memory, nor for who has it: see ``link.loan``. Imported with the fir
 
 from __future__ import annotations
 
+import sys
+import weakref
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from webworker_executor.link import loan
+from webworker_executor.link.lending import TEND_SECONDS
+from webworker_executor.link.memory import IDLE_SECONDS
 from webworker_executor.wire.frame import MAX_FDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from webworker_executor.link.reactor import Reactor
     from webworker_executor.web.messaging import MessageTarget
     from webworker_executor.wire.codec import Packed
     from webworker_executor.wire.place import Place
@@ -22,7 +29,57 @@ if TYPE_CHECKING:
 
 def shelved(buffers: Sequence[memoryview], target: MessageTarget) -> Sequence[Place] | None:
     """Put buffers where a message takes them along, if there is room: a shelf of ``codec.pack``."""
-    return loan.lender.lend(buffers, target)
+    places = loan.lender.lend(buffers, target)
+    if places is not None:
+        _tender.come()
+    return places
+
+
+class _Tender:
+    """
+    What gives memory back that nobody has used for some time.
+
+    By the reactor, where one runs. It is not started for this: where there is none, the next
+    message that lends sees to it, and so does the end of whoever posts.
+    """
+
+    def __init__(self) -> None:
+        # Which reactor is to come. No flag: one that ends never does.
+        self._asked: Callable[[], Reactor | None] = _nobody
+
+    def come(self) -> None:
+        """Have it come in some time; any thread. Once too often is no harm."""
+        # Who has no threads has not imported the module, or is just about to.
+        host = getattr(sys.modules.get("webworker_executor.web.host"), "host", None)
+        reactor = None if host is None else host.reactor
+        if reactor is None or self._asked() is reactor:
+            return
+        self._asked = asked = weakref.ref(reactor)
+        try:
+            reactor.call_soon(partial(self._come_later, asked))
+        except BaseException:
+            # Of a signal handler; or it has ended just now.
+            self._asked = _nobody
+            raise
+
+    def _come_later(self, asked: Callable[[], Reactor | None]) -> None:
+        reactor = asked()
+        if reactor is not None:
+            reactor.call_at(monotonic() + TEND_SECONDS, partial(self._tend, asked))
+
+    def _tend(self, asked: Callable[[], Reactor | None]) -> None:
+        # First: whoever lends from here on asks anew, if this finds nothing to come again for.
+        self._asked = _nobody
+        if loan.lender.tend(IDLE_SECONDS):
+            self._asked = asked
+            self._come_later(asked)
+
+
+def _nobody() -> None:
+    return None
+
+
+_tender = _Tender()
 
 
 def lend(packed: Packed) -> bool:
