@@ -57,7 +57,14 @@ def test_the_manager_is_joined_in_time(forked: WebWorkerExecutor, gate: Gate) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["_processes", "_pending_work_items", "_executor_manager_thread", "_broken", "_mp_context"],
+    [
+        "_processes",
+        "_pending_work_items",
+        "_executor_manager_thread",
+        "_broken",
+        "_mp_context",
+        "_max_workers",
+    ],
 )
 def test_a_program_may_put_its_own_there(name: str) -> None:
     """

@@ -263,7 +263,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         is_each_a_task = timeout is not None or buffersize is not None or self._max_tasks_per_child
         if chunksize is None and is_ours and not is_each_a_task:
-            return mapping.adaptive(self, fn, calls, self._max_workers, self._pool.crew.is_up)
+            return mapping.adaptive(self, fn, calls, self.size, self._pool.crew.is_up)
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None
@@ -283,11 +283,6 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
     @property
     def size(self) -> int:
         """How many workers there may be."""
-        return self._pool.max_workers
-
-    @property
-    def _max_workers(self) -> int:
-        # Where programs look that know the stdlib's.
         return self._pool.max_workers
 
     def resize(self, max_workers: int) -> None:

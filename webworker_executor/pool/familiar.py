@@ -50,6 +50,10 @@ class FamiliarExecutor(Executor):
         _max_tasks_per_child: int | None
 
     @Familiar
+    def _max_workers(self) -> int:
+        return self._pool.max_workers
+
+    @Familiar
     def _processes(self) -> dict[int, Kin] | None:
         return None if self._pool.is_shut else self._pool.crew.children()
 
