@@ -13,6 +13,7 @@ import pytest
 
 from tests.link.inbox import Inbox as Calls
 from tests.link.interrupts import ctrl_c, interrupted_at
+from tests.pool.work import Unopenable
 from webworker_executor.link.rights import Descriptor
 from webworker_executor.web import dispatch
 from webworker_executor.web.abort import AbortController
@@ -91,6 +92,20 @@ def test_a_handler_is_not_entered_again() -> None:
         thread.join(20)
         place.turn()
         assert [0, 1] == got
+
+
+def test_what_waits_is_not_unpacked_for_who_hears_of_spoilt_ones() -> None:
+    """It is another's to receive. Once messages go to listeners, all is told in order."""
+    with Place() as place:
+        inbox, got = Inbox(), list[Any]()
+        inbox.onmessageerror = lambda event: got.append(type(event.error))
+        for value in (Unopenable(), "readable", Unopenable()):
+            bring(inbox, value)
+        assert ([], [], 3) == (place.calls, got, len(inbox._inbox))
+        inbox.onmessage = lambda event: got.append(event.data)
+        for _ in range(3):
+            place.turn()
+        assert [ValueError, "readable", ValueError] == got
 
 
 # A socket of which the handler's exception leaves nothing but itself closes, and says so.

@@ -52,7 +52,8 @@ class Scope(HostTarget):
         worker_state: A dictionary for what tasks leave to those that come after them; it lives as
             long as the process.
         onmessage: Called with each message, on the main thread.
-        onmessageerror: Called with each message that could not be unpacked.
+        onmessageerror: Called with each message that could not be unpacked, while there is an
+            ``onmessage``: one that waits is not unpacked.
         onerror: Called with an ``ErrorEvent`` for each exception that nobody caught, in any thread.
         onclose: Called when the other side asks the worker to end; it can still post.
 

@@ -50,7 +50,8 @@ class MessageTarget(Receiver):
     Attributes:
         onmessage: Called with a ``MessageEvent`` for each message.
         onmessageerror: Called with one for each message that could not be unpacked: its ``data``
-            is ``None`` and its ``error`` says why.
+            is ``None`` and its ``error`` says why. Only where messages go to listeners: a message
+            that waits is not unpacked, and from ``receive`` the exception comes itself.
         onclose: Called with a ``CloseEvent`` when no message can come any more.
 
     Source: HTML, the mixin ``MessageEventTarget``; ``receive`` is Node's ``receiveMessageOnPort``.

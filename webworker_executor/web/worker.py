@@ -92,7 +92,7 @@ class Worker(WorkerTarget):
         ononline: Called with a plain ``Event`` when the process is ready, before it is told of
             anything that comes from there; at once if that was so before.
         onmessage: Called with a ``MessageEvent`` for each message.
-        onmessageerror: Called with one for each message that could not be unpacked.
+        onmessageerror: Called with one that cannot be unpacked, if somebody listens for messages.
         onerror: Called with an ``ErrorEvent`` for each exception that nobody caught there; with a
             plain ``Event`` when the script could not be loaded or the process not be started.
         onclose: Called when no message can come any more, before ``onexit``.
