@@ -18,7 +18,7 @@ import pytest
 from tests.dropin.gate import pass_gate
 from tests.patience import Stopwatch
 from tests.pool import talking
-from tests.pool.work import add, double, note
+from tests.pool.work import add, double, note, sleep_first, wait_first
 from webworker_executor import (
     AbortController,
     AbortSignal,
@@ -495,3 +495,14 @@ def test_terms_take_what_counts_as_an_integer() -> None:
 
     with WebWorkerExecutor(2) as pool:
         assert 1 == pool.options(worker=One()).worker  # type: ignore[arg-type]  # as numpy's
+
+
+@pytest.mark.parametrize("fn", [sleep_first, wait_first])
+def test_a_retry_after_a_soft_timeout_has_its_own_time(
+    forked: WebWorkerExecutor, tmp_path: Path, fn: Callable[[str], Any]
+) -> None:
+    """
+    Its signal has not aborted, also of what is async.
+    """
+    view = forked.options(soft_timeout=0.5, retries=1, retry_on=TimeoutError)
+    assert "second" == view.submit(fn, str(tmp_path / "first")).result(20.0)

@@ -4,13 +4,14 @@ Calls that workers import by name. A module of its own, so that a worker loads l
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.dropin.gate import pass_gate
-from webworker_executor import FileDescriptor, scope
+from webworker_executor import FileDescriptor, current_task, scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +148,31 @@ def exit_at(_: bytearray, number: int) -> int:
 def wait_at(path: str, where: int, number: int) -> int:
     """Return a number; one of them when a gate is opened."""
     return pass_gate(path, number) if number == where else number
+
+
+def is_first(path: str) -> bool:
+    """Tell whether nobody has asked this for a path before."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+async def sleep_first(path: str) -> str:
+    """Sleep for a minute, but for the second time not at all."""
+    await asyncio.sleep(60.0 if is_first(path) else 0.0)
+    return "second"
+
+
+def wait_first(path: str) -> str:
+    """Wait for a message, but not the second time; with an eye on the task's signal."""
+    task = current_task()
+    assert not task.signal.aborted
+    if is_first(path):
+        task.receive()
+    assert not task.signal.aborted
+    return "second"
 
 
 def pid_of(_: object) -> int:

@@ -146,6 +146,12 @@ class RunningTask(HostTarget):
             self._waiters.wake()
         return True
 
+    def begin_anew(self) -> None:
+        """Have a signal that has not aborted, where the time of an attempt before was over."""
+        if self._is_late:
+            self.__dict__.pop("_own_signal", None)
+            self._is_late = self._has_looked = False
+
     def _stream(self, items: Iterable[Any], credit: int) -> None:
         """Send items as they are asked for; for ``executor.stream``."""
         from webworker_executor.child.flow import send_all

@@ -91,8 +91,10 @@ def call_again(
     for _ in range(retries):
         try:
             return ended(fn(*args, **kwargs))
-        except retry_on:
-            continue
+        except retry_on as error:
+            if isinstance(error, TimeoutError):
+                # Its time may have been over, and has begun anew.
+                running_task().begin_anew()
     return fn(*args, **kwargs)
 
 
