@@ -28,7 +28,8 @@ from webworker_executor.wire.kinds import MESSAGE
 KINDS = frozenset({MESSAGE})
 
 
-@given(st.lists(st.integers(0, 50_000), max_size=6), st.data())
+# All of it fits into the socket: nobody reads while it is written.
+@given(st.lists(st.integers(0, 20_000), max_size=6), st.data())
 def test_frames_come_out_however_the_stream_is_cut(sizes: list[int], data: st.DataObject) -> None:
     """Read at any byte, and passed on to another intake at any byte, each frame comes once."""
     near, far = socket.socketpair()
