@@ -4,7 +4,10 @@ A global variable has the same version for as long as its content is the same.
 
 from __future__ import annotations
 
+import signal
 import sys
+
+import pytest
 
 from webworker_executor.wire.version import version
 
@@ -43,3 +46,27 @@ def test_what_does_not_pickle_has_none() -> None:
     What cannot be compared has no version, and so counts as changed.
     """
     assert version(sys._getframe()) is None
+
+
+class Late:
+    """Rings an alarm while it is packed."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        signal.raise_signal(signal.SIGALRM)
+        return Late, ()
+
+
+def test_what_a_signal_handler_raises_is_not_said_of_the_value() -> None:
+    """
+    It would count as one that does not pickle.
+    """
+
+    def ring(*_: object) -> None:
+        raise LookupError("rung")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with pytest.raises(LookupError, match="rung"):
+            version(Late())
+    finally:
+        signal.signal(signal.SIGALRM, before)

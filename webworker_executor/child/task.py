@@ -146,7 +146,7 @@ class RunningTask(HostTarget):
             self._waiters.wake()
         return True
 
-    def begin_anew(self) -> None:
+    def _begin_anew(self) -> None:
         """Have a signal that has not aborted, where the time of an attempt before was over."""
         if self._is_late:
             self.__dict__.pop("_own_signal", None)

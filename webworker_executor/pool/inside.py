@@ -94,7 +94,7 @@ def call_again(
         except retry_on as error:
             if isinstance(error, TimeoutError):
                 # Its time may have been over, and has begun anew.
-                running_task().begin_anew()
+                running_task()._begin_anew()
     return fn(*args, **kwargs)
 
 

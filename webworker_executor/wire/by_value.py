@@ -26,7 +26,12 @@ from cloudpickle import cloudpickle as internals
 from webworker_executor.wire import arrival, enumeration, origin, structure
 from webworker_executor.wire.absent import Absent, Inherited
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
-from webworker_executor.wire.departure import REDUCERS, reduce_function, share_attributes
+from webworker_executor.wire.departure import (
+    REDUCERS,
+    is_bulk,
+    reduce_function,
+    share_attributes,
+)
 from webworker_executor.wire.forks import is_packing_for_forks
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.stand_in import stand_in_for
@@ -172,11 +177,25 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             args[3]["__qualname__"] = cls.__qualname__
             structure.in_order(state[0])
         share_attributes(cls, state[0])
-        _part_with_the_rest(cls, state[0])
+        self._part_with_the_rest(cls, state[0])
         if NamedTuple not in args[2]:
             # Which has its own, and refuses any.
             _keep_slots(cls, args[3], state[0])
         return arrival.receive_class, (ident, is_kept, make, args), state, None, None, adopt
+
+    def _part_with_the_rest(self, cls: type, attributes: dict[str, object]) -> None:
+        """Have something in the place of each attribute of a class that does not pickle."""
+        for name, value in attributes.items():
+            given = vars(cls).get(name)
+            kind = type(given)
+            # What the class machinery has made is whole or nothing.
+            is_made = name.startswith("__")
+            if is_made or kind in _PICKLED_IN_PARTS or kind in self._more_reducers:
+                continue
+            if is_bulk(given) or version(value) is not None:
+                continue
+            own = stand_in_for(given) or Absent(f"{cls.__qualname__}.{name}", kind.__qualname__)
+            attributes[name] = Inherited(cls, name, own) if is_packing_for_forks() else own
 
     def _reduce_function(self, fn: FunctionType) -> Any:
         if self._to_host and (ident := origin.host_ident(fn)) is not None:
@@ -225,17 +244,6 @@ def _keep_slots(cls: type, namespace: dict[str, object], attributes: dict[str, o
     namespace["__slots__"] = (*members, *both)
     for name in members:
         attributes.pop(name, None)
-
-
-def _part_with_the_rest(cls: type, attributes: dict[str, object]) -> None:
-    """Have something in the place of each attribute of a class that does not pickle."""
-    for name, value in attributes.items():
-        if type(value) in _PICKLED_IN_PARTS or version(value) is not None:
-            continue
-        own = stand_in_for(value)
-        if own is None:
-            own = Absent(f"{cls.__qualname__}.{name}", type(value).__qualname__)
-        attributes[name] = Inherited(cls, name, own) if is_packing_for_forks() else own
 
 
 def _reduce_cached_property(made: functools.cached_property[Any]) -> tuple[Any, ...]:

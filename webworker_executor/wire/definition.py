@@ -54,7 +54,7 @@ None."""
 
 # A worker keeps every definition. A function whose global counts the calls would fill it.
 _MAX_CHANGES = 8
-_MOST_BY_VALUE = 512
+_MOST_BY_VALUE = 4096
 # To pack and unpack as much takes as long as to send a hundred small calls.
 _LARGE_NBYTES = 1 << 16
 _NOTHING = codec.Packed(b"", [])

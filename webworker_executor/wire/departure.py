@@ -200,7 +200,7 @@ def _settle_versions(parts: dict[Key, Any]) -> dict[Key, object]:
     for key, value in parts.items():
         if type(value) is GlobalPart:
             versions[key] = value.token
-        elif not _is_bulk(value):
+        elif not is_bulk(value):
             versions[key] = version(value)
             if versions[key] is None:
                 parts[key], versions[key] = _stood_in(value)
@@ -242,11 +242,11 @@ def _share(
     names = {id(value): name for name, value in list(variables.items())}
     for key, value in own.items():
         name = names.get(id(value))
-        if name is not None and not _is_bulk(value):
+        if name is not None and not is_bulk(value):
             parts[key] = GlobalPart(namespace, base, name, value)
 
 
-def _is_bulk(value: object) -> bool:
+def is_bulk(value: object) -> bool:
     """Whether it costs more to tell that a value has not changed than it is worth."""
     return isinstance(value, bytes | bytearray) or hasattr(type(value), "__array__")
 

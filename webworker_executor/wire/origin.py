@@ -8,8 +8,8 @@ A changer must know: one process can be both, a worker to its host and a host to
 every table is about one direction:
 
 - *shipped*: what this process sent by value and may get back by reference. Strong references, or
-  the reference might dangle; therefore only what its module keeps alive anyway, and of what came in
-  its place the latest.
+  the reference might dangle, for a task or an actor may return what another function or class has
+  the name of by now; therefore only what was its module's when it was sent.
 - *received*: what came by value. If the sender keeps the original, it may go back by reference, but
   only to the host. Going down or sideways it is sent in full, because the reader may never have
   seen it; its ident still lets the reader find the one that it has.
@@ -40,7 +40,7 @@ def _unheard_of() -> str:
 _PROCESS = [_unheard_of()]
 _serial_of: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
 
-_shipped = Generations()
+_shipped: dict[str, object] = {}
 _received: weakref.WeakKeyDictionary[object, tuple[str, bool]] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 # A class of the host's module would be there as long as the module. Here nothing else may refer to
@@ -68,7 +68,7 @@ def after_fork() -> None:
     namespace = f"{_PROCESS[0]}:__main__"
     _PROCESS[0] = _unheard_of()
     # What the host had sent before is the host's, and here it is as if it had been received.
-    for ident, obj in _shipped.items():
+    for ident, obj in list(_shipped.items()):
         _received[obj] = (ident, True)
         if isinstance(obj, type):
             _lasting.add(ident, obj)
@@ -116,7 +116,7 @@ def ship(obj: FunctionType | type, ident: str) -> bool:
     received = _received.get(obj)
     is_kept = received[1] if received is not None else is_module_level(obj)
     if is_kept:
-        _shipped.add(ident, obj)
+        _shipped[ident] = obj
     return is_kept
 
 
@@ -127,20 +127,21 @@ def shipped(ident: str, name: str) -> object:
     Raises:
         LookupError: If it was not.
     """
-    found = _shipped.find(ident)
-    if found is None:
-        raise LookupError(
+    try:
+        return _shipped[ident]
+    except KeyError:
+        message = (
             f"{name!r} came back by reference to a process that never sent it. Bytes meant "
             f"for a host are being read elsewhere; pack the value without to_host."
         )
-    return found
+        raise LookupError(message) from None
 
 
 def born_here(ident: str) -> FunctionType | None:
     """
     Find a function of this process by its ident, if it is one and was kept.
     """
-    found = _shipped.find(ident)
+    found = _shipped.get(ident)
     if found is None or found in _received:
         return None
     return found  # type: ignore[return-value]  # functions have idents of their own

@@ -16,6 +16,7 @@ from io import BytesIO
 from types import FunctionType, ModuleType
 
 from webworker_executor.wire import origin
+from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _hash(pickler: Any, value: object) -> int | None:
     with BytesIO() as file:
         try:
             pickler(file, protocol=5).dump(value)
-        except Exception:
+        except Exception as error:
+            if is_a_handlers(error):
+                raise
             return None
         return hash(file.getvalue())
