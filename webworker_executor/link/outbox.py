@@ -20,7 +20,7 @@ import _socket
 from _functools import partial  # type: ignore[import-not-found]  # typeshed has no stub for it
 from _operator import is_not
 from collections import deque
-from itertools import takewhile
+from itertools import chain, takewhile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,13 +87,20 @@ class Outbox:
     @property
     def nbytes(self) -> int:
         """How many bytes the kernel has not taken yet."""
-        entries, counted = self._entries, self._counted
-        # One step of C, as another thread may post meanwhile; and what was counted the last time is
-        # not counted again: programs ask after each post.
-        fresh = list(takewhile(partial(is_not, counted), reversed(entries)))
-        end = (self._base if counted is None else self._counted_end) + sum(
-            [each[0] for each in fresh]
-        )
+        entries = self._entries
+        while True:
+            counted = self._counted
+            # One step of C, in which the entries are looked at for the first time, too, as another
+            # thread may post meanwhile; and what was counted the last time is not counted again:
+            # programs ask after each post.
+            backwards = chain.from_iterable(map(reversed, (entries,)))
+            fresh = list(takewhile(partial(is_not, counted), backwards))
+            # If a signal handler has written that one meanwhile, all of it is done again. No call
+            # stands between this look and the next load.
+            if self._counted is counted:
+                end = self._base if counted is None else self._counted_end
+                break
+        end += sum([each[0] for each in fresh])
         left = max(0, end - (self._written + sum(self._counts)))
         # Not if a signal handler has written or posted since. No call stands between these steps.
         if fresh and entries and entries[-1] is fresh[0]:

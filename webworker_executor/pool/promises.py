@@ -7,6 +7,7 @@ anything else is done with it, and leaves it when its future is resolved.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from webworker_executor.pool.future import FailureAnswer
     from webworker_executor.rules.task import Task
     from webworker_executor.web.events import EventsThread
+
+
+# How often the end of the program looks whether callbacks have nobody who makes them.
+LOOK_SECONDS = 0.1
 
 
 class _Calls:
@@ -160,11 +165,23 @@ class Promises:
         """
         if self._events is not None and self._events.is_current_thread:
             return True
+        if not and_news:
+            return self._wait_at_the_end(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._callbacks.wait(timeout):
             return False
-        left = None if deadline is None else deadline - time.monotonic()
-        return not and_news or self._news.wait(left)
+        return self._news.wait(None if deadline is None else deadline - time.monotonic())
+
+    def _wait_at_the_end(self, timeout: float | None) -> bool:
+        """Wait for callbacks alone, and make them here where nobody else can."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._callbacks.wait(LOOK_SECONDS):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            if self._events is not None:
+                self._events.make_next_call_here()
 
     def disown(self, error: BaseException) -> None:
         """In a forked child: let nobody wait for what only the parent will hear of."""

@@ -164,6 +164,25 @@ class EventsThread:
             n_same = n_same + 1 if state == before else 0
             before = state
 
+    def make_next_call_here(self) -> None:
+        """
+        Make the next call in this thread, if a handler has the events thread and there is no other.
+
+        At the program's end Python 3.12 starts none. What a call raises is logged; Ctrl-C is not.
+        """
+        if self._service is not None:
+            return
+        with contextlib.suppress(queue.Empty):
+            call = self._queue.get_nowait()
+            if call is None:
+                # The end, for who serves.
+                self._queue.put(None)
+                return
+            try:
+                call()
+            except Exception:
+                _log.exception("an event handler failed")
+
     def _watch(self) -> None:
         self._reactor.call_at(time.monotonic() + PATIENCE, self._look)
 
