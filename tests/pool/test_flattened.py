@@ -5,13 +5,11 @@ What comes of chunks, as one iterator.
 from __future__ import annotations
 
 import gc
-import itertools
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pool.strike import Strike
 from webworker_executor.pool.chunk import Failed
 from webworker_executor.pool.flattened import outcomes_of, results_of
 from webworker_executor.wire.failure import pack_failure
@@ -140,28 +138,3 @@ def test_it_ends_where_it_is_closed_in_the_midst(outcomes: Any) -> None:
         flat.close()
     assert [1] == seen
     assert source.n_closed
-
-
-@pytest.mark.parametrize("of", [outcomes_of, results_of])
-def test_a_handler_that_raises_between_two_results_ends_it(of: Any) -> None:
-    """
-    Nobody is given what comes after results that are lost.
-    """
-    for number in itertools.count(1):
-        chunks = [[3, 2, 1], [6, 5, 4]]
-        whole = of is outcomes_of
-        source = Source(*[(0.1, True, chunk) if whole else chunk[::-1] for chunk in chunks])
-        flat, seen = of(source), list[int]()
-        strike = Strike("_taken_out", number)
-
-        def take(flat: Any = flat, seen: list[int] = seen) -> None:
-            seen.extend(flat)
-
-        strike.during(take)
-        if strike.where:
-            seen.extend(flat)
-            assert seen == [1, 2, 3, 4, 5, 6][: len(seen)], strike.where
-        else:
-            assert [1, 2, 3, 4, 5, 6] == seen
-            break
-    assert number > 3
