@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from webworker_executor.child.desk import Desk
+from webworker_executor.web import running
 from webworker_executor.web.message import PLAIN
-from webworker_executor.wire.frame import Frame
+from webworker_executor.wire.frame import Frame, encode
 from webworker_executor.wire.kinds import (
     CANCEL,
+    COUNT,
     CREDIT,
+    DIVIDE,
+    DIVIDED,
     RECALL,
     SAYING_SHIFT,
     SIGNAL,
@@ -25,7 +29,7 @@ from webworker_executor.wire.kinds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from webworker_executor.wire.frame import Parts
 
@@ -147,3 +151,40 @@ def test_other_frames_are_none_of_its_business() -> None:
     desk = Desk(Runner())
     desk.take(Frame(RECALL, 0, b""))
     assert not desk.is_used
+
+
+class Talker(Runner):
+    """
+    Keeps what is said.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[Parts] = []
+
+    def post(self, parts: Parts, fds: Sequence[Any], check: Any = None, *_: object) -> None:
+        self.said.append(parts)
+
+
+class Three:
+    """
+    A task that has three steps left.
+    """
+
+    def divide(self, tell: Callable[[int], object]) -> None:
+        tell(3)
+
+
+def test_a_task_that_runs_can_be_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The one that is meant, if it is one that consists of steps; the host hears how many are left.
+    """
+    runner = Talker()
+    desk = Desk(runner)
+    runner.running = 7
+    desk.take(Frame(DIVIDE, 7, b""))
+    monkeypatch.setattr(running, "divisible", Three())
+    desk.take(Frame(DIVIDE, 8, b""))
+    assert [] == runner.said
+    desk.take(Frame(DIVIDE, 7, b""))
+    assert [encode(DIVIDED, 7, COUNT.pack(3))] == runner.said

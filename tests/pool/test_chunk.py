@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from tests.pool.work import add
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.pool.chunk import Failed, lay_out, run_all, run_chunk
+from webworker_executor.web import running
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -94,6 +96,76 @@ def test_calls_of_what_is_async_are_run_to_their_ends() -> None:
     _, all_went_well, (two, zero, one) = run_all(divide, (1, 0, 2)).told()
     assert (False, 1.0, 0.5) == (all_went_well, one, two)
     assert b"ZeroDivisionError" in zero.packed
+
+
+def test_what_has_not_begun_can_be_taken_out() -> None:
+    """
+    By another thread while a call runs; that one is the last of the chunk then.
+    """
+    told: list[int] = []
+
+    def give_back_at(number: int) -> int:
+        if number == 3:
+            assert running.divisible is not None
+            in_thread(running.divisible.divide, told.append)
+            in_thread(running.divisible.divide, told.append)
+        return number
+
+    for chunk in (tuple(range(10)), [(number,) for number in range(10)]):
+        assert (0, 1, 2, 3) == run_all(give_back_at, chunk).told()[2]
+    assert [6, 6] == told
+
+
+def in_thread(call: Callable[..., object], *args: object) -> None:
+    thread = threading.Thread(target=call, args=args)
+    thread.start()
+    thread.join()
+
+
+def test_nothing_is_given_back_of_a_chunk_that_has_ended() -> None:
+    """
+    Nothing of it may follow its answer; also where a signal handler has broken it off.
+    """
+    seen: list[Any] = []
+
+    def look(number: int) -> int:
+        seen.append(running.divisible)
+        return number
+
+    run_all(look, (1, 2))
+    assert running.divisible is None
+    seen[0].divide(lambda count: pytest.fail(f"it gave back {count}"))
+
+
+def test_a_copy_waits_for_nobody() -> None:
+    """
+    Of a process that a call has forked while another thread divides the chunk, that thread is not
+    part.
+    """
+
+    def fork(number: int) -> int:
+        chunk: Any = running.divisible
+        chunk._lock.acquire()
+        running.divisible = None  # as `DataEnd` does there
+        return number
+
+    assert (1,) == run_all(fork, (1,)).told()[2]
+
+
+def test_coroutines_are_begun_one_after_the_other() -> None:
+    """
+    So that those behind one that takes long have not begun.
+    """
+    told: list[int] = []
+
+    async def give_back_at(number: int) -> int:
+        if number == 1:
+            assert running.divisible is not None
+            running.divisible.divide(told.append)
+        return number
+
+    assert (0, 1) == run_all(give_back_at, (0, 1, 2, 3)).told()[2]
+    assert [2] == told
 
 
 # Text, because the module of a function would be imported first, and import it.

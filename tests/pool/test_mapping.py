@@ -348,6 +348,12 @@ class LatePool:
         self._work()
         return future
 
+    def watch(self, future: Future[Any], n_calls: int) -> None:
+        pass
+
+    def forsake(self, future: Future[Any]) -> None:
+        pass
+
     def is_up(self) -> bool:
         self.n_looks += 1
         self._work()
@@ -368,7 +374,7 @@ def test_workers_that_come_up_late_cut_no_map_small() -> None:
     """
     pool = LatePool()
     items = range(5000)
-    results = mapping.adaptive(pool, abs, mapping.Calls.across((items,)), 2, pool.is_up)
+    results = mapping.adaptive(pool, abs, mapping.Calls.across((items,)), 2, pool.is_up, pool)
     assert list(items) == list(results)
     assert pool.n_submitted < 500
 

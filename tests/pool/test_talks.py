@@ -49,7 +49,7 @@ def test_the_alarm_of_a_long_task_is_set_once(forked: WebWorkerExecutor) -> None
         return [when for when, *_ in tuple(crew._on_reactor()._timers)].count(late)
 
     for deadline in [late, *[monotonic()] * 20]:
-        call = Call(forked._pool.next_ident()).pack(talking.pid, (), {})
+        call = Call(forked._pool.promises.next_ident()).pack(talking.pid, (), {})
         talks.watch(call, Conversation(call.future), deadline, crew)
         wait_until(lambda: [late] == [when for when, *_ in tuple(talks._deadlines.values())])
     assert 1 == n_alarms()
@@ -63,7 +63,7 @@ def test_a_handler_that_raises_where_what_was_kept_is_sent(forked: WebWorkerExec
     """
     forked.submit(talking.pid).result(10.0)
     for number in itertools.count(1):
-        call = Call(forked._pool.next_ident()).pack(talking.echo, (3,), {})
+        call = Call(forked._pool.promises.next_ident()).pack(talking.echo, (3,), {})
         future = call.future
         future._owner, future._task = forked._pool, call
         # Kept, as what is posted before the task runs.

@@ -15,6 +15,7 @@ import pytest
 
 from tests.wire.other_process import OtherProcess
 from webworker_executor.wire import codec, definition
+from webworker_executor.wire.kinds import PART, PART_PREFIX
 
 SOURCE = """
 number = 1
@@ -192,3 +193,17 @@ def test_a_definition_is_sent_once() -> None:
     with OtherProcess() as other:
         assert [3, 3, 5] == [other(add, 1, 2), other(add, 1, b=2), other(add, 5)]
         assert 1 == other.n_definitions
+
+
+@pytest.mark.parametrize("keywords", [{}, {"start": 10}])
+def test_a_part_of_a_call_has_some_of_its_last_argument(keywords: dict[str, int]) -> None:
+    """
+    Of what was packed, without packing anything anew.
+    """
+    defined, shape, packed = definition.pack_call(sum, ((1, 2, 3, 4),), keywords)
+    assert defined is not None
+    prefix = PART_PREFIX.pack(1, 3)
+    fn, args, kwargs, _ = definition.unpack_call(
+        shape | PART, prefix + bytes(packed.payload), packed.buffers, sum
+    )
+    assert (sum, ((2, 3),), keywords) == (fn, tuple(args), kwargs)

@@ -13,11 +13,14 @@ from webworker_executor.wire.frame import (
     JOIN_NBYTES,
     MAX_FDS,
     Frame,
+    can_be_cut,
+    cut_call,
     encode,
+    encode_call,
     encode_message,
     readdress,
 )
-from webworker_executor.wire.kinds import CALL, EVENT, MESSAGE, READY
+from webworker_executor.wire.kinds import CALL, EVENT, MESSAGE, PART, PART_PREFIX, READY
 
 
 def test_layout() -> None:
@@ -51,6 +54,26 @@ def test_a_message_is_a_frame_like_others(nbytes: int) -> None:
     """
     payload = bytes(nbytes)
     assert encode(MESSAGE, 1, payload) == encode_message(1, payload)
+
+
+@pytest.mark.parametrize("nbytes", [0, 10, JOIN_NBYTES])
+def test_a_call_can_be_cut(nbytes: int) -> None:
+    """
+    What the payload says stays, of which part it is stands in front; also of a part.
+    """
+    payload = bytes(nbytes)
+    whole = encode_call(1, 7, 2, payload)
+    assert can_be_cut(whole)
+    part = cut_call(cut_call(whole, 2, 0, 9), 3, 4, 5)
+    assert encode_call(3, 7, 2 | PART, PART_PREFIX.pack(4, 5) + payload) == part
+
+
+def test_what_goes_along_cannot_be_cut() -> None:
+    """
+    Buffers and descriptors are for one task.
+    """
+    assert not can_be_cut(encode_call(1, 7, 2, b"", [b"x"]))
+    assert not can_be_cut(encode_call(1, 7, 2, b"", (), 1))
 
 
 @pytest.mark.parametrize("ident", [-1, 2**64])

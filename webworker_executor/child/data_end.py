@@ -14,6 +14,7 @@ from collections import deque
 
 from webworker_executor.link.outbox import Outbox, entry
 from webworker_executor.link.rights import receive
+from webworker_executor.web import running
 from webworker_executor.wire.decoder import FrameDecoder
 from webworker_executor.wire.kinds import TO_WORKER
 from webworker_executor.wire.place import LentParts
@@ -67,6 +68,8 @@ class DataEnd:
     def _mark_copy(self) -> None:
         # A task forked, and this is the copy: it must never answer for the worker.
         self.is_copy = True
+        # The lock of that may be held by a thread that is not here.
+        running.divisible = None
 
     def end_copy(self) -> None:
         """End the process if it is a copy that code of a user has forked and that came back."""

@@ -21,7 +21,10 @@ from webworker_executor.web import running
 from webworker_executor.wire.frame import Frame, encode
 from webworker_executor.wire.kinds import (
     CANCEL,
+    COUNT,
     CREDIT,
+    DIVIDE,
+    DIVIDED,
     RECEIPT,
     SAYING_SHIFT,
     SIGNAL,
@@ -113,6 +116,8 @@ class Desk:
             task = self.tasks.get(frame.ident)
             if task is not None:
                 task._acknowledged()
+        elif frame.kind == DIVIDE:
+            self._divide(frame.ident)
         elif frame.kind in self.answers:
             self.answers[frame.kind](frame)
 
@@ -150,6 +155,14 @@ class Desk:
         # call returns, and kill(2) it makes without letting go. So no other task can be hit.
         if runner.running == ident:
             kill(pid, number)
+
+    def _divide(self, ident: int) -> None:
+        task = running.divisible
+        # In this order: if it is another's by now, that one is over, and says nothing.
+        if task is not None and self.runner.running == ident:
+            task.divide(
+                lambda n_left: self.runner.post(encode(DIVIDED, ident, COUNT.pack(n_left)), ())
+            )
 
     # -- on the main thread
 

@@ -13,7 +13,7 @@ from webworker_executor.pool.title import name_of, stands_for_another, title_of
 from webworker_executor.rules.task import Task
 from webworker_executor.web.message import give_back
 from webworker_executor.wire.definition import Definition, pack_call
-from webworker_executor.wire.frame import encode_call
+from webworker_executor.wire.frame import cut_call, encode_call
 from webworker_executor.wire.transfer import learn_later
 
 TYPE_CHECKING = False
@@ -101,6 +101,21 @@ class Call(Task):
         self._fn_name = None if is_kept else title_of(fn, args)
         self.is_packed = True
         return self
+
+    def part(self, ident: int, start: int, stop: int) -> Call:
+        """
+        Make a call with some of the elements that the last argument has.
+
+        Args:
+            ident: The new task's number.
+            start: The first of them, counted in what was packed.
+            stop: The one behind the last.
+        """
+        part = Call(ident)
+        part.definition, part.fds, part._fn_name = self.definition, (), self._fn_name
+        part.parts = cut_call(self.parts, ident, start, stop)
+        part.is_packed = True
+        return part
 
     def enter(self, calls: dict[int, Call]) -> None:
         """

@@ -7,9 +7,11 @@ one imports this, so it imports next to nothing: with the rest of ``map`` the fi
 
 from __future__ import annotations
 
+import _thread
 import time
 
 from webworker_executor.pool.title import standing_for
+from webworker_executor.web import running
 from webworker_executor.web.awaited import CoroutineType, ended
 from webworker_executor.web.blame import point_out
 from webworker_executor.wire import codec
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 # yielded within C. Others come as a list, of which each is let go as it is handed over; that takes
 # twice as long.
 NUMBERS = frozenset({int, float, complex, bool, type(None)})
+# Of a function that is `async def`. `inspect`, which has the name, would be 10 ms.
+CO_COROUTINE = 0x80
 
 
 def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
@@ -111,25 +115,53 @@ class Outcomes(Salvageable):
         return self.told()
 
 
+class RunningChunk:
+    """
+    The calls of a chunk that runs, each taken out as it begins.
+
+    Args:
+        chunk: The chunk.
+
+    Attributes:
+        waiting: Those that have not begun.
+    """
+
+    __slots__ = ("_lock", "waiting")
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.waiting: Iterator[Any] = iter(chunk)
+        # Held while it is divided, which must be said before the answer is.
+        self._lock = _thread.allocate_lock()
+
+    def divide(self, tell: Callable[[int], object]) -> None:
+        """Take out all that have not begun, and tell how many, if any; on the control thread."""
+        with self._lock:
+            if running.divisible is not self:
+                return
+            # Emptied in one step of C: each call is taken out by this thread or by the one that
+            # runs it.
+            n_left = len(list(self.waiting))
+            if n_left:
+                tell(n_left)
+
+    def end(self) -> None:
+        """Be divided no more; on the main thread."""
+        # Of a copy that a call has forked, nobody is left who might hold the lock, or divide it.
+        if running.divisible is self:
+            with self._lock:
+                running.divisible = None
+
+
 @standing_for(0)
 def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
     """Call ``fn`` for each call of a chunk, whatever the others raise; in the worker."""
     started = time.perf_counter()
     outcomes: list[Any] = []
-    append = outcomes.append
-    waiting: Iterator[Any] = iter(chunk)
-    while True:
-        try:
-            if type(chunk) is tuple:
-                # A call with a star takes half as long again as one without.
-                for only in waiting:
-                    append(fn(only))
-            else:
-                for args in waiting:
-                    append(fn(*args))
-            break
-        except BaseException as error:
-            append(_failed(error))
+    running.divisible = running_chunk = RunningChunk(chunk)
+    try:
+        _run(fn, running_chunk.waiting, outcomes.append, have_one=type(chunk) is tuple)
+    finally:
+        running_chunk.end()
     kinds = set(map(type, outcomes))
     if CoroutineType in kinds:
         outcomes = [_ended(outcome) for outcome in outcomes]
@@ -138,6 +170,41 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
         return Outcomes(time.perf_counter() - started, tuple(outcomes), all_went_well=True)
     outcomes.reverse()
     return Outcomes(time.perf_counter() - started, outcomes, all_went_well=Failed not in kinds)
+
+
+def _run(
+    fn: Callable[..., Any],
+    waiting: Iterator[Any],
+    append: Callable[[Any], object],
+    *,
+    have_one: bool,
+) -> None:
+    if getattr(getattr(fn, "__code__", None), "co_flags", 0) & CO_COROUTINE:
+        fn = _completing(fn)
+    while True:
+        try:
+            if have_one:
+                # A call with a star takes half as long again as one without.
+                for only in waiting:
+                    append(fn(only))
+            else:
+                for args in waiting:
+                    append(fn(*args))
+            return
+        except BaseException as error:
+            append(_failed(error))
+
+
+def _completing(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Run each coroutine to its end before the next call begins."""
+
+    def call(*args: Any) -> Any:
+        try:
+            return ended(fn(*args))
+        except BaseException as error:
+            return _failed(error)
+
+    return call
 
 
 def _ended(outcome: Any) -> Any:

@@ -216,7 +216,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         pool = self._pool
         if not pool.is_open:
             self._open()
-        call = Call(pool.next_ident())
+        call = Call(pool.promises.next_ident())
         try:
             if self._is_forking:
                 packing_for_forks(call.pack, fn, args, kwargs)
@@ -263,7 +263,9 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
         is_each_a_task = timeout is not None or buffersize is not None or self._max_tasks_per_child
         if chunksize is None and is_ours and not is_each_a_task:
-            return mapping.adaptive(self, fn, calls, self.size, self._pool.crew.is_up)
+            pool = self._pool
+            is_up, division = pool.crew.is_up, pool.division
+            return mapping.adaptive(self, fn, calls, self.size, is_up, division)
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None

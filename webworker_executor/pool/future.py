@@ -18,7 +18,7 @@ from webworker_executor.web.seconds import check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from typing import Any, TypeVar
 
     from webworker_executor.pool.talk import Conversation
@@ -65,6 +65,8 @@ class WorkerFuture(TrackedFuture["T"]):
     __slots__ = ("_owner", "_started_at", "_task", "_worker")
 
     _cancels_running = False
+    # What was taken out of it, if it is that of a chunk: see `division`.
+    _parts: Sequence[WorkerFuture[Any]] = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from concurrent.futures import BrokenExecutor
 
 from webworker_executor.link.memory import store
 from webworker_executor.pool.chunk import lay_out, run_all
+from webworker_executor.pool.division import parts_of
 from webworker_executor.pool.flattened import outcomes_of
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.web.blame import point_out
@@ -49,6 +50,16 @@ class Submitter(Protocol):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a call."""
+
+
+class Divider(Protocol):
+    """What ``map`` asks of whoever divides chunks."""
+
+    def watch(self, future: Future[Any], n_calls: int) -> None:
+        """Divide a chunk if it takes long; ``parts_of`` has what was taken out then."""
+
+    def forsake(self, future: Future[Any]) -> None:
+        """Have what has not begun of a chunk never run."""
 
 
 def check(chunksize: int | None, buffersize: int | None) -> None:
@@ -168,7 +179,10 @@ def _cancelled_on_error(futures: Iterable[Future[Any]]) -> Iterator[None]:
 
 
 def _yield_results(
-    futures: deque[Future[Any]], deadline: float | None, submit_next: Callable[[], None] | None
+    futures: deque[Future[Any]],
+    deadline: float | None,
+    submit_next: Callable[[], None] | None,
+    forsake: Callable[[Future[Any]], None] | None = None,
 ) -> Iterator[Any]:
     try:
         while True:
@@ -176,19 +190,25 @@ def _yield_results(
                 return
             if submit_next is not None:
                 submit_next()
-            # Popped before it is asked: a result that was handed over is not kept here.
-            yield _take(futures.popleft(), deadline)
+            yield _take(futures, deadline)
     finally:
         for future in futures:
-            future.cancel()
+            if not future.cancel() and forsake is not None:
+                forsake(future)
 
 
-def _take(future: Future[Any], deadline: float | None) -> Any:
+def _take(futures: deque[Future[Any]], deadline: float | None) -> Any:
+    # Popped before it is asked: a result that was handed over is not kept here.
+    future = futures.popleft()
     try:
         try:
             return future.result(None if deadline is None else deadline - time.monotonic())
         finally:
-            future.cancel()
+            if not future.done():
+                # Ctrl-C, or out of time: it ends with all the others.
+                futures.appendleft(future)
+            elif parts := parts_of(future):
+                futures.extendleft(reversed(parts))
     finally:
         # An exception on its way refers to this frame.
         del future
@@ -200,12 +220,14 @@ def adaptive(
     calls: Calls,
     n_workers: int,
     is_up: Callable[[], bool],
+    division: Divider,
 ) -> Iterator[Any]:
     """
     Submit calls in chunks of about 5 ms, sized by what the first of them took.
 
     Each call has its own result or exception, as if it were a task. But those of a chunk run one
-    after the other, their results come together, and a worker's death takes them all.
+    after the other, unless one of them takes long and another worker is idle; their results come
+    together, and a worker's death takes them all.
 
     Args:
         executor: As for ``ordered``.
@@ -213,6 +235,7 @@ def adaptive(
         calls: Taken at once.
         n_workers: How many workers there may be.
         is_up: Tells whether any of them can run tasks yet.
+        division: Divides chunks that take long after all.
 
     Returns:
         As ``ordered``.
@@ -229,12 +252,15 @@ def adaptive(
     def submit(part: list[Any]) -> Future[Any]:
         chunk = calls.chunk(part)
         if fixed is None:
-            return executor.submit(run_all, fn, chunk)
-        return executor.submit(fixed, chunk)
+            future = executor.submit(run_all, fn, chunk)
+        else:
+            future = executor.submit(fixed, chunk)
+        division.watch(future, len(part))
+        return future
 
     with _cancelled_on_error(futures):
         _submit_chunks(submit, calls, items, n_workers, wait, futures)
-    return outcomes_of(_yield_results(futures, None, None))
+    return outcomes_of(_yield_results(futures, None, None, division.forsake))
 
 
 def _submit_chunks(

@@ -247,7 +247,7 @@ class ExecutorView(SpreadingExecutor):
         return future
 
     def _call(self) -> Call:
-        terms, ident = self._terms, self._executor._pool.next_ident()
+        terms, ident = self._terms, self._executor._pool.promises.next_ident()
         if terms.worker is None and not terms.retries and not terms.priority:
             return Call(ident)
         return SpecialCall(ident, terms)

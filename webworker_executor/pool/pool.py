@@ -8,7 +8,6 @@ to its worker's socket by the very call of ``submit``.
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 import weakref
@@ -19,6 +18,7 @@ from webworker_executor.pool.broken import Breakage
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chronicle import Chronicle
 from webworker_executor.pool.crew import Crew
+from webworker_executor.pool.division import Division
 from webworker_executor.pool.leading import lead
 from webworker_executor.pool.parts import PoolParts
 from webworker_executor.pool.performer import Performer
@@ -62,6 +62,7 @@ class Pool(EndingPool):
     Attributes:
         workers: The raw channels, by place.
         chronicle: What happened to workers and tasks.
+        division: Divides chunks of a map that take long.
         is_shut: Whether it was shut down.
         is_foreign: Whether this is a forked copy of the process that it belongs to.
         breakage: Whether and why it is broken.
@@ -89,8 +90,6 @@ class Pool(EndingPool):
             birth.memory = size.max_memory, size.memory_limit
         self._exit_policy = exit_policy
         self._min_workers = size.min_workers
-        # Number a new call.
-        self.next_ident: Callable[[], int] = itertools.count(1).__next__
         self.promises = Promises()
         self.breakage = Breakage(on_crash=breaks_on_crash)
         self.crew = Crew(birth, size.max_workers)
@@ -105,7 +104,8 @@ class Pool(EndingPool):
         self._steps.perform = self._performer.perform
         self._stopper = Stopper(parts)
         self.expire = self._stopper.expire
-        self._reports = Reports(parts, self._performer, self.workers)
+        self.division = Division(parts)
+        self._reports = Reports(parts, self._performer, self.workers, self.division)
         self._reactor: Reactor | None = None
         self._events: EventsThread | None = None
         # Whether a task can be taken without a second look.

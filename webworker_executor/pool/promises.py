@@ -7,6 +7,7 @@ anything else is done with it, and leaves it when its future is resolved.
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -67,12 +68,14 @@ class Promises:
     Attributes:
         calls: By ident.
         n_taken: How many there have ever been.
+        next_ident: Numbers a new call.
         tally: How many of them came to no good end.
     """
 
     def __init__(self) -> None:
         self.calls: dict[int, Call] = {}
         self.n_taken = 0
+        self.next_ident: Callable[[], int] = itertools.count(1).__next__
         self.tally = Tally()
         self._events: EventsThread | None = None
         self._callbacks = _Calls()

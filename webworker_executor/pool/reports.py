@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from webworker_executor.link.local import Link
     from webworker_executor.pool.call import Call
+    from webworker_executor.pool.division import Division
     from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.performer import Performer
     from webworker_executor.pool.process import WorkerProcess
@@ -51,10 +52,15 @@ class Reports:
         parts: The pool's. Its scheduler is told.
         performer: Who performs, where the order matters.
         workers: The raw channels, by place.
+        division: Takes what is given back of chunks.
     """
 
     def __init__(
-        self, parts: PoolParts, performer: Performer, workers: Sequence[PoolWorker]
+        self,
+        parts: PoolParts,
+        performer: Performer,
+        workers: Sequence[PoolWorker],
+        division: Division,
     ) -> None:
         self._scheduler = parts.scheduler
         self._promises = parts.promises
@@ -65,6 +71,7 @@ class Reports:
         self._performer = performer
         self._burial = Burial(parts, performer, self._broken)
         self._workers = workers
+        self._division = division
 
     def break_(self, text: str, cause: Callable[[], BaseException | None] = lambda: None) -> None:
         """Fail everything and take nothing more; the cause is made by who looks at it."""
@@ -117,6 +124,8 @@ class Reports:
             self._steps.apply(self._readied, process)
         elif kind == kinds.RETURNED:
             self._steps.apply(self._returned, process, frame)
+        elif kind == kinds.DIVIDED:
+            self._steps.apply(self._division.divided, process, frame)
         elif kind == kinds.SIGNALED:
             process.signaled_task = frame.ident
         elif kind == kinds.GROWN:

@@ -135,6 +135,16 @@ class Assignment:
         """List every worker that has not exited, in order of start."""
         return tuple(self._roster.all)
 
+    @property
+    def n_idle(self) -> int:
+        """Count the workers that are up and have nothing to do, nor will have from the backlog."""
+        return 0 if self._backlog.n_queued else len(self._idle)
+
+    @property
+    def n_unused(self) -> int:
+        """Count the places without a worker that the backlog does not ask for."""
+        return 0 if self._backlog.n_queued else len(self._roster.free_slots())
+
     def _assign(self) -> Actions:
         if self._stage is not OPEN and self._stage is not SHUTTING:
             lost = self._backlog.clear("fail")

@@ -1,6 +1,6 @@
 """
-What of this process only a worker knows, for code that both sides import: the task that runs, and
-the way to the host.
+What of this process only a worker knows, for code that both sides import: the task that runs, the
+way to the host, and what can be taken back of a task.
 """
 
 from __future__ import annotations
@@ -8,11 +8,17 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from webworker_executor.wire.frame import Parts
 
     Post = Callable[[Parts, Sequence[Any]], object]
+
+    class Divisible(Protocol):
+        """A task that runs, and consists of steps one after the other."""
+
+        def divide(self, tell: Callable[[int], object]) -> None:
+            """Tell how many steps have not begun, if any, and never begin them; any thread."""
 
 
 def _nobody(*_: object) -> Any:
@@ -21,12 +27,15 @@ def _nobody(*_: object) -> Any:
 
 _ask: Callable[[], Any] = _nobody
 _post: Post = _nobody
+divisible: Divisible | None = None
+"""The task that runs, if it is one. Whoever runs it stores it here, and takes it out."""
 
 
 def install(ask: Callable[[], Any], post: Post) -> None:
     """Say who knows the running task of this process, and who writes to its host."""
-    global _ask, _post
-    _ask, _post = ask, post
+    global _ask, _post, divisible
+    # A forked process has that of its parent.
+    _ask, _post, divisible = ask, post, None
 
 
 def running_task() -> Any:

@@ -15,6 +15,7 @@ from _pickle import dumps
 from itertools import count
 
 from webworker_executor.wire import by_name, codec, variable
+from webworker_executor.wire.kinds import PART, PART_PREFIX
 from webworker_executor.wire.transfer import for_call
 
 TYPE_CHECKING = False
@@ -297,7 +298,7 @@ def unpack_call(
     Unpack a call.
 
     Args:
-        shape: The shape that `pack_call` gave.
+        shape: The shape that `pack_call` gave; with `PART`, that of a call that `cut_call` has cut.
         payload: The packed call's payload.
         buffers: Its buffers.
         fn: The callable of its definition, or None if it had none.
@@ -311,6 +312,11 @@ def unpack_call(
         LookupError: It has no callable, neither inside nor by its definition.
         Exception: As `unpack`.
     """
+    if shape & PART:
+        start, stop = PART_PREFIX.unpack_from(payload)
+        payload = payload[PART_PREFIX.size :]
+        fn, args, kwargs, context = unpack_call(shape ^ PART, payload, buffers, fn, fds)
+        return fn, (*args[:-1], args[-1][start:stop]), kwargs, context
     unpacked: Any = () if shape == NO_ARGUMENTS else codec.unpack(payload, buffers, fds)
     if shape != FULL:
         if fn is None:

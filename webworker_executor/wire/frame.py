@@ -26,7 +26,15 @@ from __future__ import annotations
 
 from _struct import Struct
 
-from webworker_executor.wire.kinds import ANSWER_PREFIX, CALL, CALL_PREFIX, MESSAGE, NAMES
+from webworker_executor.wire.kinds import (
+    ANSWER_PREFIX,
+    CALL,
+    CALL_PREFIX,
+    MESSAGE,
+    NAMES,
+    PART,
+    PART_PREFIX,
+)
 from webworker_executor.wire.place import LentParts, Place, lay_out
 
 TYPE_CHECKING = False
@@ -191,6 +199,35 @@ def encode_call(
         _CALL_HEADER.pack(_CALL_NBYTES + nbytes, CALL, 0, PICKLE, 0, ident, definition, shape)
         + payload,
     )
+
+
+def can_be_cut(parts: Sequence[bytes | memoryview]) -> bool:
+    """Tell whether `cut_call` takes a laid-out ``CALL``: nothing goes along, and it is in one."""
+    _, _, flags, _, n_fds, _ = HEADER.unpack_from(parts[0])
+    return not flags and not n_fds
+
+
+def cut_call(
+    parts: Sequence[bytes | memoryview], ident: int, start: int, stop: int
+) -> Sequence[bytes | memoryview]:
+    """
+    Lay out a ``CALL`` with only some of the elements that the last argument of another has.
+
+    Args:
+        parts: The other one, as ``encode_call`` laid it out; left as it is. `can_be_cut`. It may
+            have been cut itself.
+        ident: Which task.
+        start: The first of the elements, counted in what was packed.
+        stop: The one behind the last.
+
+    Returns:
+        Parts to be written one after the other.
+    """
+    body = b"".join([memoryview(parts[0])[HEADER_NBYTES:], *parts[1:]])
+    definition, shape = CALL_PREFIX.unpack_from(body)
+    n_passed = CALL_PREFIX.size + (PART_PREFIX.size if shape & PART else 0)
+    payload = PART_PREFIX.pack(start, stop) + body[n_passed:]
+    return encode_call(ident, definition, shape | PART, payload)
 
 
 def ident_of(parts: Parts) -> int:

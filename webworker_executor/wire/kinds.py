@@ -17,6 +17,7 @@ DEFINE, RECALL, RETURNED, CANCEL = 0x26, 0x27, 0x28, 0x29
 RELEASE, SEGMENT, SIGNAL, SIGNALED = 0x2A, 0x2B, 0x2C, 0x2D
 GROWN, TRACKER = 0x2E, 0x2F
 ERROR, CLOSE, CLOSING, ESTATE = 0x30, 0x31, 0x32, 0x33
+DIVIDE, DIVIDED = 0x34, 0x35
 NAMES = {
     HELLO: "HELLO",
     READY: "READY",
@@ -44,6 +45,8 @@ NAMES = {
     CLOSE: "CLOSE",
     CLOSING: "CLOSING",
     ESTATE: "ESTATE",
+    DIVIDE: "DIVIDE",
+    DIVIDED: "DIVIDED",
 }
 MEMORY = frozenset({RELEASE, SEGMENT})
 TO_WORKER = MEMORY | {
@@ -58,6 +61,7 @@ TO_WORKER = MEMORY | {
     SIGNAL,
     TRACKER,
     CLOSE,
+    DIVIDE,
 }
 FROM_WORKER = MEMORY | {
     READY,
@@ -73,6 +77,7 @@ FROM_WORKER = MEMORY | {
     GROWN,
     TRACKER,
     ESTATE,
+    DIVIDED,
 }
 # Of a worker that runs a script instead of tasks; what it gets are some of TO_WORKER.
 FROM_SCRIPT = MEMORY | {READY, LOAD_ERROR, MESSAGE, ERROR, CLOSING, TRACKER, ESTATE}
@@ -81,6 +86,9 @@ FROM_SCRIPT = MEMORY | {READY, LOAD_ERROR, MESSAGE, ERROR, CLOSING, TRACKER, EST
 # shape of its arguments; of an answer when the task began, in seconds of the monotonic clock, which
 # on one machine is everybody's, and the microseconds that it took.
 CALL_PREFIX = Struct(">IB")
+# Added to the shape: of the last argument only the elements from one number to before another are
+# meant, which stand in front of the arguments.
+PART, PART_PREFIX = 0x80, Struct(">II")
 ANSWER_PREFIX = Struct(">dI")
 # What a frame may have instead of a pickle: so many; a task by its number, and any other number as
 # large; what a zygote tells, which is a pid, an errno, or an exit status, and may be negative.
