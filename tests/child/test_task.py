@@ -4,6 +4,7 @@ The running task from inside: who it is, what it may say, and when it is over.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tests.pool import talking
 from webworker_executor import TaskAborted, WebWorkerExecutor, Worker, current_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from webworker_executor.web.launchers import LauncherName
 
@@ -167,6 +168,56 @@ def test_the_wait_for_a_message_ends_with_the_time(
     in_time = pool.options(soft_timeout=60.0).submit(look_and_receive, timeout)
     in_time.post_message("something")
     assert "something" == in_time.result(10.0)
+
+
+def look_and_areceive() -> str:
+    """
+    The same on a loop that the task runs.
+    """
+
+    async def receive() -> str:
+        event = await current_task().areceive()
+        return event.data  # type: ignore[no-any-return]  # a message is anything
+
+    assert not current_task().signal.aborted
+    return asyncio.run(receive())
+
+
+def look_and_drain() -> None:
+    """
+    Look at the signal, and post more than anybody takes.
+    """
+    assert not current_task().signal.aborted
+    for _ in range(40):
+        current_task().post_message(bytes(100_000))
+    current_task().drain()
+
+
+@pytest.mark.parametrize("wait", [look_and_areceive, look_and_drain])
+def test_any_wait_ends_with_the_time(pool: WebWorkerExecutor, wait: Callable[[], object]) -> None:
+    """
+    Whatever a task waits for, it is told.
+    """
+    late = pool.options(soft_timeout=0.1).submit(wait)
+    with pytest.raises(TimeoutError, match="soft_timeout"):
+        late.result(10.0)
+
+
+def test_a_stream_that_nobody_reads_ends_with_its_time(pool: WebWorkerExecutor) -> None:
+    """
+    What rests because nobody takes its items is told, too.
+    """
+    stream = pool.options(soft_timeout=0.1, window=1).stream(look_and_count)
+    with pytest.raises(TimeoutError, match="soft_timeout"):
+        stream.future.result(10.0)
+
+
+def look_and_count() -> Iterator[int]:
+    """
+    Look at the signal, and count.
+    """
+    assert not current_task().signal.aborted
+    yield from range(100)
 
 
 def test_a_report_that_does_not_pack_fails_nothing(

@@ -106,8 +106,8 @@ class Flow:
     def _wait(self) -> None:
         task = self._task
         task._heed()
-        task._sleep(None, lambda: not self._grants and not task._has_ended)
-        if task._has_ended:
+        task._sleep(None, lambda: not (self._grants or task._is_to_stop))
+        if task._is_to_stop:
             task.signal.throw_if_aborted()
 
     def send(self, item: object) -> None:

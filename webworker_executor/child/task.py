@@ -218,19 +218,25 @@ class RunningTask(HostTarget):
             # Only now: where a signal handler has raised, it is said again. Twice does no harm.
             self._heeds = True
 
+    @property
+    def _is_to_stop(self) -> bool:
+        """Whether nothing is to be waited for any more: it is aborted, or its time is over."""
+        return self._has_ended or self._is_late
+
     def _await_arrival(self, timeout: float | None) -> None:
         self._heed()
         super()._await_arrival(timeout)
-        if self._is_late and not self._inbox:
-            self.signal.throw_if_aborted()
 
-    def _must_wait(self) -> bool:
-        return super()._must_wait() and not self._is_late
+    def _has_news(self) -> object:
+        return self._inbox or self._is_to_stop
+
+    def _must_drain(self) -> bool:
+        return self.buffered_amount > 0 and not self._is_to_stop
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         self._heed()
         is_written = super()._wait_until_written(timeout)
-        if self._has_ended:
+        if self._has_ended or (self._is_late and self.buffered_amount):
             self.signal.throw_if_aborted()
         return is_written
 
@@ -240,6 +246,8 @@ class RunningTask(HostTarget):
     def _next_message(self) -> MessageEvent | None:
         if not self._inbox and self.id in self._desk.cancels:
             self._abort()
+            self.signal.throw_if_aborted()
+        if self._is_late and not self._inbox:
             self.signal.throw_if_aborted()
         return super()._next_message()
 

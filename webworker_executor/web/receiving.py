@@ -99,7 +99,7 @@ class Receiver(Inbox):
             self._waiters[waiter] = waiter
             self._begin_await(loop)
             try:
-                if not (self._inbox or self._has_ended):
+                if not self._has_news():
                     await came
             finally:
                 self._end_await(loop)
@@ -152,8 +152,12 @@ class Receiver(Inbox):
             self._waiters.pop(lock, None)
 
     def _must_wait(self) -> bool:
-        """Whether nothing has come yet."""
-        return not (self._inbox or self._has_ended)
+        """Whether nothing has come yet, in this thread."""
+        return not self._has_news()
+
+    def _has_news(self) -> object:
+        """Whether something has come, or nothing is to be waited for any more; for subclasses."""
+        return self._inbox or self._has_ended
 
     def _begin_await(self, loop: AbstractEventLoop) -> None:
         """Follow the begin of a wait in ``areceive``; for subclasses."""
