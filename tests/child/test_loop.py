@@ -132,6 +132,8 @@ def test_call_that_makes_no_sense_fails_alone(peer: Peer, payload: bytes, prefix
     peer.send(CALL, 5, payload, [], prefix)
     frame = peer.next_frame()
     assert (REJECT, 5) == (frame.kind, frame.ident)
+    error = unpack_failure(frame.payload[ANSWER_PREFIX.size :])
+    assert any("as the worker unpacked it" in note for note in error.__notes__)
     assert 1 == peer.run(abs, -1)
 
 

@@ -61,6 +61,11 @@ MAX_MICROSECONDS = 0xFFFFFFFF
 # How long the control thread waits for the main thread to take in what it reads. Then that waits in
 # the socket, and nothing is there to be given back.
 READ_SECONDS = 0.01
+NOT_MADE = (
+    "The call was not made: this was raised as the worker unpacked it. What the main module "
+    "defines is made again there from what was packed of it; what cannot be belongs into a module "
+    "that the worker can import."
+)
 # In place of a task that was given up before it began: something must be answered in its turn.
 NOTHING = CALL_PREFIX.pack(0, FULL) + codec.pack((bool, (), {}, None)).payload
 
@@ -355,6 +360,8 @@ class Loop(DataEnd):
                     self.desk.put_away()
             kind, payload, buffers, fds = RESULT, packed.payload, packed.buffers, packed.fds
         except BaseException as exc:
+            if failed == REJECT:
+                exc.add_note(NOT_MADE)
             kind, payload, buffers, fds = failed, self._failure(exc), [], ()
         self.end_copy()
         microseconds = min(int((monotonic() - started) * 1e6), MAX_MICROSECONDS)

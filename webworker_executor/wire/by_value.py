@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import pickle
 import sys
 from io import BytesIO
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
@@ -23,18 +24,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from webworker_executor.wire import arrival, enumeration, origin, structure
+from webworker_executor.wire import arrival, codec, enumeration, origin, structure
 from webworker_executor.wire.absent import Absent, Inherited
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
 from webworker_executor.wire.departure import (
     REDUCERS,
     is_bulk,
     reduce_function,
+    reopened,
     share_attributes,
 )
 from webworker_executor.wire.forks import is_packing_for_forks
+from webworker_executor.wire.mapped import is_mapped
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.stand_in import stand_in_for
+from webworker_executor.wire.struck import is_a_handlers
 from webworker_executor.wire.version import by_identity, version
 
 if TYPE_CHECKING:
@@ -79,6 +83,9 @@ def dumps_by_value(
         try:
             pickler.dump(value)
         except Exception as error:
+            named = None if is_a_handlers(error) else _named(value, to_host=to_host)
+            if named is not None:
+                return named
             for name, fn_name in pickler.suspects:
                 error.add_note(
                     f"{fn_name}() of __main__ goes to the worker with its global variable "
@@ -87,6 +94,27 @@ def dumps_by_value(
                 )
             raise
         return file.getvalue()
+
+
+def _named(value: object, *, to_host: bool) -> bytes | None:
+    """
+    Pickle by names alone what cannot be taken apart, as a class with weak references.
+
+    Returns:
+        The pickle, for a reader that was forked and has what these names stand for, or whose fork
+        this is; None for any other, or if a name does not lead there.
+
+    Source: concurrent.futures, which sends everything so.
+    """
+    if not (is_packing_for_forks() or (to_host and codec.is_fork)):
+        return None
+    try:
+        return pickle.dumps(value, 5)
+    except Exception as error:
+        if is_a_handlers(error):
+            raise
+        # The first error has the better words.
+        return None
 
 
 class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
@@ -192,7 +220,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             is_made = name.startswith("__")
             if is_made or kind in _PICKLED_IN_PARTS or kind in self._more_reducers:
                 continue
-            if is_bulk(given) or version(value) is not None:
+            attributes[name] = value = reopened(value)
+            is_inherited = is_packing_for_forks() and is_mapped(given)
+            if not is_inherited and (is_bulk(given) or version(value) is not None):
                 continue
             own = stand_in_for(given) or Absent(f"{cls.__qualname__}.{name}", kind.__qualname__)
             attributes[name] = Inherited(cls, name, own) if is_packing_for_forks() else own

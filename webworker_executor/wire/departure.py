@@ -24,6 +24,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from webworker_executor.wire import arrival, origin, stand_in, variable
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
 from webworker_executor.wire.forks import is_packing_for_forks
+from webworker_executor.wire.mapped import is_mapped, reopening
 from webworker_executor.wire.parts import parts_of
 from webworker_executor.wire.struck import is_a_handlers
 from webworker_executor.wire.version import version
@@ -157,6 +158,9 @@ def reduce_function(
     """
     code, variables = fn.__code__, fn.__globals__
     used = {name: variables[name] for name in global_names(code) if name in variables}
+    namespace = origin.namespace_of(variables)
+    if namespace is not None:
+        used = {name: reopened(value) for name, value in used.items()}
     slots: dict[str, Any] = {
         "__name__": fn.__name__,
         "__qualname__": fn.__qualname__,
@@ -166,7 +170,6 @@ def reduce_function(
         "__globals__": used,
         "__submodules__": _submodules(code, [*used.values(), *_contents(fn)]),
     }
-    namespace = origin.namespace_of(variables)
     if namespace is not None:
         versions = slots["__versions__"] = {name: version(used[name]) for name in used}
         for name in [name for name in versions if versions[name] is None]:
@@ -192,6 +195,12 @@ def reduce_function(
             part_versions = _settle_versions(parts)
     state = (parts, part_versions, slots)
     return arrival.receive_function, made_of, state, None, None, arrival.adopt_function_state
+
+
+def reopened(value: object) -> object:
+    """Return what goes in the place of a mapped file, which forks have; anything else as it is."""
+    again = None if is_packing_for_forks() else reopening(value)
+    return value if again is None else again
 
 
 def _settle_versions(parts: dict[Key, Any]) -> dict[Key, object]:
@@ -242,8 +251,8 @@ def _share(
     names = {id(value): name for name, value in list(variables.items())}
     for key, value in own.items():
         name = names.get(id(value))
-        if name is not None and not is_bulk(value):
-            parts[key] = GlobalPart(namespace, base, name, value)
+        if name is not None and (is_mapped(value) or not is_bulk(value)):
+            parts[key] = GlobalPart(namespace, base, name, reopened(value))
 
 
 def is_bulk(value: object) -> bool:

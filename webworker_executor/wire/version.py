@@ -16,6 +16,8 @@ from io import BytesIO
 from types import FunctionType, ModuleType
 
 from webworker_executor.wire import origin
+from webworker_executor.wire.forks import is_packing_for_forks
+from webworker_executor.wire.mapped import is_mapped
 from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
@@ -39,6 +41,9 @@ def by_identity(obj: Any) -> Any:
     """
     Reduce what counts by identity to something that tells it.
     """
+    if is_packing_for_forks() and is_mapped(obj):
+        # What is written there is no change that the other side would have to hear of.
+        raise TypeError(f"a {type(obj).__name__} of shared memory is inherited")
     # Any builtin function would do, but no class: that would be reduced in its turn.
     if isinstance(obj, FunctionType | type):
         return repr, (origin.serial(obj),)
@@ -55,7 +60,8 @@ def version(value: object) -> object:
         value: The value of a global variable.
 
     Returns:
-        A number; a new one each time for what does not pickle.
+        A number; None for what does not pickle, and, of what is packed for forks, also for views of
+        memory that they share.
     """
     token = _hash(_VersionPickler, value)
     if token is not None:
