@@ -41,6 +41,21 @@ def same(value: Any) -> Any:
     return value
 
 
+def sum_of_more(value: Any) -> Any:
+    """Add to an array, in place, and return what it sums up to."""
+    array = value[0] if isinstance(value, list) else value
+    array += 1
+    return array.sum()
+
+
+def over_bytes(data: bytes, times: int = 0) -> Any:
+    """Return an array over bytes, which nobody can write to; or several."""
+    import numpy
+
+    array: Any = numpy.frombuffer(data)
+    return [numpy.frombuffer(data) for _ in range(times)] if times else array
+
+
 def fill(blocks: Any, filling: int) -> bytes:
     """Write into blocks; return what was in the first place of each, and is there now."""
     before = bytes(b.memory[0] for b in blocks)

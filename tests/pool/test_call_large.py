@@ -15,7 +15,12 @@ import pytest
 from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
 from tests.pool import large
-from webworker_executor import MessageChannel, WebWorkerExecutor, WorkerCrashedError
+from webworker_executor import (
+    MessageChannel,
+    WebWorkerExecutor,
+    WorkerCrashedError,
+    structured_clone,
+)
 from webworker_executor.link.memory import Store, store
 
 
@@ -235,6 +240,29 @@ def test_arrays(pool: WebWorkerExecutor) -> None:
     for _ in range(5):
         pool.submit(large.same, numpy.zeros_like(array)).result(20.0)
     assert (array[:, 3] == column).all()
+
+
+@pytest.mark.parametrize("n_elements", [3, 100_000])
+def test_what_cannot_be_written_to_can_where_it_arrives(
+    forked: WebWorkerExecutor, n_elements: int
+) -> None:
+    """
+    As an argument, a result and a message, by itself and in something else.
+    """
+    numpy = pytest.importorskip("numpy")
+    array = numpy.ones(n_elements)
+    array.flags.writeable = False
+    for value in (array, [array]):
+        assert 2.0 * n_elements == forked.submit(large.sum_of_more, value).result(20.0)
+    for came in (
+        forked.submit(large.over_bytes, bytes(8 * n_elements)).result(20.0),
+        *forked.submit(large.over_bytes, bytes(8 * n_elements), 2).result(20.0),
+        structured_clone(array),
+    ):
+        came += 1
+    with MessageChannel() as channel:
+        channel.port1.post_message({"array": array})
+        channel.port2.receive(20.0).data["array"].fill(0)
 
 
 def test_no_signal_handler_strikes_where_a_value_goes(forked: WebWorkerExecutor) -> None:

@@ -8,11 +8,14 @@ import copyreg
 import pickle
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from webworker_executor.wire import apart, array, codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 numpy: Any = pytest.importorskip("numpy")
 
@@ -63,7 +66,7 @@ OTHERS = {
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_arrays_arrive_as_by_numpy(name: str, is_alone: bool) -> None:
     """
-    Values, dtype, shape, order and whether it can be written to are those of a plain pickle.
+    Values, dtype, shape and order are those of a plain pickle, and each can be written to.
     """
     given = {**ARRAYS, **OTHERS}[name]
     value = given if is_alone else (1, given, "text", None)
@@ -78,7 +81,89 @@ def test_arrays_arrive_as_by_numpy(name: str, is_alone: bool) -> None:
     assert (plainly.dtype, plainly.shape) == (came.dtype, came.shape)
     assert plainly.tolist() == came.tolist()
     assert plainly.flags.f_contiguous == came.flags.f_contiguous
-    assert plainly.flags.writeable == came.flags.writeable
+    assert came.flags.writeable == (name != "scalar")
+
+
+class Holder:
+    """Holds an array, as an instance of a class."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+
+READ_ONLY = {
+    "of numbers": read_only(numpy.arange(3)),
+    "large": read_only(numpy.arange(N_LARGE, dtype="f8").reshape(2, -1)),
+    "of records": read_only(numpy.zeros(3, [("a", "i4"), ("b", "f8")])),
+    "in Fortran's order": read_only(numpy.asfortranarray(numpy.arange(12.0).reshape(3, 4))),
+    "large and in Fortran's order": read_only(
+        numpy.asfortranarray(numpy.arange(2.0 * N_LARGE).reshape(2, -1))
+    ),
+    "without an element": read_only(numpy.empty((3, 0), ">i4")),
+    "over bytes": numpy.frombuffer(b"abc", "u1"),
+    "broadcast": numpy.broadcast_to(numpy.arange(3.0), (2, 3)),
+    "broadcast to its own shape": numpy.broadcast_arrays(numpy.arange(3.0), numpy.ones(3))[0],
+}
+
+
+@pytest.mark.parametrize("name", READ_ONLY)
+@pytest.mark.parametrize("pack", [codec.pack, codec.pack_by_value])
+def test_what_is_read_only_arrives_writable(name: str, pack: Any) -> None:
+    """
+    Wherever it is in a value, whichever pickler packs it; and the original stays what it is.
+    """
+    given = READ_ONLY[name]
+    was_writable = given.flags.writeable
+    ways: list[tuple[object, Callable[[Any], Any]]] = [
+        (given, lambda came: came),
+        ((1, given), lambda came: came[1]),
+        ({"a": [given]}, lambda came: came["a"][0]),
+        (Holder(given), lambda came: came.held),
+        ((lambda: given), lambda came: came()),
+    ]
+    for value, taken in ways:
+        packed = pack(value)
+        came = taken(codec.unpack(packed.payload, [bytearray(part) for part in packed.buffers]))
+        assert came.flags.writeable
+        assert (given.dtype, given.shape) == (came.dtype, came.shape)
+        assert given.tolist() == came.tolist()
+        assert given.flags.f_contiguous == came.flags.f_contiguous
+    assert was_writable == given.flags.writeable
+
+
+def test_a_plain_pickler_packs_what_is_read_only() -> None:
+    """
+    None that asks Python of each object is needed, and one array is one again.
+    """
+    given = read_only(numpy.arange(N_LARGE, dtype="f8"))
+    packed = codec.pack([given, {"a": given}, read_only(numpy.arange(3))])
+    assert [given.nbytes] == [len(buffer) for buffer in packed.buffers]
+    first, inside, _ = back([given, {"a": given}, 1])
+    assert first is inside["a"]
+    assert b"cloudpickle" not in packed.payload
+
+
+def test_bytes_and_buffers_of_others_stay_read_only() -> None:
+    """
+    They are no arrays, and immutable where they come from.
+    """
+    assert type(back([b"abc"])[0]) is bytes
+    given = memoryview(bytes(apart.OUT_OF_BAND)).cast("d")
+    assert back(pickle.PickleBuffer(given)).readonly
+
+
+def test_what_a_program_says_of_arrays_to_multiprocessing_counts() -> None:
+    """
+    A reduction that is registered there is left to the pickler that asks for it.
+    """
+    from multiprocessing.reduction import ForkingPickler
+
+    assert [numpy.ndarray] == [*array.reducers()]
+    ForkingPickler.register(numpy.ndarray, lambda given: (str, ("own",)))
+    try:
+        assert {} == array.reducers()
+    finally:
+        del ForkingPickler._extra_reducers[numpy.ndarray]  # type: ignore[attr-defined]  # not public
 
 
 def test_one_array_is_one_array_again() -> None:

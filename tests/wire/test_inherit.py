@@ -67,6 +67,24 @@ def initialize(initializer: Callable[..., object], *arguments: object) -> None:
     assert (0, b"") == (done.returncode, done.stderr)
 
 
+def write_into(array: Any) -> None:
+    array += 1
+
+
+@pytest.mark.parametrize("initializer", [write_into, lambda array: array.fill(0)])
+def test_an_array_can_be_written_to(initializer: Callable[..., object]) -> None:
+    """
+    Also where the program's own cannot, and whichever pickler packs it.
+    """
+    array = pytest.importorskip("numpy").ones(3)
+    array.flags.writeable = False
+    payload, _ = inherit.pack_inheritable((initializer, (array,)))
+    pair: Any = inherit.unpack_inheritable(payload, [])
+    ((came,),) = pair[1:]
+    came += 1
+    assert [2.0] * 3 == came.tolist()
+
+
 def use_queue(queue: Any) -> None:
     queue.put(queue.get(timeout=10.0) + 1)
 

@@ -7,6 +7,7 @@ resize it as soon as packing is over; so every view that was taken is released, 
 
 from __future__ import annotations
 
+import sys
 from _pickle import PickleBuffer
 
 TYPE_CHECKING = False
@@ -72,21 +73,35 @@ def is_bulk(value: Any) -> bool:
     return (type(value) is bytes or type(value) is bytearray) and len(value) >= OUT_OF_BAND
 
 
-def keep_apart(buffer: PickleBuffer, buffers: list[memoryview]) -> bool:
+def keep_apart(
+    buffer: PickleBuffer, buffers: list[memoryview], read_only: list[object] | None = None
+) -> bool:
     """
     Put a view of a large buffer into the list; tell whether it is to be pickled in band instead.
+
+    Args:
+        buffer: What the pickler has met.
+        buffers: Where views are put.
+        read_only: Where arrays are noted that cannot be written to: see `array`.
     """
     try:
         raw = buffer.raw()
     except BufferError:
         # Not contiguous: in band the pickler says so in the stdlib's words.
         return True
+    if raw.readonly and read_only is not None and is_array(raw.obj):
+        read_only.append(raw.obj)
     if raw.nbytes < OUT_OF_BAND or type(raw.obj) in {bytes, bytearray}:
         # Out of band, the very bytes of a user would become a view of ours.
         raw.release()
         return True
     buffers.append(raw)
     return False
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is plainly an array of numpy."""
+    return type(value) is getattr(sys.modules.get("numpy"), "ndarray", None)
 
 
 def copied(buffers: Sequence[memoryview], shelf: Shelf | None) -> Sequence[bytes | Place]:

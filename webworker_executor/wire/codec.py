@@ -201,9 +201,10 @@ def pack(
     if half_imported or current_parcel() is not None:
         return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
     buffers: list[memoryview] = []
+    read_only: list[object] = []
 
     def is_in_band(buffer: PickleBuffer) -> bool:
-        return keep_apart(buffer, buffers)
+        return keep_apart(buffer, buffers, read_only)
 
     try:
         given = _arrays_apart(value) if "numpy" in sys.modules else None
@@ -212,6 +213,8 @@ def pack(
             return Packed(payload, copied(buffers, shelf) if buffers else [])
         given = with_bulk_apart(value) if has_parts and shelf is not None else value
         payload = dumps(given, 5, buffer_callback=is_in_band)
+        if read_only:
+            payload = _dumps_writable(given, buffers)
         if not buffers and _NAMES_SOMETHING not in payload:
             # What most values are: neither class nor function, of __main__ or elsewhere.
             return Packed(payload, [])
@@ -248,6 +251,22 @@ def _arrays_apart(value: object) -> object | None:
     from webworker_executor.wire.array import laid_out
 
     return laid_out(value, _PLAIN)
+
+
+def _reducers_of_arrays() -> dict[type, Callable[[Any], Any]]:
+    if "numpy" not in sys.modules:
+        return {}
+    from webworker_executor.wire.array import reducers
+
+    return reducers()
+
+
+def _dumps_writable(value: object, buffers: list[memoryview]) -> bytes:
+    from webworker_executor.wire.array import dumps_writable
+
+    release(buffers)
+    buffers.clear()
+    return dumps_writable(value, lambda buffer: keep_apart(buffer, buffers))
 
 
 def _is_plain(value: object, limit: int) -> bool:
@@ -305,7 +324,9 @@ def pack_by_value(
     bag = None if parcel is None else parcel()
     try:
         try:
-            reducers = None if bag is None else bag.reducers()
+            reducers = _reducers_of_arrays()
+            if bag is not None:
+                reducers |= bag.reducers()
             payload = packing_with(bag).run(
                 dumps_by_value, value, is_in_band, to_host=to_host, more_reducers=reducers
             )
@@ -332,13 +353,14 @@ def _pack_plainly(value: object, *, to_host: bool, shelf: Shelf | None) -> Packe
     from webworker_executor.wire.departure import dumps_plainly
 
     buffers: list[memoryview] = []
+    read_only: list[object] = []
 
     def is_in_band(buffer: PickleBuffer) -> bool:
-        return keep_apart(buffer, buffers)
+        return keep_apart(buffer, buffers, read_only)
 
     try:
         payload = dumps_plainly(value, is_in_band, to_host=to_host)
-        if payload is None or _CONNECTION in payload:
+        if payload is None or read_only or _CONNECTION in payload:
             return None
         return Packed(payload, copied(buffers, shelf) if buffers else [])
     finally:

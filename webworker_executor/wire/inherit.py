@@ -13,6 +13,7 @@ on it.
 from __future__ import annotations
 
 import sys
+from copyreg import dispatch_table
 from io import BytesIO
 
 from webworker_executor.wire import by_name
@@ -138,13 +139,18 @@ def pack_inheritable(value: object) -> tuple[bytes, list[int]]:
 def _dumps(value: object, inheritance: _Inheritance) -> bytes:
     from multiprocessing.reduction import ForkingPickler
 
+    from webworker_executor.wire.array import reducers as of_arrays
+
     tracker = _tracker(inheritance)
     n_fds = len(inheritance.fds)
     # An initializer and its arguments: where its module cannot be named, nothing of it can.
     is_named = not (isinstance(value, tuple) and any(map(by_name.must_go_by_value, value)))
+    reducers = {**of_arrays(), **ForkingPickler._extra_reducers}  # type: ignore[attr-defined]  # not public
     try:
         with BytesIO() as file:
-            ForkingPickler(file, 5).dump((tracker, value))
+            pickler = ForkingPickler(file, 5)
+            pickler.dispatch_table = {**dispatch_table, **reducers}
+            pickler.dump((tracker, value))
             payload = file.getvalue()
         if is_named and b"_main__" not in payload:
             return payload
@@ -154,7 +160,6 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
     del inheritance.fds[n_fds:]
     from webworker_executor.wire.by_value import dumps_by_value
 
-    reducers = ForkingPickler._extra_reducers  # type: ignore[attr-defined]  # not public
     return dumps_by_value((tracker, value), more_reducers=reducers)
 
 
