@@ -218,7 +218,8 @@ class WorkerCrashedError(WebWorkerError, BrokenProcessPool):
     """
     Raised for the one task that a worker was running when it died.
 
-    Every other task of the pool goes on, and a new worker takes the place of the dead one.
+    Every other task of the pool goes on, and a new worker takes the place of the dead one. A chunk
+    of a ``map`` is one task: all its calls fail, also those that were done.
 
     Attributes:
         pid: Process id of the dead worker.

@@ -25,6 +25,23 @@ def test_a_crash_tells_everything() -> None:
     assert (4711, -9, "SIGKILL", "images.resize") == attributes
 
 
+def test_a_chunk_is_told_from_a_task() -> None:
+    """
+    All its calls are lost, whatever has become of them; and it is said how to have it otherwise.
+    """
+    error = broken.crashed(1, 4711, -9, "images.resize", n_calls=32)
+    assert "while running a chunk of 32 calls of images.resize. That is often" in str(error)
+    assert str(error).endswith(
+        "Only this chunk failed, and with it those of its calls that were done, and those that had "
+        "not begun: how many is not known. With chunksize=1, map() makes a task of each call. A "
+        "new worker takes the place."
+    )
+    assert "images.resize" == error.task
+    last = broken.crashed(1, 4711, -9, "f", n_calls=2, outcome=broken.POOL_BROKE)
+    assert "a chunk of 2 calls of f" in str(last)
+    assert "Only this" not in str(last)
+
+
 def test_a_worker_we_killed_is_no_riddle() -> None:
     """
     Where we know why, nothing is guessed.

@@ -71,6 +71,19 @@ def test_what_the_pool_calls_stands_for_what_was_given(
     assert name == Call(1).pack(fn, args, {}).fn_name
 
 
+@pytest.mark.parametrize("fn", [run_chunk, run_all])
+def test_the_calls_of_a_chunk_are_counted(fn: Callable[..., Any], pool: WebWorkerExecutor) -> None:
+    """
+    Also where something stands around it; any other is one call.
+    """
+    assert 3 == Call(1).pack(fn, (double, (1, 2, 3)), {}).n_calls
+    view = pool.options(retries=1, retry_on=ValueError)
+    call = view._call()
+    view._pack(call, fn, (double, (1, 2, 3)), {})
+    assert 3 == call.n_calls
+    assert 1 == Call(1).pack(sum, ((1, 2, 3),), {}).n_calls
+
+
 def test_a_map_of_a_large_callable_is_called_by_it() -> None:
     """
     What is packed once for all chunks stands for what was given, too.
@@ -82,7 +95,8 @@ def test_a_map_of_a_large_callable_is_called_by_it() -> None:
 
     fixed = fix(large, functools.partial(run_all, large), store.shelve)
     assert fixed is not None
-    assert name_of(large) == Call(1).pack(fixed, ((),), {}).fn_name
+    call = Call(1).pack(fixed, ((1, 2),), {})
+    assert (name_of(large), 2) == (call.fn_name, call.n_calls)
 
 
 def test_a_retried_call_is_called_by_what_is_retried(pool: WebWorkerExecutor) -> None:

@@ -54,6 +54,11 @@ CANNOT_START = (
     "tried anew"
 )
 ONE_TASK_FAILED = "Only this task failed; a new worker takes the place."
+ONE_CHUNK_FAILED = (
+    "Only this chunk failed, and with it those of its calls that were done, and those that had not "
+    "begun: how many is not known. With chunksize=1, map() makes a task of each call. A new worker "
+    "takes the place."
+)
 POOL_BROKE = 'That broke the pool, as on_crash="break" asks for.'
 
 _LIKELY = {
@@ -80,9 +85,14 @@ def crashed(
     why: str = "",
     stack: str | None = None,
     memory_limit: int | None = None,
-    outcome: str = ONE_TASK_FAILED,
+    n_calls: int = 1,
+    outcome: str | None = None,
 ) -> WorkerCrashedError:
-    """Make the error of a worker's death, most often that of the one task that it was running."""
+    """
+    Make the error of a worker's death, most often that of the one task that it was running.
+
+    Its ``outcome`` is by default that the pool goes on.
+    """
     from webworker_executor.errors import WorkerCrashedError
 
     name = signal_name(exitcode)
@@ -94,9 +104,12 @@ def crashed(
             f" It could have at most {memory_limit >> 20} MiB (memory_limit), and C code often "
             "ends the process when it gets no more."
         )
+    if outcome is None:
+        outcome = ONE_TASK_FAILED if n_calls == 1 else ONE_CHUNK_FAILED
+    what = task if n_calls == 1 else f"a chunk of {n_calls} calls of {task}"
     error = WorkerCrashedError(
         f"worker {index} (pid {pid}) {how_it_ended(exitcode)} while "
-        f"{f'running {task}' if task else 'it was idle'}. {hint} {outcome}",
+        f"{f'running {what}' if task else 'it was idle'}. {hint} {outcome}",
         pid=pid,
         exitcode=exitcode,
         signal_name=name,

@@ -63,8 +63,9 @@ class Burial:
         name = None if culprit is None else culprit.name
         self._chronicle.worker_exited(process, name, was_asked=was_asked)
         if self._breakage.on_crash and not was_asked and worker.state is not STARTING:
+            n_calls = culprit.n_calls if isinstance(culprit, Call) else 1
             self._breakage.last_error = error_of_death(
-                process, self._crew.birth.memory, name or "", broken.POOL_BROKE
+                process, self._crew.birth.memory, name or "", n_calls, broken.POOL_BROKE
             )
         if process.load_error is not None:
             cause = failure_opener(process.load_error)
@@ -108,7 +109,8 @@ def error_of_death(
     process: WorkerProcess,
     memory: tuple[int | None, int | None] | None,
     task: str,
-    outcome: str = broken.ONE_TASK_FAILED,
+    n_calls: int,
+    outcome: str | None = None,
 ) -> WorkerCrashedError:
     """
     Make the error that tells how a worker died.
@@ -117,7 +119,8 @@ def error_of_death(
         process: The dead.
         memory: How much its workers may have, as ``Birth`` has it.
         task: What it was running, empty for nothing.
-        outcome: What that means for the rest.
+        n_calls: How many calls of that it was given as one task.
+        outcome: What that means for the rest, if not that it goes on.
     """
     return broken.crashed(
         process.worker.slot,
@@ -127,5 +130,6 @@ def error_of_death(
         process.why,
         process.last_words(),
         None if memory is None else memory[1],
+        n_calls,
         outcome,
     )

@@ -9,7 +9,7 @@ from operator import call as call_it
 
 from webworker_executor.link.memory import store
 from webworker_executor.pool.future import WorkerFuture
-from webworker_executor.pool.title import name_of, stands_for_another, title_of
+from webworker_executor.pool.title import n_calls_of, name_of, stands_for_another, title_of
 from webworker_executor.rules.task import Task
 from webworker_executor.web.message import give_back
 from webworker_executor.wire.definition import Definition, pack_call
@@ -46,6 +46,7 @@ class Call(Task):
         parts: The frame to be sent.
         fds: The descriptors to go with it; kept as long as the task may be sent once more.
         definition: The callable that a worker must have before, or ``None``.
+        n_calls: How many calls of what a user gave it makes: more than one if it is a chunk.
         is_packed: Whether all of that is there.
         is_posted: Whether the frame has been given to a link.
         answer: The frame that came for it, if a thread that waited has read it; after a torn step
@@ -62,6 +63,7 @@ class Call(Task):
         "future",
         "is_packed",
         "is_posted",
+        "n_calls",
         "parcel",
         "parts",
     )
@@ -69,6 +71,7 @@ class Call(Task):
     def __init__(self, ident: int) -> None:
         super().__init__(ident)
         self.is_packed = self.is_posted = False
+        self.n_calls = 1
         self.answer: Frame | None = None
         self.parcel: Parcel | None = None
         self.future: WorkerFuture[Any] = WorkerFuture()
@@ -99,6 +102,11 @@ class Call(Task):
         # that is sent once is kept there anyway; any other is not to be kept alive.
         is_kept = definition is not None and not stands_for_another(fn)
         self._fn_name = None if is_kept else title_of(fn, args)
+        if not is_kept:
+            self.n_calls = n_calls_of(fn, args)
+        elif definition is not None and definition.given is not definition.fn:
+            # A callable that was packed once for all chunks of a map: see `fix`.
+            self.n_calls = n_calls_of(definition.fn.func, args)  # type: ignore[attr-defined]  # a partial
         self.is_packed = True
         return self
 
@@ -113,7 +121,7 @@ class Call(Task):
         """
         part = Call(ident)
         part.definition, part.fds, part._fn_name = self.definition, (), self._fn_name
-        part.parts = cut_call(self.parts, ident, start, stop)
+        part.parts, part.n_calls = cut_call(self.parts, ident, start, stop), stop - start
         part.is_packed = True
         return part
 
@@ -140,9 +148,9 @@ class Call(Task):
             self.parcel.settle()
             self.parcel = None
 
-    def rename(self, name: str) -> None:
+    def rename(self, name: str, n_calls: int) -> None:
         """Have errors call it so: what the user gave, not what stands around it."""
-        self._fn_name = name
+        self._fn_name, self.n_calls = name, n_calls
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.fn_name} #{self.ident} {self.state}>"

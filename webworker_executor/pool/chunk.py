@@ -47,7 +47,7 @@ def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
     return calls
 
 
-@standing_for(0)
+@standing_for(0, is_of_chunks=True)
 def run_chunk(fn: Callable[..., Any], chunk: Chunk) -> Results:
     """Call ``fn`` for each call of a chunk; in the worker."""
     if type(chunk) is tuple:
@@ -152,7 +152,7 @@ class RunningChunk:
                 running.divisible = None
 
 
-@standing_for(0)
+@standing_for(0, is_of_chunks=True)
 def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
     """Call ``fn`` for each call of a chunk, whatever the others raise; in the worker."""
     started = time.perf_counter()

@@ -164,6 +164,7 @@ class Division:
             process.kill("it gave back calls that it was not given")
             return ()
         middle, stop, span.stop = span.stop - n_left, span.stop, span.stop - n_left
+        call.n_calls = middle - span.start
         if span.is_forsaken:
             return ()
         size = -(-n_left // (SHARES * self._scheduler.max_workers))

@@ -22,7 +22,7 @@ from webworker_executor.pool.inside import call_again, call_in_time, call_moved
 from webworker_executor.pool.spreading import SpreadingExecutor
 from webworker_executor.pool.stream import WINDOW, Stream
 from webworker_executor.pool.talk import conversation_of
-from webworker_executor.pool.title import name_of, title_of
+from webworker_executor.pool.title import n_calls_of, name_of, title_of
 from webworker_executor.rules.task import Survivor
 from webworker_executor.web.seconds import check_seconds
 from webworker_executor.wire.forks import packing_for_forks
@@ -256,7 +256,7 @@ class ExecutorView(SpreadingExecutor):
         self, call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         terms = self._terms
-        given, title = fn, title_of(fn, args)
+        given, title, n_calls = fn, title_of(fn, args), n_calls_of(fn, args)
         if terms.soft_timeout is not None:
             fn, args, kwargs = call_in_time, (fn, args, kwargs, terms.soft_timeout), {}
         if terms.retries and terms.retried:
@@ -270,7 +270,7 @@ class ExecutorView(SpreadingExecutor):
         else:
             call.pack(fn, args, kwargs)
         if fn is not given:
-            call.rename(title)
+            call.rename(title, n_calls)
 
     def _map(
         self,

@@ -162,7 +162,7 @@ class Performer:
     def _fail(self, task: Task, worker: Worker) -> None:
         assert isinstance(task, Call)
         process = self._crew.processes[worker]
-        error = error_of_death(process, self._crew.birth.memory, task.fn_name)
+        error = error_of_death(process, self._crew.birth.memory, task.fn_name, task.n_calls)
         if self._promises.fail(task, error):
             self._promises.tally.n_crashed += 1
             self._chronicle.task_crashed(task, error)

@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 
 # By address: a callable's own __hash__ and __eq__ are a user's code.
 _given_at: dict[int, int] = {}
+_of_chunks: set[int] = set()
 
 
-def standing_for(at: int) -> Callable[[Fn], Fn]:
-    """Mark what the pool calls in the place of its argument ``at``: a callable, or a title."""
+def standing_for(at: int, *, is_of_chunks: bool = False) -> Callable[[Fn], Fn]:
+    """
+    Mark what the pool calls in the place of its argument ``at``: a callable, or a title.
+
+    Args:
+        at: Where that is.
+        is_of_chunks: Whether its last argument is a chunk of calls.
+    """
 
     def mark(fn: Fn) -> Fn:
         _given_at[id(fn)] = at
+        if is_of_chunks:
+            _of_chunks.add(id(fn))
         return fn
 
     return mark
@@ -37,6 +46,11 @@ def title_of(fn: Any, args: tuple[Any, ...]) -> str:
     at = _given_at.get(id(fn))
     given = fn if at is None else args[at]
     return given if given.__class__ is str else name_of(given)
+
+
+def n_calls_of(fn: Any, args: tuple[Any, ...]) -> int:
+    """Return how many calls of what a user gave a call makes: that of a chunk makes several."""
+    return len(args[-1]) if id(fn) in _of_chunks else 1
 
 
 def name_of(fn: Any) -> str:
