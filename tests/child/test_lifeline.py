@@ -5,12 +5,16 @@ Tests of `webworker_executor.child.lifeline`: no worker outlives its host.
 from __future__ import annotations
 
 import contextlib
+import os
+import pickle
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.child import tasks
 from tests.patience import Stopwatch, wait_until
+from webworker_executor.child import lifeline
 from webworker_executor.launch.launcher import CONTROL_FD
 from webworker_executor.wire.frame import encode
 from webworker_executor.wire.kinds import TASK_MESSAGE
@@ -128,3 +132,100 @@ def test_copies_of_a_task_outlive_nothing_of_the_worker(peer: Peer) -> None:
     import signal
 
     os.kill(pid, signal.SIGKILL)
+
+
+FORKS = """
+import os, sys, threading, warnings
+from webworker_executor import WebWorkerExecutor
+
+def fork():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def fork_beside_a_thread():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            # Behind the one that is asked first.
+            warnings.filters.insert(1, ("always", None, DeprecationWarning, None, 0))
+            fork()
+    finally:
+        done.set()
+        thread.join()
+    return [str(warning.message).split(") ", 1)[1] for warning in told]
+
+def fork_within_filters():
+    with warnings.catch_warnings():
+        fork()
+        warnings.simplefilter("ignore")
+        fork()
+    fork()
+    warnings.warn("This process is none of ours", DeprecationWarning)
+
+if __name__ == "__main__":
+    with WebWorkerExecutor(1, launcher=sys.argv[1]) as executor:
+        executor.submit(fork).result(20)
+        executor.submit(fork).result(20)
+        print(*executor.submit(fork_beside_a_thread).result(20))
+        print(repr(executor.submit(fork_within_filters).exception(20)))
+        filters = executor.submit(lambda: warnings.filters).result(20)
+        assert 1 == sum(type(item[1]).__name__ == "OfOwnThread" for item in filters)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="nobody is warned of a fork")
+@pytest.mark.parametrize("options", [[], ["-W", "error"]], ids=["", "where warnings are errors"])
+def test_nobody_is_warned_of_the_workers_own_thread(
+    run_script: ScriptRunner, launcher: str, options: list[str]
+) -> None:
+    """
+    A task may fork, as in a process with one thread; of the threads of its own it is told.
+    """
+    done = run_script(FORKS, launcher, options=options)
+    assert 0 == done.returncode, done.stderr
+    told, outcome = done.stdout.splitlines()
+    assert "is multi-threaded, use of fork() may lead to deadlocks in the child." == told
+    error = "DeprecationWarning('This process is none of ours')"
+    assert (error if options else "None") == outcome
+    assert "multi-threaded" not in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="nobody is warned of a fork")
+def test_a_script_is_not_warned_either(run_script: ScriptRunner) -> None:
+    """
+    Its worker has the same thread.
+    """
+    script = """
+import os, warnings
+
+# Behind the one that is asked first.
+warnings.filters.insert(1, ("error", None, DeprecationWarning, None, 0))
+os.waitpid(os.fork() or os._exit(0), 0)
+print("done")
+close()
+"""
+    program = f"""
+from webworker_executor import Worker
+
+if __name__ == "__main__":
+    with Worker(source={script!r}) as worker:
+        worker.exited.result(20)
+"""
+    done = run_script(program)
+    assert ("done\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_other_warnings_are_left_alone() -> None:
+    """
+    Also the same one of another process; and copies of a filter are equal.
+    """
+    text = "This process (pid={}) is multi-threaded, use of fork() may lead to deadlocks"
+    own = lifeline.OfOwnThread()
+    assert not own.match("another")
+    assert not own.match(text.format(os.getpid() + 1))
+    assert own == pickle.loads(pickle.dumps(own))

@@ -5,12 +5,17 @@ the task that runs.
 It waits on the control link while the main thread runs tasks. The end of that link is the end of
 the host, and then the worker ends at once; ``PR_SET_PDEATHSIG`` does the same where a task holds
 the interpreter in C code and this thread cannot run.
+
+Python warns of a fork in a process with threads, and of this one nobody is to hear: it holds no
+lock that a copy could miss.
 """
 
 from __future__ import annotations
 
 import _thread
+import _warnings
 import posix
+import sys
 
 from webworker_executor.link.rights import receive
 from webworker_executor.wire.decoder import FrameDecoder
@@ -34,8 +39,42 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
+# The main thread, and the one of this module.
+OWN_THREADS = 2
 # EBADF and ENOTSOCK: the number is nobody's, or another's.
 NOT_OURS = frozenset({9, 88})
+
+
+class OfOwnThread:
+    """
+    Stands in a filter for the text of the warning of threads at a fork, where none are the task's.
+
+    What tasks filter themselves comes before it. Filters are copied, and sent to other processes,
+    so this has no state.
+
+    Source: CPython, ``warn_about_fork_with_threads``, new in 3.12, which counts as this does; the
+    filters of ``_warnings``, which ask for ``match`` alone.
+    """
+
+    __slots__ = ()
+
+    def match(self, text: str) -> bool:
+        """Whether it is that warning, and this process has no threads but those of each worker."""
+        if not text.startswith(f"This process (pid={posix.getpid()}) is multi-threaded, use of "):
+            return False
+        try:
+            return len(posix.listdir("/proc/self/task")) <= OWN_THREADS
+        except OSError:
+            return False
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is OfOwnThread
+
+    def __hash__(self) -> int:
+        return hash(OfOwnThread)
+
+
+_NO_WARNING = ("ignore", OfOwnThread(), DeprecationWarning, None, 0)
 
 
 def start(
@@ -59,6 +98,12 @@ def start(
         lost: Called when a task has closed the link; the thread ends then. The task that runs is
             not to blame, so that the process should end after it. Without, it ends at once.
     """
+    # As it is now: a program that was forked may be within a `warnings.catch_warnings`.
+    filters = getattr(sys.modules.get("warnings", _warnings), "filters", None)
+    # Worker by worker forked from a worker, there would be one more.
+    if type(filters) is list and _NO_WARNING not in filters:
+        # In front of what `-W` says: to raise an error is not what was meant of this thread.
+        filters.insert(0, _NO_WARNING)
     _thread.start_new_thread(_watch, (control, give_back, leave, recall, take, lost))
 
 
