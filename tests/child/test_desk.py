@@ -183,7 +183,7 @@ def test_a_task_that_runs_can_be_divided(monkeypatch: pytest.MonkeyPatch) -> Non
     desk = Desk(runner)
     runner.running = 7
     desk.take(Frame(DIVIDE, 7, b""))
-    monkeypatch.setattr(running, "divisible", Three())
+    monkeypatch.setattr(running, "divisible", (7, Three()))
     desk.take(Frame(DIVIDE, 8, b""))
     assert [] == runner.said
     desk.take(Frame(DIVIDE, 7, b""))

@@ -19,6 +19,7 @@ from tests.patience import wait_until
 from webworker_executor import WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.chunk import run_all
+from webworker_executor.pool.division import LONG_SECONDS
 from webworker_executor.wire.frame import encode
 from webworker_executor.wire.kinds import COUNT, DIVIDED
 
@@ -96,6 +97,35 @@ def test_calls_of_one_chunk_can_meet(pool: WebWorkerExecutor, tmp_path: Path) ->
     path = str(tmp_path / "pipe")
     os.mkfifo(path)
     assert list(ALL) == list(pool.map(partial(meet, path), ALL))
+
+
+class Slow:
+    """An item that waits at a gate as it is unpacked."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pass_gate, (self._path, 149)
+
+
+def test_what_is_being_unpacked_is_asked_again(
+    pool: WebWorkerExecutor, gate: Gate, tmp_path: Path
+) -> None:
+    """
+    A worker that has not come to the calls yet can give none back, and says nothing.
+    """
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    chunk = tuple(Slow(gate.path) if number == 149 else number for number in ALL)
+    future: WorkerFuture[Any] = pool.submit(run_all, partial(meet, path), chunk)
+    pool._pool.division.watch(future, len(ALL))
+    (span,) = pool._pool.division._spans.values()
+    gate.wait_for_begun(1)
+    wait_until(lambda: span.ask_at > LONG_SECONDS)
+    gate.open()
+    outcomes = [future.result(20.0)[2], *(part.result(20.0)[2] for part in future._parts)]
+    assert list(ALL) == [number for numbers in outcomes for number in numbers]
 
 
 def test_all_but_the_call_that_takes_long_are_done_elsewhere(
@@ -182,7 +212,7 @@ def give_back_too_much(path: str, numbers: tuple[int, ...]) -> None:
         def divide(self, tell: Any) -> None:
             tell(len(numbers) + 1)
 
-    running.divisible = Liar()
+    running.be_divisible(Liar())
     try:
         pass_gate(path, None)
     finally:
@@ -244,6 +274,9 @@ def test_maps_that_are_done_leave_nothing(forked: WebWorkerExecutor) -> None:
     """
     for _ in range(20):
         assert list(ALL) == list(forked.map(abs, ALL))
+    # Long enough to be looked at.
+    naps = [0.1 if number % 100 == 99 else 0.0 for number in range(300)]
+    assert list(enumerate(naps)) == list(forked.map(nap, enumerate(naps)))
     division = forked._pool.division
     wait_until(lambda: not division._spans and not division._is_watching)
 

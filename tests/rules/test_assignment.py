@@ -346,3 +346,14 @@ def test_an_idle_worker_of_an_eager_pool_is_replaced_at_once() -> None:
     scheduler, (worker,) = make_crew(1, eager=True)
     (start,) = scheduler.worker_exited(worker, UNKNOWN, 0.0)
     assert Start(scheduler.workers[0]) == start
+
+
+def test_hands_are_free_where_nothing_waits() -> None:
+    """Idle workers and free places are for what comes, unless it would be cancelled."""
+    scheduler, _ = make_crew(2)
+    scheduler.resized(5)
+    assert (2, 3) == (scheduler.n_idle, scheduler.n_unused)
+    scheduler.submitted(make_tasks(1)[0])
+    assert (1, 3) == (scheduler.n_idle, scheduler.n_unused)
+    scheduler.shutdown(cancel=True)
+    assert (0, 0) == (scheduler.n_idle, scheduler.n_unused)

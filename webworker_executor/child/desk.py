@@ -157,9 +157,9 @@ class Desk:
             kill(pid, number)
 
     def _divide(self, ident: int) -> None:
-        task = running.divisible
-        # In this order: if it is another's by now, that one is over, and says nothing.
-        if task is not None and self.runner.running == ident:
+        # Nothing is said where it has not come so far: then the host asks again.
+        number, task = running.divisible or (0, None)
+        if task is not None and number == ident:
             task.divide(
                 lambda n_left: self.runner.post(encode(DIVIDED, ident, COUNT.pack(n_left)), ())
             )
@@ -207,7 +207,7 @@ def install(runner: Runner) -> Desk:
     """Make the desk of this process."""
     global desk
     desk = Desk(runner)
-    running.install(_current_task, runner.post)
+    running.install(_current_task, runner.post, lambda: runner.running)
     return desk
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 # yielded within C. Others come as a list, of which each is let go as it is handed over; that takes
 # twice as long.
 NUMBERS = frozenset({int, float, complex, bool, type(None)})
-# Of a function that is `async def`. `inspect`, which has the name, would be 10 ms.
-CO_COROUTINE = 0x80
 
 
 def lay_out(calls: list[tuple[Any, ...]]) -> Chunk:
@@ -134,20 +132,21 @@ class RunningChunk:
         self._lock = _thread.allocate_lock()
 
     def divide(self, tell: Callable[[int], object]) -> None:
-        """Take out all that have not begun, and tell how many, if any; on the control thread."""
+        """Take out all that have not begun, and tell how many; on the control thread."""
         with self._lock:
-            if running.divisible is not self:
-                return
-            # Emptied in one step of C: each call is taken out by this thread or by the one that
-            # runs it.
-            n_left = len(list(self.waiting))
-            if n_left:
-                tell(n_left)
+            if self._is_running:
+                # Emptied in one step of C: each call is taken out by this thread or by the one
+                # that runs it.
+                tell(len(list(self.waiting)))
+
+    @property
+    def _is_running(self) -> bool:
+        return running.divisible is not None and running.divisible[1] is self
 
     def end(self) -> None:
         """Be divided no more; on the main thread."""
         # Of a copy that a call has forked, nobody is left who might hold the lock, or divide it.
-        if running.divisible is self:
+        if self._is_running:
             with self._lock:
                 running.divisible = None
 
@@ -157,7 +156,8 @@ def run_all(fn: Callable[..., Any], chunk: Chunk) -> Outcomes:
     """Call ``fn`` for each call of a chunk, whatever the others raise; in the worker."""
     started = time.perf_counter()
     outcomes: list[Any] = []
-    running.divisible = running_chunk = RunningChunk(chunk)
+    running_chunk = RunningChunk(chunk)
+    running.be_divisible(running_chunk)
     try:
         _run(fn, running_chunk.waiting, outcomes.append, have_one=type(chunk) is tuple)
     finally:
@@ -179,8 +179,17 @@ def _run(
     *,
     have_one: bool,
 ) -> None:
-    if getattr(getattr(fn, "__code__", None), "co_flags", 0) & CO_COROUTINE:
-        fn = _completing(fn)
+    for item in waiting:
+        # Until one tells what kind of results there are.
+        try:
+            result = fn(item) if have_one else fn(*item)
+        except BaseException as error:
+            append(_failed(error))
+            continue
+        if result.__class__ is CoroutineType:
+            fn, result = _completing(fn), _ended(result)
+        append(result)
+        break
     while True:
         try:
             if have_one:

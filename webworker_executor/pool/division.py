@@ -50,16 +50,19 @@ class Span:
         stop: The one behind the last.
 
     Attributes:
-        is_asked: Whether its worker was asked for those that it has not begun.
+        ask_at: From when on its worker is asked for those that it has not begun, in seconds after
+            it began the task. It says nothing before it has unpacked it, and is asked again.
+        is_spent: Whether it has answered, and has no more to give.
         is_forsaken: Whether nobody wants their results.
     """
 
-    __slots__ = ("is_asked", "is_forsaken", "start", "stop")
+    __slots__ = ("ask_at", "is_forsaken", "is_spent", "start", "stop")
 
     def __init__(self, start: int, stop: int) -> None:
         self.start = start
         self.stop = stop
-        self.is_asked = self.is_forsaken = False
+        self.ask_at = LONG_SECONDS
+        self.is_spent = self.is_forsaken = False
 
 
 class Division:
@@ -109,7 +112,8 @@ class Division:
                 span.is_forsaken = True
                 process = running_in(call, self._crew)
                 if process is not None:
-                    self._ask(process, call, span)
+                    # Again by `_look`, where it has not come so far.
+                    _ask(process, call)
         for part in parts_of(future):
             if not part.cancel():
                 self.forsake(part)
@@ -121,14 +125,18 @@ class Division:
             self._is_watching = False
             self._let_go_of_done()
             for process, call, span in self._late():
-                self._ask(process, call, span)
+                # Ever more rarely: the worker may be in C code for hours.
+                span.ask_at *= 2
+                _ask(process, call)
             if self._spans:
                 self._look_later()
 
     def _let_go_of_done(self) -> None:
-        # All are looked at only when there may be as many to let go of as to keep.
-        if len(self._spans) >= 2 * self._n_open:
-            calls = self._promises.calls
+        # All are looked at only when there may be as many to let go of as to keep: because so many
+        # have come, or some looks later.
+        calls = self._promises.calls
+        self._n_open -= -(-self._n_open // 8)
+        if not calls or len(self._spans) >= 2 * self._n_open:
             self._spans = {ident: span for ident, span in self._spans.items() if ident in calls}
             self._n_open = len(self._spans)
 
@@ -136,36 +144,32 @@ class Division:
         """List chunks that run and take long, as many as there are workers for their calls."""
         n_idle, n_unused, now = self._scheduler.n_idle, self._scheduler.n_unused, time.monotonic()
         late: list[tuple[WorkerProcess, Call, Span]] = []
-        for process in self._crew.processes.values() if n_idle + n_unused else ():
+        for process in self._crew.processes.values():
             inflight = process.worker.inflight
             call: Any = inflight[0] if inflight else None
             span = None if call is None else self._spans.get(call.ident)
             begun = None if span is None else process.begun_at(call.ident)
-            if span is not None and begun is not None and not span.is_asked:
-                n_hands = n_idle + (n_unused if now - begun >= START_SECONDS else 0)
-                if now - begun >= LONG_SECONDS and len(late) < n_hands:
+            if span is not None and begun is not None and not span.is_spent:
+                seconds = now - begun
+                n_hands = n_idle + (n_unused if seconds >= START_SECONDS else 0)
+                if seconds >= span.ask_at and (span.is_forsaken or len(late) < n_hands):
                     late.append((process, call, span))
         return late
-
-    def _ask(self, process: WorkerProcess, call: Call, span: Span) -> None:
-        # One that was cut once, and has given back nothing, is at its last call.
-        if not span.is_asked and call.parts and can_be_cut(call.parts):
-            span.is_asked = True
-            process.post_control(encode(DIVIDE, call.ident))
 
     def divided(self, process: WorkerProcess, frame: Frame) -> do.Actions:
         """Make tasks of the calls that a worker gives back; in a step."""
         call, span = self._promises.calls.get(frame.ident), self._spans.get(frame.ident)
-        if call is None or span is None:
+        if call is None or span is None or call.future.done():
             # It was aborted, say. Nobody waits for any of its calls.
             return ()
-        (n_left,) = COUNT.unpack(frame.payload)
-        if not span.is_asked or not 0 < n_left <= span.stop - span.start:
+        (n_left,) = COUNT.unpack(frame.payload) if len(frame.payload) == COUNT.size else (-1,)
+        if not 0 <= n_left <= span.stop - span.start:
             process.kill("it gave back calls that it was not given")
             return ()
         middle, stop, span.stop = span.stop - n_left, span.stop, span.stop - n_left
         call.n_calls = middle - span.start
-        if span.is_forsaken:
+        span.is_spent = True
+        if span.is_forsaken or not n_left:
             return ()
         size = -(-n_left // (SHARES * self._scheduler.max_workers))
         parts = [
@@ -185,6 +189,11 @@ class Division:
         if stop - start > 1:
             self._spans[part.ident] = Span(start, stop)
         return part
+
+
+def _ask(process: WorkerProcess, call: Call) -> None:
+    if call.parts and can_be_cut(call.parts):
+        process.post_control(encode(DIVIDE, call.ident))
 
 
 def parts_of(future: Future[Any]) -> Sequence[Future[Any]]:

@@ -168,14 +168,21 @@ def ordered(
 
 
 @contextlib.contextmanager
-def _cancelled_on_error(futures: Iterable[Future[Any]]) -> Iterator[None]:
+def _cancelled_on_error(
+    futures: Iterable[Future[Any]], forsake: Callable[[Future[Any]], None] | None = None
+) -> Iterator[None]:
     """If the block raises, cancel what it had submitted: nobody will ask for it."""
     try:
         yield
     except BaseException:
-        for future in futures:
-            future.cancel()
+        _cancel(futures, forsake)
         raise
+
+
+def _cancel(futures: Iterable[Future[Any]], forsake: Callable[[Future[Any]], None] | None) -> None:
+    for future in futures:
+        if not future.cancel() and forsake is not None:
+            forsake(future)
 
 
 def _yield_results(
@@ -192,9 +199,7 @@ def _yield_results(
                 submit_next()
             yield _take(futures, deadline)
     finally:
-        for future in futures:
-            if not future.cancel() and forsake is not None:
-                forsake(future)
+        _cancel(futures, forsake)
 
 
 def _take(futures: deque[Future[Any]], deadline: float | None) -> Any:
@@ -258,7 +263,7 @@ def adaptive(
         division.watch(future, len(part))
         return future
 
-    with _cancelled_on_error(futures):
+    with _cancelled_on_error(futures, division.forsake):
         _submit_chunks(submit, calls, items, n_workers, wait, futures)
     return outcomes_of(_yield_results(futures, None, None, division.forsake))
 
@@ -290,12 +295,14 @@ def _submit_chunks(
             submitted = time.monotonic()
             patience = submitted + PATIENCE
         try:
-            work_seconds, _, _ = _measurement(futures[first], patience)
+            work_seconds, _, outcomes = _measurement(futures[first], patience)
         except Exception:
             # Whoever takes the result hears of it. Nothing is known of the items then.
             sizes.unmeasured()
         else:
-            sizes.measured(size, work_seconds, time.monotonic() - submitted)
+            # Of those that it has not given away.
+            n_run = max(1, len(outcomes))
+            sizes.measured(n_run, work_seconds, time.monotonic() - submitted)
 
 
 def _submitted(

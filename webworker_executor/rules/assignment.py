@@ -137,13 +137,14 @@ class Assignment:
 
     @property
     def n_idle(self) -> int:
-        """Count the workers that are up and have nothing to do, nor will have from the backlog."""
-        return 0 if self._backlog.n_queued else len(self._idle)
+        """Count the workers that wait for new tasks, and have none to expect of the backlog."""
+        return 0 if self._backlog.n_queued or self._cancels else len(self._idle)
 
     @property
     def n_unused(self) -> int:
-        """Count the places without a worker that the backlog does not ask for."""
-        return 0 if self._backlog.n_queued else len(self._roster.free_slots())
+        """Count the places without a worker where new tasks would start one."""
+        is_asked_for = self._backlog.n_queued or self._cancels
+        return 0 if is_asked_for else len(self._roster.free_slots())
 
     def _assign(self) -> Actions:
         if self._stage is not OPEN and self._stage is not SHUTTING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         """A task that runs, and consists of steps one after the other."""
 
         def divide(self, tell: Callable[[int], object]) -> None:
-            """Tell how many steps have not begun, if any, and never begin them; any thread."""
+            """Tell how many steps have not begun, and never begin them; any thread."""
 
 
 def _nobody(*_: object) -> Any:
@@ -27,15 +27,23 @@ def _nobody(*_: object) -> Any:
 
 _ask: Callable[[], Any] = _nobody
 _post: Post = _nobody
-divisible: Divisible | None = None
-"""The task that runs, if it is one. Whoever runs it stores it here, and takes it out."""
+_number: Callable[[], int] = int
+divisible: tuple[int, Divisible] | None = None
+"""The task that runs, with its number, if it is one. Whoever runs it takes it out, too."""
 
 
-def install(ask: Callable[[], Any], post: Post) -> None:
-    """Say who knows the running task of this process, and who writes to its host."""
-    global _ask, _post, divisible
+def install(ask: Callable[[], Any], post: Post, number: Callable[[], int]) -> None:
+    """Say who knows the running task of this process, who writes to its host, and its number."""
+    global _ask, _post, _number, divisible
     # A forked process has that of its parent.
-    _ask, _post, divisible = ask, post, None
+    _ask, _post, _number, divisible = ask, post, number, None
+
+
+def be_divisible(task: Divisible) -> None:
+    """Have the task that runs be divided by what is given."""
+    global divisible
+    # With its number: if a signal handler keeps it from being taken out, it is nobody else's.
+    divisible = _number(), task
 
 
 def running_task() -> Any:

@@ -223,11 +223,13 @@ def cut_call(
     Returns:
         Parts to be written one after the other.
     """
-    body = b"".join([memoryview(parts[0])[HEADER_NBYTES:], *parts[1:]])
-    definition, shape = CALL_PREFIX.unpack_from(body)
-    n_passed = CALL_PREFIX.size + (PART_PREFIX.size if shape & PART else 0)
-    payload = PART_PREFIX.pack(start, stop) + body[n_passed:]
-    return encode_call(ident, definition, shape | PART, payload)
+    # What is large is a part by itself, and stays the same one: no copy for each piece.
+    prefix, payload = (parts[0][HEADER_NBYTES:], None) if len(parts) == 1 else parts[1:]
+    definition, shape = CALL_PREFIX.unpack_from(prefix)
+    if payload is None:
+        payload = prefix[CALL_PREFIX.size + (PART_PREFIX.size if shape & PART else 0) :]
+    prefix = CALL_PREFIX.pack(definition, shape | PART) + PART_PREFIX.pack(start, stop)
+    return encode(CALL, ident, bytes(payload), (), prefix)
 
 
 def ident_of(parts: Parts) -> int:
