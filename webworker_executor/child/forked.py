@@ -149,18 +149,17 @@ def _forget_imports_under_way() -> None:
     Let this process import what another thread was importing when it was forked.
 
     That thread is not here, but the lock of the module is, held for ever; and so is the module,
-    half made. What is ours is made anew, and what this process is about to use of
-    ``multiprocessing``. A module of the program stays as it is, for its body may be what submits
-    the task.
+    half made. What is ours is made anew, and what is the standard library's. A module of the program
+    stays as it is, for its body may be what submits the task.
     """
+    known = sys.stdlib_module_names | {"webworker_executor", "cloudpickle"}
     locks = vars(_frozen_importlib)["_module_locks"]
     # What is being imported is locked. To look at all modules instead would copy the memory that
     # this process shares with the other: 1 ms.
     for name in list(locks):
         module = sys.modules.get(name)
         is_half_made = getattr(getattr(module, "__spec__", None), "_initializing", False)
-        is_ours = name.partition(".")[0] in {"webworker_executor", "cloudpickle"}
-        if is_half_made and (is_ours or name.startswith("multiprocessing.")):
+        if is_half_made and name.partition(".")[0] in known:
             del sys.modules[name]
     locks.clear()
 
