@@ -149,8 +149,8 @@ def _forget_imports_under_way() -> None:
     Let this process import what another thread was importing when it was forked.
 
     That thread is not here, but the lock of the module is, held for ever; and so is the module,
-    half made. What is ours is made anew, and what is the standard library's. A module of the program
-    stays as it is, for its body may be what submits the task.
+    half made. What is ours is made anew, and what is the standard library's. A module of the
+    program stays as it is, for its body may be what submits the task.
     """
     known = sys.stdlib_module_names | {"webworker_executor", "cloudpickle"}
     locks = vars(_frozen_importlib)["_module_locks"]
