@@ -48,6 +48,13 @@ def work(value: int) -> int:
     return value
 
 
+def linger(value: int) -> int:
+    """Return what is positive at once, and of anything else the opposite after a while."""
+    if value <= 0:
+        time.sleep(0.06)  # longer than a chunk of a map is to run
+    return abs(value)
+
+
 def filled(value: int) -> bytearray:
     """Return 200,000 bytes of a value."""
     return bytearray([value % 256]) * 200_000
@@ -150,6 +157,16 @@ def mapped(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
     for chunksize in (None, 1, 7):
         assert list(range(count)) == list(pool.map(same, range(count), chunksize=chunksize))
     return 3 * count
+
+
+def mapped_unevenly(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
+    """Map what is cut and given to others on the way; and leave off in the middle of it."""
+    slow = set(chance.sample(range(count), 6))
+    values = [-value if value in slow else value for value in range(count)]
+    assert list(range(count)) == list(pool.map(linger, values))
+    results = pool.map(linger, values)
+    assert list(range(count // 2)) == [next(results) for _ in range(count // 2)]
+    return count + count // 2
 
 
 def awaited(pool: WebWorkerExecutor, chance: random.Random, count: int) -> int:
@@ -304,6 +321,7 @@ CHECKS: list[Check] = [
     as_they_come,
     with_callbacks,
     mapped,
+    mapped_unevenly,
     awaited,
     cancelled,
     beside_long_ones,
