@@ -12,7 +12,7 @@ from webworker_executor.pool.future import WorkerFuture
 from webworker_executor.pool.title import n_calls_of, name_of, stands_for_another, title_of
 from webworker_executor.rules.task import Task
 from webworker_executor.web.message import give_back
-from webworker_executor.wire.definition import Definition, pack_call
+from webworker_executor.wire.definition import Definition, pack_call, suspect
 from webworker_executor.wire.frame import cut_call, encode_call
 from webworker_executor.wire.transfer import learn_later
 
@@ -92,6 +92,8 @@ class Call(Task):
         definition, shape, packed = pack_call(fn, args, kwargs, store.shelve)
         # First: no call stands between this and the packing.
         self.parcel = packed.parcel
+        if definition is None:
+            suspect(fn, packed)
         number = 0 if definition is None else definition.ident
         self.definition: Definition | None = definition
         self.fds = packed.fds

@@ -26,7 +26,7 @@ from webworker_executor.pool.pool import Pool
 from webworker_executor.pool.room import check_bound
 from webworker_executor.pool.size import Size
 from webworker_executor.pool.spreading import SpreadingExecutor
-from webworker_executor.wire.definition import fix
+from webworker_executor.wire.definition import fix, forget_large
 from webworker_executor.wire.forks import packing_for_forks
 
 TYPE_CHECKING = False
@@ -151,6 +151,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         # rule.
         self._finalizer = weakref.finalize(self, self._pool.shutdown)
         self._finalizer.atexit = False
+        forget_large()
 
     def __repr__(self) -> str:
         name = f" {self._name!r}" if self._name else ""

@@ -12,6 +12,7 @@ import time
 import weakref
 
 from webworker_executor.pool import broken
+from webworker_executor.wire.definition import forget_large
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class EndingPool:
             # Together, so that no task slips in between: see `open`.
             self.is_shut = True
             self.is_open = False
+        forget_large()
         self._steps.bring(self._shut, cancel)
 
     def abandon(self) -> None:

@@ -10,6 +10,7 @@ inside the call.
 
 from __future__ import annotations
 
+import sys
 from _contextvars import copy_context
 from _pickle import dumps
 from itertools import count
@@ -41,7 +42,9 @@ __all__ = [
     "Fixed",
     "define",
     "fix",
+    "forget_large",
     "pack_call",
+    "suspect",
     "unpack_call",
 ]
 
@@ -58,6 +61,7 @@ _MAX_CHANGES = 8
 _MOST_BY_VALUE = 4096
 # To pack and unpack as much takes as long as to send a hundred small calls.
 _LARGE_NBYTES = 1 << 16
+LARGE_NBYTES = 1 << 20
 _NOTHING = codec.Packed(b"", [])
 _FUNCTION = type(lambda: None)
 _BUILTIN = type(len)
@@ -65,6 +69,9 @@ _BUILTIN = type(len)
 _idents = count(1)
 _by_name: dict[int, Definition] = {}
 _by_value: dict[int, _Taken] = {}
+# Functions a call of which was large with all that goes along, by address: see `large`.
+suspects: dict[int, object] = {}
+_MOST_SUSPECTS = 256
 # By module and name.
 _latest: dict[tuple[str, str], int] = {}
 
@@ -271,6 +278,8 @@ def pack_call(
     """
     # Most callables are known, and most contexts empty: without two more calls.
     definition = _by_name.get(id(fn)) or define(fn)
+    if definition is None and suspects and shelf is not None:
+        definition = _define_large(fn, shelf)
     context = variable.capture() if copy_context() else None
     if definition is not None:
         if context is not None or kwargs:
@@ -285,6 +294,45 @@ def pack_call(
         # submitting.
         return None, FULL, codec.pack_by_value(call, parcel=for_call, shelf=shelf)
     return None, FULL, codec.pack(call, parcel=for_call, shelf=shelf)
+
+
+def suspect(fn: Callable[..., Any], packed: codec.Packed) -> None:
+    """
+    Look at a function alone with its next call, if this one was large.
+
+    Args:
+        fn: What is called.
+        packed: The call, with the function in it.
+    """
+    if fn.__class__ is _FUNCTION and is_large(packed):
+        if len(suspects) >= _MOST_SUSPECTS:
+            suspects.clear()
+        suspects[id(fn)] = fn
+
+
+def is_large(packed: codec.Packed) -> bool:
+    """Whether it takes long to pack as much: 2 ms and more."""
+    return len(packed.payload) + sum(map(len, packed.buffers)) >= LARGE_NBYTES
+
+
+def _define_large(fn: Any, shelf: Shelf) -> Definition | None:
+    if suspects.get(id(fn)) is not fn:
+        return None
+    from webworker_executor.wire.large import definition_of
+
+    try:
+        return definition_of(fn, shelf)
+    except Exception:
+        # The call meets the same error.
+        return None
+
+
+def forget_large() -> None:
+    """Have large functions packed anew: workers come, or go, that see what there is now."""
+    suspects.clear()
+    large = sys.modules.get("webworker_executor.wire.large")
+    if large is not None:
+        large.forget()
 
 
 def unpack_call(

@@ -110,7 +110,8 @@ class Snapshot:
         if stand_in_for(value) is not None:
             return True
         # An object that says by a string of what name it is, such as `scope`, is looked up anew.
-        if "__reduce__" not in kind.__dict__:
+        # To ask an array would be to copy it.
+        if "__reduce__" not in kind.__dict__ or hasattr(kind, "__array__"):
             return False
         try:
             return isinstance(value.__reduce__(), str)

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["version"]
+__all__ = ["version", "weigh"]
 
 
 class _VersionPickler(Pickler):
@@ -63,9 +63,22 @@ def version(value: object) -> object:
         A number; None for what does not pickle, and, of what is packed for forks, also for views of
         memory that they share.
     """
-    token = _hash(_VersionPickler, value)
+    return weigh(value)[0]
+
+
+def weigh(value: object) -> tuple[object, int]:
+    """
+    Give the version of a value, and how many bytes were hashed for it.
+
+    Args:
+        value: The value of a global variable.
+
+    Returns:
+        The version; and the bytes, 0 for what does not pickle.
+    """
+    token, nbytes = _hash(_VersionPickler, value)
     if token is not None:
-        return token
+        return token, nbytes
     # What plain pickle cannot do, and only that: the answers of the two are never compared.
     from webworker_executor.wire.by_value import IdentityPickler
 
@@ -74,12 +87,12 @@ def version(value: object) -> object:
     return _hash(IdentityPickler, value)
 
 
-def _hash(pickler: Any, value: object) -> int | None:
+def _hash(pickler: Any, value: object) -> tuple[int | None, int]:
     with BytesIO() as file:
         try:
             pickler(file, protocol=5).dump(value)
         except Exception as error:
             if is_a_handlers(error):
                 raise
-            return None
-        return hash(file.getvalue())
+            return None, 0
+        return hash(file.getvalue()), file.tell()
