@@ -5,14 +5,17 @@ Bars count items, and move with what tasks report.
 from __future__ import annotations
 
 import io
-import re
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor, progress
+
+if TYPE_CHECKING:
+    from tests.script import ScriptRunner
 
 tqdm = pytest.importorskip("tqdm")
 
@@ -54,19 +57,31 @@ def test_futures_move_the_bar_while_they_run(forked: WebWorkerExecutor) -> None:
     assert "2/2" in screen.getvalue() or "2.0/2" in screen.getvalue()
 
 
-@pytest.mark.usefixtures("restless_threads")
-def test_reports_and_ends_that_come_at_once(
-    forked: WebWorkerExecutor, caplog: pytest.LogCaptureFixture
-) -> None:
+AT_ONCE = """
+import io, re, sys
+from webworker_executor import WebWorkerExecutor, current_task, progress
+
+def report():
+    for done in (0, 1):
+        current_task().report(done, 1)
+
+if __name__ == "__main__":
+    sys.setswitchinterval(1e-6)
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        for _ in range(50):
+            screen = io.StringIO()
+            futures = [pool.submit(report) for _ in range(20)]
+            assert set(futures) == set(progress(futures, file=screen, mininterval=0))
+            assert re.search(r"20(\\.0)?/20", screen.getvalue())
+"""
+
+
+def test_reports_and_ends_that_come_at_once(run_script: ScriptRunner) -> None:
     """
     A bar that two threads move adds nothing twice, and nobody moves it when it is closed.
     """
-    for _ in range(50):
-        screen = io.StringIO()
-        futures = [forked.submit(talking.report, 1) for _ in range(20)]
-        assert set(futures) == set(progress(futures, file=screen, mininterval=0))
-        assert re.search(r"20(\.0)?/20", screen.getvalue())
-    assert [] == caplog.records
+    done = run_script(AT_ONCE)
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_without_tqdm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
