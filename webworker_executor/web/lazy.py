@@ -32,6 +32,7 @@ from concurrent.futures._base import (
 )
 
 from webworker_executor.link.flag import wake_all
+from webworker_executor.web.late import MAKES_DICT_LATE
 from webworker_executor.web.seconds import seconds_to_wait
 
 TYPE_CHECKING = False
@@ -88,6 +89,8 @@ class LazyFuture(Future["T"]):
         # Whether anybody has ever waited, watched or asked to be called: then it has more than
         # a state.
         self._is_watched = False
+        if MAKES_DICT_LATE:
+            _ = self.__dict__
 
     def __getattr__(self, name: str) -> Any:
         make = _ON_DEMAND.get(name)

@@ -10,6 +10,7 @@ lists are single calls into C.
 from __future__ import annotations
 
 from webworker_executor.web.event import Event
+from webworker_executor.web.late import MAKES_DICT_LATE
 from webworker_executor.web.listener import Listener, call_each, identity, is_callback
 from webworker_executor.web.uncaught import report_here
 from webworker_executor.wire.shown import shown
@@ -34,6 +35,8 @@ class EventTarget:
 
     def __init__(self) -> None:
         self._listeners: dict[str, dict[Hashable, Listener]] = {}
+        if MAKES_DICT_LATE:
+            _ = self.__dict__
 
     def add_event_listener(
         self,
