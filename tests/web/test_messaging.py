@@ -112,7 +112,9 @@ def test_a_transfer_to_the_host_that_is_broken_off_has_been_made_or_not() -> Non
         for target in (future.messages(), executor.workers[0]):
             while (event := target.receive(LIMIT)).ports:
                 use(event)
-        assert before == n_open()
+        # Fewer where a test before this one has left something to be closed. Of what is lost here
+        # there is one for each of some hundred steps.
+        assert n_open() <= before
         for kept, gone in future.result(LIMIT):
             assert min(kept, gone) > 20
 
