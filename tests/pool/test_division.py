@@ -82,6 +82,12 @@ class Stops:
         return future
 
 
+def all_of(future: WorkerFuture[Any]) -> list[int]:
+    """Return what came of a chunk and of its parts, which may be cut in their turn."""
+    own = list(future.result(20.0)[2])
+    return own + [number for part in future._parts for number in all_of(part)]
+
+
 @pytest.fixture
 def stops(pool: WebWorkerExecutor, gate: Gate, tmp_path: Path) -> Stops:
     """
@@ -124,8 +130,7 @@ def test_what_is_being_unpacked_is_asked_again(
     gate.wait_for_begun(1)
     wait_until(lambda: span.ask_at > LONG_SECONDS)
     gate.open()
-    outcomes = [future.result(20.0)[2], *(part.result(20.0)[2] for part in future._parts)]
-    assert list(ALL) == [number for numbers in outcomes for number in numbers]
+    assert list(ALL) == all_of(future)
 
 
 def test_all_but_the_call_that_takes_long_are_done_elsewhere(
@@ -199,8 +204,7 @@ def test_a_part_is_not_lost_with_its_chunk(pool: WebWorkerExecutor, stops: Stops
     # What was given back is not among what is lost.
     with pytest.raises(WorkerCrashedError, match="running a chunk of 151 calls of "):
         future.result(20.0)
-    outcomes = [part.result(20.0)[2] for part in future._parts]
-    assert list(range(151, 200)) == [number for numbers in outcomes for number in numbers]
+    assert list(range(151, 200)) == [number for part in future._parts for number in all_of(part)]
 
 
 def give_back_too_much(path: str, numbers: tuple[int, ...]) -> None:
