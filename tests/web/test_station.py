@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.patience import wait_until
-from tests.pool.strike import Strike
 from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
-from webworker_executor.link import fds
-from webworker_executor.web import station
+from webworker_executor.web import realm, station
 from webworker_executor.web.host import host
 from webworker_executor.wire import codec
 from webworker_executor.wire.decoder import FrameDecoder
@@ -36,28 +34,28 @@ LIMIT = 10.0
 
 def test_an_address_is_there_while_somebody_listens() -> None:
     """The kernel's own list has it from the first channel to the last."""
-    prefix = station._prefix("test")
+    prefix = realm.prefix("channel", "test")
     with BroadcastChannel("test"), BroadcastChannel("test"):
-        (address,) = station._addresses(prefix)
+        (address,) = realm.addresses(prefix)
         assert f"{prefix}{os.getpid():x}-" == address.rpartition("-")[0] + "-"
-    assert set() == station._addresses(prefix)
+    assert set() == realm.addresses(prefix)
 
 
 def test_a_channel_that_is_dropped_ends_its_station() -> None:
     """Nothing is left when the last channel is collected: no address and no thread."""
-    prefix = station._prefix("dropped")
+    prefix = realm.prefix("channel", "dropped")
     channel = BroadcastChannel("dropped")
     reactor = next(each for each in threading.enumerate() if each.name == "webworker-reactor")
     del channel
     reactor.join(LIMIT)
     assert not reactor.is_alive()
-    assert set() == station._addresses(prefix)
+    assert set() == realm.addresses(prefix)
 
 
 def test_noise_is_not_heard_and_breaks_nothing() -> None:
     """A caller that sends no frames is cut off; the others are heard."""
     with BroadcastChannel("noise") as one, BroadcastChannel("noise") as two:
-        (address,) = station._addresses(station._prefix("noise"))
+        (address,) = realm.addresses(realm.prefix("channel", "noise"))
         with socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(LIMIT)
             caller.connect(b"\0" + address.encode())
@@ -65,11 +63,6 @@ def test_noise_is_not_heard_and_breaks_nothing() -> None:
             assert b"" == caller.recv(1)
         one.post_message("x")
         assert "x" == two.receive(LIMIT).data
-
-
-def test_whoever_has_gone_is_not_reached() -> None:
-    """An address that nobody listens at is no error."""
-    assert station._connected("webworker-executor-nobody") is None
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -96,39 +89,10 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
         told.extend(host._users)
         raise OSError("no room")
 
-    monkeypatch.setattr(station, "_listener", refuse)
+    monkeypatch.setattr(realm, "listener", refuse)
     with pytest.raises(OSError, match="no room"):
         BroadcastChannel("half")
     assert [] == told
-
-
-# It is closed by nobody but itself, and says so.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.parametrize("lowest", [0, 200])
-def test_a_handler_that_raises_where_a_socket_is_made_leaves_none(
-    monkeypatch: pytest.MonkeyPatch, lowest: int
-) -> None:
-    """No descriptor stays open, also where it is moved away from the standard streams."""
-    monkeypatch.setattr(fds, "LOWEST", lowest)
-    before = os.listdir("/proc/self/fd")
-    for number in itertools.count(1):
-        strike = Strike("_listener", number)
-        strike.during(lambda: station._listener("webworker-executor-struck").close())
-        assert before == os.listdir("/proc/self/fd"), strike.where
-        if not strike.where:
-            break
-    assert number > 5
-
-
-def test_a_socket_has_no_number_of_a_standard_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a program prints after it has closed its own does not go to others."""
-    monkeypatch.setattr(fds, "LOWEST", 200)
-    with station._listener("webworker-executor-high") as listener:
-        assert listener.fileno() >= 200
-        end = station._connected("webworker-executor-high")
-        assert end is not None
-        with end:
-            assert end.fileno() >= 200
 
 
 def test_who_calls_where_no_descriptor_is_left_is_heard_later(
@@ -146,7 +110,7 @@ def test_who_calls_where_no_descriptor_is_left_is_heard_later(
     monkeypatch.setattr(station.Station, "_accept", look)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with BroadcastChannel("full") as channel, socket.socket(socket.AF_UNIX) as caller:
-        (address,) = station._addresses(station._prefix("full"))
+        (address,) = realm.addresses(realm.prefix("channel", "full"))
         # What is open stays, and nothing more can be opened.
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
@@ -165,7 +129,7 @@ def engaged(name: str) -> Iterator[tuple[socket.socket, int]]:
     """Listen for a name as a process would that takes no more calls, and tell how many wait."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        address = f"\0{station._prefix(name)}stuck"
+        address = "\0" + realm.prefix("channel", name) + "stuck"
         listener.bind(address)
         listener.listen(0)
         n_waiting = -1

@@ -14,20 +14,17 @@ would be late.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
-import struct
 import threading
 import time
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.link.fds import lifted_socket
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.link.thread import ServiceThread
+from webworker_executor.web import realm
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
@@ -45,10 +42,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 # When calls are looked for again that could not be taken; they wait with the kernel.
 AGAIN_SECONDS = 0.1
-# The kernel makes it less where it allows less.
-BACKLOG = 4096
-_DURATION = struct.Struct("ll")
-_CREDENTIALS = struct.Struct("3i")
 
 _log = Journal("webworker_executor.web")
 
@@ -67,7 +60,7 @@ class Station:
         self.name = name
         self.is_disowned = False
         self.is_over = self._is_left = False
-        self._prefix = _prefix(name)
+        self._prefix = realm.prefix("channel", name)
         # Guards all that follows. Reentrant: a signal handler may post.
         self._lock = threading.RLock()
         # By the number of their seats, in the order of their making; those that listen are kept.
@@ -80,7 +73,7 @@ class Station:
         self._ears: set[Ear] = set()
         self.address = f"{self._prefix}{os.getpid():x}-{os.urandom(8).hex()}"
         # Before the host has it: a copy of the program that is forked meanwhile closes its own.
-        self._listener = _listener(self.address)
+        self._listener = realm.listener(self.address)
         try:
             self._reactor: Reactor
             self._reactor, _ = host.acquire(self)
@@ -151,13 +144,13 @@ class Station:
                 channel._arrive(Frame(MESSAGE, 0, payload, views))
 
     def _others(self) -> Iterable[PortLink]:
-        addresses = _addresses(self._prefix) - {self.address}
+        addresses = realm.addresses(self._prefix) - {self.address}
         for address in [*self._links]:
             if address not in addresses:
                 self._links.pop(address).finish()
         for address in sorted(addresses - self._links.keys() - self._late.keys()):
             try:
-                end = _connected(address)
+                end = realm.connected(address)
             except BlockingIOError:
                 self._call_later(address)
                 continue
@@ -182,7 +175,7 @@ class Station:
 
     def _call(self, address: str) -> None:
         try:
-            end = _connected(address, CONNECT_SECONDS)
+            end = realm.connected(address, CONNECT_SECONDS)
         except BlockingIOError as error:
             _log.debug("a broadcast does not reach %s: %s", address, error)
             end = None
@@ -213,7 +206,7 @@ class Station:
             if self._attend(0):
                 self._reactor.call_at(time.monotonic() + AGAIN_SECONDS, partial(self._attend, READ))
             return
-        if _uid_of(end) != os.getuid():
+        if not realm.is_ours(end):
             # Abstract addresses have no permissions: anybody may call, and we would unpickle.
             end.close()
             return
@@ -312,82 +305,3 @@ def _disown_all() -> None:
 
 
 os.register_at_fork(after_in_child=_disown_all)
-
-
-def _prefix(name: str) -> str:
-    """Return how the addresses of a name begin, in this program and in its workers."""
-    from multiprocessing import process
-
-    # Made at random in the program's first process; workers have it from there.
-    secret = bytes(process.current_process().authkey)
-    realm = hashlib.sha256(b"webworker-executor realm" + secret).hexdigest()[:24]
-    topic = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-    return f"webworker-executor-{realm}-{topic}-"
-
-
-def _listener(address: str) -> socket.socket:
-    listener = lifted_socket(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-    try:
-        listener.setblocking(False)
-        listener.bind(b"\0" + address.encode())
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _addresses(prefix: str) -> set[str]:
-    """
-    Return the addresses that begin so.
-
-    Source: proc_net(5), ``/proc/net/unix``, where an abstract address begins with an ``@``.
-    """
-    mark = b"@" + prefix.encode()
-    with open("/proc/net/unix", "rb") as file:
-        table = file.read()
-    if mark not in table:
-        return set()
-    return {line[line.index(mark) + 1 :].decode() for line in table.splitlines() if mark in line}
-
-
-def _connected(address: str, seconds: float = 0.0) -> socket.socket | None:
-    """
-    Call an address; ``None`` if nobody is there any more.
-
-    Args:
-        address: The address.
-        seconds: How long to wait until the call is taken. By the kernel: it has no news of that for
-            whoever waits with poll(2), as a time-out of Python's does.
-
-    Raises:
-        BlockingIOError: It takes no more calls at the moment.
-    """
-    end = lifted_socket(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-    try:
-        end.setblocking(seconds > 0.0)
-        _limit_sending(end, seconds)
-        end.connect(b"\0" + address.encode())
-        if _uid_of(end) == os.getuid():
-            _limit_sending(end, 0.0)
-            return end
-    except BlockingIOError:
-        end.close()
-        raise
-    except OSError as error:
-        # It has gone since.
-        _log.debug("a broadcast does not reach %s: %s", address, error)
-    end.close()
-    return None
-
-
-def _limit_sending(end: socket.socket, seconds: float) -> None:
-    """Have the kernel wait so long at most; 0 is for ever."""
-    limit = _DURATION.pack(int(seconds), int(seconds % 1 * 1e6))
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-
-
-def _uid_of(end: socket.socket) -> int:
-    raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(raw)
-    return int(uid)
