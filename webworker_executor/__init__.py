@@ -72,6 +72,10 @@ if TYPE_CHECKING:
     from webworker_executor.web.event import ExitEvent as ExitEvent
     from webworker_executor.web.event import MessageEvent as MessageEvent
     from webworker_executor.web.location import WorkerLocation as WorkerLocation
+    from webworker_executor.web.locks import Lock as Lock
+    from webworker_executor.web.locks import LockManager as LockManager
+    from webworker_executor.web.locks import LockRequest as LockRequest
+    from webworker_executor.web.locks import locks as locks
     from webworker_executor.web.outcome import WorkerOutcome as WorkerOutcome
     from webworker_executor.web.pool_worker import PoolWorker as PoolWorker
     from webworker_executor.web.port import MessagePort as MessagePort
@@ -123,6 +127,9 @@ _HOMES = {
     "InvalidStateError": "errors",
     "Launcher": "launch.launcher",
     "Limits": "launch.limits",
+    "Lock": "web.locks",
+    "LockManager": "web.locks",
+    "LockRequest": "web.locks",
     "MaxDurationError": "errors",
     "MessageChannel": "web.channel",
     "MessageEvent": "web.event",
@@ -166,6 +173,7 @@ _HOMES = {
     "fetch": "web.proxy",
     "get_environment_data": "web.environment",
     "is_marked_as_untransferable": "web.untransferable",
+    "locks": "web.locks",
     "mark_untransferable": "web.untransferable",
     "progress": "pool.progress",
     "proxy": "web.proxy",

@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from webworker_executor.web.locks import LockManager
+
 
 class WorkerNavigator:
     """
     What a worker may ask of the machine and the interpreter.
 
     Source: HTML, ``NavigatorConcurrentHardware``, ``NavigatorID``, ``NavigatorLanguage``,
-    ``NavigatorOnLine``.
+    ``NavigatorOnLine``; Web Locks, ``NavigatorLocks``.
     """
 
     __slots__ = ()
@@ -55,6 +59,13 @@ class WorkerNavigator:
     def on_line(self) -> bool:
         """Always true: nobody knows better without asking the network."""
         return True
+
+    @property
+    def locks(self) -> LockManager:
+        """``webworker_executor.locks``: named locks of all processes of the program."""
+        from webworker_executor.web.locks import locks
+
+        return locks
 
 
 navigator = WorkerNavigator()
