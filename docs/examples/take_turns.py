@@ -1,6 +1,5 @@
 """Several processes write one file, one after the other; those who only read do so together."""
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -9,21 +8,21 @@ from webworker_executor import WebWorkerExecutor, locks
 
 def book(path: Path, name: str, seats: int) -> str:
     with locks.request("bookings"):
-        free = json.loads(path.read_text())
+        free = int(path.read_text())
         if free < seats:
             return f"{name}: sorry, {free} left"
-        path.write_text(json.dumps(free - seats))
+        path.write_text(str(free - seats))
         return f"{name}: booked {seats}"
 
 
 def look(path: Path) -> int:
     with locks.request("bookings", mode="shared"):
-        return json.loads(path.read_text())
+        return int(path.read_text())
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, WebWorkerExecutor(4) as executor:
-        path = Path(folder, "free.json")
+        path = Path(folder, "free.txt")
         path.write_text("100")
         booked = [executor.submit(book, path, f"guest {number}", 3) for number in range(40)]
         answers = [future.result() for future in booked]
