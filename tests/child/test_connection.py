@@ -70,6 +70,17 @@ def test_both_ways(fd: int) -> None:
         process.kill()
 
 
+def test_its_number_is_not_handed_on() -> None:
+    """
+    Once it is connected, what a worker starts knows nothing of where its channel is.
+    """
+    program = "connect().send(repr(os.environ.get('WEBWORKER_FD')).encode())"
+    with parent_of(program, 7) as (near, process):
+        near.sendall(b"\0")
+        assert b"\1\0\0\0\4None" == read(near, 9)
+        process.kill()
+
+
 def test_values_in_json() -> None:
     """
     Asked for, messages are values; what JSON has not is refused, and what is none is told.

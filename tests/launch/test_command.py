@@ -27,7 +27,7 @@ SECONDS = 20.0
 
 
 def said_by(
-    reactor: Reactor, command: list[str], environ: Mapping[str, str] | None = None, **changes: Any
+    reactor: Reactor, command: list[str], env: Mapping[str, str] | None = None, **changes: Any
 ) -> tuple[bytes, int | None]:
     """
     Run a program, and return what it writes to descriptor 3 and how it ends.
@@ -37,9 +37,7 @@ def said_by(
     near, far = socket_pair()
     with near:
         with far:
-            child = start_command(
-                command, far.fileno(), settings=own, streams=Streams(), environ=environ
-            )
+            child = start_command(command, far.fileno(), settings=own, streams=Streams(), env=env)
         child.watch(reactor, lambda: None)
         near.settimeout(SECONDS)
         data = near.makefile("rb").read()
@@ -84,6 +82,16 @@ def test_what_is_set_first(reactor: Reactor, tmp_path: Path) -> None:
         limits=Limits(open_files=50),
     )
     assert repr((str(tmp_path), "y", (50, 50), True)) == data.decode()
+
+
+def test_the_number_of_its_channel(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It is told its own, not that of this program, unless ``env`` says otherwise.
+    """
+    monkeypatch.setenv("WEBWORKER_FD", "20")
+    tell = ["sh", "-c", "echo $WEBWORKER_FD >&3"]
+    assert (b"3\n", 0) == said_by(reactor, tell)
+    assert (b"7\n", 0) == said_by(reactor, tell, {"WEBWORKER_FD": "7"})
 
 
 def test_signals_are_as_they_were(reactor: Reactor) -> None:

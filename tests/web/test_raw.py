@@ -13,10 +13,13 @@ import pytest
 from tests.conformance.listening import SECONDS, Ear
 from tests.pool.conftest import gate as gate
 from webworker_executor import InvalidStateError, ProtocolError, Worker
+from webworker_executor.launch.spawn import PACKAGE_ROOT
 from webworker_executor.web.life import Life
 from webworker_executor.web.raw import RawLife
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.dropin.gate import Gate
 
 # No package of ours: what any language can do.
@@ -63,6 +66,20 @@ def test_argv_follows_the_command() -> None:
     code = "import os, sys; os.read(3, 1); os.write(3, b'\\1\\0\\0\\0\\1' + sys.argv[1].encode())"
     worker = Worker(command=[sys.executable, "-S", "-c", code], argv=["x"])
     assert b"x" == worker.receive(SECONDS).data
+    worker.exited.result(SECONDS)
+
+
+def test_a_maker_whose_own_channel_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    A script connects to its maker, whatever descriptor that one was told to use itself.
+    """
+    monkeypatch.setenv("WEBWORKER_FD", "20")
+    path = tmp_path / "script.py"
+    path.write_text("from webworker_executor import connect\nconnect().send(b'up')")
+    worker = Worker(path, codec="raw", env={"PYTHONPATH": PACKAGE_ROOT})
+    assert b"up" == worker.receive(SECONDS).data
     worker.exited.result(SECONDS)
 
 

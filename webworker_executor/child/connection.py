@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.errors import HandshakeError, InvalidStateError, NotAWorkerError
-from webworker_executor.launch.launcher import DATA_FD
+from webworker_executor.launch.launcher import DATA_FD, FD_VARIABLE
 from webworker_executor.link.outbox import Outbox
 from webworker_executor.link.signals import is_of_a_handler
 from webworker_executor.link.thread import OwnThread
@@ -196,6 +196,8 @@ def connect(codec: str = "raw") -> Connection:
     """
     Take up the channel to the parent: descriptor 3, or the one that ``WEBWORKER_FD`` names.
 
+    That variable is gone from ``os.environ`` then: programs that this one starts have no channel.
+
     Args:
         codec: What messages are: ``"raw"`` bytes, or values in ``"json"`` or ``"msgpack"``; as the
             parent has it.
@@ -220,7 +222,7 @@ def connect(codec: str = "raw") -> Connection:
         raise InvalidStateError(
             "connect() was called before in this process; keep what it returned"
         )
-    number = os.environ.get("WEBWORKER_FD", str(DATA_FD))
+    number = os.environ.get(FD_VARIABLE, str(DATA_FD))
     try:
         fd = int(number)
         is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
@@ -231,8 +233,9 @@ def connect(codec: str = "raw") -> Connection:
             f"descriptor {number} is no socket, so no parent has made this process a worker. "
             "Start it with Worker(path, codec='raw')."
         )
-    # The channel is not for the programs that this one starts.
+    # The channel is not for the programs that this one starts, nor is its number.
     os.set_inheritable(fd, False)
+    os.environ.pop(FD_VARIABLE, None)
     connection = Connection(socket.socket(fileno=fd), codec)
     _connection.append(connection)
     return connection

@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from webworker_executor.launch.launcher import DATA_FD, Child, interpreter
+from webworker_executor.launch.launcher import DATA_FD, FD_VARIABLE, Child, interpreter
 from webworker_executor.launch.spawn import PACKAGE_ROOT, RESET
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def start_command(
     *,
     settings: Mapping[str, Any],
     streams: Streams,
-    environ: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Child:
     """
     Start a program; on the reactor's thread, whose end would be the program's.
@@ -44,13 +44,14 @@ def start_command(
         data: Its end of the channel; stays the caller's.
         settings: From ``limits.settings``.
         streams: Its standard streams; they stay the caller's.
-        environ: Its whole environment, or ``None`` for the program's own.
+        env: Variables laid over this program's own, and over the one that names the channel.
 
     Raises:
         FileNotFoundError: There is no such program.
         OSError: The process cannot be created.
     """
-    variables = os.environ if environ is None else environ
+    # A worker of another parent may have a channel elsewhere, of which its workers know nothing.
+    variables = {**os.environ, FD_VARIABLE: str(DATA_FD), **(env or {})}
     directory = settings["cwd"] or os.curdir
     path = command[0]
     if os.sep in path:

@@ -40,6 +40,8 @@ _FLAGS = attrgetter(
 )
 
 DATA_FD, CONTROL_FD, LEDGER_FD = 3, 4, 5
+# The variable that names the first to a program of the raw profile, if it is another.
+FD_VARIABLE = "WEBWORKER_FD"
 # Between SIGTERM and SIGKILL.
 GRACE_SECONDS = 1.0
 

@@ -110,9 +110,8 @@ def make_life(given: Options) -> NativeLife | RawLife:
         if isinstance(wanted, tuple):
             wanted = [program or interpreter(), *interpreter_flags(), *flags, *wanted]
         streams = Streams(given.stdin, given.stdout, given.stderr)
-        environ = None if env is None else {**os.environ, **env}
         life = RawLife if given.codec is None else _LIVES.get(given.codec, RawLife)
-        return life(name or title, wanted, own, environ, streams, *times)
+        return life(name or title, wanted, own, env, streams, *times)
     what = make_script(given.script, given.source, given.module, given.argv)
     how = find_launcher(launcher)
     streams = Streams(given.stdin, given.stdout, given.stderr)

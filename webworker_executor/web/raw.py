@@ -53,7 +53,7 @@ class RawLife(Life):
         name: What a reader knows it by; the program's own name if it is empty.
         command: The program and its arguments.
         settings: From ``launch.limits.settings``.
-        environ: Its whole environment, ``None`` for the program's own.
+        env: Variables laid over the program's own.
         streams: Its standard streams; owned from here.
         handshake_timeout: As for `Life`.
         max_duration: As for `Life`.
@@ -68,14 +68,14 @@ class RawLife(Life):
         name: str,
         command: Sequence[str],
         settings: Mapping[str, Any],
-        environ: Mapping[str, str] | None,
+        env: Mapping[str, str] | None,
         streams: Streams,
         handshake_timeout: float,
         max_duration: float,
     ) -> None:
         self._command = command
         self._settings = settings
-        self._environ = environ
+        self._env = env
         self._decoder = PlainDecoder(FROM_WORKER)
         # The program's, and the link: as far as they have been made.
         self._ends: list[socket.socket | PlainLink] = []
@@ -143,7 +143,7 @@ class RawLife(Life):
                 self._far.fileno(),
                 settings=self._settings,
                 streams=self.streams,
-                environ=self._environ,
+                env=self._env,
             )
         self._started(child)
 
