@@ -371,6 +371,30 @@ def look(user: UserId, default=MISSING, *rest: *Ts) -> typing.Callable[P, UserId
 found = [executor.submit(look, UserId(7)).result() for _ in range(2)]
 print(found == 2 * [(7, True, MISSING, P, UserId, Ts)])
 """,
+    "a global that goes back to what it was": """
+debug, scale = False, 1
+def work():
+    return debug
+def check():
+    return debug
+first = executor.submit(work).result()
+debug = True
+second = executor.submit(check).result()
+debug = False
+print([first, second, executor.submit(work).result()] == [False, True, False])
+""",
+    "a global that methods read": """
+scale = 1
+class Model:
+    def predict(self):
+        return scale
+def predict(model):
+    return model.predict()
+found = []
+for scale in (1, 2, 3, 1):
+    found.append(executor.submit(predict, Model()).result())
+print(found == [1, 2, 3, 1])
+""",
     "a context variable of the program": """
 from contextvars import ContextVar
 language = ContextVar("language", default="none")

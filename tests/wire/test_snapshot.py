@@ -112,6 +112,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], object]]] = {
     "code": ("caller", lambda m: setattr(m.leaf, "__code__", (lambda a: 5).__code__)),
     "defaults": ("leaf", lambda m: setattr(m.leaf, "__defaults__", (5,))),
     "keyword defaults": ("leaf", lambda m: m.leaf.__kwdefaults__.update(c=4)),
+    "an equal value": ("leaf", lambda m: m.leaf.__kwdefaults__.update(c=3.0)),
     "attribute": ("attributes", lambda m: setattr(m.attributes, "note", "other")),
     "now defined": ("undefined", lambda m: setattr(m, "not_yet", 1)),
     "class attribute": ("makes_data", lambda m: setattr(m.Data, "a", 7)),

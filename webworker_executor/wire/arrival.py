@@ -53,6 +53,8 @@ __all__ = [
 _FUNCTION: Any = type(lambda: None)
 _CELL: type[CellType] = type((lambda value: lambda: value)(0).__closure__[0])  # type: ignore[index]  # it has one
 
+# By the ident of a class, the number of the bytes that came last.
+_packings: dict[str, int] = {}
 # The wrapper of a function that came here, so that its cache lasts from task to task.
 _cached: dict[Callable[..., Any] | str, Any] = {}
 
@@ -320,14 +322,22 @@ def make_class(
         raise
 
 
-def receive_packed_class(ident: str, payload: bytes) -> object:
+def receive_packed_class(ident: str, number: int, payload: bytes) -> object:
     """
     Give the class that is known by the ident, or unpack it.
+
+    Args:
+        ident: Of the class.
+        number: Of these bytes. Others bring the globals that its methods read now, and leave a
+            class alone that is known.
+        payload: The class.
     """
     known = origin.class_known_as(ident)
-    if known is not None and not origin.is_unfinished(known):
+    if known is not None and (origin.is_unfinished(known) or _packings.get(ident) == number):
         return known
-    return codec.unpack(payload)
+    cls = codec.unpack(payload)
+    _packings[ident] = number
+    return cls
 
 
 def adopt_class_state(cls: Any, state: tuple[dict[str, Any], dict[str, object]]) -> None:

@@ -240,6 +240,7 @@ def _define_anew(fn: Any, previous: _Taken | None) -> Definition | None:
     packed = codec.pack_by_value(fn)
     if packed.buffers or not taken.is_unchanged():
         return None
+    taken.was_packed()
     definition = FixedDefinition(fn, packed.payload, ())
     _by_value[id(fn)] = (definition, taken, n_changes)
     # Whose name is another's now is not needed any more; workers forget it, too. Lambdas have none.

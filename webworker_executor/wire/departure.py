@@ -21,7 +21,7 @@ from io import BytesIO
 from opcode import opmap
 from types import CellType, CodeType, FunctionType, ModuleType
 
-from webworker_executor.wire import arrival, origin, stand_in, variable
+from webworker_executor.wire import arrival, origin, sent, stand_in, variable
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
 from webworker_executor.wire.forks import is_packing_for_forks
 from webworker_executor.wire.mapped import is_mapped, reopening
@@ -180,6 +180,7 @@ def reduce_function(
             used[name], versions[name] = _stood_in(used[name])
             if versions[name] is None:
                 suspects.append((name, fn.__qualname__))
+        sent.note(namespace, versions)
     base = bases.setdefault(id(variables), {})
     base.update(_base_of(variables))
     # Empty for now: what is in them may refer to the function.
@@ -252,7 +253,8 @@ def _share(
     for key, value in own.items():
         name = names.get(id(value))
         if name is not None and (is_mapped(value) or not is_bulk(value)):
-            parts[key] = GlobalPart(namespace, base, name, reopened(value))
+            part = parts[key] = GlobalPart(namespace, base, name, reopened(value))
+            sent.note(namespace, {name: part.token})
 
 
 def is_bulk(value: object) -> bool:

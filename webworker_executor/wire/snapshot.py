@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import sys
 from _contextvars import ContextVar
+from _operator import is_
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from webworker_executor.wire import origin, sent
 from webworker_executor.wire.by_name import MAIN, goes_by_name
 from webworker_executor.wire.departure import global_names
 from webworker_executor.wire.stand_in import stand_in_for
@@ -22,6 +24,7 @@ from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import CellType, CodeType
     from typing import Any
 
@@ -46,30 +49,37 @@ class Snapshot:
     What a function or class, and everything of `__main__` that it refers to, consisted of.
     """
 
-    __slots__ = ("_cells", "_classes", "_functions", "_globals")
+    __slots__ = ("_cells", "_classes", "_functions", "_globals", "_places", "_time")
 
     def __init__(self) -> None:
         self._functions: list[_Parts] = []
         self._globals: list[tuple[dict[str, object], str, object]] = []
         self._cells: list[tuple[CellType, object]] = []
         self._classes: list[tuple[Any, dict[str, object]]] = []
+        # Where the globals stand in the worker, and when they were sent.
+        self._places: list[tuple[str, str]] = []
+        self._time = 0
+
+    def was_packed(self) -> None:
+        """Note that the object has just been packed, and its globals with it."""
+        spaces = [(origin.namespace_of(variables), name) for variables, name, _ in self._globals]
+        self._places = [(namespace, name) for namespace, name in spaces if namespace is not None]
+        self._time = sent.latest()
 
     def is_unchanged(self) -> bool:
         """
         Tell whether packing the object now would give the same meaning as then.
 
         Returns:
-            True only if every part is the identical object.
-
-        Raises:
-            Exception: Whatever the comparison of a user's object raises, where there is a new one.
+            True only if every part is the identical object, and no worker was told meanwhile that
+            a global is another.
         """
         for fn, code, defaults, keyword_defaults, attributes in self._functions:
             if (
                 fn.__code__ is not code
                 or fn.__defaults__ is not defaults
-                or fn.__kwdefaults__ != keyword_defaults
-                or fn.__dict__ != attributes
+                or not _is_same(fn.__kwdefaults__ or {}, keyword_defaults or {})
+                or not _is_same(fn.__dict__, attributes)
             ):
                 return False
         for variables, name, value in self._globals:
@@ -78,8 +88,14 @@ class Snapshot:
         for cell, value in self._cells:
             if _contents(cell) is not value:
                 return False
-        # In C, and equal as soon as all are identical, so no user's __eq__ is asked.
-        return all(cls.__dict__ == attributes for cls, attributes in self._classes)
+        if not all(_is_same(cls.__dict__, attributes) for cls, attributes in self._classes):
+            return False
+        time = sent.latest()
+        if time != self._time:
+            if sent.is_older(self._time, self._places):
+                return False
+            self._time = time
+        return True
 
     def holds(self, value: Any) -> bool:
         """
@@ -171,6 +187,11 @@ class Snapshot:
             and all(map(self.holds, cls.__bases__))
             and all(map(self.holds, attributes_of(cls)))
         )
+
+
+def _is_same(now: Mapping[str, object], before: dict[str, object]) -> bool:
+    # Not by `==`, for which 1 and True are the same; and in C, so no user's __eq__ is asked.
+    return len(now) == len(before) and all(map(is_, map(now.get, before), before.values()))
 
 
 def _contents(cell: CellType) -> object:
