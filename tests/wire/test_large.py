@@ -4,13 +4,15 @@ Tests of `webworker_executor.wire.large`: functions with large globals are packe
 
 from __future__ import annotations
 
+import signal
 import sys
 import types
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webworker_executor.wire import definition, large
+from webworker_executor.wire import codec, definition, large
 from webworker_executor.wire.definition import LARGE_NBYTES
 from webworker_executor.wire.forks import packing_for_forks
 
@@ -145,6 +147,62 @@ def test_a_name_has_one(main: Any) -> None:
     assert 1 == len(large._known)
 
 
+def test_they_have_only_so_much(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The oldest goes; what is larger than all may be has none, and is not tried again.
+    """
+    for number in range(3):
+        exec(f"def large{number}(index): return table[index]", main.__dict__)
+    first = defined(main.large0, 1)
+    monkeypatch.setattr(large, "_MOST_NBYTES", 2 * len(first.payload) + 100)
+    defined(main.large1, 1)
+    defined(main.large2, 1)
+    held = [definition for _, definition, _ in large._known.values()]
+    assert 2 == len(held)
+    assert first not in held
+    monkeypatch.setattr(large, "_MOST_NBYTES", LARGE_NBYTES)
+    definition.forget_large()
+    assert [None] * 3 == [submitted(main.large0, 1) for _ in range(3)]
+    packed: list[object] = []
+    monkeypatch.setattr(codec, "pack_by_value", packed.append)
+    assert definition._define_large(main.large0, no_room) is None
+    assert [] == packed
+
+
+def test_what_is_called_once_is_not_kept(main: Any) -> None:
+    """
+    A closure over something large goes when its caller lets go of it.
+    """
+    exec("def make(data): return lambda: data[0]", main.__dict__)
+    fn = main.make(list(range(600_000)))
+    kept = weakref.ref(fn)
+    for _ in range(3):
+        submitted(fn)
+    del fn
+    assert kept() is None
+
+
+def test_what_a_handler_raises_comes_out(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It is no error of the packing.
+    """
+
+    def strike(fn: object, shelf: object) -> None:
+        def handler(number: int, frame: types.FrameType | None) -> None:
+            raise TimeoutError
+
+        before = signal.signal(signal.SIGUSR1, handler)
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+    submitted(main.large, 1)
+    monkeypatch.setattr(large, "definition_of", strike)
+    with pytest.raises(TimeoutError):
+        submitted(main.large, 1)
+
+
 def test_there_are_only_so_many(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The oldest goes.
@@ -154,19 +212,6 @@ def test_there_are_only_so_many(main: Any, monkeypatch: pytest.MonkeyPatch) -> N
         exec(f"def large{number}(index): return table[index]", main.__dict__)
         defined(vars(main)[f"large{number}"], 1)
     assert large._MOST == len(large._known)
-
-
-def test_numbers_of_an_array_are_looked_at(main: Any) -> None:
-    """
-    At some places, and the shape.
-    """
-    numpy: Any = pytest.importorskip("numpy")
-    main.table = numpy.arange(400_000)
-    looked = large.Look()
-    looked.holds(main.large)
-    assert looked.is_unchanged()
-    main.table[1:] = 0
-    assert not looked.is_unchanged()
 
 
 PROGRAM = """

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from _contextvars import copy_context
 from _pickle import dumps
+from _weakref import ref
 from itertools import count
 
 from webworker_executor.wire import by_name, codec, variable
@@ -61,6 +62,7 @@ _MAX_CHANGES = 8
 _MOST_BY_VALUE = 4096
 # To pack and unpack as much takes as long as to send a hundred small calls.
 _LARGE_NBYTES = 1 << 16
+# To pack as much takes 2 ms and more.
 LARGE_NBYTES = 1 << 20
 _NOTHING = codec.Packed(b"", [])
 _FUNCTION = type(lambda: None)
@@ -70,7 +72,7 @@ _idents = count(1)
 _by_name: dict[int, Definition] = {}
 _by_value: dict[int, _Taken] = {}
 # Functions a call of which was large with all that goes along, by address: see `large`.
-suspects: dict[int, object] = {}
+suspects: dict[int, ref[Any]] = {}
 _MOST_SUSPECTS = 256
 # By module and name.
 _latest: dict[tuple[str, str], int] = {}
@@ -169,7 +171,8 @@ def fix(fn: Callable[..., Any], whole: Callable[..., Any], shelf: Shelf) -> Fixe
     try:
         pack = codec.pack_by_value if by_name.must_go_by_value(fn) else codec.pack
         packed = pack(whole, shelf=shelf)
-    except Exception:
+    except Exception as error:
+        _raise_a_handlers(error)
         # The calls will meet the same error, one by one, and raise it.
         return None
     if packed.buffers:
@@ -209,7 +212,8 @@ def define(fn: Callable[..., Any]) -> Definition | None:
         if taken is not None and taken[1].is_unchanged():
             return taken[0]
         return _define_anew(fn, taken)
-    except Exception:
+    except Exception as error:
+        _raise_a_handlers(error)
         return None
 
 
@@ -305,27 +309,40 @@ def suspect(fn: Callable[..., Any], packed: codec.Packed) -> None:
         fn: What is called.
         packed: The call, with the function in it.
     """
-    if fn.__class__ is _FUNCTION and is_large(packed):
-        if len(suspects) >= _MOST_SUSPECTS:
-            suspects.clear()
-        suspects[id(fn)] = fn
+    if nbytes_of(packed) < LARGE_NBYTES or not _is_of_main(fn):
+        return
+    if by_name.goes_by_name(fn) or by_name.is_being_imported(fn.__module__):
+        return
+    if len(suspects) >= _MOST_SUSPECTS:
+        suspects.clear()
+    suspects[id(fn)] = ref(fn)
 
 
-def is_large(packed: codec.Packed) -> bool:
-    """Whether it takes long to pack as much: 2 ms and more."""
-    return len(packed.payload) + sum(map(len, packed.buffers)) >= LARGE_NBYTES
+def nbytes_of(packed: codec.Packed | Definition) -> int:
+    """Return how many bytes something is packed in."""
+    return len(packed.payload) + sum(map(len, packed.buffers))
 
 
 def _define_large(fn: Any, shelf: Shelf) -> Definition | None:
-    if suspects.get(id(fn)) is not fn:
+    suspected = suspects.get(id(fn))
+    if suspected is None or suspected() is not fn:
         return None
     from webworker_executor.wire.large import definition_of
 
     try:
         return definition_of(fn, shelf)
-    except Exception:
+    except Exception as error:
+        _raise_a_handlers(error)
         # The call meets the same error.
         return None
+
+
+def _raise_a_handlers(error: Exception) -> None:
+    # Here, because a worker must not import it at its start.
+    from webworker_executor.wire.struck import is_a_handlers
+
+    if is_a_handlers(error):
+        raise error
 
 
 def forget_large() -> None:

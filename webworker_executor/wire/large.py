@@ -3,28 +3,25 @@ Functions of the main module with large globals: packed once for each executor.
 
 For: what ``submit`` would otherwise pack with every call, 0.3 s for an array of 100 MB.
 Not for: functions whose globals are small, which go along as they are at each call; nor for
-``map``, which packs its function once anyway (`fix`).
-A changer must know: whether a large value has changed in place cannot be told without reading all
-of it, which is what is to be saved. So it counts as unchanged while it is the same object, of the
-same length or shape, and an array while it has the same numbers at some places. Beyond that a large
-global is what it is for the workers of the standard library, which never see a change: what there
-was when the executor first needed it. Whatever is small is compared as ever.
+``map``, which packs its function once anyway (`fix`); nor for knowing what has changed (`look`).
+A changer must know: what looks unchanged is what it was when it was packed, as for the workers of
+the standard library, which never see a change.
 """
 
 from __future__ import annotations
 
-import sys
-
-from webworker_executor.wire import by_name, codec
-from webworker_executor.wire.definition import FixedDefinition, is_large, suspects
-from webworker_executor.wire.departure import is_bulk
+from webworker_executor.wire import codec
+from webworker_executor.wire.definition import (
+    LARGE_NBYTES,
+    FixedDefinition,
+    nbytes_of,
+    suspects,
+)
 from webworker_executor.wire.forks import is_packing_for_forks
-from webworker_executor.wire.snapshot import Snapshot
-from webworker_executor.wire.version import weigh
+from webworker_executor.wire.look import Look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from webworker_executor.wire.apart import Shelf
@@ -32,58 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["definition_of", "forget"]
 
-# A value that is smaller takes less than 0.2 ms to compare.
-LARGE_VALUE_NBYTES = 1 << 16
-# How many numbers of an array are looked at.
-_N_SAMPLES = 64
 # By name, and whether it was packed for forks, which inherit some of it; the function itself, too.
 # A name has one: a cell of a notebook may be run again and again. There is no definition for what
-# only looked large, because of its arguments.
+# only looked large, because of its arguments, nor where there was no room, nor where a change could
+# not be seen.
 _known: dict[tuple[object, ...], tuple[object, Definition | None, Look]] = {}
 _MOST = 64
-
-
-class Look(Snapshot):
-    """What a function consists of, and what is seen of values that may change in place."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: list[tuple[Callable[[object], object], object, object]] = []
-
-    def holds(self, value: Any) -> bool:
-        """Add a value, whatever it is."""
-        if not super().holds(value):
-            # Of an array it is known without packing it.
-            nbytes = getattr(value, "nbytes", 0) if is_bulk(value) else 0
-            weight = weigh(value) if nbytes < LARGE_VALUE_NBYTES else (None, nbytes)
-            if weight[1] < LARGE_VALUE_NBYTES:
-                self._seen.append((weigh, value, weight))
-            else:
-                self._seen.append((_glance, value, _glance(value)))
-        return True
-
-    def is_unchanged(self) -> bool:
-        """Tell whether nothing is another object, nor looks another."""
-        return super().is_unchanged() and all(
-            look(value) == seen for look, value, seen in self._seen
-        )
-
-
-def _glance(value: Any) -> object:
-    kind = type(value)
-    if kind in {list, dict, set, bytearray}:
-        return len(value)
-    numpy: Any = sys.modules.get("numpy")
-    if kind is getattr(numpy, "ndarray", None):
-        step = max(1, value.size // _N_SAMPLES)
-        return value.shape, value.flat[::step].tobytes()
-    try:
-        # Of tables and the like.
-        return tuple(value.shape)
-    except Exception:
-        return None
+# What all of them may have: half of what large buffers of all calls together have.
+_MOST_NBYTES = 1 << 29
 
 
 def definition_of(fn: Any, shelf: Shelf) -> Definition | None:
@@ -107,24 +60,31 @@ def definition_of(fn: Any, shelf: Shelf) -> Definition | None:
     if known is not None and known[0] is fn and known[2].is_unchanged():
         return known[1]
     _known.pop(key, None)
-    if not _may_be_defined(fn):
-        return None
     look = Look()
     look.holds(fn)
-    packed = codec.pack_by_value(fn, shelf=shelf)
-    definition = None
-    if is_large(packed):
-        if packed.buffers and packed.buffers[0].__class__ is bytes:
-            return None
-        definition = FixedDefinition(fn, packed.payload, packed.buffers)
-    if len(_known) >= _MOST:
-        _known.pop(next(iter(_known)), None)
-    _known[key] = fn, definition, look
+    definition = _defined(fn, shelf) if look.is_of_use else None
+    look.was_packed()
+    _make_room(0 if definition is None else nbytes_of(definition))
+    # One that can be of no use is not looked at again.
+    _known[key] = fn, definition, look if look.is_of_use else Look()
     return definition
 
 
-def _may_be_defined(fn: Any) -> bool:
-    return by_name.is_module_level(fn) and not by_name.is_being_imported(fn.__module__)
+def _defined(fn: Any, shelf: Shelf) -> Definition | None:
+    packed = codec.pack_by_value(fn, shelf=shelf)
+    has_no_room = packed.buffers and packed.buffers[0].__class__ is bytes
+    if has_no_room or not LARGE_NBYTES <= nbytes_of(packed) <= _MOST_NBYTES:
+        return None
+    return FixedDefinition(fn, packed.payload, packed.buffers)
+
+
+def _make_room(nbytes: int) -> None:
+    """Let go of the oldest, for one that has so many bytes."""
+    for key in tuple(_known):
+        others = [each for _, each, _ in _known.values() if each is not None]
+        if len(_known) < _MOST and sum(map(nbytes_of, others), nbytes) <= _MOST_NBYTES:
+            return
+        _known.pop(key, None)
 
 
 def forget() -> None:

@@ -33,8 +33,14 @@ class _VersionPickler(Pickler):
     by identity.
     """
 
+    # Where functions and classes are noted that it meets, if anybody wants them.
+    code: list[Any] | None = None
+
     def reducer_override(self, obj: Any) -> Any:
-        return by_identity(obj)
+        reduced = by_identity(obj)
+        if reduced is not NotImplemented and self.code is not None:
+            self.code.append(obj)
+        return reduced
 
 
 def by_identity(obj: Any) -> Any:
@@ -66,17 +72,18 @@ def version(value: object) -> object:
     return weigh(value)[0]
 
 
-def weigh(value: object) -> tuple[object, int]:
+def weigh(value: object, code: list[Any] | None = None) -> tuple[object, int]:
     """
     Give the version of a value, and how many bytes were hashed for it.
 
     Args:
         value: The value of a global variable.
+        code: Where to note the functions, classes and modules in it, which count by identity.
 
     Returns:
         The version; and the bytes, 0 for what does not pickle.
     """
-    token, nbytes = _hash(_VersionPickler, value)
+    token, nbytes = _hash(_VersionPickler, value, code)
     if token is not None:
         return token, nbytes
     # What plain pickle cannot do, and only that: the answers of the two are never compared.
@@ -84,13 +91,15 @@ def weigh(value: object) -> tuple[object, int]:
 
     # For what does not pickle: the pickler proper will meet the same object and raise the error in
     # its own words.
-    return _hash(IdentityPickler, value)
+    return _hash(IdentityPickler, value, code)
 
 
-def _hash(pickler: Any, value: object) -> tuple[int | None, int]:
+def _hash(kind: Any, value: object, code: list[Any] | None) -> tuple[int | None, int]:
     with BytesIO() as file:
+        pickler = kind(file, protocol=5)
+        pickler.code = code
         try:
-            pickler(file, protocol=5).dump(value)
+            pickler.dump(value)
         except Exception as error:
             if is_a_handlers(error):
                 raise
