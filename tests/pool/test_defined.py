@@ -5,12 +5,16 @@ What a process has been told of callables.
 from __future__ import annotations
 
 import gc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from webworker_executor.pool import defined as module
 from webworker_executor.pool.defined import Defined
 from webworker_executor.wire.definition import Definition, FixedDefinition
 from webworker_executor.wire.frame import HEADER
 from webworker_executor.wire.kinds import DEFINE
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Side:
@@ -19,6 +23,7 @@ class Side:
     def __init__(self) -> None:
         self.posted: list[tuple[int, int, bytes]] = []
         self.n_flushes = 0
+        self.is_closed = False
         self.calls: list[Any] = []
 
     def post(self, parts: list[bytes]) -> None:
@@ -56,3 +61,18 @@ def test_a_definition_that_nobody_needs_is_taken_back() -> None:
     gc.collect()
     assert (DEFINE, ident, b"") == side.posted[-1]
     assert (set(), 0, [side.flush]) == (defined.idents, side.n_flushes, side.calls)
+
+
+def test_nothing_is_taken_back_from_a_process_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    At the end of the interpreter, where that happens, the names of the module are gone as well.
+    """
+    side: Any = Side()
+    defined, definition = Defined(side), FixedDefinition(abs, b"abs", [])
+    defined.tell(side, definition)
+    del side.posted[:]
+    side.is_closed = True
+    for name in ("encode", "DEFINE"):
+        monkeypatch.setattr(module, name, None)
+    definition.__del__()
+    assert ([], []) == (side.posted, side.calls)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.link.interrupts import interrupted_at
 from tests.patience import wait_until
+from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.link.journal import tell
@@ -23,23 +24,50 @@ from webworker_executor.link.thread import OwnThread
 from webworker_executor.web import events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.script import ScriptRunner
 
 
-def test_a_limit_far_off_keeps_nothing() -> None:
+def limit(pool: WebWorkerExecutor) -> None:
+    pool.shutdown(timeout=3600.0)
+
+
+def idle(pool: WebWorkerExecutor) -> None:
+    pool.shutdown()
+
+
+def be_timed(pool: WebWorkerExecutor) -> None:
+    assert 4 == pool.options(timeout=3600.0).submit(double, 2).result(10.0)
+    pool.shutdown()
+
+
+def heed(pool: WebWorkerExecutor) -> None:
+    future = pool.submit(talking.heed)
+    future.messages().receive(10.0)
+    future.abort(grace=3600.0)
+    pool.shutdown()
+
+
+@pytest.mark.parametrize("end", [limit, idle, be_timed, heed])
+def test_a_time_far_off_keeps_nothing(end: Callable[[WebWorkerExecutor], None]) -> None:
     """
     What has ended is not kept until then, though other pools keep the reactor.
     """
     with WebWorkerExecutor(1, launcher="fork") as other:
         assert 2 == other.submit(double, 1).result(10.0)
-        pool = WebWorkerExecutor(1, launcher="fork")
+        pool = WebWorkerExecutor(1, launcher="fork", idle_timeout=3600.0)
         assert 2 == pool.submit(double, 1).result(10.0)
-        pool.shutdown(timeout=3600.0)
+        end(pool)
         reference = weakref.ref(pool._pool)
         del pool
-        gc.collect()
-        # The reactor may still be on its way out of what ended it.
-        wait_until(lambda: reference() is None)
+
+        def is_gone() -> bool:
+            # The reactor may still be on its way out of what ended it.
+            gc.collect()
+            return reference() is None
+
+        wait_until(is_gone)
 
 
 def test_a_pool_that_was_never_used_has_ended() -> None:

@@ -4,6 +4,7 @@ A task that listens is asked to stop, and any other is stopped together with its
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import random
@@ -11,6 +12,7 @@ import select
 import signal
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +28,7 @@ from webworker_executor import (
     TaskAborted,
     TaskTimeout,
     WebWorkerExecutor,
+    WorkerCrashedError,
     WorkerFuture,
 )
 from webworker_executor.launch import procfs
@@ -57,6 +60,25 @@ def test_a_task_that_listens_keeps_its_worker(launcher: LauncherName) -> None:
         assert "enough" == caught.value.reason
         assert pid == pool.submit(talking.pid).result(10.0)
         assert "enough" == pool.submit(talking.reason_left_behind).result(10.0)
+
+
+def test_an_hour_to_end_in_keeps_no_worker(forked: WebWorkerExecutor) -> None:
+    """
+    A task that was given as long may end at once, and its process after it.
+    """
+    future = forked.submit(talking.heed)
+    pid = first_message(future)
+    dead = weakref.ref(next(iter(forked._pool.crew.processes.values())))
+    future.abort(grace=3600.0)
+    with pytest.raises(WorkerCrashedError):
+        forked.submit(os._exit, 1).result(10.0)
+    assert pid != forked.submit(talking.pid).result(10.0)
+
+    def is_gone() -> bool:
+        gc.collect()
+        return dead() is None
+
+    wait_until(is_gone)
 
 
 def test_listeners_hear_of_the_abort(forked: WebWorkerExecutor) -> None:

@@ -108,6 +108,11 @@ class Link:
         self._decoder.is_awaited = is_awaited
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, so that nothing goes any more."""
+        return self._is_closed
+
+    @property
     def is_held_here(self) -> bool:
         """Whether an outer call of this thread, interrupted by a handler, keeps others out."""
         # What `Condition` asks, too.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from webworker_executor.link.reactor import Reactor
+    from webworker_executor.link.reactor import Reactor, Timer
     from webworker_executor.pool.birth import Birth
     from webworker_executor.pool.kin import Kin
     from webworker_executor.rules.task import Task
@@ -67,6 +67,9 @@ class Crew:
         self._news: News | None = None
         self._is_open = False
         self._is_closed = False
+        # Of the reactor's thread, as is whether there will be any more.
+        self._alarms: set[Timer] = set()
+        self._has_alarms = True
         # More as the pool grows; what the dead give back in the first ones is used again.
         self._ledgers: list[Ledger] = []
 
@@ -110,6 +113,8 @@ class Crew:
                 os.close(fd)
         while self._ledgers:
             self._ledgers.pop().close()
+        if self._reactor is not None:
+            self._reactor.call_soon(self._cancel_alarms)
         if self._is_open:
             self._on_reactor().call_soon(lambda: self._close_launcher(on_closed))
         else:
@@ -306,9 +311,24 @@ class Crew:
         return self._on_reactor().finalizer(call)
 
     def call_at(self, when: float, call: Callable[[], object]) -> None:
-        """Make a call at a time of ``time.monotonic()``, on the reactor's thread."""
-        reactor = self._on_reactor()
-        reactor.call_soon(lambda: reactor.call_at(when, call))
+        """Call on the reactor's thread at a time of ``time.monotonic()``, before ``close`` only."""
+        self._on_reactor().call_soon(lambda: self._set_alarm(when, call))
+
+    def _set_alarm(self, when: float, call: Callable[[], object]) -> None:
+        def ring() -> None:
+            self._alarms.discard(timer)
+            timer.cancel()
+            call()
+
+        if self._has_alarms:
+            timer = self._on_reactor().call_at(when, ring)
+            self._alarms.add(timer)
+
+    def _cancel_alarms(self) -> None:
+        # One that is due in an hour would keep all that the pool had.
+        self._has_alarms = False
+        while self._alarms:
+            self._alarms.pop().cancel()
 
     def disown(self) -> None:
         """In a forked child: let go of everything without touching the processes."""

@@ -44,8 +44,11 @@ class Defined:
         self.idents.add(definition.ident)
 
     def take_back(self, ident: int) -> None:
-        """Have the process forget a definition."""
+        """Have the process forget a definition, unless it is gone."""
         assert self._link is not None, "it has been told of that one"
+        if self._link.is_closed:
+            # As each is at the end of the interpreter, where the names below may be gone.
+            return
         self._link.post(encode(DEFINE, ident))
         self.idents.discard(ident)
         # Not here: it may be a finalizer that calls, at any line of any thread.

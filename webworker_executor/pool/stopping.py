@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 import time
+import weakref
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.call import Call
@@ -175,8 +176,15 @@ class Stopper:
         seconds: float,
         again: float = AGAIN_SECONDS,
     ) -> None:
+        # Weakly: a long time must not keep what has ended before it is over.
+        ident, reference = task.ident, weakref.ref(process)
+
         def look() -> None:
-            self._steps.apply(self._insist, task, process, measures, again)
+            process = reference()
+            held = () if process is None else tuple(process.worker.inflight)
+            for task in held:
+                if task.ident == ident:
+                    self._steps.apply(self._insist, task, process, measures, again)
 
         # In the reactor's next round: what the worker had said by then has been read.
         self._crew.call_at(time.monotonic() + seconds, lambda: self._crew.call_soon(look))
