@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 from array import array
+from ctypes import c_char
 from itertools import product
+from unittest.mock import Mock, PropertyMock
 
 import pytest
 
@@ -66,10 +68,50 @@ def test_an_array_in_the_list() -> None:
         assert numbers.tobytes() == bytes(channel.port2.receive(20).data)
         with pytest.raises(ValueError, match="released"):
             len(view)
-        others: tuple[object, ...] = (b"1", SharedBuffer(1), {})
+        others: tuple[object, ...] = (b"1", {})
         for other in others:
             with pytest.raises(DataCloneError, match=r"memoryview can$"):
                 channel.port1.post_message(1, [other])
+
+
+def test_shared_memory_is_not_given_up() -> None:
+    """Neither the buffer nor what looks at it; all of them go on to look at the same memory."""
+    with SharedBuffer(8) as shared, MessageChannel() as channel:
+        numbers = (c_char * 8).from_buffer(shared)
+        with memoryview(shared) as whole, whole[::2] as part, whole.toreadonly() as fixed:
+            with memoryview(numbers) as indirect:
+                for item in (shared, whole, part, fixed, indirect):
+                    with pytest.raises(
+                        DataCloneError, match=r"a SharedBuffer, which.*send the buffer"
+                    ):
+                        channel.port1.post_message(item, [item])
+                    with pytest.raises(DataCloneError, match="SharedBuffer"):
+                        transfer(item, [item])
+            whole[0] = 7
+            assert (7, 7, 7) == (shared[0], part[0], fixed[0])
+        del numbers
+
+
+def test_an_array_over_shared_memory_is_not_given_up() -> None:
+    """Nor a view of the array."""
+    numpy = pytest.importorskip("numpy")
+    shared = SharedBuffer(16)
+    numbers = numpy.frombuffer(shared, "q")[1:]
+    with MessageChannel() as channel:
+        for item in (numbers, memoryview(numbers)):
+            with pytest.raises(DataCloneError, match=r"a SharedBuffer, which.*send the buffer"):
+                channel.port1.post_message(item, [item])
+    numbers[0] = 1
+    assert 1 == shared[8]
+
+
+def test_what_only_seems_to_stand_on_something() -> None:
+    """What says that it does, without end, or raises, is no view of shared memory."""
+    endless, raising = Mock(), PropertyMock(side_effect=RuntimeError)
+    with SharedBuffer(1), MessageChannel() as channel:
+        for item in (endless, type("Raising", (), {"base": raising})()):
+            with pytest.raises(DataCloneError, match=r"memoryview can$"):
+                channel.port1.post_message(1, [item])
 
 
 def test_descriptors_must_be_open() -> None:

@@ -22,7 +22,13 @@ from tests.web import sharing
 from webworker_executor import WebWorkerExecutor
 from webworker_executor.errors import DataCloneError
 from webworker_executor.web import shared
-from webworker_executor.web.shared import SharedBuffer, _Guard, address_of, holder_of
+from webworker_executor.web.shared import (
+    SharedBuffer,
+    _Guard,
+    address_of,
+    holder_of,
+    is_over_shared,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -233,6 +239,15 @@ def test_foreign_memory_has_no_holder() -> None:
     """
     with pytest.raises(TypeError, match="not shared"):
         holder_of(16)
+
+
+def test_what_stands_on_it_is_found_out() -> None:
+    """Views, and views of views; not the memory of others, nor a view that was released."""
+    with SharedBuffer(8) as shared:
+        with memoryview(shared) as view, view[2:].cast("H") as part:
+            assert [True] * 3 == [is_over_shared(item) for item in (shared, view, part)]
+        others: list[object] = [view, bytearray(8), memoryview(b"x"), mmap.mmap(-1, 1), 3, None]
+        assert [False] * 6 == [is_over_shared(item) for item in others]
 
 
 def test_many_buffers_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:

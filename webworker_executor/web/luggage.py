@@ -16,6 +16,7 @@ from webworker_executor.web.descriptor import FileDescriptor, of_owner, receive_
 from webworker_executor.web.movable import give_up_bytes, movable
 from webworker_executor.web.port import MessagePort
 from webworker_executor.web.port_moving import check_movable
+from webworker_executor.web.shared import is_over_shared
 from webworker_executor.web.untransferable import is_marked_as_untransferable
 from webworker_executor.wire import codec
 from webworker_executor.wire.shown import shown
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webworker_executor.web.messaging import MessageTarget
+
+_IS_SHARED = (
+    ". Its memory is that of a SharedBuffer, which nobody gives up: send the buffer itself, "
+    "without listing it, and make the view where it arrives"
+)
 
 
 class LuggageParcel(Parcel):
@@ -184,6 +190,9 @@ def check(target: MessageTarget | None, listed: Sequence[object]) -> None:
                 "it. Send a copy, or leave it out of the list",
                 item,
             )
+        if isinstance(item, memoryview) and is_over_shared(item):
+            # It would go as a copy, and be shared no more, which neither side would notice.
+            raise DataCloneError(f"{name}, {shown(item)}, cannot be transferred{_IS_SHARED}", item)
         if id(item) in seen:
             raise DataCloneError(f"{name} stands in the list twice; it can be given up once")
         seen.add(id(item))
@@ -209,6 +218,8 @@ def _check_way(target: MessageTarget | None, item: object, name: str) -> None:
 
 def _advice_on(item: Any) -> str:
     """Say what to do instead with an object that has memory, such as an array."""
+    if is_over_shared(item):
+        return _IS_SHARED
     if isinstance(item, (bytes, mmap)):
         # What is shared stays so, and what cannot change is as good as moved.
         return ""

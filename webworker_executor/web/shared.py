@@ -33,6 +33,8 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _FLOCK_NBYTES = 32
 _LOCKED_BYTE = 1 << 62
 _F_OFD_SETLKW = 38
+# A view of an array over a view of an array: beyond this many, whoever has a ``base`` is no array.
+_MAX_DEPTH = 16
 
 buffers: weakref.WeakSet[SharedBuffer] = weakref.WeakSet()
 """Those of this process."""
@@ -53,8 +55,8 @@ class SharedBuffer(mmap.mmap):
 
     It is a buffer: ``memoryview(shared)``, ``memoryview(shared).cast("i")`` or
     ``numpy.frombuffer(shared, dtype)`` are views of the memory itself. (A view that is *sent* is
-    copied as any other value; send the buffer, and make the view anew there.) It cannot be listed
-    in ``transfer``: it is shared, and nobody gives it up.
+    copied as any other value; send the buffer, and make the view anew there.) Neither it nor a view
+    of it can be listed in ``transfer``: it is shared, and nobody gives it up.
 
     Args:
         nbytes: Its size, at least 1.
@@ -216,6 +218,30 @@ def holder_of(address: int) -> SharedBuffer:
     if buffer is None or buffer.closed or address >= starts[at] + len(buffer):
         raise TypeError("this memory is not shared; use a view of a SharedBuffer")
     return buffer
+
+
+def is_over_shared(buffer: object) -> bool:
+    """
+    Whether memory is that of a `SharedBuffer`, or a view of some of it, also one through an array.
+
+    Args:
+        buffer: Anything; what is no buffer is none of shared memory.
+    """
+    if not buffers:
+        return False
+    try:
+        # What each stands on, down to the memory: a view names it, and so does an array of numpy.
+        below: Any = buffer
+        for _ in range(_MAX_DEPTH):
+            if isinstance(below, SharedBuffer):
+                return True
+            below = below.obj if isinstance(below, memoryview) else getattr(below, "base", None)
+        # Others, such as those of ctypes, name nothing; but where they lie can be asked.
+        holder_of(address_of(buffer))
+    except Exception:
+        # It is none, it cannot be written, or its memory is not shared.
+        return False
+    return True
 
 
 def _list_anew() -> tuple[list[int], list[weakref.ref[SharedBuffer]]]:
