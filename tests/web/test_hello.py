@@ -59,8 +59,8 @@ def test_modules_that_another_thread_imports_at_this_moment(
     """
     Half made, they have nothing to tell yet, and harm nobody.
     """
-    for name in ("process", "context", "spawn", "connection"):
-        module = f"multiprocessing.{name}"
+    names = ("process", "context", "spawn", "connection")
+    for module in (*(f"multiprocessing.{name}" for name in names), "asyncio.trsock"):
         monkeypatch.setitem(sys.modules, module, ModuleType(module))
     told = told_by(SpawnLauncher())["multiprocessing"]
     assert ("MainProcess", (), None) == (told["name"], told["identity"], told["start_method"])

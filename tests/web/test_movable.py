@@ -4,6 +4,7 @@ Tests of `webworker_executor.web.movable`: the standard library's things are giv
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import socket
@@ -35,6 +36,49 @@ def test_a_socket_is_duplicated_or_moved() -> None:
         assert -1 == far.fileno()
         with pytest.raises(DataCloneError, match="closed or was transferred"):
             structured_clone(far)
+
+
+def test_the_socket_of_a_transport_is_duplicated_or_moved() -> None:
+    """As any socket; the transport of a moved one ends, and nothing of it stays with the loop."""
+    near, far = socket.socketpair()
+
+    async def give_away() -> bytes:
+        reader, writer = await asyncio.open_connection(sock=far)
+        shown = writer.get_extra_info("socket")
+        with structured_clone([shown])[0] as copy:
+            copy.send(b"copy")
+        number = shown.fileno()
+        with structured_clone(shown, [shown]) as moved:
+            moved.send(b", moved")
+            near.send(b"for the other")
+            assert (b"", b"for the other") == (await reader.read(), moved.recv(100))
+            assert -1 == shown.fileno()
+            # Nobody has it there, or this would be refused.
+            asyncio.get_running_loop().remove_reader(number)
+        with pytest.raises(DataCloneError, match="closed or was transferred"):
+            structured_clone(shown, [shown])
+        writer.close()
+        return near.recv(100)
+
+    with near:
+        assert b"copy, moved" == asyncio.run(give_away())
+
+
+def test_the_socket_of_a_transport_with_something_to_write_stays() -> None:
+    """What waits there would be lost."""
+    near, far = socket.socketpair()
+
+    async def try_to_give_away() -> None:
+        _, writer = await asyncio.open_connection(sock=far)
+        shown = writer.get_extra_info("socket")
+        writer.write(bytes(1 << 22))
+        with pytest.raises(DataCloneError, match="has something to write"):
+            structured_clone(shown, [shown])
+        assert -1 != shown.fileno()
+        writer.transport.abort()
+
+    with near:
+        asyncio.run(try_to_give_away())
 
 
 def test_a_connection_is_duplicated_or_moved() -> None:

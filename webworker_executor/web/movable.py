@@ -25,6 +25,7 @@ from webworker_executor.wire.shown import shown
 from webworker_executor.wire.transfer import reducers, taken
 
 if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
     from multiprocessing.connection import Connection
 
     from webworker_executor.wire.transfer import Parcel, Step
@@ -53,6 +54,35 @@ def _receive_socket(
     item = socket.socket(family, kind, proto, fileno=taken(slot).take())
     item.settimeout(timeout)
     return item
+
+
+def _reduce_transport_socket(parcel: Parcel, item: TransportSocket) -> Any:
+    # What asyncio shows of a transport's socket. It arrives as a plain one.
+    own: socket.socket = item._sock
+    transport = _transport_of(own)
+    is_moved = parcel.is_moved(item)
+    if is_moved and transport is not None and transport.get_write_buffer_size():
+        raise DataCloneError(
+            f"{shown(item)} cannot be transferred while its transport has something to write; "
+            "wait until that has gone",
+            item,
+        )
+    slot = duplicate(parcel, item)
+    if is_moved:
+        if transport is not None:
+            # First: closed alone, it would stay in the loop's epoll as long as anybody has it.
+            parcel.commits.append(transport.abort)
+        parcel.commits += _closing(own)
+    return _receive_socket, (slot, int(own.family), int(own.type), own.proto, own.gettimeout())
+
+
+def _transport_of(item: socket.socket) -> Any:
+    """Return what uses a socket on the loop that runs here, ``None`` if nothing does."""
+    events: Any = sys.modules.get("asyncio.events")
+    loop = None if events is None else events._get_running_loop()
+    # There is no public way from a socket to its transport.
+    transports = getattr(loop, "_transports", None)
+    return None if transports is None else transports.get(item.fileno())
 
 
 def _reduce_connection(parcel: Parcel, item: Connection) -> Any:
@@ -226,13 +256,19 @@ _FILES = (
 for _kind in _FILES:
     reducers[_kind] = _reduce_file
 MOVABLE: tuple[type, ...] = (socket.socket, *_FILES, memoryview, bytearray)
+_LATE: tuple[tuple[str, str, Any], ...] = (
+    ("multiprocessing.connection", "Connection", _reduce_connection),
+    ("asyncio.trsock", "TransportSocket", _reduce_transport_socket),
+)
 
 
 def movable() -> tuple[type, ...]:
-    """Return the types that can be moved; multiprocessing's connections only if there are any."""
-    # Another thread may be importing it at this moment.
-    kind = getattr(sys.modules.get("multiprocessing.connection"), "Connection", None)
-    if kind is None:
-        return MOVABLE
-    reducers[kind] = _reduce_connection
-    return (*MOVABLE, kind)
+    """Return the types that can be moved; of modules that are imported late, if there are any."""
+    kinds = MOVABLE
+    for module, name, reduce in _LATE:
+        # Another thread may be importing it at this moment.
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None:
+            reducers[kind] = reduce
+            kinds = (*kinds, kind)
+    return kinds
