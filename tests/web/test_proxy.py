@@ -35,6 +35,7 @@ from webworker_executor import (
     fetch,
     proxy,
     release,
+    transfer,
     wrap,
 )
 from webworker_executor.web import dispatch
@@ -293,6 +294,23 @@ def test_classes_make_instances_there(near: Any) -> None:
     assert isinstance(near(7).result(10.0), Counter)
     assert "<Proxy add>" == repr(first.add)
     assert "<Proxy>" == repr(near)
+
+
+def test_a_port_in_a_call_is_transferred() -> None:
+    """
+    A call has no list: the error says what stands for one, and that works.
+    """
+    got: list[Any] = []
+    with MessageChannel() as channel, MessageChannel() as other:
+        expose(got, channel.port1)
+        remote: Any = wrap(channel.port2)
+        with pytest.raises(DataCloneError, match=r"proxy.*transfer\(port, \[port\]\)"):
+            remote.append(other.port1)
+        remote.append(transfer(other.port1, [other.port1])).result(10.0)
+        got[0].post_message("there")
+        assert "there" == other.port2.receive(10.0).data
+        got[0].close()
+        release(remote)
 
 
 def test_a_clone_is_a_port_of_its_own(remote: Any) -> None:

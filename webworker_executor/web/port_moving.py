@@ -63,7 +63,8 @@ def freeze(port: MessagePort, parcel: Parcel) -> tuple[Any, ...]:
     if not (parcel.is_moved(port) or parcel.moves_ports):
         raise DataCloneError(
             f"{port!r} is in the message and not in its transfer list; a port cannot be "
-            "copied: list it, and it moves",
+            "copied: list it, and it moves; in the call of a proxy, which has no list, send "
+            "transfer(port, [port])",
             port,
         )
     parcel.has_port = True
