@@ -81,9 +81,7 @@ def test_shared_memory_is_not_given_up() -> None:
         with memoryview(shared) as whole, whole[::2] as part, whole.toreadonly() as fixed:
             with memoryview(numbers) as indirect:
                 for item in (shared, whole, part, fixed, indirect):
-                    with pytest.raises(
-                        DataCloneError, match=r"a SharedBuffer, which.*send the buffer"
-                    ):
+                    with pytest.raises(DataCloneError, match="send the buffer itself"):
                         channel.port1.post_message(item, [item])
                     with pytest.raises(DataCloneError, match="SharedBuffer"):
                         transfer(item, [item])
@@ -99,7 +97,7 @@ def test_an_array_over_shared_memory_is_not_given_up() -> None:
     numbers = numpy.frombuffer(shared, "q")[1:]
     with MessageChannel() as channel:
         for item in (numbers, memoryview(numbers)):
-            with pytest.raises(DataCloneError, match=r"a SharedBuffer, which.*send the buffer"):
+            with pytest.raises(DataCloneError, match="send the buffer itself"):
                 channel.port1.post_message(item, [item])
     numbers[0] = 1
     assert 1 == shared[8]

@@ -58,7 +58,7 @@ def _receive_socket(
 
 def _reduce_transport_socket(parcel: Parcel, item: TransportSocket) -> Any:
     # What asyncio shows of a transport's socket. It arrives as a plain one.
-    own: socket.socket = item._sock
+    own: socket.socket = item._sock  # type: ignore[attr-defined]  # typeshed leaves it out
     transport = _transport_of(own)
     is_moved = parcel.is_moved(item)
     if is_moved and transport is not None and transport.get_write_buffer_size():
