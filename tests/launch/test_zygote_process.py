@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from multiprocessing import spawn
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 
 from tests.launch.peer import TIMEOUT, Peer
 from tests.patience import wait_until
+from webworker_executor import WebWorkerExecutor
 from webworker_executor.launch.procfs import state_of
 from webworker_executor.launch.zygote import ZygoteLauncher
 
@@ -94,7 +96,8 @@ def test_killed_zygote(reactor: Reactor) -> None:
         zygote = one.ready().run(os.getppid)
         two.ready()
         os.kill(zygote, signal.SIGKILL)
-        assert [None, None] == [one.wait(), two.wait()]
+        assert [-signal.SIGKILL] * 2 == [one.wait(), two.wait()]
+        assert f"the zygote (pid {zygote}) was killed by SIGKILL" in one.child.why
         with Peer(launcher, reactor) as three:
             assert zygote != three.ready().run(os.getppid)
 
@@ -112,6 +115,22 @@ def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
         peer.wait()
         assert [pidfd] == select.select([pidfd], [], [], TIMEOUT)[0]
         os.close(pidfd)
+
+
+def test_tasks_are_told_of_a_killed_zygote() -> None:
+    """
+    The error names what has ended them, and does not speak of one task alone.
+    """
+    with WebWorkerExecutor(2, launcher="zygote") as executor:
+        parents = executor.run_on_all(os.getppid)
+        futures = [executor.submit(time.sleep, 3600) for _ in range(2)]
+        wait_until(lambda: all(future.running() for future in futures))
+        os.kill(parents[0], signal.SIGKILL)
+        errors = [str(future.exception(TIMEOUT)) for future in futures]
+        assert pow(2, 3) == executor.submit(pow, 2, 3).result(TIMEOUT)
+    for text in errors:
+        assert f"because the zygote (pid {parents[0]}) was killed by SIGKILL" in text
+        assert "The tasks that those ran failed" in text
 
 
 NO_ROOM = """

@@ -149,6 +149,7 @@ class Child:
         is_copy: As given.
         exitcode: ``None`` while it runs or when the status is not known; ``-signal`` if killed.
         ended: Set when the end has been seen.
+        why: Why it was killed, as the end of a sentence, where that is known to who has started it.
         rest_until: Until when what it has started may go on without it, as ``time.monotonic`` has
             it; ``None`` where it was not told to end.
     """
@@ -161,6 +162,7 @@ class Child:
         # signal holds it, and must not send to a number that has come to be another process's.
         self._held = None if number is None else Descriptor(number)
         self.exitcode: int | None = None
+        self.why = ""
         self.rest_until: float | None = None
         self.ended = Flag()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import sys
 import time
@@ -18,6 +19,7 @@ from collections import deque
 from functools import partial
 from struct import error as malformed
 
+from webworker_executor.launch.exit_status import how_it_ended
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.launch.spawn import spawn_interpreter
 from webworker_executor.link.fds import is_readable, lifted, socket_pair
@@ -291,9 +293,11 @@ class Zygote:
         children, self._children = self._children, {}
         for _, on_failed in waiting.values():
             on_failed(self._error())
+        why = f"{self._error()}, and the kernel ends what it had forked"
         for child in children.values():
             child.kill()
-            child.tell(None)
+            child.why = why
+            child.tell(-signal.SIGKILL)
         self._on_closed()
 
     def disown(self) -> None:
@@ -310,7 +314,7 @@ class Zygote:
 
     def _error(self) -> OSError:
         process = self._process
-        return OSError(f"the zygote (pid {process.pid}) ended with status {process.exitcode}")
+        return OSError(f"the zygote (pid {process.pid}) {how_it_ended(process.exitcode)}")
 
     def close(self, on_closed: Callable[[], object]) -> None:
         # Its workers have left, and it holds nothing else; it may be in a long import.

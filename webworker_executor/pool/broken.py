@@ -59,6 +59,7 @@ ONE_CHUNK_FAILED = (
     "begun: how many is not known. With chunksize=1, map() makes a task of each call. A new worker "
     "takes the place."
 )
+ALL_OF_ZYGOTE_FAILED = "The tasks that those ran failed, and no other; new ones take the places."
 POOL_BROKE = 'That broke the pool, as on_crash="break" asks for.'
 
 _LIKELY = {

@@ -90,8 +90,9 @@ class Burial:
         from webworker_executor.errors import WorkerStartError
 
         text = f"{process.title} {how_it_ended(process.exitcode)} before it was ready"
-        if process.why:
-            text += f". It was killed because {process.why}"
+        why = _why_killed(process)
+        if why:
+            text += f". It was killed because {why}"
         self._breakage.last_error = WorkerStartError(text)
 
     def _begun(self, process: WorkerProcess) -> Task | Unknown | None:
@@ -122,14 +123,20 @@ def error_of_death(
         n_calls: How many calls of that it was given as one task.
         outcome: What that means for the rest, if not that it goes on.
     """
+    if outcome is None and process.child is not None and process.child.why:
+        outcome = broken.ALL_OF_ZYGOTE_FAILED
     return broken.crashed(
         process.worker.slot,
         process.pid,
         process.exitcode,
         task,
-        process.why,
+        _why_killed(process),
         process.last_words(),
         None if memory is None else memory[1],
         n_calls,
         outcome,
     )
+
+
+def _why_killed(process: WorkerProcess) -> str:
+    return process.why or ("" if process.child is None else process.child.why)
