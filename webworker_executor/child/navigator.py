@@ -29,8 +29,14 @@ class WorkerNavigator:
 
     @property
     def hardware_concurrency(self) -> int:
-        """How many processors this process may run on, at least 1."""
-        return max(1, len(os.sched_getaffinity(0)))
+        """
+        How many processors this process may keep busy, at least 1.
+
+        As many as it may run on, or as the quota of its control group allows, rounded up.
+        """
+        from webworker_executor.link.cpus import count_cpus
+
+        return count_cpus()
 
     @property
     def platform(self) -> str:
