@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from webworker_executor.wire import variable
-from webworker_executor.wire.forks import is_packing_for_forks, packing_for_forks
+from webworker_executor.wire.forks import (
+    Forks,
+    forget_the_dead,
+    inherited,
+    inherited_ident,
+    is_packing_for_forks,
+    noted,
+    number,
+    packing_for_forks,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -69,6 +78,56 @@ def test_calls_do_not_take_it_along() -> None:
     It is no context variable of a user.
     """
     assert packing_for_forks(variable.capture) is None
+
+
+class Thing:
+    """
+    Something that can be referred to weakly.
+    """
+
+
+def test_a_thing_has_one_number_while_it_is_there() -> None:
+    """
+    And nobody has it afterwards.
+    """
+    thing, other = Thing(), Thing()
+    ident = number(thing)
+    assert ident == number(thing) != number(other)
+    assert inherited(ident) is thing
+    del thing
+    forget_the_dead()
+    with pytest.raises(LookupError, match="was gone before this worker was forked"):
+        inherited(ident)
+    assert number(Thing()) != ident
+
+
+def test_what_was_numbered_before_the_first_fork_is_inherited() -> None:
+    """
+    Whoever asks before that, numbers it, and it is kept until then.
+    """
+    forks = Forks()
+    thing, late = Thing(), Thing()
+    assert inherited_ident(thing) is None
+    ident = packing_for_forks(inherited_ident, thing, forks=forks)
+    assert {ident: thing} == forks.awaited
+    forks.begin()
+    assert ident == packing_for_forks(inherited_ident, thing, forks=forks)
+    assert packing_for_forks(inherited_ident, late, forks=forks) is None
+    # Not known to have been forked after that.
+    assert packing_for_forks(inherited_ident, thing) is None
+
+
+def test_what_is_noted_is_of_one_packing() -> None:
+    """
+    Outside of any there is nothing.
+    """
+
+    def pack() -> bool:
+        noted()[0] = "one", "its place"
+        return 0 in noted() and packing_for_forks(noted) == {}
+
+    assert packing_for_forks(pack)
+    assert {} == noted()
 
 
 BY_NAME = """

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webworker_executor.wire.mapped import is_mapped, reopening
+from webworker_executor.link.segment import OwnMap
+from webworker_executor.wire.forks import Forks, packing_for_forks
+from webworker_executor.wire.mapped import owner_of, reopening, view_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,16 +38,101 @@ def test_views_of_mapped_memory_are_told_apart() -> None:
     From arrays that have memory of their own, and from anything else.
     """
     memory = mmap.mmap(-1, 64)
+    over_it = (ctypes.c_double * 8).from_buffer(memory)
     shared = [
+        memory,
+        memoryview(memory)[8:],
+        over_it,
         numpy.frombuffer(memory),
         numpy.frombuffer(memory)[2:].reshape(2, 3),
         numpy.ndarray(8, buffer=memoryview(memory)),
-        numpy.frombuffer((ctypes.c_double * 8)()),
-        memoryview(memory),
+        numpy.frombuffer(over_it),
+        numpy.lib.stride_tricks.sliding_window_view(numpy.frombuffer(memory), 2),
     ]
-    own = [numpy.zeros(8), numpy.zeros(8)[2:], numpy.frombuffer(bytes(64)), [1], "text", None]
-    assert [True] * 5 == list(map(is_mapped, shared))
-    assert [False] * 6 == list(map(is_mapped, own))
+    assert all(owner_of(each) is memory for each in shared)
+
+
+def test_views_of_other_memory_are_none() -> None:
+    """
+    Nor is what a fork has a private copy of.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    payload = pickle.dumps(numpy.zeros(8), 5, buffer_callback=buffers.append)
+    released = memoryview(mmap.mmap(-1, 64))
+    released.release()
+    own = [
+        numpy.zeros(8),
+        numpy.zeros(8)[2:],
+        numpy.frombuffer(bytes(64)),
+        numpy.asarray(memoryview(bytearray(64))),
+        pickle.loads(payload, buffers=[bytearray(64)]),
+        numpy.frombuffer((ctypes.c_double * 8)()),
+        (ctypes.c_double * 8).from_buffer(bytearray(64)),
+        numpy.frombuffer(mmap.mmap(-1, 64, access=mmap.ACCESS_COPY)),
+        numpy.frombuffer(OwnMap(-1, 64)),
+        memoryview(b"text"),
+        released,
+        [1],
+        None,
+    ]
+    assert [None] * len(own) == list(map(owner_of, own))
+
+
+class Marked(numpy.ndarray):  # type: ignore[misc]  # numpy is untyped here
+    """
+    An array with an attribute.
+    """
+
+
+def test_a_view_of_what_was_inherited_packs_to_its_place() -> None:
+    """
+    Of each layout, and of the class that it has; only in packing for who has the memory.
+    """
+    memory = mmap.mmap(-1, 96)
+    whole = numpy.frombuffer(memory)
+    whole[:] = range(12)
+    marked = whole[3:].view(Marked)
+    marked.mark = "so"
+    read_only = whole[:2]
+    read_only.flags.writeable = False
+    views = [whole, whole[5:], whole[::-2], whole.reshape(3, 4)[:, 1], marked, read_only]
+    for view in views:
+        assert view_of(view) is None
+        made: Any = pickle.loads(packing_for_forks(_packed, view, forks=Forks()))
+        assert (view.tolist(), view.dtype, view.strides) == (
+            made.tolist(),
+            made.dtype,
+            made.strides,
+        )
+        assert (type(view), view.flags.writeable) == (type(made), made.flags.writeable)
+        assert numpy.shares_memory(view, made)
+    assert "so" == made_mark(marked)
+    others = [whole[:0], numpy.ma.masked_array(whole), numpy.zeros(3), memoryview(memory)]
+    assert [None] * 4 == [packing_for_forks(view_of, each, forks=Forks()) for each in others]
+
+
+def _packed(view: Any) -> bytes:
+    return pickle.dumps(view_of(view), 5)
+
+
+def made_mark(marked: Any) -> object:
+    """
+    Give the attribute of a copy.
+    """
+    return pickle.loads(packing_for_forks(_packed, marked, forks=Forks())).mark
+
+
+def test_memory_that_came_after_the_fork_has_no_place() -> None:
+    """
+    What is packed then has to be a copy.
+    """
+    before, after = numpy.frombuffer(mmap.mmap(-1, 64)), numpy.frombuffer(mmap.mmap(-1, 64))
+    forks = Forks()
+    assert packing_for_forks(view_of, before, forks=forks) is not None
+    forks.begin()
+    assert packing_for_forks(view_of, before, forks=forks) is not None
+    assert packing_for_forks(view_of, after, forks=forks) is None
+    assert packing_for_forks(view_of, before) is None
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(1, None), slice(1, 2)])
@@ -132,4 +219,100 @@ def test_tasks_write_into_what_is_mapped(
     expected = [f"{[number + 111 for number in range(12)]}"]
     if launcher == "fork":
         expected.append(f"{list(range(1, 13))}")
+    assert (expected, "") == (done.stdout.splitlines(), done.stderr)
+
+
+RECEIVED = """
+import sys
+import numpy
+from webworker_executor import WebWorkerExecutor
+
+state = numpy.zeros(1000)
+large = numpy.zeros(100_000)
+
+def step():
+    return state + 1
+
+def step_large():
+    return large + 1
+
+with WebWorkerExecutor(1, launcher=sys.argv[1]) as pool:
+    for _ in range(3):
+        state = pool.submit(step).result()
+        large = pool.submit(step_large).result()
+    print(state[0], large[0])
+    late = numpy.frombuffer(bytearray(80))
+    rows = [state]
+
+    def look():
+        return len(late) + len(rows)
+
+    print(pool.submit(look).result())
+    rows.append(large)
+    print(pool.submit(look).result())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["spawn", "fork"])
+def test_what_was_received_is_no_shared_memory(run_script: ScriptRunner, launcher: str) -> None:
+    """
+    A global that holds a result is sent like any other, also inside a list.
+    """
+    done = run_script(RECEIVED, launcher)
+    assert (["3.0 3.0", "11", "12"], "") == (done.stdout.splitlines(), done.stderr)
+
+
+INHERITED = """
+import mmap
+from multiprocessing import RawArray
+import numpy
+from webworker_executor import WebWorkerExecutor
+
+memory = mmap.mmap(-1, 800)
+raw = numpy.frombuffer(RawArray("d", 2))
+shared = numpy.frombuffer(memory)
+box = {"shared": shared, "part": shared[10:20][::-1], "rate": 1}
+
+class Holder:
+    part = shared[30:]
+
+def fill(given=shared[40:]):
+    box["shared"][0] += box["rate"]
+    box["part"][0] += box["rate"]
+    Holder.part[0] += 1
+    given[0] += 1
+    raw[0] += 1
+    return shared is box["shared"]
+
+with WebWorkerExecutor(1, launcher="fork") as pool:
+    print(pool.submit(fill).result(), shared[[0, 19, 30, 40]])
+    box["rate"] = 10
+    pool.submit(fill).result()
+    print(shared[[0, 19, 30, 40]], raw[0])
+    # Over memory that the worker has, though not under this name.
+    late = numpy.frombuffer(memory)[50:]
+    # And over what it has not.
+    own = numpy.frombuffer(mmap.mmap(-1, 80))
+
+    def fill_late():
+        late[0] += 1
+        own[0] += 1
+        return own[0]
+
+    print(pool.submit(fill_late).result(), late[0], own[0])
+    own[0] = 5
+    print(pool.submit(fill_late).result(), late[0], own[0])
+"""
+
+
+@pytest.mark.slow
+def test_views_inside_of_what_changes_are_shared_and_the_rest_is_sent(
+    run_script: ScriptRunner,
+) -> None:
+    """
+    Of memory that the worker has inherited; of other memory it gets a copy.
+    """
+    done = run_script(INHERITED)
+    expected = ["True [1. 1. 1. 1.]", "[11. 11.  2.  2.] 2.0", "1.0 1.0 0.0", "6.0 2.0 5.0"]
     assert (expected, "") == (done.stdout.splitlines(), done.stderr)

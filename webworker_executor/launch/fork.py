@@ -21,6 +21,8 @@ from types import FunctionType
 from webworker_executor.launch.launcher import Child, WorkerSpec
 from webworker_executor.link.journal import tell
 from webworker_executor.link.thread import OwnThread, listen
+from webworker_executor.wire.forks import Forks
+from webworker_executor.wire.heritage import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
 
 
 class ForkLauncher:
-    """Copies of the program: a few milliseconds each, globals included."""
+    """
+    Copies of the program: a few milliseconds each, globals included.
+
+    Attributes:
+        forks: What they have all inherited, for whoever packs for them.
+    """
 
     name = "fork"
     starts_all_at_once = True
@@ -39,6 +46,7 @@ class ForkLauncher:
     passes_surroundings = True
 
     def __init__(self) -> None:
+        self.forks = Forks()
         # By name, as in the text that a spawned worker starts from: it runs in another process.
         # Imported now, because after a fork an import may wait for a thread that is not there.
         self._entry = importlib.import_module("webworker_executor.child.forked").become_worker
@@ -58,6 +66,8 @@ class ForkLauncher:
         Source: fork(2).
         """
         host = os.getpid()
+        if self.forks.inherited is None:
+            note(self.forks)
         try:
             pid = self._fork()
         except OSError as error:
@@ -80,6 +90,7 @@ class ForkLauncher:
             finally:
                 # Whatever happens, the copy never runs on as the program.
                 os._exit(os.EX_SOFTWARE)
+        self.forks.awaited.clear()
         on_started(Child(pid, is_copy=True))
 
     def _fork(self) -> int:

@@ -185,6 +185,18 @@ class Segment:
         return memoryview(self._map)
 
 
+class OwnMap(mmap):
+    """
+    A mapping of this library's, which holds what was copied for one process.
+
+    Attributes:
+        ends_at_fork: That a fork does not share it: see ``Mapping.make_private``.
+    """
+
+    __slots__ = ()
+    ends_at_fork = True
+
+
 def mapped(fd: int, nbytes: int, *, private: bool = False) -> mmap:
     """
     Map a descriptor, which stays the caller's; if privately, what is written stays here.
@@ -194,8 +206,8 @@ def mapped(fd: int, nbytes: int, *, private: bool = False) -> mmap:
     """
     flags = MAP_PRIVATE if private else MAP_SHARED
     if sys.version_info >= (3, 13):
-        return mmap(fd, nbytes, flags, trackfd=False)
-    return mmap(fd, nbytes, flags)
+        return OwnMap(fd, nbytes, flags, trackfd=False)
+    return OwnMap(fd, nbytes, flags)
 
 
 def size_of(nbytes: int) -> int:

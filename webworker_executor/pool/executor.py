@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from webworker_executor.launch.launcher import Launcher
     from webworker_executor.pool.future import WorkerFuture
     from webworker_executor.web.pool_worker import PoolWorker
+    from webworker_executor.wire.forks import Forks
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -135,6 +136,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         self._max_tasks_per_child = max_tasks_per_child
         # Known when the first worker is about to be started.
         self._is_forking = False
+        self._forks: Forks | None = None
         self._name = name
         self._n_actors = [0] * n_workers
         birth = starting.Birth(
@@ -220,7 +222,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         call = Call(pool.promises.next_ident())
         try:
             if self._is_forking:
-                packing_for_forks(call.pack, fn, args, kwargs)
+                packing_for_forks(call.pack, fn, args, kwargs, forks=self._forks)
             else:
                 call.pack(fn, args, kwargs)
             pool.take(call)
@@ -238,7 +240,10 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         # In this order: what workers bring along is packed before one can be started.
         if not self._pool.is_shut:
             self._preparation.do()
-        self._is_forking = self._pool.crew.birth.launcher.shares_memory
+        launcher = self._pool.crew.birth.launcher
+        # A launcher of the program's own need not tell.
+        self._forks = getattr(launcher, "forks", None)
+        self._is_forking = launcher.shares_memory
         self._pool.open()
 
     def _open_for(self, calls: Iterable[object]) -> None:

@@ -266,7 +266,8 @@ class ExecutorView(SpreadingExecutor):
 
             fn, args, kwargs = call_moved, (fn, transfer((args, kwargs), terms.transfer)), {}
         if self._executor._is_forking:
-            packing_for_forks(call.pack, fn, args, kwargs)
+            forks = self._executor._forks
+            packing_for_forks(call.pack, fn, args, kwargs, forks=forks)
         else:
             call.pack(fn, args, kwargs)
         if fn is not given:

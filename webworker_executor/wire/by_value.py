@@ -35,8 +35,7 @@ from webworker_executor.wire.departure import (
     reopened,
     share_attributes,
 )
-from webworker_executor.wire.forks import is_packing_for_forks
-from webworker_executor.wire.mapped import is_mapped
+from webworker_executor.wire.forks import is_packing_for_forks, noted
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.stand_in import stand_in_for
 from webworker_executor.wire.struck import is_a_handlers
@@ -141,6 +140,7 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         self._more_reducers = more_reducers or {}
         self._is_class_apart = False
         self._bases: dict[int, dict[str, object]] = {}
+        self._noted = noted()
         self.suspects: list[tuple[str, str]] = []
 
     def reducer_override(self, obj: Any) -> Any:
@@ -155,6 +155,8 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
 
         Source: `pickle.Pickler.reducer_override`.
         """
+        if self._noted and id(obj) in self._noted:
+            return self._noted[id(obj)][1].__reduce__()
         kind = type(obj)
         reduce = self._more_reducers.get(kind)
         if reduce is not None:
@@ -222,8 +224,7 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             if is_made or kind in _PICKLED_IN_PARTS or kind in self._more_reducers:
                 continue
             attributes[name] = value = reopened(value)
-            is_inherited = is_packing_for_forks() and is_mapped(given)
-            if not is_inherited and (is_bulk(given) or version(value) is not None):
+            if is_bulk(given) or version(value) is not None:
                 continue
             own = stand_in_for(given) or Absent(f"{cls.__qualname__}.{name}", kind.__qualname__)
             attributes[name] = Inherited(cls, name, own) if is_packing_for_forks() else own
@@ -357,7 +358,7 @@ class IdentityPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped bas
     def reducer_override(self, obj: Any) -> Any:
         """Reduce to an identity what has one."""
         reduced = by_identity(obj)
-        if reduced is not NotImplemented and self.code is not None:
+        if reduced is not NotImplemented and self.code is not None and id(obj) not in noted():
             self.code.append(obj)
         return reduced
 

@@ -75,9 +75,10 @@ def after_fork() -> None:
     by_name.after_fork()
     # Of programs that put something else in its place, or nothing, no function can be found there.
     at_fork.update(getattr(sys.modules.get("__main__"), "__dict__", {}))
-    origin = sys.modules.get("webworker_executor.wire.origin")
-    if origin is not None:
-        origin.after_fork()
+    for name in ("forks", "origin"):
+        module = sys.modules.get(f"webworker_executor.wire.{name}")
+        if module is not None:
+            module.after_fork()
 
 
 class Packed:

@@ -23,8 +23,8 @@ from types import CellType, CodeType, FunctionType, ModuleType
 
 from webworker_executor.wire import arrival, origin, sent, stand_in, variable
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, must_not_import
-from webworker_executor.wire.forks import is_packing_for_forks
-from webworker_executor.wire.mapped import is_mapped, reopening
+from webworker_executor.wire.forks import is_packing_for_forks, noted
+from webworker_executor.wire.mapped import owner_of, reopening, view_of
 from webworker_executor.wire.parts import parts_of
 from webworker_executor.wire.struck import is_a_handlers
 from webworker_executor.wire.version import version
@@ -93,9 +93,12 @@ class _PlainPickler(Pickler):
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self._to_host = to_host
         self._bases: dict[int, dict[str, object]] = {}
+        self._noted = noted()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what goes by value, and refuse what is too much."""
+        if self._noted and id(obj) in self._noted:
+            return self._noted[id(obj)][1].__reduce__()
         kind = type(obj)
         if kind is FunctionType:
             if self._to_host and (ident := origin.host_ident(obj)) is not None:
@@ -199,8 +202,11 @@ def reduce_function(
 
 
 def reopened(value: object) -> object:
-    """Return what goes in the place of a mapped file, which forks have; anything else as it is."""
-    again = None if is_packing_for_forks() else reopening(value)
+    """
+    Return what goes in the place of a mapped file, and for forks of memory that they have
+    inherited; anything else as it is.
+    """
+    again = view_of(value) if is_packing_for_forks() else reopening(value)
     return value if again is None else again
 
 
@@ -252,9 +258,11 @@ def _share(
     names = {id(value): name for name, value in list(variables.items())}
     for key, value in own.items():
         name = names.get(id(value))
-        if name is not None and (is_mapped(value) or not is_bulk(value)):
+        if name is not None and (owner_of(value) is not None or not is_bulk(value)):
             part = parts[key] = GlobalPart(namespace, base, name, reopened(value))
             sent.note(namespace, {name: part.token})
+        else:
+            parts[key] = reopened(value)
 
 
 def is_bulk(value: object) -> bool:

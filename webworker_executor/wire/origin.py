@@ -376,8 +376,10 @@ def _is_inherited_still(inherited: object, token: object) -> bool:
     The worker's initializer, if there is one, may have changed the object itself. Then nothing
     tells which of the two did, and the one that was asked to is more likely: the initializer.
     """
+    from webworker_executor.wire import forks
     from webworker_executor.wire.version import version
 
-    if token == version(inherited):
+    mine = forks.of_this_process()
+    if token == forks.packing_for_forks(version, inherited, forks=mine):
         return True
     return codec.is_initialized and not isinstance(inherited, _UNCHANGING)

@@ -15,9 +15,8 @@ from _pickle import Pickler
 from io import BytesIO
 from types import FunctionType, ModuleType
 
-from webworker_executor.wire import origin
-from webworker_executor.wire.forks import is_packing_for_forks
-from webworker_executor.wire.mapped import is_mapped
+from webworker_executor.wire import forks, origin
+from webworker_executor.wire.mapped import view_of
 from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
@@ -38,7 +37,7 @@ class _VersionPickler(Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         reduced = by_identity(obj)
-        if reduced is not NotImplemented and self.code is not None:
+        if reduced is not NotImplemented and self.code is not None and id(obj) not in forks.noted():
             self.code.append(obj)
         return reduced
 
@@ -47,9 +46,11 @@ def by_identity(obj: Any) -> Any:
     """
     Reduce what counts by identity to something that tells it.
     """
-    if is_packing_for_forks() and is_mapped(obj):
+    view = view_of(obj) if forks.is_packing_for_forks() else None
+    if view is not None:
         # What is written there is no change that the other side would have to hear of.
-        raise TypeError(f"a {type(obj).__name__} of shared memory is inherited")
+        forks.noted()[id(obj)] = obj, view
+        return view.__reduce__()
     # Any builtin function would do, but no class: that would be reduced in its turn.
     if isinstance(obj, FunctionType | type):
         return repr, (origin.serial(obj),)
@@ -66,8 +67,7 @@ def version(value: object) -> object:
         value: The value of a global variable.
 
     Returns:
-        A number; None for what does not pickle, and, of what is packed for forks, also for views of
-        memory that they share.
+        A number; None for what does not pickle.
     """
     return weigh(value)[0]
 
