@@ -19,6 +19,7 @@ from webworker_executor import (
     MessageChannel,
     PortClosedError,
     WebWorkerExecutor,
+    Worker,
     construct,
     expose,
     fetch,
@@ -95,6 +96,35 @@ def test_case_151_outstanding_calls_fail_within_a_second(launcher: LauncherName,
         for call in calls:
             with pytest.raises(PortClosedError):
                 call.result(0)
+
+
+@pytest.mark.parametrize("name", ["call", "call_later"])
+def test_case_151_outstanding_calls_fail_as_their_worker_is_terminated(
+    launcher: LauncherName, name: str
+) -> None:
+    """
+    Within a second, by the default, which gives five to a worker that is busy with one of them.
+    """
+    begun, never = threading.Event(), threading.Event()
+    channel = MessageChannel()
+    worker = Worker(talking.serve, argv=[channel.port2, 0], launcher=launcher)
+    counter: Any = wrap(channel.port1)
+
+    def wait(_: int) -> bool:
+        begun.set()
+        return never.wait(20.0)
+
+    calls = [getattr(counter, name)(proxy(wait), 1), counter.add(), counter.add()]
+    assert begun.wait(20.0)
+    end = worker.terminate()
+    try:
+        wait_until(lambda: all(call.done() for call in calls), 1.0)
+    finally:
+        never.set()
+    for call in calls:
+        with pytest.raises(PortClosedError):
+            call.result(0)
+    assert 0 == end.result(10.0)
 
 
 def test_case_152_a_proxy_does_what_the_object_does(launcher: LauncherName) -> None:

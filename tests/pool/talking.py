@@ -499,6 +499,10 @@ class Counter:
         """Call something that lives elsewhere."""
         return function(argument).result(10.0)
 
+    async def call_later(self, function: Any, argument: object) -> object:
+        """Call something that lives elsewhere, as asyncio does."""
+        return await function(argument)
+
 
 def serve(port: Any, start: int) -> None:
     """Expose a counter: its calls are served between this worker's tasks."""

@@ -5,13 +5,31 @@ Tests of `webworker_executor.web.exposure`: an exposed object has one end, howev
 from __future__ import annotations
 
 import threading
+from functools import partial
+from threading import Event
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
+from tests.patience import wait_until
 from tests.pool.talking import Counter
-from webworker_executor import MessageChannel, clone, construct, expose, release, wrap
-from webworker_executor.web.exposure import Exposure
+from webworker_executor import (
+    MessageChannel,
+    MessagePort,
+    PortClosedError,
+    clone,
+    construct,
+    expose,
+    release,
+    wrap,
+)
+from webworker_executor.web.exposure import Exposure, close_all
+
+
+def _enter_and_wait(entered: Event, never: Event) -> None:
+    entered.set()
+    never.wait(10.0)
 
 
 class Ends:
@@ -78,6 +96,33 @@ def test_what_a_class_has_made_is_another_object() -> None:
     release(near)
     assert ends.wait()
     assert 1 == counter.add().result(10.0)
+
+
+def test_all_are_closed_at_once(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """
+    Whoever waits for an answer hears of the end; one that cannot be closed keeps no other open.
+    """
+    monkeypatch.setattr("webworker_executor.web.exposure._exposed", WeakSet[MessagePort]())
+    channels, entered, never = [MessageChannel() for _ in range(3)], Event(), Event()
+    for channel in channels:
+        expose(partial(_enter_and_wait, entered, never), channel.port1)
+    calls = [wrap(channel.port2)() for channel in channels]
+    assert entered.wait(10.0)
+
+    def fail() -> None:
+        raise OSError("cannot be closed")
+
+    monkeypatch.setattr(channels[1].port1._link, "finish", fail)
+    try:
+        close_all()
+        for call in (calls[0], calls[2]):
+            with pytest.raises(PortClosedError):
+                call.result(10.0)
+    finally:
+        never.set()
+    wait_until(lambda: "cannot be closed" in caplog.text)
+    monkeypatch.undo()
+    channels[1].port1.close()
 
 
 def test_a_port_that_was_closed_on_this_side_is_not_waited_for() -> None:

@@ -90,6 +90,11 @@ class Turns:
         # The main thread may be in `drain`, where it hears of nothing else.
         self._scope._waiters.wake()
         self._loop.call_soon(_nothing)
+        # Nor of calls of its objects: who waits for the answer to one would wait for as long as the
+        # worker is given to leave.
+        exposure = sys.modules.get("webworker_executor.web.exposure")
+        # The main thread may be importing it at this moment.
+        getattr(exposure, "close_all", bool)()
 
     def close(self) -> None:
         """Begin nothing more."""

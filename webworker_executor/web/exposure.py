@@ -7,12 +7,19 @@ thread, and that a signal handler may break off whoever exposes, who then does i
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
+
+from webworker_executor.link.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webworker_executor.web.port import MessagePort
+
+_log = Journal("webworker_executor.web")
+# Those of this process.
+_exposed: weakref.WeakSet[MessagePort] = weakref.WeakSet()
 
 
 class Exposure:
@@ -31,6 +38,7 @@ class Exposure:
     def begin(self, port: MessagePort) -> None:
         """Take note of one more port, by which the object can be called."""
         self._ports.add(port)
+        _exposed.add(port)
 
     def finish(self, port: MessagePort) -> None:
         """Hear that the other side of a port is gone; where its handlers run."""
@@ -44,3 +52,20 @@ class Exposure:
             # There is none, or another thread calls it.
             return
         finalizer()
+
+
+def close_all() -> None:
+    """
+    Answer no more calls, whatever this process is busy with: who waits for one hears of the end.
+
+    For a worker that is to leave; any thread, and nothing is raised.
+    """
+    # Copied within C: the main thread may expose one more meanwhile.
+    for reference in list(_exposed.data):  # type: ignore[attr-defined]  # typeshed leaves it out
+        port = reference()
+        if port is None:
+            continue
+        try:
+            port.close()
+        except Exception as error:
+            _log.exception("a port of an exposed object could not be closed", error)

@@ -271,6 +271,7 @@ class Worker(WorkerTarget):
         End the worker without waiting for its work. Nothing comes from it any more but ``exit``.
 
         It is asked to leave, and its ``onclose`` runs; SIGTERM follows, and SIGKILL a second later.
+        Calls of the objects that it exposes fail at once, also one that it is busy with.
         Again, only a shorter time has an effect.
 
         Args:
