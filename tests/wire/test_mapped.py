@@ -160,13 +160,83 @@ def test_a_file_that_was_made_is_not_made_anew(file: Path) -> None:
         assert (mode != "r") == other.flags.writeable
 
 
+def test_what_is_no_more_than_a_view_is_mapped_again(file: Path) -> None:
+    """
+    With gaps, turned round, as a plain array; each has the class that it had.
+    """
+    whole = numpy.memmap(file, "f8", "r+", offset=16, shape=(5, 2))
+    plain = numpy.asarray(whole)
+    for mine in (whole[:, 1], whole[::2], plain[1:, :1], whole[::-1, ::-1], whole.T, plain):
+        other: Any = pickle.loads(pickle.dumps(reopening(mine)))
+        again: Any = pickle.loads(pickle.dumps(reopening(other)))
+        assert type(mine) is type(other) is type(again)
+        assert (mine.tolist(), mine.strides) == (other.tolist(), other.strides)
+        mine[-1] += 100.0
+        again[0] += 1000.0
+        assert mine.tolist() == other.tolist() == again.tolist()
+    made: Any = pickle.loads(pickle.dumps(reopening(whole[1:])))
+    assert (str(file), "r+", 32) == (made.filename, made.mode, made.offset)
+    made.flush()
+
+
+def test_what_was_made_read_only_is_read_only(file: Path) -> None:
+    """
+    A task must not write what the program would not.
+    """
+    mine = numpy.memmap(file, "f8", "r+")[:10]
+    mine.flags.writeable = False
+    other: Any = pickle.loads(pickle.dumps(reopening(mine)))
+    assert (mine.tolist(), False) == (other.tolist(), other.flags.writeable)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        other.flags.writeable = True
+
+
+def test_a_file_that_has_become_shorter_stays_so(file: Path) -> None:
+    """
+    It is an error, and numpy would make the file longer.
+    """
+    payload = pickle.dumps(reopening(numpy.memmap(file, "f8", "r+")))
+    with file.open("r+b") as opened:
+        opened.truncate(16)
+    with pytest.raises(ValueError, match="has 16 bytes by now, fewer than the 96"):
+        pickle.loads(payload)
+    assert 16 == file.stat().st_size
+
+
+def test_a_file_that_was_replaced_is_not_mapped(file: Path) -> None:
+    """
+    What comes in its place is another file, before it is packed or after.
+    """
+    first = numpy.memmap(file, "f8", "r+")
+    second = numpy.memmap(file, "f8", "r+")
+    payload = pickle.dumps(reopening(first))
+    other = file.with_name("other")
+    numpy.zeros(12).tofile(other)
+    other.replace(file)
+    assert [None, None] == [reopening(first), reopening(second)]
+    with pytest.raises(FileNotFoundError, match="is another file by now"):
+        pickle.loads(payload)
+    assert reopening(numpy.memmap(file, "f8", "r+")) is not None
+
+
+def test_a_file_is_found_by_another_name(file: Path) -> None:
+    """
+    As long as that leads to it.
+    """
+    link = file.with_name("link")
+    link.symlink_to(file)
+    mine = numpy.memmap(link, "f8", "r+")
+    other: Any = pickle.loads(pickle.dumps(reopening(mine)))
+    assert mine.tolist() == other.tolist()
+
+
 def test_what_no_file_has_is_not_mapped_again(file: Path) -> None:
     """
-    What is private, has gaps, is no map any more, or of a file that is gone, is copied.
+    What is private, is no map any more, or of a file that is gone, is copied.
     """
     whole = numpy.memmap(file, "f8", "r+")
     private = numpy.memmap(file, "f8", "c")
-    others = [private, whole[::2], whole + 1, whole[:0], numpy.zeros(3), "text"]
+    others = [private, whole + 1, whole[:0], numpy.zeros(3), whole.view(numpy.recarray), "text"]
     assert [None] * 6 == list(map(reopening, others))
     file.unlink()
     assert reopening(whole) is None
@@ -181,8 +251,13 @@ file = sys.argv[1]
 numbers = numpy.memmap(file, "f8", "r+")
 shared = numpy.frombuffer(mmap.mmap(-1, 96))
 
+column = numpy.asarray(numbers).reshape(3, 4)[:, 1]
+
 class Holder:
     held = numbers
+
+def fill_column(index):
+    column[index] += 0.25
 
 def fill(index):
     numbers[index] = index + 1
@@ -201,6 +276,8 @@ if __name__ == "__main__":
         for function in (fill, fill_held, fill_given):
             list(executor.map(function, range(12)))
         print(numpy.fromfile(file).astype(int).tolist())
+        list(executor.map(fill_column, range(3)))
+        print(numpy.fromfile(file)[1::4].tolist())
         if sys.argv[2] == "fork":
             list(executor.map(fill_shared, range(12)))
             print(shared.astype(int).tolist())
@@ -216,7 +293,7 @@ def test_tasks_write_into_what_is_mapped(
     As with the standard library's workers, where a global variable has it.
     """
     done = run_script(PROGRAM, str(file), launcher)
-    expected = [f"{[number + 111 for number in range(12)]}"]
+    expected = [f"{[number + 111 for number in range(12)]}", "[112.25, 116.25, 120.25]"]
     if launcher == "fork":
         expected.append(f"{list(range(1, 13))}")
     assert (expected, "") == (done.stdout.splitlines(), done.stderr)

@@ -10,8 +10,10 @@ memory to themselves, or that were received, which is the same for whoever has t
 from __future__ import annotations
 
 import sys
+from weakref import WeakKeyDictionary
 
 from webworker_executor.wire import forks
+from webworker_executor.wire.struck import is_a_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["inherited_view", "open_again", "owner_of", "reopening", "view_of"]
 
-# How a file is opened again. A private mapping, `c`, has what its owner alone has written.
-_MODES = {"r": "r", "r+": "r+", "w+": "r+"}
+# By mapping: which file it was found to be of.
+_identities: WeakKeyDictionary[Any, tuple[int, int]] = WeakKeyDictionary()
 # Of views of views; nobody makes as many.
 _MOST_STEPS = 32
 # Not by `__name__`, which may be code of a user.
@@ -173,12 +175,6 @@ def inherited_view(
     return made
 
 
-def _root(array: Any, numpy: Any) -> Any:
-    while isinstance(array.base, numpy.ndarray):
-        array = array.base
-    return array
-
-
 class _Reopening:
     def __init__(self, *place: object) -> None:
         self._place = place
@@ -187,7 +183,7 @@ class _Reopening:
         return open_again, self._place
 
 
-def reopening(value: object) -> object | None:
+def reopening(value: Any) -> object | None:
     """
     Return what packs to the same part of the same file, mapped again by the reader.
 
@@ -195,41 +191,146 @@ def reopening(value: object) -> object | None:
         value: Anything.
 
     Returns:
-        None for what is no ``numpy.memmap`` of a file that is there, or a private one, or a part
-        with gaps.
+        None for what is no part of a ``numpy.memmap``, or a private one, or of a file that is not
+        there under its name any more.
 
     Source: numpy, ``memmap``, which pickles to a copy.
     """
     numpy: Any = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.memmap):
+    if numpy is None or type(value) not in (numpy.ndarray, numpy.memmap) or not value.size:
         return None
-    array: Any = value
-    mode, name = _MODES.get(array.mode), array.filename
-    order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
-    if mode is None or name is None or order is None or not array.size or owner_of(array) is None:
+    # A part of it has the place of the whole.
+    root: Any = value
+    while isinstance(root.base, numpy.ndarray):
+        root = root.base
+    owner = owner_of(root)
+    if type(root) is not numpy.memmap or owner is None or root.filename is None:
         return None
+    name = str(root.filename)
+    identity = _identity_of_file(name, owner, _address(root))
+    if identity is None:
+        return None
+    before, behind = _extent(value)
+    start = int(root.offset + _address(value) - _address(root)) - before
+    # What is no more than looked at here must not be written there.
+    mode = "r+" if value.flags.writeable else "r"
+    layout = (value.dtype, value.shape, value.strides)
+    return _Reopening(name, identity, mode, start, before, before + behind, type(value), *layout)
+
+
+def _extent(array: Any) -> tuple[int, int]:
+    """Return how many bytes lie in front of an array's first element, and from there on."""
+    steps = [stride * (n - 1) for stride, n in zip(array.strides, array.shape, strict=True)]
+    before = -sum(step for step in steps if step < 0)
+    return before, sum(step for step in steps if step > 0) + array.itemsize
+
+
+def _identity_of_file(name: str, owner: Any, address: int) -> tuple[int, int] | None:
+    """
+    Tell a file from all others, if it is the one that is mapped.
+
+    Args:
+        name: Its name.
+        owner: The mapping.
+        address: Where this lies.
+
+    Returns:
+        Device and inode; None if there is no file of that name, or it has come in the place of the
+        one that is mapped.
+    """
+    # Here, because few programs need it; numpy has imported it.
+    from pathlib import Path
+
+    path = Path(name)
     try:
-        with open(name, "rb"):
-            pass
-    except OSError:
+        with path.open("rb"):
+            status = path.stat()
+    except OSError as error:
+        if is_a_handlers(error):
+            raise
         return None
-    # A part of it has the offset of the whole.
-    root = _root(array, numpy)
-    offset = root.offset + array.ctypes.data - root.ctypes.data
-    return _Reopening(str(name), array.dtype, mode, int(offset), array.shape, order)
+    identity = status.st_dev, status.st_ino
+    # The mapping keeps its inode from being given to another file.
+    if _identities.get(owner) != identity:
+        if _is_another(address, status.st_ino, str(path.resolve())):
+            return None
+        _identities[owner] = identity
+    return identity
+
+
+def _is_another(address: int, inode: int, name: str) -> bool:
+    """
+    Tell whether another file is mapped at an address, by both its inode and its name.
+
+    By one alone it is not told: in layers of file systems there may be two of either.
+
+    Source: proc_pid_maps(5).
+    """
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.readlines()
+    except OSError as error:
+        if is_a_handlers(error):
+            raise
+        return False
+    for line in lines:
+        fields = line.split(maxsplit=5)
+        start, stop = (int(each, 16) for each in fields[0].split("-"))
+        if start <= address < stop:
+            mapped = fields[5].rstrip("\n") if len(fields) > 5 else ""
+            return int(fields[4]) != inode and mapped != name
+    return False
 
 
 def open_again(
-    name: str, dtype: Any, mode: str, offset: int, shape: tuple[int, ...], order: str
+    name: str,
+    identity: tuple[int, int],
+    mode: str,
+    start: int,
+    before: int,
+    nbytes: int,
+    kind: type,
+    dtype: Any,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
 ) -> Any:
     """
     Map a part of a file.
+
+    Args:
+        name: Of the file.
+        identity: Its device and inode.
+        mode: How to open it.
+        start: Where in the file the part begins.
+        before: Where in the part the first element is.
+        nbytes: The length of the part.
+        kind: Which kind of array it is to be.
+        dtype: As the original has it, like the two that follow.
+        shape: The same.
+        strides: The same.
 
     Raises:
         OSError: The file is not there any more.
         ValueError: It is shorter by now.
     """
+    from pathlib import Path
+
     import numpy
 
     memmap: Any = numpy.memmap
-    return memmap(name, dtype, mode, offset, shape, order)
+    with open(name, f"{mode}b") as file:
+        status = Path(name).stat()
+        if (status.st_dev, status.st_ino) != identity:
+            raise FileNotFoundError(f"{name!r} is another file by now than the one that was mapped")
+        if status.st_size < start + nbytes:
+            # numpy would make it longer.
+            raise ValueError(
+                f"{name!r} has {status.st_size} bytes by now, fewer than the {start + nbytes} that "
+                "are to be mapped"
+            )
+        part = memmap(file, numpy.uint8, mode, start, (nbytes,))
+    made: Any = numpy.ndarray.__new__(kind, shape, dtype, part, before, strides)
+    if kind is memmap:
+        made.filename, made.mode, made.offset = part.filename, mode, start + before
+        made._mmap = part._mmap
+    return made
