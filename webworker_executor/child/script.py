@@ -104,7 +104,9 @@ def _load(loop: Loop, turns: Turns, hello: dict[str, Any], host: int) -> Program
         sys.modules["__main__"] = type(sys)("__main__")
         settings = hello["script"]["settings"]
         if settings["uid"] is not None:
-            _import_what_may_be_needed()
+            from webworker_executor.child.provisions import take_along
+
+            take_along()
         surroundings.apply(settings, host)
         blamed = OF_SCRIPT
         scope.worker_data, call = _baggage(turns, has_witness=hello.get("has_witness", False))
@@ -137,14 +139,6 @@ def _name_process(name: str) -> None:
             file.write(name.encode("utf-8", "replace")[:15])
     except OSError as error:
         sys.stderr.write(f"webworker: the process cannot be named {name!r}: {error}\n")
-
-
-def _import_what_may_be_needed() -> None:
-    """Import what the package itself needs later: the new user may not read these files."""
-    from importlib import import_module
-
-    for name in ("linecache", "traceback", "webworker_executor.wire.failure"):
-        import_module(name)
 
 
 def _give_nothing_back(count: int) -> None:
