@@ -17,7 +17,7 @@ import pytest
 
 from tests.launch.peer import TIMEOUT, Peer
 from tests.patience import wait_until
-from webworker_executor import WebWorkerExecutor
+from webworker_executor import WebWorkerExecutor, current_task
 from webworker_executor.launch.procfs import state_of
 from webworker_executor.launch.zygote import ZygoteLauncher
 
@@ -117,14 +117,23 @@ def test_workers_end_with_a_killed_zygote(reactor: Reactor) -> None:
         os.close(pidfd)
 
 
+def begin_and_sleep() -> None:
+    """Say that it has begun, and sleep."""
+    task = current_task()
+    assert task is not None
+    task.post_message("begun")
+    time.sleep(3600)
+
+
 def test_tasks_are_told_of_a_killed_zygote() -> None:
     """
     The error names what has ended them, and does not speak of one task alone.
     """
     with WebWorkerExecutor(2, launcher="zygote") as executor:
         parents = executor.run_on_all(os.getppid)
-        futures = [executor.submit(time.sleep, 3600) for _ in range(2)]
-        wait_until(lambda: all(future.running() for future in futures))
+        futures = [executor.submit(begin_and_sleep) for _ in range(2)]
+        for future in futures:
+            future.messages().receive(TIMEOUT)
         os.kill(parents[0], signal.SIGKILL)
         errors = [str(future.exception(TIMEOUT)) for future in futures]
         assert pow(2, 3) == executor.submit(pow, 2, 3).result(TIMEOUT)
