@@ -74,7 +74,6 @@ class Worker(WorkerTarget):
         stderr: The same, or ``"stdout"``.
         limits: What the kernel holds the process to.
         user: Whose process it is, by name or number, from before the script is read. Needs root.
-            Files of the interpreter may be closed to it: what messages need is imported before.
         group: The same for the group; that of the user if not given, who needs an entry then.
         nice: What is added to its niceness.
         umask: Its file mode creation mask; ``None`` is this program's own.
