@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conformance.listening import SECONDS
+from tests.patience import wait_until
 from webworker_executor import (
     HandshakeError,
     HandshakeTimeoutError,
@@ -24,6 +25,8 @@ from webworker_executor import (
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
+
+    from tests.script import ScriptRunner
 
 ECHO = """
 import sys
@@ -82,11 +85,26 @@ def test_it_can_be_awaited() -> None:
         ),
     ],
 )
-def test_it_fails_as_ready_does(error: type[Exception], options: dict[str, Any]) -> None:
-    """C1: each way to fail has its own exception, and leaves no process."""
+def test_it_fails_as_ready_does(
+    error: type[Exception], options: dict[str, Any], run_script: ScriptRunner
+) -> None:
+    """C1: each way to fail has its own exception, which is told once, and leaves no process."""
     made = create_worker(**options)
     assert error is type(made.exception(SECONDS))
     assert not made.cancel()
+    # At the end of the program, all that was to be written has been.
+    program = f"""
+from webworker_executor import create_worker
+print(type(create_worker(**{options!r}).exception({SECONDS})).__name__)
+"""
+    done = run_script(program)
+    assert (error.__name__, "") == (done.stdout.strip(), done.stderr)
+
+
+def test_what_happens_later_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of what the script raises the future says nothing."""
+    with create_worker(source="1 / 0").result(SECONDS):
+        wait_until(lambda: "ZeroDivisionError" in capfd.readouterr().err)
 
 
 def test_bad_arguments_are_told_at_once() -> None:

@@ -25,7 +25,8 @@ def create_worker(
     Make a worker, and return a future of it that resolves when it is ready.
 
     The future holds the worker meanwhile. It fails as ``Worker.ready`` does, and then the process
-    is gone or going; like that, it cannot be cancelled, and can be awaited. A handler that is
+    is gone or going, and nothing is written to standard error; like that, it cannot be cancelled,
+    and can be awaited. A handler that is
     assigned to the worker right after that misses nothing: messages wait for it.
 
     Args:
@@ -43,5 +44,8 @@ def create_worker(
 
     Source: worker-process, ``createWorker``.
     """
-    worker = Worker(script, argv=args, **options)
+    worker = Worker.__new__(Worker)
+    # First: it may fail before its constructor has returned, and nobody is told that twice.
+    worker._has_future = True
+    Worker.__init__(worker, script, argv=args, **options)
     return worker.ready.then(worker)

@@ -37,6 +37,8 @@ class WorkerTarget(MessageTarget):
     ononline = EventHandler("online")
     onerror = EventHandler("error")
     onexit = EventHandler("exit")
+    # Whether whoever made it was given a future, which says why it did not come up.
+    _has_future = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,6 +144,10 @@ class WorkerTarget(MessageTarget):
             return self._has_listeners("online")
         return self._has_told_online and self._is_handler_new() and not self._has_told_exit
 
+    @property
+    def _has_come_up(self) -> bool:
+        return self._owes_online or self._has_told_online
+
     def _is_handler_new(self) -> bool:
         """Whether an ``ononline`` is set that has not been told."""
         handler = self.ononline
@@ -191,7 +197,7 @@ class WorkerTarget(MessageTarget):
         is_unhandled = super().dispatch_event(event)
         if is_last:
             self._listeners_changed("exit")
-        if event.type == "error":
+        if event.type == "error" and not (self._has_future and not self._has_come_up):
             origin = repr(self)
             if isinstance(event, ErrorEvent):
                 if is_unhandled and (is_passed_on() or not is_heard):
