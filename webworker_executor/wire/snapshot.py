@@ -78,7 +78,10 @@ class Snapshot:
             if (
                 fn.__code__ is not code
                 or fn.__defaults__ is not defaults
-                or not _is_same(fn.__kwdefaults__ or {}, keyword_defaults or {})
+                or (
+                    fn.__kwdefaults__ is not keyword_defaults
+                    and not _is_same(fn.__kwdefaults__ or {}, keyword_defaults or {})
+                )
                 or not _is_same(fn.__dict__, attributes)
             ):
                 return False
@@ -190,8 +193,11 @@ class Snapshot:
 
 
 def _is_same(now: Mapping[str, object], before: dict[str, object]) -> bool:
-    # Not by `==`, for which 1 and True are the same; and in C, so no user's __eq__ is asked.
-    return len(now) == len(before) and all(map(is_, map(now.get, before), before.values()))
+    # Not by `==`, for which 1 and True are the same; and in C, so no user's __eq__ is asked. Most
+    # functions have no attributes.
+    if len(now) != len(before):
+        return False
+    return not before or all(map(is_, map(now.get, before), before.values()))
 
 
 def _contents(cell: CellType) -> object:
