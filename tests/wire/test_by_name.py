@@ -115,6 +115,50 @@ def test_a_module_that_is_being_imported_is_out_of_reach(
 
 
 @pytest.fixture
+def import_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """
+    Offer to import a package ``busy_package`` with a ``part``, which ends with the given lines.
+    """
+    folder = tmp_path / "busy_package"
+    folder.mkdir()
+    (folder / "part.py").write_text("class C: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def import_busy(lines: str) -> Any:
+        (folder / "__init__.py").write_text(f"from busy_package import part\n{lines}")
+        return importlib.import_module("busy_package")
+
+    yield import_busy
+    for name in ("busy_package", "busy_package.part"):
+        sys.modules.pop(name, None)
+
+
+MEETING = """
+import colorsys, pickle
+from webworker_executor.wire import by_name
+
+class C: pass
+
+def met(value, **options):
+    return by_name.names_unreachable(pickle.dumps(value, 5), **options)
+
+FOUND = [met(C()), met(("busy_package", C)), met([0.5, part.C()] * 3)]
+OTHERS = [met(colorsys.rgb_to_hsv), met(("busy", len)), met(C(), to_host=True)]
+"""
+
+
+def test_what_is_being_imported_is_found_in_a_pickle(import_busy: Callable[[str], Any]) -> None:
+    """
+    While a package is being imported, a pickle that names it, or a part of it, is found out;
+    except on its way to the host, which may have it.
+    """
+    busy = import_busy(MEETING)
+    assert [True] * 3 == busy.FOUND
+    assert [False] * 3 == busy.OTHERS
+    assert not busy.met(busy.C())
+
+
+@pytest.fixture
 def load(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """
     Offer to load a module of any name from a file that no search finds.

@@ -5,6 +5,7 @@ Values become bytes and values again, with large buffers apart.
 from __future__ import annotations
 
 import collections
+import importlib
 import pickle
 import sys
 import threading
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from webworker_executor.wire import codec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.script import ScriptRunner
 
 atoms = (
@@ -233,3 +236,34 @@ def test_a_fork_has_the_hosts_globals(run_script: ScriptRunner, has_sent: bool) 
     )
     done = run_script(FORK.format(before="", forget=forget))
     assert ("0\n", "") == (done.stdout, done.stderr)
+
+
+SUBMITTED = """
+from functools import partial
+from webworker_executor.wire import codec
+
+def double(number): return 2 * number
+
+class Sized:
+    def __len__(self): return 3
+
+PACKED = [codec.pack(value) for value in ((double,), (partial(double, 1),), [Sized()])]
+"""
+
+
+def test_what_is_given_in_a_module_that_is_being_imported_goes_by_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Also as an argument: who unpacks it does not import the module, which would be doing the same.
+    """
+    (tmp_path / "submits_at_import.py").write_text(SUBMITTED)
+    monkeypatch.syspath_prepend(tmp_path)
+    # What is noted in the worker, about its host.
+    monkeypatch.setattr(codec, "half_imported", set())
+    packed = importlib.import_module("submits_at_import").PACKED
+    del sys.modules["submits_at_import"]
+    unpacked: Any = [codec.unpack(each.payload, each.buffers) for each in packed]
+    assert "submits_at_import" not in sys.modules
+    (fn,), (bound,), (sized,) = unpacked
+    assert (4, 2, 3) == (fn(2), bound(), len(sized))

@@ -209,10 +209,12 @@ def submit_while_importing(subject: Subject) -> str:
             return "hangs"
         except BaseException as exc:
             return type(exc).__name__
-        return "ok" if module.RESULTS == [42, 7] else f"wrong: {module.RESULTS}"
+        expected = [42, 7, 3, *range(0, 200, 2)]
+        return "ok" if expected == module.RESULTS else f"wrong: {module.RESULTS}"
 
 
 BUSY_MODULE = """\
+import concurrent.futures
 import os
 
 if os.environ["CONFORMANCE_HOST"] != str(os.getpid()):
@@ -223,9 +225,15 @@ from webworker_executor.conformance.subject import Subject
 def double(number):
     return 2 * number
 
+class Sized:
+    def __len__(self):
+        return 3
+
 face = Subject.here().make()
-handles = [face.submit(double, 21), face.submit(abs, -7)]
+handles = [face.submit(double, 21), face.submit(abs, -7), face.submit(len, Sized())]
 RESULTS = [face.wait_for(handle, 5) for handle in handles]
+is_executor = isinstance(face.pool, concurrent.futures.Executor)
+RESULTS += (face.pool.map if is_executor else map)(double, range(100))
 """
 
 

@@ -4,17 +4,18 @@ Tell what the other process can have by name.
 For: `definition` and `by_value`, which must not send by value what a worker can import, nor make it
 import what it must not.
 Not for: anything that pickles.
-A changer must know: workers import this module at their start, and the plain pickler decides for
-itself: what it sends by name in the arguments of a call is not asked about here.
+A changer must know: workers import this module at their start. The plain pickler decides for itself
+what it sends by name; what it has named is looked for in its bytes.
 """
 
 from __future__ import annotations
 
+import _frozen_importlib
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "is_unreachable",
     "must_go_by_value",
     "must_not_import",
+    "names_unreachable",
     "unreachable_names",
 ]
 
@@ -41,6 +43,9 @@ unreachable_names: set[bytes] = set()
 """Names of modules that are here and that the other process would not find, as a pickle has them.
 Few programs have any."""
 
+# By name the locks of the modules that are being imported: mostly none. A Python without this table
+# has all modules asked.
+_importing: Mapping[str, object] = getattr(_frozen_importlib, "_module_locks", sys.modules)
 # What was found out of a module, by its name: to look for it takes as long as ten calls.
 _known: dict[str, tuple[object, bool]] = {}
 # Whether this process was forked from the one that it answers, and has its modules.
@@ -160,6 +165,42 @@ def _find(name: str, path: Any) -> Any:
         if found is not None:
             return found
     return None
+
+
+def names_unreachable(payload: bytes, *, to_host: bool = False) -> bool:
+    """
+    Tell whether a pickle names something of a module that is unreachable.
+
+    Args:
+        payload: What the plain pickler made, in protocol 5, with a name in it.
+        to_host: Whether it goes to the process that started this one. That may have what is being
+            imported here, or was read from some file.
+
+    Returns:
+        Whether it names such a module, or holds a text that reads so.
+    """
+    if not to_host and _importing and _names_what_is_being_imported(payload):
+        return True
+    if not any(name in payload for name in unreachable_names):
+        return False
+    from webworker_executor.wire.forks import is_packing_for_forks
+
+    return not is_packing_for_forks()
+
+
+def _names_what_is_being_imported(payload: bytes) -> bool:
+    for name in list(_importing):
+        if is_being_imported(name):
+            text = name.encode("utf-8", "surrogatepass")
+            # Nor can the parts of a package be imported without it.
+            if _as_pickled(text) in payload or text + b"." in payload:
+                return True
+    return False
+
+
+def _as_pickled(text: bytes) -> bytes:
+    # SHORT_BINUNICODE, and the length.
+    return b"\x8c%c%b" % (len(text), text) if len(text) < 256 else text
 
 
 def must_not_import(module_name: str | None) -> bool:

@@ -219,7 +219,7 @@ def pack(
         if not buffers and _NAMES_SOMETHING not in payload:
             # What most values are: neither class nor function, of __main__ or elsewhere.
             return Packed(payload, [])
-        if by_name.unreachable_names and _has_unreachable(payload):
+        if by_name.names_unreachable(payload, to_host=to_host):
             payload = b"_main__"
         if buffers and b"_main__" not in payload and _CONNECTION not in payload:
             return Packed(payload, copied(buffers, shelf))
@@ -237,14 +237,6 @@ def pack(
         # same object, in the same words, or else over the one that really stands in the way.
         return pack_by_value(value, to_host=to_host, parcel=parcel, shelf=shelf)
     return Packed(payload, [])
-
-
-def _has_unreachable(payload: bytes) -> bool:
-    if not any(name in payload for name in by_name.unreachable_names):
-        return False
-    from webworker_executor.wire.forks import is_packing_for_forks
-
-    return not is_packing_for_forks()
 
 
 def _arrays_apart(value: object) -> object | None:
