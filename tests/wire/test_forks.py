@@ -26,8 +26,6 @@ from webworker_executor.wire.forks import (
 if TYPE_CHECKING:
     from types import FrameType
 
-    from tests.script import ScriptRunner
-
 
 def test_it_holds_for_the_call_and_what_it_calls() -> None:
     """
@@ -128,52 +126,3 @@ def test_what_is_noted_is_of_one_packing() -> None:
 
     assert packing_for_forks(pack)
     assert {} == noted()
-
-
-BY_NAME = """
-import weakref
-from webworker_executor import WebWorkerExecutor
-
-class Meta(type):
-    # Of what this class holds, nothing can be made again.
-    def __new__(cls, name, bases, variables):
-        made = super().__new__(cls, name, bases, variables)
-        made.registry = {"itself": weakref.ref(made)}
-        return made
-
-    def __setattr__(cls, name, value):
-        if "registry" in vars(cls):
-            raise TypeError("it is complete")
-        super().__setattr__(name, value)
-
-class Registered(metaclass=Meta):
-    def __init__(self, number):
-        self.number = number
-
-weak = weakref.WeakValueDictionary()
-
-def make(number):
-    return Registered(number + len(weak))
-
-def number_of(registered):
-    return registered.number
-
-if __name__ == "__main__":
-    with WebWorkerExecutor(1, launcher="fork") as pool:
-        made = pool.submit(make, 3).result()
-        print(type(made) is Registered, made.number, pool.submit(number_of, Registered(4)).result())
-        print([type(made) is Registered for made in pool.map(make, [1, 2])])
-        try:
-            pool.submit(number_of, (number for number in [1])).result()
-        except TypeError as error:
-            print(error)
-"""
-
-
-def test_what_cannot_be_taken_apart_goes_by_its_name(run_script: ScriptRunner) -> None:
-    """
-    To a process that has inherited it, and back; what has no such name is refused as ever.
-    """
-    done = run_script(BY_NAME)
-    expected = ["True 3 4", "[True, True]", "cannot pickle 'generator' object"]
-    assert (expected, "") == (done.stdout.splitlines(), done.stderr)

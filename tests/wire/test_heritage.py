@@ -77,6 +77,19 @@ def test_classes_of_the_main_module_are_found(main: Any) -> None:
     assert not is_inherited(Holder, forks)
 
 
+def test_globals_are_numbered_themselves(main: Any) -> None:
+    """
+    If anything can refer to them weakly; functions go by value.
+    """
+    main.instance = Holder(1)
+    main.list = [1]
+    main.function = lambda: None
+    forks = Forks()
+    heritage.note(forks)
+    assert is_inherited(main.instance, forks)
+    assert not is_inherited(main.function, forks)
+
+
 def test_what_modules_hold_is_not_looked_into(main: Any) -> None:
     """
     Nor is more than a part of what is large.
@@ -94,7 +107,7 @@ def test_whatever_goes_wrong_there_is_an_end(main: Any, monkeypatch: pytest.Monk
     """
     A worker can start, and gets copies.
     """
-    main.memory = mmap.mmap(-1, 64)
+    main.held = [mmap.mmap(-1, 64)]
 
     def refuse(_: object) -> None:
         raise ZeroDivisionError
@@ -103,4 +116,4 @@ def test_whatever_goes_wrong_there_is_an_end(main: Any, monkeypatch: pytest.Monk
     forks = Forks()
     heritage.note(forks)
     assert forks.inherited is not None
-    assert not is_inherited(main.memory, forks)
+    assert not is_inherited(main.held[0], forks)

@@ -16,7 +16,6 @@ import dataclasses
 import enum
 import functools
 import itertools
-import pickle
 import sys
 from io import BytesIO
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from webworker_executor.wire import arrival, codec, enumeration, origin, structure
+from webworker_executor.wire import arrival, enumeration, origin, structure
 from webworker_executor.wire.absent import Absent, Inherited
 from webworker_executor.wire.by_name import MAIN, goes_by_name, is_named, is_unreachable
 from webworker_executor.wire.departure import (
@@ -40,6 +39,7 @@ from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.stand_in import stand_in_for
 from webworker_executor.wire.struck import is_a_handlers
 from webworker_executor.wire.version import by_identity, version
+from webworker_executor.wire.whole import as_inherited, find, find_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,39 +82,29 @@ def dumps_by_value(
         pickler = CloudPickler(file, buffer_callback, to_host=to_host, more_reducers=more_reducers)
         try:
             pickler.dump(value)
+            return file.getvalue()
         except Exception as error:
-            named = None if is_a_handlers(error) else _named(value, to_host=to_host)
-            if named is not None:
-                return named
+            pack = functools.partial(_dumps_alone, to_host=to_host)
+            is_again = not is_a_handlers(error) and (
+                find(pickler.classes, pack, to_host=to_host) or find_values(pickler.values, pack)
+            )
             for name, fn_name in pickler.suspects:
                 error.add_note(
                     f"{fn_name}() of __main__ goes to the worker with its global variable "
                     f"{name!r}, which does not pickle. Make it in the worker, in an initializer; "
                     "or have workers inherit it, by launcher='fork'."
                 )
-            raise
-        return file.getvalue()
+            if not is_again:
+                raise
+    # In band: of the first attempt there are buffers already.
+    return dumps_by_value(value, to_host=to_host, more_reducers=more_reducers)
 
 
-def _named(value: object, *, to_host: bool) -> bytes | None:
-    """
-    Pickle by names alone what cannot be taken apart, as a class with weak references.
-
-    Returns:
-        The pickle, for a reader that was forked and has what these names stand for, or whose fork
-        this is; None for any other, or if a name does not lead there.
-
-    Source: concurrent.futures, which sends everything so.
-    """
-    if not (is_packing_for_forks() or (to_host and codec.is_fork)):
-        return None
-    try:
-        return pickle.dumps(value, 5)
-    except Exception as error:
-        if is_a_handlers(error):
-            raise
-        # The first error has the better words.
-        return None
+def _dumps_alone(thing: object, whole: frozenset[type], *, to_host: bool) -> None:
+    with BytesIO() as file:
+        pickler = CloudPickler(file, to_host=to_host)
+        pickler._is_class_apart, pickler._whole = True, whole
+        pickler.dump(thing)
 
 
 class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
@@ -141,6 +131,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
         self._is_class_apart = False
         self._bases: dict[int, dict[str, object]] = {}
         self._noted = noted()
+        self._whole: frozenset[type] = frozenset()
+        self.classes: list[type] = []
+        self.values: list[object] = []
         self.suspects: list[tuple[str, str]] = []
 
     def reducer_override(self, obj: Any) -> Any:
@@ -180,6 +173,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return arrival.original, (ident, cls.__qualname__)
         if goes_by_name(cls):
             return NotImplemented
+        inherited = as_inherited(cls, to_host=self._to_host)
+        if inherited is not None or cls in self._whole:
+            return inherited or (str, ())
         name = internals._BUILTIN_TYPE_NAMES.get(cls)
         if name is not None and cls not in _SINGLE:
             return arrival.builtin_type, (name,)
@@ -192,8 +188,9 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return derived
         ident = internals._get_or_create_tracker_id(cls)
         is_kept = origin.ship(cls, ident)
+        self.classes.append(cls)
         if is_kept and not self._is_class_apart:
-            apart = _packed_apart(cls, ident)
+            apart = _packed_apart(cls, ident, self.classes)
             if apart is not None:
                 return arrival.receive_packed_class, (ident, *apart)
         make: Callable[..., type]
@@ -236,7 +233,10 @@ class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped base
             return NotImplemented
         if fn.__code__ is _DISPATCHER.__code__:
             return _reduce_dispatcher(fn)
-        return reduce_function(fn, self._bases, self.suspects)
+        reduced = reduce_function(fn, self._bases, self.suspects)
+        values = reduced[2][2]["__globals__"].values()
+        self.values.extend(value for value in values if not is_bulk(value))
+        return reduced
 
 
 def _registered(kind: type) -> Callable[[Any], Any] | None:
@@ -367,7 +367,7 @@ _apart: dict[tuple[str, str, bool], tuple[str, Snapshot, tuple[int, bytes]]] = {
 _n_packed = itertools.count(1)
 
 
-def _packed_apart(cls: type, ident: str) -> tuple[int, bytes] | None:
+def _packed_apart(cls: type, ident: str, classes: list[type]) -> tuple[int, bytes] | None:
     """
     Give a class as bytes of its own, which the reader leaves alone if it has had them before.
 
@@ -389,7 +389,7 @@ def _packed_apart(cls: type, ident: str) -> tuple[int, bytes] | None:
     with BytesIO() as file:
         pickler = CloudPickler(file)
         # Classes that refer to each other would otherwise be packed inside each other without end.
-        pickler._is_class_apart = True
+        pickler._is_class_apart, pickler.classes = True, classes
         pickler.dump(cls)
         apart = next(_n_packed), file.getvalue()
     taken.was_packed()

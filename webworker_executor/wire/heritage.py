@@ -1,5 +1,5 @@
 """
-Look for what forked workers inherit from the main module: shared memory, and its classes.
+Look for what forked workers inherit from the main module: shared memory, classes, globals.
 
 For: the launcher that forks, before it does, so that program and worker call these things by the
 same numbers (`forks`).
@@ -55,6 +55,9 @@ def _number_all() -> None:
     variables = getattr(sys.modules.get("__main__"), "__dict__", {})
     found = list(variables.values())
     seen = {id(variables), *map(id, found)}
+    for value in found:
+        if type(value) not in _ATOMS and not issubclass(type(value), FunctionType | type):
+            _number_if_possible(value)
     n_left = _MOST
     # It grows meanwhile.
     for value in found:
@@ -71,6 +74,14 @@ def _number_all() -> None:
         n_left -= len(inside)
         seen.update(map(id, inside))
         found += inside
+
+
+def _number_if_possible(value: object) -> None:
+    try:
+        number(value)
+    except TypeError:
+        # Nothing can refer to it weakly.
+        return
 
 
 def _is_of_main(cls: type) -> bool:
