@@ -15,6 +15,8 @@ from webworker_executor import NetworkError, Worker, scope
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from webworker_executor.web.launchers import LauncherName
+
 
 def test_names_in_the_namespace() -> None:
     """
@@ -45,6 +47,24 @@ def test_import_scripts(tmp_path: Path) -> None:
     with Worker(script, cwd="/") as worker:
         worker.post_message(None)
         assert [1, 2] == worker.receive(SECONDS).data
+
+
+@pytest.mark.parametrize("launcher", ["spawn", "zygote", "fork"])
+def test_workers_of_a_worker_lie_beside_it(tmp_path: Path, launcher: LauncherName) -> None:
+    """
+    A script starts another by its name alone, wherever it runs itself.
+    """
+    sub = tmp_path / "sub"
+    sub.mkdir()
+    (sub / "inner.py").write_text("post_message(location.path)")
+    outer = sub / "outer.py"
+    outer.write_text(
+        "from webworker_executor import Worker\n"
+        "worker = Worker('inner.py')\n"
+        "worker.onmessage = lambda event: post_message(event.data)\n"
+    )
+    with Worker(outer, cwd=tmp_path, launcher=launcher) as worker:
+        assert str(sub / "inner.py") == worker.receive(SECONDS).data
 
 
 @pytest.mark.parametrize(

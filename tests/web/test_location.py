@@ -4,11 +4,17 @@ Tests of `webworker_executor.web.location`: an address in parts.
 
 from __future__ import annotations
 
+import os
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 
-from webworker_executor.web.location import WorkerLocation
+from webworker_executor.web import location
+from webworker_executor.web.location import WorkerLocation, be_in, whole_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARTS = ("protocol", "host", "hostname", "port", "pathname", "search", "hash", "origin", "path")
 
@@ -50,3 +56,33 @@ def test_it_cannot_be_changed() -> None:
     assert location == pickle.loads(pickle.dumps(location))
     assert {location} == {WorkerLocation("file:///a")}
     assert location != "file:///a"
+
+
+def test_what_lies_beside_a_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    A file there goes before one in the current directory; where there is none, nothing changes.
+    """
+    folder, here = tmp_path / "folder", tmp_path / "here"
+    for each in (folder, here):
+        each.mkdir()
+        (each / "both.py").touch()
+    (folder / "beside.py").touch()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(location, "_folder", None)
+    assert str(here / "both.py") == whole_path("both.py")
+    be_in(str(folder))
+    assert str(folder / "both.py") == whole_path("both.py")
+    assert str(folder / "beside.py") == whole_path("../folder/beside.py")
+    assert str(here / "none.py") == whole_path("none.py")
+    assert str(here / "both.py") == whole_path(str(here / "both.py"))
+
+
+def test_a_copy_of_the_process_has_no_script(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    A worker that is forked from one runs what it is given.
+    """
+    monkeypatch.setattr(location, "_folder", (os.getpid() + 1, str(tmp_path)))
+    (tmp_path / "beside.py").touch()
+    assert os.path.abspath("beside.py") == whole_path("beside.py")

@@ -12,6 +12,7 @@ import os
 import sys
 
 from webworker_executor.web.awaited import ended
+from webworker_executor.web.location import be_in
 from webworker_executor.wire.shown import shown
 
 TYPE_CHECKING = False
@@ -80,6 +81,7 @@ class Program:
         elif self._kind == "path":
             path = script["path"]
             self._folder = os.path.dirname(path)
+            be_in(self._folder)
             self.namespace["__file__"] = path
             sys.path.insert(0, self._folder)
             code = _compile_file(path)

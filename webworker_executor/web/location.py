@@ -1,16 +1,38 @@
 """
-Where a script was loaded from, as an address in parts.
+Where a script was loaded from, as an address in parts, and what lies beside it.
 
 Not parsed before somebody looks at a part: every script has one, and few look.
 
-Source: HTML, ``WorkerLocation``; URL, "API".
+Source: HTML, ``WorkerLocation`` and "API base URL"; URL, "API".
 """
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
+
+
+# The folder of the script that this process runs, and whose it is: a worker that is forked from
+# this process has a script of its own, or none.
+_folder: tuple[int, str] | None = None
+
+
+def be_in(folder: str) -> None:
+    """Take note of the folder of the script that this process runs as a worker."""
+    global _folder
+    _folder = os.getpid(), folder
+
+
+def whole_path(path: str) -> str:
+    """Return the whole path: beside the script that this worker runs, if there is such a file."""
+    if _folder is not None and _folder[0] == os.getpid():
+        beside = os.path.normpath(os.path.join(_folder[1], path))
+        if os.path.isfile(beside):
+            return beside
+    return os.path.abspath(path)
 
 
 class WorkerLocation:

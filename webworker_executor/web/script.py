@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from webworker_executor.web.location import WorkerLocation
+from webworker_executor.web.location import WorkerLocation, whole_path
 from webworker_executor.wire.shown import shown
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _of_path(script: Any, arguments: tuple[str, ...]) -> Script:
     tail = ""
     if isinstance(script, str):
         path, tail = _parts(path)
-    path = os.path.abspath(path)
+    path = whole_path(path)
     href = f"file://{quote(path)}{tail}"
     return Script("path", href, (path, *arguments), path=path)
 
@@ -138,7 +138,7 @@ def _parts(text: str) -> tuple[str, str]:
         return location.path, location.search + location.hash
     if colon and text[len(scheme) :].startswith("://"):
         raise ValueError(f"{text} cannot be loaded: a script is a path or a file: URL")
-    if os.path.exists(text):
+    if os.path.exists(whole_path(text)):
         # A file that is really called like this.
         return text, ""
     cut = min((text.find(mark) for mark in "?#" if mark in text), default=len(text))

@@ -49,7 +49,8 @@ class Worker(WorkerTarget):
 
     Args:
         script: A path, a ``file:`` URL (``?query`` and ``#fragment`` if you like), or a callable,
-            which is called in the worker; an ``async def`` as ``asyncio.run`` does.
+            which is called in the worker; an ``async def`` as ``asyncio.run`` does. In a script of
+            a worker, a path is looked for beside that script before the current directory.
         source: The text of a script instead.
         module: The name of a module instead, which is run as ``python -m`` does.
         command: Any program and its arguments instead, which speaks the raw profile on descriptor
@@ -77,8 +78,7 @@ class Worker(WorkerTarget):
         group: The same for the group; that of the user if not given, who needs an entry then.
         nice: What is added to its niceness.
         umask: Its file mode creation mask; ``None`` is this program's own.
-        cpu_affinity: The numbers of the processors that it may run on; ``None`` for all that this
-            program may use.
+        cpu_affinity: The numbers of the processors it may run on; ``None`` is this program's own.
         start_new_session: Whether it leads a session of its own, without this program's terminal.
         handshake_timeout: Seconds until it must be ready, or it is stopped; ``None`` or 0 is for
             ever.
