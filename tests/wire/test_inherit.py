@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import multiprocessing
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.script import PACKAGE_ROOT
-from webworker_executor.wire import inherit
+from webworker_executor.wire import codec, inherit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PROGRAM = f"""
 import sys
@@ -287,3 +289,30 @@ def test_a_descriptor_is_only_had_while_unpacking() -> None:
     """
     with pytest.raises(RuntimeError, match="after its message had been unpacked"):
         inherit.InheritedFd(0).detach()
+
+
+STARTS_AT_IMPORT = """
+from webworker_executor.wire import inherit
+
+class Config:
+    def __len__(self): return 3
+
+payload, fds = inherit.pack_inheritable((id, (Config(),)))
+"""
+
+
+def test_what_is_given_in_a_module_that_is_being_imported_goes_by_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A new process would import the module, which starts it, and so on without an end.
+    """
+    (tmp_path / "starts_at_import.py").write_text(STARTS_AT_IMPORT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(codec, "half_imported", set())
+    importing = importlib.import_module("starts_at_import")
+    del sys.modules["starts_at_import"]
+    unpacked: Any = inherit.unpack_inheritable(importing.payload, importing.fds)
+    assert "starts_at_import" not in sys.modules
+    initializer, (config,) = unpacked
+    assert (id, 3) == (initializer, len(config))

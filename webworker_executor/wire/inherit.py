@@ -143,7 +143,7 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
 
     tracker = _tracker(inheritance)
     n_fds = len(inheritance.fds)
-    # An initializer and its arguments: where its module cannot be named, nothing of it can.
+    # The callable itself may be one that cloudpickle was told to send by value.
     is_named = not (isinstance(value, tuple) and any(map(by_name.must_go_by_value, value)))
     reducers = {**of_arrays(), **ForkingPickler._extra_reducers}  # type: ignore[attr-defined]  # not public
     try:
@@ -152,7 +152,7 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
             pickler.dispatch_table = {**dispatch_table, **reducers}
             pickler.dump((tracker, value))
             payload = file.getvalue()
-        if is_named and b"_main__" not in payload:
+        if is_named and b"_main__" not in payload and not by_name.names_unreachable(payload):
             return payload
     except Exception as error:
         if _forked_only(error) is not None:
