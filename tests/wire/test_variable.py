@@ -5,6 +5,7 @@ Context variables reach the task, by the name of the module attribute that holds
 from __future__ import annotations
 
 import sys
+import types
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
@@ -155,3 +156,24 @@ def test_an_attribute_of_another_kind_is_not_taken() -> None:
     What is no context variable is not used as one.
     """
     assert type(variable.context_variable("sys", "path", "name")) is ContextVar
+
+
+def test_a_variable_of_a_module_that_is_being_imported_is_one_without_an_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Its module's body has run in part, and is not to run in the other process.
+    """
+    half: Any = types.ModuleType("half_module")
+    half.__spec__ = types.SimpleNamespace(_initializing=True)
+    half.variable = ContextVar("of_half")
+    monkeypatch.setitem(sys.modules, "half_module", half)
+    (entry,) = in_context({half.variable: 5}, variable.capture)
+    assert ("<half_module>", "variable", "of_half") == entry[:3]
+    make, named = variable.reduce_variable(half.variable)
+    assert entry[:3] == named
+    assert half.variable is make(*named)
+    monkeypatch.delitem(sys.modules, "half_module")
+    stand_in: Any = make(*named)
+    assert stand_in is make(*named)
+    assert ("half_module", "variable") == variable.place_of(stand_in)

@@ -15,7 +15,7 @@ from _contextvars import Context, ContextVar, copy_context
 from _pickle import dumps, loads
 
 from webworker_executor.wire import codec
-from webworker_executor.wire.by_name import MAIN
+from webworker_executor.wire.by_name import MAIN, is_being_imported, names_unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ def place_of(variable: ContextVar[Any]) -> tuple[str, str] | None:
     return found
 
 
+def _name_there(module_name: str) -> str:
+    """Give the name that tells the other process of a variable's module."""
+    if module_name == "__main__":
+        return ""
+    # It would run the very statement that is submitting.
+    return f"<{module_name}>" if is_being_imported(module_name) else module_name
+
+
 def context_variable(
     module_name: str, attribute: str, name: str, *default: object
 ) -> ContextVar[Any]:
@@ -66,7 +74,8 @@ def context_variable(
     Give the context variable that stands here for the one of another process.
 
     Args:
-        module_name: Where it is there. Empty for `__main__`.
+        module_name: Where it is there. Empty for `__main__`; in angle brackets if it must not be
+            imported.
         attribute: The attribute that holds it.
         name: Its own name.
         default: Its default, if it has one and may have to be made here.
@@ -75,7 +84,12 @@ def context_variable(
         The module's own variable if the module can be imported, or else one that stands for it from
         now on.
     """
-    if module_name:
+    if module_name.startswith("<"):
+        module_name = module_name[1:-1]
+        found = getattr(sys.modules.get(module_name), attribute, None)
+        if type(found) is ContextVar:
+            return found
+    elif module_name:
         try:
             __import__(module_name)
             found = getattr(sys.modules[module_name], attribute)
@@ -113,7 +127,7 @@ def reduce_variable(variable: ContextVar[Any]) -> tuple[Callable[..., Any], tupl
         raise TypeError(message)
     module_name, attribute = place
     if module_name != "__main__":
-        return context_variable, (module_name, attribute, variable.name)
+        return context_variable, (_name_there(module_name), attribute, variable.name)
     named = ("", attribute, variable.name)
     try:
         return context_variable, (*named, Context().run(variable.get))
@@ -127,8 +141,8 @@ def capture() -> Carried | None:
 
     Returns:
         For each its module, attribute and name, and the pickle of its value; None if there are
-        none. What no module holds, what does not pickle, what belongs to `__main__`, and what is
-        larger than 64 KiB is left out.
+        none. What no module holds, what does not pickle, what belongs to `__main__` or to a module
+        that the other process must not import, and what is larger than 64 KiB is left out.
     """
     context = copy_context()
     if not context:
@@ -147,10 +161,14 @@ def _collect(context: Context) -> Carried:
         except Exception:
             # A user's hook may raise anything, and nobody asked for this value.
             continue
-        if len(payload) <= _MAX_VALUE_NBYTES and b"__main__" not in payload:
-            module_name = "" if place[0] == "__main__" else place[0]
-            carried.append((module_name, place[1], variable.name, payload))
+        if len(payload) <= _MAX_VALUE_NBYTES and not _names_what_is_not_there(payload):
+            carried.append((_name_there(place[0]), place[1], variable.name, payload))
     return carried
+
+
+def _names_what_is_not_there(payload: bytes) -> bool:
+    # STACK_GLOBAL is in all that names anything else.
+    return b"__main__" in payload or (b"\x93" in payload and names_unreachable(payload))
 
 
 def run_in_context(
