@@ -442,8 +442,8 @@ from webworker_executor import WebWorkerExecutor
 import needed
 def call(n):
     return needed.double(n)
-with WebWorkerExecutor(1, launcher={launcher!r}) as executor:
-    executor.submit(call, 1).result()
+with WebWorkerExecutor(1, launcher={launcher!r}{given}) as executor:
+    executor.submit({task}, 1).result()
 """,
     "needed.py": """
 import starts
@@ -461,13 +461,73 @@ def test_an_import_that_starts_workers_ends(
     Workers whose first task imports what starts workers are no chain without an end.
     """
     for name, text in CHAIN.items():
-        (tmp_path / name).write_text(text.format(launcher=launcher))
+        (tmp_path / name).write_text(text.format(launcher=launcher, given="", task="call"))
     done = run_script("import sys; sys.path.insert(0, sys.argv[1]); import needed", str(tmp_path))
     assert 1 == done.returncode
     # Each worker on the way home adds a note.
     error, *notes = done.stderr.splitlines()[-3:]
     assert error.startswith("RuntimeError: a worker of a worker starts workers of its own")
     assert all(note.startswith("The call was not made: ") for note in notes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["initializer=call, initargs=(1,)", "worker_data=call"])
+@pytest.mark.parametrize("launcher", ["spawn", "zygote"])
+def test_an_import_for_what_a_worker_is_made_with_ends(
+    run_script: ScriptRunner, tmp_path: Path, launcher: str, given: str
+) -> None:
+    """
+    Workers whose initializer or data import what starts workers are no chain without an end.
+    """
+    for name, text in CHAIN.items():
+        text = "import os\nos.environ['DEPTH'] = depth = os.environ.get('DEPTH', '') + '*'\n" + text
+        text = text.format(launcher=launcher, given=f", {given}", task="abs")
+        (tmp_path / name).write_text(text + "\nassert len(depth) < 10, 'endless'")
+    done = run_script("import sys; sys.path.insert(0, sys.argv[1]); import needed", str(tmp_path))
+    assert 1 == done.returncode
+    assert "a worker of a worker starts workers of its own" in done.stderr
+    assert "endless" not in done.stderr
+
+
+GIVEN_AT_IMPORT = """
+import contextvars, os
+from webworker_executor import WebWorkerExecutor
+
+os.environ["DEPTH"] = depth = os.environ.get("DEPTH", "") + "*"
+print("imported", flush=True)
+if len(depth) > 3:
+    os._exit(1)
+
+class Config: pass
+
+variable = contextvars.ContextVar("variable")
+with WebWorkerExecutor(1, launcher={launcher!r}, {given}) as executor:
+    {before}
+    print(executor.submit(pow, 2, 3).result())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "before"),
+    [
+        ("initializer=id, initargs=(Config(),)", "pass"),
+        ("worker_data=Config()", "pass"),
+        ("", "variable.set(1)"),
+    ],
+)
+@pytest.mark.parametrize("launcher", ["spawn", "zygote"])
+def test_what_workers_are_given_at_an_import_does_not_have_them_import_it(
+    run_script: ScriptRunner, tmp_path: Path, launcher: str, given: str, before: str
+) -> None:
+    """
+    A module's body may start workers with objects of its own; it does not run in them.
+    """
+    text = GIVEN_AT_IMPORT.format(launcher=launcher, given=given, before=before)
+    (tmp_path / "starts_at_import.py").write_text(text)
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import starts_at_import"
+    done = run_script(program, str(tmp_path))
+    assert ("imported\n8\n", "", 0) == (done.stdout, done.stderr, done.returncode)
 
 
 def test_who_is_broken_off_while_being_taken_up_has_no_threads() -> None:

@@ -20,7 +20,7 @@ from webworker_executor.link.journal import tell_on
 from webworker_executor.link.reactor import Reactor
 from webworker_executor.web.events import EventsThread
 from webworker_executor.wire import codec
-from webworker_executor.wire.definition import unpack_call
+from webworker_executor.wire.variable import context_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,22 +224,28 @@ def _nobody() -> None:
     return None
 
 
+# What imports the modules that are named by what a worker is given: calls and functions, an
+# initializer, data; and the variables of its caller's context.
+_UNPACKING = (codec.unpack.__code__, context_variable.__code__)
+
+
 def _check_that_no_chain_begins() -> None:
     """
-    Refuse workers to the import of a module that a task needs, two workers below the program.
+    Refuse workers to the import of a module that a worker needs, two workers below the program.
 
-    The module's body, which starts them, has run in the program and in a worker. Their tasks need
-    the module again, and so on: each a process more, and with several workers each, thousands.
+    The module's body, which starts them, has run in the program and in a worker. Their tasks, or
+    initializers, need the module again, and so on: each a process more, and with several workers
+    each, thousands.
     """
     is_import, frame = False, sys._getframe(1)
     while frame.f_back is not None:
         frame = frame.f_back
-        if frame.f_code is unpack_call.__code__ and is_import:
+        if frame.f_code in _UNPACKING and is_import:
             raise RuntimeError(
                 "a worker of a worker starts workers of its own while it imports a module for its "
-                "first task, and each of those would do the same. What a module does when it is "
-                "imported is done in every worker: start workers in a function, or under "
-                "'if __name__ == \"__main__\":'"
+                "first task or its initializer, and each of those would do the same. What a module "
+                "does when it is imported is done in every worker: start workers in a function, or "
+                "under 'if __name__ == \"__main__\":'"
             )
         is_import = is_import or frame.f_code.co_filename.startswith("<frozen importlib")
 
