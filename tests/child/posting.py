@@ -12,6 +12,7 @@ from webworker_executor import current_task, scope
 
 # More than lies with a reader uncounted; less than a socket and an hour of patience hold.
 N_BLOCKS = 64
+N_LARGE = 8
 BLOCK = bytes(1 << 16)
 LIMIT = 20.0
 
@@ -24,6 +25,17 @@ def post_and_drain(timeout: float | None = None) -> int:
     amount = task.buffered_amount
     task.post_message("posted")
     task.drain(timeout)
+    return amount
+
+
+def post_large_and_drain(nbytes: int) -> int:
+    """Do the same with messages that go in shared memory."""
+    task = current_task()
+    for _ in range(N_LARGE):
+        task.post_message(bytes(nbytes))
+    amount = task.buffered_amount
+    task.post_message("posted")
+    task.drain()
     return amount
 
 

@@ -15,14 +15,18 @@ from tests.child.posting import (
     BLOCK,
     LIMIT,
     N_BLOCKS,
+    N_LARGE,
     post_and_drain,
     post_and_drain_nothing,
     post_and_drain_scope,
     post_broken_off,
+    post_large_and_drain,
 )
 from tests.patience import wait_until
 from webworker_executor import TaskAborted, WebWorkerExecutor, Worker
 from webworker_executor.child.host_target import FREE_NBYTES, REGISTERED_NBYTES, HostTarget
+from webworker_executor.web.message import LENT_NBYTES
+from webworker_executor.wire.place import LadenParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,17 +41,27 @@ def test_what_a_reader_may_leave_is_less_than_what_is_free() -> None:
     assert REGISTERED_NBYTES < FREE_NBYTES
 
 
-@given(st.lists(st.integers(1, 3 * REGISTERED_NBYTES), max_size=60), st.data())
-def test_the_amount_is_what_is_not_acknowledged(sizes: list[int], data: st.DataObject) -> None:
+@given(
+    st.lists(st.tuples(st.integers(1, 3 * REGISTERED_NBYTES), st.booleans()), max_size=60),
+    st.data(),
+)
+def test_the_amount_is_what_is_not_acknowledged(
+    sizes: list[tuple[int, bool]], data: st.DataObject
+) -> None:
     """
     To within what is on its way to the next receipt; and nothing when all is taken.
     """
     target, n_due, n_posted, n_taken = HostTarget(), 0, 0, 0
     since = [0]
-    for size in sizes:
+    for size, is_laden in sizes:
         n_posted += size
         since[-1] += size
-        counting = target._counting([bytes(size)])
+        parts: list[Any] = [bytes(size)]
+        if is_laden:
+            # It goes in shared memory, beside a part of one byte.
+            parts = LadenParts([bytes(1)])
+            parts.nbytes = size - 1
+        counting = target._counting(parts)
         for step in counting:
             step()
         if counting:
@@ -94,6 +108,22 @@ def test_a_task_can_wait_for_its_reader(pool: WebWorkerExecutor) -> None:
     assert N_BLOCKS == n_read(messages)
     overhead = 64 * N_BLOCKS
     assert 0 <= future.result(LIMIT) - (N_BLOCKS * len(BLOCK) - FREE_NBYTES) < overhead
+
+
+@pytest.mark.parametrize("n_bytes", [LENT_NBYTES, FREE_NBYTES, 3 * FREE_NBYTES])
+def test_what_goes_in_shared_memory_is_counted_as_the_rest(
+    pool: WebWorkerExecutor, n_bytes: int
+) -> None:
+    """
+    A task that posts it to a slow reader rests as long.
+    """
+    future = pool.submit(post_large_and_drain, n_bytes)
+    messages = future.messages()
+    wait_until(lambda: N_LARGE + 1 == len(messages._inbox))
+    assert not future.done()
+    assert [n_bytes] * N_LARGE == [len(messages.receive(LIMIT).data) for _ in range(N_LARGE)]
+    overhead = 256 * N_LARGE
+    assert 0 <= future.result(LIMIT) - (N_LARGE * n_bytes - FREE_NBYTES) < overhead
 
 
 def test_listeners_are_readers(pool: WebWorkerExecutor) -> None:

@@ -125,6 +125,45 @@ def test_without_users_nothing_is_kept() -> None:
     going.close()
 
 
+def test_what_nobody_has_taken_is_counted() -> None:
+    """For each who posts; not what a reader keeps, nor what is lost on the way."""
+    lender, one, two = Lender(Store()), User(), User()
+    payload, first = lent(lender, one, b"one", b"two")
+    _, second = lent(lender, one, b"three")
+    payload_of_two, third = lent(lender, two, b"four")
+    assert [3 * NBYTES, NBYTES] == [lender.unread_nbytes(user) for user in (one, two)]
+    # As if it came to another process, which has the same file.
+    with open(os.dup(first.fileno()), "rb") as copy:
+        _, buffers = borrowed(payload, copy.fileno())
+        assert NBYTES == lender.unread_nbytes(one)
+    first.close()
+    assert (b"one.", b"two.") == (bytes(buffers[0][:4]), bytes(buffers[1][:4]))
+    second.close()
+    assert 0 == lender.unread_nbytes(one)
+    lender.leave(two)
+    assert 0 == lender.unread_nbytes(two)
+    borrowed(payload_of_two, third.fileno())
+    third.close()
+    del buffers
+    lender.leave(one)
+
+
+def test_what_a_task_has_closed_is_not_counted() -> None:
+    """Nobody can tell whether it was taken, and nobody is to wait for that."""
+    lender, user = Lender(Store()), User()
+    _, going = lent(lender, user, b"one")
+    assert NBYTES == lender.unread_nbytes(user)
+    (lease,) = lender._lent.values()
+    # As a task may that closes descriptors which are not its own.
+    number = lease.segment.fd.fileno()
+    with open(os.devnull) as other:
+        os.dup2(other.fileno(), number)
+    assert 0 == lender.unread_nbytes(user)
+    going.close()
+    lender.leave(user)
+    os.close(number)
+
+
 def test_what_is_not_used_is_given_back() -> None:
     """Not what somebody looks at, nor what was used just now."""
     store, user = Store(), User()

@@ -5,6 +5,7 @@ Tests of `webworker_executor.web.lent`: large messages in shared memory, whichev
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.conformance import holders
 from tests.conformance.holders import Block
+from tests.link.interrupts import ctrl_c, interrupted_after
 from tests.patience import wait_until
 from tests.threads import run_together
 from webworker_executor import MessageChannel, WebWorkerExecutor, Worker
@@ -184,6 +186,88 @@ def test_without_threads_of_the_host_the_next_message_sees_to_it(
     channel.port1.post_message(Block.of(b"5", NBYTES))
     assert 1 == len(store._kept.segments)
     assert host.reactor is None
+
+
+def test_what_nobody_has_taken_is_counted(channel: MessageChannel) -> None:
+    """The writer sees it, and can wait until the reader has it; who keeps it holds nobody up."""
+    for number in range(4):
+        channel.port1.post_message(Block.of(b"%d" % number, NBYTES))
+    assert 4 * NBYTES == channel.port1.buffered_amount
+    with pytest.raises(TimeoutError, match=f"^{4 * NBYTES} bytes still wait in <MessagePort open"):
+        channel.port1.drain(0.01)
+    # Read, and not received: it still waits.
+    channel.port2._look()
+    assert 4 * NBYTES == channel.port1.buffered_amount
+    kept = [taken(channel.port2)]
+    assert 3 * NBYTES == channel.port1.buffered_amount
+    with ThreadPoolExecutor(1) as thread:
+        drained = thread.submit(channel.port1.drain, LIMIT)
+        kept += [taken(channel.port2) for _ in range(3)]
+        assert drained.result(LIMIT) is None
+    assert 0 == channel.port1.buffered_amount
+    assert [b"0", b"1", b"2", b"3"] == [block.start(1) for block in kept]
+
+
+@pytest.mark.parametrize("whose", ["port1", "port2"])
+def test_a_wait_for_the_reader_ends_with_either_side(channel: MessageChannel, whose: str) -> None:
+    """What nobody will ever take is not waited for."""
+    channel.port1.post_message(Block.of(b"lost", NBYTES))
+    with ThreadPoolExecutor(1) as thread:
+        drained = thread.submit(channel.port1.drain)
+        getattr(channel, whose).close()
+        assert drained.result(LIMIT) is None
+    assert 0 == channel.port1.buffered_amount
+
+
+@pytest.mark.slow
+def test_what_goes_on_with_a_port_is_counted_until_it_is_taken_there(
+    channel: MessageChannel,
+) -> None:
+    """The process that has the port by then has never heard of the writer."""
+    with MessageChannel() as other, WebWorkerExecutor(1) as executor:
+        other.port1.post_message(Block.of(b"1", NBYTES))
+        channel.port1.post_message(None, [other.port2])
+        assert NBYTES == other.port1.buffered_amount
+        moved = channel.port2.receive(LIMIT).ports[0]
+        assert NBYTES == other.port1.buffered_amount
+        future = executor.submit(holders.echo, moved)
+        other.port1.drain(LIMIT)
+        assert b"1" == taken(other.port1).start(1)
+        other.port1.close()
+        assert 1 == future.result(LIMIT)
+
+
+def test_a_handler_ends_a_wait_for_the_reader(channel: MessageChannel) -> None:
+    """What it raises comes out."""
+    channel.port1.post_message(Block.of(b"1", NBYTES))
+    with pytest.raises(KeyboardInterrupt), interrupted_after("sleep", ctrl_c):
+        channel.port1.drain(LIMIT)
+    assert NBYTES == channel.port1.buffered_amount
+
+
+@pytest.mark.slow
+def test_what_workers_and_tasks_have_not_taken_is_counted() -> None:
+    """Whatever is posted to tells so, and waits for its reader."""
+    with Worker(source="def onmessage(event): post_message(event.data)") as worker:
+        worker.post_message(Block.of(b"1", NBYTES))
+        worker.drain(LIMIT)
+        assert (b"1", 0) == (worker.receive(LIMIT).data.start(1), worker.buffered_amount)
+    with WebWorkerExecutor(1) as executor:
+        future = executor.submit(holders.echo_to_task)
+        future.post_message(Block.of(b"2", NBYTES))
+        future.messages().drain(LIMIT)
+        assert (b"2", 0) == (
+            future.messages().receive(LIMIT).data.start(1),
+            future.messages().buffered_amount,
+        )
+        # Between two tasks a worker would take it; this one is busy.
+        place = executor.workers[0]
+        place.post_message(Block.of(b"3", NBYTES))
+        assert NBYTES == place.buffered_amount
+        with pytest.raises(TimeoutError, match=f"^{NBYTES} bytes still wait in <PoolWorker 0"):
+            place.drain(0.01)
+        future.post_message(None)
+        future.result(LIMIT)
 
 
 def test_many_threads_lend_at_once() -> None:

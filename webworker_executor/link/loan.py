@@ -8,10 +8,14 @@ is a file of its own, opened anew, and holds a shared lock on the segment. The l
 last copy of that file is: in a socket's buffer, in a process, and under a mapping, whoever has been
 killed meanwhile. So the owner asks for the segment by trying to lock it for itself.
 
+A second lock of the same file, on its first byte, says that nobody has taken the message yet: the
+reader opens it as he does. Of neither is anybody told: who wants to know looks.
+
 Not for the segments: `memory` has those. What a changer must know: a lease is let go of only after
 that lock was had, and nothing else may hold the segment back or give it up.
 
-Source: flock(2), "Locks are associated with an open file description"; mmap(2), which keeps it.
+Source: flock(2), "Locks are associated with an open file description"; mmap(2), which keeps it;
+fcntl(2), "Open file description locks", which are apart from those of flock.
 """
 
 from __future__ import annotations
@@ -38,6 +42,12 @@ if TYPE_CHECKING:
 MAX_LOANS = 32
 # How many places there are, and each one's begin and length.
 _COUNT, _PLACE = Struct(">I"), Struct(">QQ")
+# struct flock: type, whence, start, length, pid; of the first byte.
+_FLOCK = Struct("hhqqi4x")
+_UNREAD, _TAKEN, _IS_UNREAD = (
+    _FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0)
+    for kind in (fcntl.F_RDLCK, fcntl.F_UNLCK, fcntl.F_WRLCK)
+)
 
 
 class Lender:
@@ -77,6 +87,7 @@ class Lender:
                 self._users[ident] = weakref.ref(user, lambda _: self._leave(ident))
             self._store.join(self)
             self._store.keep(places[0].lease)
+            places[0].lease.unread = (ident, sum(map(len, places)))
         return places
 
     def open(self, lease: Lease) -> Descriptor | None:
@@ -98,11 +109,25 @@ class Lender:
                 # A program that has closed its standard streams would print into it.
                 going = Descriptor.copy_of(going.fileno())
             fcntl.flock(going.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.fcntl(going.fileno(), fcntl.F_OFD_SETLK, _UNREAD)
         except OSError:
             # No /proc, no descriptor: it goes through the socket, which needs less.
             return None
         self._lent[id(lease)] = lease
         return going
+
+    def unread_nbytes(self, user: object) -> int:
+        """Tell how many bytes that somebody has posted nobody has taken yet; any thread."""
+        ident, total = id(user), 0
+        for lease in tuple(self._lent.values()):
+            unread = lease.unread
+            if unread is not None and unread[0] == ident:
+                if _is_unread(lease):
+                    total += unread[1]
+                else:
+                    # Not to be asked again, however long the reader looks at it.
+                    lease.unread = None
+        return total
 
     def tend(self, idle_seconds: float) -> bool:
         """
@@ -122,7 +147,13 @@ class Lender:
         self._leave(id(user))
 
     def _leave(self, ident: int) -> None:
-        if self._users.pop(ident, None) is not None and not self._users:
+        if self._users.pop(ident, None) is None:
+            return
+        for own in tuple(self._lent.values()):
+            if own.unread is not None and own.unread[0] == ident:
+                # The number may be another's soon.
+                own.unread = None
+        if not self._users:
             self._store.leave(self)
             for ident in tuple(self._lent):
                 lease = self._lent.pop(ident, None)
@@ -196,7 +227,19 @@ def borrowed(payload: Any, fd: int) -> tuple[memoryview, list[memoryview]]:
         if start + length > nbytes:
             raise ValueError("a message tells of a buffer beyond the memory that came along")
         buffers.append(whole[start : start + length])
+    # The mapping keeps the file, and would keep this lock with the other one.
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _TAKEN)
     return view[end:], buffers
+
+
+def _is_unread(lease: Lease) -> bool:
+    try:
+        found = fcntl.fcntl(lease.segment.fd.intact(), fcntl.F_OFD_GETLK, _IS_UNREAD)
+    except (OSError, ValueError, IndexError):
+        # A task has closed the descriptor; or another thread has given the segment up just now.
+        return False
+    kind, *_ = _FLOCK.unpack(found)
+    return bool(kind != fcntl.F_UNLCK)
 
 
 def _copy_of(fd: int, nbytes: int) -> memoryview:

@@ -56,16 +56,21 @@ class Lease:
 
     Args:
         bucket: The unused segments of the size; the lease gives its own back there.
+
+    Attributes:
+        unread: Of what goes with a message, the identity of who posts it, and how many bytes that
+            is; ``None`` once it has been taken.
     """
 
     # A finalizer of C, which each has as a value: one of Python is a step in which a signal handler
     # may raise, and then both the segment and what the handler raised would be lost.
-    __slots__ = ("__del__", "bucket", "held")
+    __slots__ = ("__del__", "bucket", "held", "unread")
 
     def __init__(self, bucket: list[Segment]) -> None:
         self.bucket = bucket
         # The one segment, or nothing yet.
         self.held: list[Segment] = []
+        self.unread: tuple[int, int] | None = None
         self.__del__ = partial(bucket.extend, self.held)
 
     def take(self) -> bool:

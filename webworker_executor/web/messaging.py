@@ -8,6 +8,8 @@ and ``receiving``. A worker imports this module at its start, so it imports the 
 
 from __future__ import annotations
 
+from time import monotonic
+
 from webworker_executor.web.message import (
     LENT,
     LENT_NBYTES,
@@ -24,7 +26,7 @@ from webworker_executor.wire import codec
 from webworker_executor.wire.codec import Pending
 from webworker_executor.wire.frame import encode, encode_message
 from webworker_executor.wire.kinds import MESSAGE
-from webworker_executor.wire.place import Place
+from webworker_executor.wire.place import LadenParts, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,15 +160,26 @@ class MessageTarget(Receiver):
     @property
     def buffered_amount(self) -> int:
         """
-        How many bytes were posted and are still waiting for room in the kernel.
+        How many bytes were posted and still wait: for room in the kernel, or, large buffers, for a
+        reader to take them out of shared memory.
 
         Source: HTML, ``WebSocket.bufferedAmount``.
         """
-        return 0
+        return self._unread_nbytes()
+
+    def _unread_nbytes(self) -> int:
+        """Tell how much went in shared memory and was not taken yet."""
+        if not self._has_lent:
+            return 0
+        from webworker_executor.web.lent import unread_nbytes
+
+        return unread_nbytes(self)
 
     def drain(self, timeout: float | None = None) -> None:
         """
         Wait until the kernel has all that was posted: that arrives, even if this process dies.
+
+        For large buffers, which go in shared memory, wait until the reader has taken them.
 
         Args:
             timeout: Seconds to wait at most; ``None`` waits as long as the other side does not
@@ -178,7 +191,8 @@ class MessageTarget(Receiver):
             TimeoutError: It took longer. Nothing is lost, and writing goes on.
         """
         seconds = seconds_to_wait(timeout)
-        if not self._wait_until_written(seconds):
+        deadline = None if seconds is None else monotonic() + seconds
+        if not (self._wait_until_written(seconds) and self._wait_until_taken(deadline)):
             raise TimeoutError(
                 f"{self.buffered_amount} bytes still wait in {self!r} after {seconds:g} s: the "
                 "other side does not read"
@@ -192,6 +206,14 @@ class MessageTarget(Receiver):
     def _wait_until_written(self, timeout: float | None) -> bool:
         """Wait until nothing waits to be written; for subclasses, unless they write at once."""
         return True
+
+    def _wait_until_taken(self, deadline: float | None) -> bool:
+        """Wait until what went in shared memory was taken."""
+        if not self._has_lent:
+            return True
+        from webworker_executor.web.lent import wait_until_taken
+
+        return wait_until_taken(self, deadline)
 
     def _post(self, parts: Parts, fds: Sequence[Any], *going: Step) -> None:
         """
@@ -211,6 +233,11 @@ def _laid_out(ident: int, packed: Packed) -> Parts:
     if packed.buffers and packed.buffers[0].__class__ is Place:
         from webworker_executor.web.lent import lend
 
+        nbytes = sum(map(len, packed.buffers))
         if lend(packed):
-            ident |= LENT
+            parts = LadenParts(
+                encode(MESSAGE, ident | LENT, packed.payload, (), b"", len(packed.fds))
+            )
+            parts.nbytes = nbytes
+            return parts
     return encode(MESSAGE, ident, packed.payload, packed.buffers, b"", len(packed.fds))

@@ -91,9 +91,12 @@ class PoolWorker(MessageTarget):
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes were posted and are still waiting for room in the kernel."""
+        """
+        How many bytes were posted and still wait: for room in the kernel, or, large buffers, for
+        the worker to take them out of shared memory.
+        """
         with self._owner.lock:
-            return self._owner.crew.unsent_nbytes(self.index)
+            return self._owner.crew.unsent_nbytes(self.index) + self._unread_nbytes()
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         written = Flag()

@@ -198,9 +198,13 @@ class MessagePort(MessageTarget):
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes were posted and are still waiting for room in the kernel."""
+        """
+        How many bytes were posted and still wait: for room in the kernel, or, large buffers, for a
+        reader to take them out of shared memory.
+        """
         link = self._link
-        return 0 if link is None or link.is_written else link.unsent_nbytes
+        unread = self._unread_nbytes() if self._has_lent else 0
+        return unread if link is None or link.is_written else unread + link.unsent_nbytes
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         return self._link is None or self._link.wait_until_written(timeout)

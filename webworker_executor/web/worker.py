@@ -381,8 +381,8 @@ class Worker(WorkerTarget):
 
     @property
     def buffered_amount(self) -> int:
-        """How many bytes were posted and are still waiting for room in the kernel."""
-        return self._life.buffered_nbytes
+        """How many bytes were posted and still wait: for the kernel, or large ones for a reader."""
+        return self._life.buffered_nbytes + self._unread_nbytes()
 
     def _wait_until_written(self, timeout: float | None) -> bool:
         return self._life.wait_until_written(timeout)

@@ -59,6 +59,14 @@ class LentParts(list["bytes | memoryview"]):
     lease: Any
 
 
+class LadenParts(list["bytes | memoryview"]):
+    """The parts of a frame that takes memory along as a descriptor: ``nbytes`` of it."""
+
+    __slots__ = ("nbytes",)
+
+    nbytes: int
+
+
 def lay_out(prefix: bytes, payload: bytes, places: Sequence[Place]) -> bytes:
     """
     Return the payload of a frame whose buffers lie elsewhere.
