@@ -14,7 +14,7 @@ import pytest
 
 from webworker_executor.wire import codec, definition, large
 from webworker_executor.wire.definition import LARGE_NBYTES
-from webworker_executor.wire.forks import packing_for_forks
+from webworker_executor.wire.forks import Forks, packing_for_forks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,8 +133,12 @@ def test_forks_have_bytes_of_their_own(main: Any) -> None:
     What is packed for them lacks what they inherit.
     """
     before = defined(main.large, 1)
-    assert before is not packing_for_forks(defined, main.large, 1)
+    first, second = Forks(frozenset()), Forks(frozenset())
+    theirs = packing_for_forks(defined, main.large, 1, forks=first)
+    assert before is not theirs
+    assert theirs is not packing_for_forks(defined, main.large, 1, forks=second)
     assert before is submitted(main.large, 1)
+    assert theirs is packing_for_forks(submitted, main.large, 1, forks=first)
 
 
 def test_a_name_has_one(main: Any) -> None:

@@ -34,7 +34,7 @@ from webworker_executor.wire.departure import (
     reopened,
     share_attributes,
 )
-from webworker_executor.wire.forks import is_packing_for_forks, noted
+from webworker_executor.wire.forks import Forks, is_packing_for_forks, noted, readers
 from webworker_executor.wire.snapshot import Snapshot, take
 from webworker_executor.wire.stand_in import stand_in_for
 from webworker_executor.wire.struck import is_a_handlers
@@ -363,7 +363,8 @@ class IdentityPickler(cloudpickle.Pickler):  # type: ignore[misc]  # untyped bas
         return reduced
 
 
-_apart: dict[tuple[str, str, bool], tuple[str, Snapshot, tuple[int, bytes]]] = {}
+_Apart = tuple[tuple[str, Forks | None], Snapshot, tuple[int, bytes]]
+_apart: dict[tuple[str, str, bool], _Apart] = {}
 _n_packed = itertools.count(1)
 
 
@@ -380,9 +381,11 @@ def _packed_apart(cls: type, ident: str, classes: list[type]) -> tuple[int, byte
     """
     # By name: when a cell of a notebook is run again, another class has it.
     place = cls.__module__, cls.__qualname__, is_packing_for_forks()
-    known = _apart.get(place)
-    if known is not None and known[0] == ident and known[1].is_unchanged():
-        return known[2]
+    known, forks = _apart.get(place), readers()
+    if known is not None:
+        (of, for_whom), before, apart = known
+        if of == ident and for_whom is forks and before.is_unchanged():
+            return apart
     taken = take(cls)
     if taken is None:
         return None
@@ -393,5 +396,5 @@ def _packed_apart(cls: type, ident: str, classes: list[type]) -> tuple[int, byte
         pickler.dump(cls)
         apart = next(_n_packed), file.getvalue()
     taken.was_packed()
-    _apart[place] = (ident, taken, apart)
+    _apart[place] = (ident, forks), taken, apart
     return apart

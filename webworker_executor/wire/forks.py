@@ -35,6 +35,7 @@ __all__ = [
     "number",
     "of_this_process",
     "packing_for_forks",
+    "readers",
 ]
 
 _idents = count(1)
@@ -92,6 +93,12 @@ def packing_for_forks(pack: Callable[..., T], *args: object, forks: Forks | None
 def is_packing_for_forks() -> bool:
     """Whether this is called from there."""
     return _packing[0].get() is not None
+
+
+def readers() -> Forks | None:
+    """Return the forked workers that are packed for, or None where it may be any."""
+    packing = _packing[0].get()
+    return None if packing is None else packing[0]
 
 
 def noted() -> _Noted:

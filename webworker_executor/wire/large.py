@@ -17,7 +17,7 @@ from webworker_executor.wire.definition import (
     nbytes_of,
     suspects,
 )
-from webworker_executor.wire.forks import is_packing_for_forks
+from webworker_executor.wire.forks import readers
 from webworker_executor.wire.look import Look
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["definition_of", "forget"]
 
-# By name, and whether it was packed for forks, which inherit some of it; the function itself, too.
+# By name, and the forks that it was packed for, which inherit some of it; the function itself, too.
 # A name has one: a cell of a notebook may be run again and again. There is no definition for what
 # only looked large, because of its arguments, nor where there was no room, nor where a change could
 # not be seen.
@@ -55,7 +55,7 @@ def definition_of(fn: Any, shelf: Shelf) -> Definition | None:
         Exception: As `pack`.
     """
     name = fn.__code__ if fn.__name__ == "<lambda>" else fn.__qualname__
-    key = fn.__module__, name, is_packing_for_forks()
+    key = fn.__module__, name, readers()
     known = _known.get(key)
     if known is not None and known[0] is fn and known[2].is_unchanged():
         return known[1]
