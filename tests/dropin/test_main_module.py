@@ -621,3 +621,31 @@ def test_a_module_that_workers_do_not_find(
     begin = f"import os, sys\nfolder = {str(folder)!r}\n"
     completed = run_script(begin + load + BEGIN + USE_PLUGIN, launcher)
     assert ("True\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)
+
+
+USE_INSTANCES = """
+import operator
+part, boxes = plugin.Part(3), [plugin.Box("a"), plugin.Box(plugin.Colour.RED)]
+given = {"initargs": (part,), "worker_data": boxes, "launcher": sys.argv[1]}
+with WebWorkerExecutor(1, initializer=operator.attrgetter("size"), **given) as prepared:
+    is_prepared = prepared.submit(bool, 1).result()
+print(
+    is_prepared
+    and 3 == executor.submit(operator.attrgetter("size"), part).result()
+    and boxes == executor.submit(list, boxes).result()
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", WAYS_TO_LOAD.values(), ids=WAYS_TO_LOAD)
+def test_an_instance_of_a_class_that_workers_do_not_find(
+    run_script: ScriptRunner, launcher: str, tmp_path: Path, load: str
+) -> None:
+    """Nothing else of its module need have been sent: not to a task, nor to an initializer."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "plugin.py").write_text(PLUGIN)
+    begin = f"import os, sys\nfolder = {str(folder)!r}\n"
+    completed = run_script(begin + load + BEGIN + USE_INSTANCES, launcher)
+    assert ("True\n", "", 0) == (completed.stdout, completed.stderr, completed.returncode)

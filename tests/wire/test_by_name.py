@@ -4,9 +4,11 @@ What a worker can import goes by name, and nothing else does.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import math
+import pickle
 import random
 import sys
 import types
@@ -194,6 +196,53 @@ def test_a_module_that_no_search_finds_goes_by_value(load: Callable[[str], Any],
     assert by_name.must_go_by_value(lost.C().g)
     assert name.encode() in by_name.unreachable_names
     assert packing_for_forks(by_name.goes_by_name, lost.f)
+
+
+@pytest.mark.parametrize("name", ["lost", "tests.lost", "colorsys"])
+def test_a_module_that_no_search_finds_is_found_in_a_pickle(
+    load: Callable[[str], Any], name: str
+) -> None:
+    """
+    Whether or not anybody has asked about it; into a forked process it goes by name.
+    """
+    sys.modules.pop("colorsys", None)
+    assert not by_name.names_unreachable(pickle.dumps(dataclasses.field, 5))
+    lost = load(name)
+    payload = pickle.dumps([name, dataclasses.field, lost.C()], 5)
+    assert by_name.names_unreachable(payload)
+    assert not packing_for_forks(by_name.names_unreachable, payload)
+    # Most names are part of some text, and that is no reason to do anything.
+    assert not by_name.names_unreachable(pickle.dumps((f"{name}s", dataclasses.field), 5))
+
+
+def test_a_module_whose_folder_is_no_longer_searched_is_found_in_a_pickle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where modules are searched for is looked at as often as which there are.
+    """
+    (tmp_path / "left_behind.py").write_text("class C: pass")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        payload = pickle.dumps(importlib.import_module("left_behind").C(), 5)
+        assert not by_name.names_unreachable(payload)
+    assert by_name.names_unreachable(payload)
+    del sys.modules["left_behind"]
+    by_name.unreachable_names.discard(b"left_behind")
+
+
+def test_what_stands_where_its_name_says_is_not_searched_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    To search for each module of a program would take longer than a worker takes to start.
+    """
+    asked: list[str] = []
+    monkeypatch.setattr(by_name, "_looked", (None, []))
+    monkeypatch.setattr(by_name, "is_lost", asked.append)
+    by_name.names_unreachable(pickle.dumps(dataclasses.field, 5))
+    assert not {"json", "json.decoder", "logging", "pytest", __name__} & set(asked)
+    assert len(asked) < len(sys.modules) / 10
 
 
 def test_what_is_asked_of_a_search_is_what_the_other_process_will_ask(

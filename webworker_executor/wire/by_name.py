@@ -43,9 +43,14 @@ unreachable_names: set[bytes] = set()
 """Names of modules that are here and that the other process would not find, as a pickle has them.
 Few programs have any."""
 
+# What finds these in a pickle, and for how many it was made.
+_pattern: tuple[int, Any] = (0, None)
 # By name the locks of the modules that are being imported: mostly none. A Python without this table
 # has all modules asked.
 _importing: Mapping[str, object] = getattr(_frozen_importlib, "_module_locks", sys.modules)
+# The latest module that has been looked at, behind which whatever comes stands in the table; and
+# where modules were searched for.
+_looked: tuple[object, list[str]] = (None, [])
 # What was found out of a module, by its name: to look for it takes as long as ten calls.
 _known: dict[str, tuple[object, bool]] = {}
 # Whether this process was forked from the one that it answers, and has its modules.
@@ -109,17 +114,23 @@ def is_lost(module_name: str) -> bool:
     Args:
         module_name: Its name.
     """
+    global _pattern
     module = sys.modules.get(module_name)
     known = _known.get(module_name)
     if known is not None and known[0] is module:
         return known[1]
     try:
         is_lost = not _is_found(module_name, module)
-    except Exception:
+    except Exception as error:
+        from webworker_executor.wire.struck import is_a_handlers
+
+        if is_a_handlers(error):
+            raise
         # A finder of the program's own, which does not like to be asked.
         is_lost = False
     if is_lost and not _is_fork:
         unreachable_names.add(module_name.encode("utf-8", "surrogatepass"))
+        _pattern = (0, None)
     _known[module_name] = module, is_lost
     return is_lost
 
@@ -179,9 +190,12 @@ def names_unreachable(payload: bytes, *, to_host: bool = False) -> bool:
     Returns:
         Whether it names such a module, or holds a text that reads so.
     """
-    if not to_host and _importing and _names_what_is_being_imported(payload):
-        return True
-    if not any(name in payload for name in unreachable_names):
+    if not to_host:
+        if _importing and _names_what_is_being_imported(payload):
+            return True
+        if not _is_fork:
+            _look_at_new_modules()
+    if not unreachable_names or _pattern_of_names().search(payload) is None:
         return False
     from webworker_executor.wire.forks import is_packing_for_forks
 
@@ -201,6 +215,66 @@ def _names_what_is_being_imported(payload: bytes) -> bool:
 def _as_pickled(text: bytes) -> bytes:
     # SHORT_BINUNICODE, and the length.
     return b"\x8c%c%b" % (len(text), text) if len(text) < 256 else text
+
+
+def _pattern_of_names() -> Any:
+    global _pattern
+    n_names, pattern = _pattern
+    if n_names != len(unreachable_names):
+        import re
+
+        names = list(unreachable_names)
+        # In one go: a program may have read each of its thousand plug-ins from a file.
+        pattern = re.compile(b"|".join([re.escape(_as_pickled(name)) for name in names]))
+        _pattern = len(names), pattern
+    return pattern
+
+
+def _look_at_new_modules() -> None:
+    """
+    Find out which modules have come that the other process would not find.
+
+    Only what does not stand where its name says is looked for: to look for all of a program's
+    thousand modules takes 50 ms, and this 1 ms, once.
+    """
+    global _looked
+    previous, path = _looked
+    try:
+        latest: object = next(reversed(sys.modules.values()))
+    except RuntimeError:
+        # Another thread imports at this moment.
+        latest = None
+    is_same_path = path == sys.path
+    if is_same_path and latest is previous and latest is not None:
+        return
+    path, modules = sys.path.copy(), list(sys.modules.items())
+    n_new = 0
+    for _, module in reversed(modules):
+        if module is previous and is_same_path:
+            break
+        n_new += 1
+    for name, module in modules[len(modules) - n_new :]:
+        if type(module) is _MODULE and not _stands_where_it_says(name, module):
+            is_lost(name)
+    _looked = modules[-1][1], path
+
+
+def _stands_where_it_says(module_name: str, module: object) -> bool:
+    # Not by `getattr`: to some modules that is a reason to load what they have put off.
+    origin = getattr(vars(module).get("__spec__"), "origin", None)
+    if type(origin) is not str or not origin.endswith(".py"):
+        return True
+    parent_name, _, name = module_name.rpartition(".")
+    folder, _, file = origin.rpartition("/")
+    if file == "__init__.py":
+        folder, _, file = folder.rpartition("/")
+        file += ".py"
+    if file != f"{name}.py" or parent_name.encode("utf-8", "surrogatepass") in unreachable_names:
+        return False
+    if not parent_name:
+        return folder in sys.path
+    parent = sys.modules.get(parent_name)
+    return type(parent) is _MODULE and folder in (vars(parent).get("__path__") or ())
 
 
 def must_not_import(module_name: str | None) -> bool:
