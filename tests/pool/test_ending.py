@@ -4,6 +4,7 @@ How an executor ends: in time, by force, with the program, and past workers that
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dropin.gate import Gate, pass_gate
-from tests.patience import Stopwatch
+from tests.patience import Stopwatch, wait_until
 from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.launch.launcher import Child
+from webworker_executor.pool import crew, process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.script import ScriptRunner
@@ -259,3 +262,99 @@ def test_a_file_that_a_module_keeps_open_is_written_when_its_worker_ends(
     (tmp_path / "worker_module.py").write_text(WORKER_MODULE)
     done = run_script(KEPT_OPEN, cwd=tmp_path)
     assert "all of it" == done.stdout.strip(), done.stderr
+
+
+def hold_the_interpreter(path: Path) -> None:
+    """Make a file, and sleep in C, so that no thread of this process hears anything."""
+    import ctypes
+
+    path.touch()
+    ctypes.PyDLL(None).sleep(1000)
+
+
+def stand_still(path: Path) -> None:
+    """Make a file, and stop this process."""
+    path.touch()
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a worker that is to leave no five seconds."""
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initializer", [hold_the_interpreter, stand_still])
+def test_a_shutdown_that_cancels_ends_a_worker_that_is_not_up(
+    launcher: LauncherName,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    initializer: Callable[[Path], None],
+) -> None:
+    """
+    Though it hears nothing: what lies there is cancelled without its help.
+    """
+    impatient(monkeypatch)
+    path = tmp_path / "begun"
+    pool = WebWorkerExecutor(1, launcher=launcher, initializer=initializer, initargs=(path,))
+    future = pool.submit(double, 1)
+    wait_until(path.exists)
+    pool.shutdown(cancel_futures=True)
+    assert future.cancelled()
+
+
+@pytest.mark.slow
+def test_a_shutdown_that_cancels_before_a_worker_has_its_link() -> None:
+    """
+    It takes back what was never sent.
+    """
+    for _ in range(20):
+        pool = WebWorkerExecutor(2, launcher="spawn", initializer=time.sleep, initargs=(0.01,))
+        futures = [pool.submit(double, number) for number in range(3)]
+        pool.shutdown(cancel_futures=True)
+        assert all(future.cancelled() or future.result(0) in {0, 2, 4} for future in futures)
+
+
+@pytest.mark.slow
+def test_a_shutdown_that_cancels_where_there_is_no_ledger(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    A worker that is not up and does not answer is ended.
+    """
+    impatient(monkeypatch)
+    monkeypatch.setattr(crew, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(crew.Crew, "_ledger", lambda _: None)
+    path = tmp_path / "begun"
+    pool = WebWorkerExecutor(1, initializer=hold_the_interpreter, initargs=(path,))
+    future = pool.submit(double, 1)
+    wait_until(path.exists)
+    pool.shutdown(cancel_futures=True)
+    assert future.cancelled()
+
+
+NEVER_UP = """
+from pathlib import Path
+from tests.patience import wait_until
+from tests.pool.test_ending import double, hold_the_interpreter
+from webworker_executor import WebWorkerExecutor
+from webworker_executor.pool import process
+
+process.CLOSE_SECONDS = 0.1
+path = Path("PATH")
+options = {"initializer": hold_the_interpreter, "initargs": (path,)}
+pool = WebWorkerExecutor(1, exit_policy="cancel", **options)
+pool.submit(double, 1)
+wait_until(path.exists)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_ends_though_a_worker_never_comes_up(
+    run_script: ScriptRunner, tmp_path: Path
+) -> None:
+    """
+    Where what waits is cancelled at its end.
+    """
+    done = run_script(NEVER_UP.replace("PATH", str(tmp_path / "begun")))
+    assert (0, "") == (done.returncode, done.stderr)

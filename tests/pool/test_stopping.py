@@ -32,7 +32,7 @@ from webworker_executor import (
     WorkerFuture,
 )
 from webworker_executor.launch import procfs
-from webworker_executor.pool import stopping
+from webworker_executor.pool import process, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -433,3 +433,20 @@ def test_what_a_task_has_started_outlives_the_end_of_its_executor(launcher: Laun
         pid = pool.submit(talking.start_program).result(10.0)
     assert procfs.state_of(pid) not in {None, "Z"}
     os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_what_lies_in_a_worker_that_is_not_up_is_dropped(
+    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    So that the worker has nothing left to do, and no shutdown waits for it.
+    """
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+    pool = WebWorkerExecutor(1, launcher=launcher, initializer=time.sleep, initargs=(1000,))
+    future = pool.submit(abs, -1)
+    wait_until(lambda: future.worker is not None)
+    assert future.abort()
+    pool.shutdown()
+    assert future.done()
+    assert 1 == pool.statistics().n_aborted

@@ -141,6 +141,26 @@ class PoolLives(RuleBasedStateMachine):
             self.world.give_back(process)
 
     @rule(data=st.data())
+    def ask_back(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.worker.inflight):
+            self.world.ask_back(process)
+
+    @rule(data=st.data(), is_up=st.booleans())
+    def take_unheard(self, data: st.DataObject, is_up: bool) -> None:
+        if process := self.pick(data, lambda each: each.is_up == is_up and each.worker.inflight):
+            self.world.take_unheard(process)
+
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: not each.is_seen):
+            self.world.drop(process)
+
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        if process := self.pick(data, lambda each: each.n_marks != each.n_withheld):
+            self.world.lose(process)
+
+    @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         if process := self.pick(data, lambda each: each.is_retired):
             self.world.exit(process, is_known=True)

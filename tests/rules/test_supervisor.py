@@ -311,15 +311,16 @@ def test_recover_leaves_outcomes_alone(state: str) -> None:
 
 
 def test_a_cancel_reaches_what_lies_in_a_worker_that_is_not_up() -> None:
-    """It is asked back, and cancelled when it comes; what has begun by then runs on."""
+    """It is withheld, and cancelled at once; what has begun by then runs on."""
     scheduler, tasks = Scheduler(2), make_tasks(2)
     for task in tasks:
         scheduler.submitted(task)
     first, second = scheduler.workers
     actions = scheduler.shutdown(cancel=True)
-    assert [Recall(first, 1), Recall(second, 1)] == list(actions)
-    assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_returned(first, [0]))
-    assert not scheduler.tasks_returned(second, [])
+    assert [Withhold(first), Withhold(second)] == list(actions)
+    assert not scheduler.shutdown(cancel=True)
+    assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_withheld(first, tasks[:1]))
+    assert not scheduler.tasks_withheld(second, [])
     assert SENT == tasks[1].state
 
 
@@ -350,6 +351,19 @@ def test_a_tear_leaves_who_was_withheld_from_and_drains_so() -> None:
     worker.recall = WITHHELD
     assert Withhold(worker) in scheduler.recover([task])
     assert (DRAINING, WITHHELD) == (worker.state, worker.recall)
+
+
+@pytest.mark.parametrize("is_up", [False, True])
+def test_a_tear_leaves_who_was_withheld_from_before_it_was_up_so(is_up: bool) -> None:
+    """It would pass over for ever what it holds, and is told once more, in case it never was."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    assert [Withhold(worker)] == list(scheduler.unheard(worker))
+    if is_up:
+        scheduler.worker_ready(worker)
+    assert Withhold(worker) in scheduler.recover([task])
+    assert WITHHELD == worker.recall
 
 
 def test_a_retry_is_cancelled_with_the_rest() -> None:

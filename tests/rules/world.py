@@ -41,6 +41,7 @@ from webworker_executor.rules.worker import (
     READY,
     SILENT,
     STARTING,
+    WITHHELD,
     Worker,
 )
 
@@ -163,7 +164,6 @@ class World:
                 assert count >= 1
                 self.processes[worker].recalls.append(count)
             case Withhold(worker):
-                assert worker.is_noted
                 self.withhold(self.processes[worker])
             case Retire(worker):
                 assert [] == self.processes[worker].held()
@@ -319,6 +319,11 @@ class World:
     def withhold(self, process: Process) -> None:
         """Count a recall of everything in the ledger, and leave the mark."""
         self.is_disturbed = True
+        if not process.worker.is_noted:
+            # There is no other way than to ask, while it is not up.
+            assert process.worker.state is STARTING or not process.worker.inflight
+            process.recalls.extend([1] * len(process.worker.inflight))
+            return
         process.n_withheld += 1
         process.mailbox.append(Item(None))
         process.is_seen = False
@@ -469,6 +474,28 @@ class World:
         if actions is None:
             self.perform(self.scheduler.shutdown(cancel))
 
+    def ask_back(self, process: Process) -> None:
+        """Ask a process for what it has not begun."""
+        if process.worker.inflight:
+            self.carry_out(self.decide(self.scheduler.asked_back, process.worker))
+
+    def take_unheard(self, process: Process) -> None:
+        """Take from a process, up or not, what it has not begun."""
+        if process.worker.inflight and process.worker.is_noted:
+            self.carry_out(self.decide(self.scheduler.unheard, process.worker))
+
+    def drop(self, process: Process) -> None:
+        """Look what a process was kept from beginning, and find that nobody wants that."""
+        process.is_seen, self.tear_at = True, 0
+        for task in not_begun(process.worker, process.begun):
+            process.forget(task)
+            self.settle(task, "cancelled")
+            self.perform(self.scheduler.task_dropped(process.worker, task))
+
+    def lose(self, process: Process) -> None:
+        """Count no more on a process that is deaf."""
+        self.carry_out(self.decide(self.scheduler.worker_lost, process.worker))
+
     def break_all(self) -> None:
         """Break the pool; a torn break is asked for again."""
         actions = self.decide(self.scheduler.break_)
@@ -520,7 +547,8 @@ class World:
             return
         states = {READY, DEAF, STARTING}
         live = [worker for worker in self.scheduler.workers if worker.state in states]
-        hearing = [worker for worker in live if worker.state is not DEAF]
+        withheld = [each for each in live if each.recall is WITHHELD and each.state is not READY]
+        hearing = [worker for worker in live if worker not in withheld]
         idle = [worker for worker in live if worker.state is READY and not worker.inflight]
         is_trying = any(worker.state is STARTING for worker in live)
         queued = [task for task in self.unresolved() if task.state is QUEUED]

@@ -17,7 +17,7 @@ from webworker_executor.link.journal import Journal
 from webworker_executor.link.ledger import Ledger
 from webworker_executor.pool.call import Call
 from webworker_executor.pool.kin import kin_of
-from webworker_executor.pool.process import News, WorkerProcess
+from webworker_executor.pool.process import CLOSE_SECONDS, News, WorkerProcess
 from webworker_executor.pool.talks import Talks
 from webworker_executor.rules.worker import CLOSING, DRAINING, EXITED, STARTING, Worker
 from webworker_executor.web.launchers import close_launcher
@@ -189,6 +189,8 @@ class Crew:
         process.flush()
         if process.n_recalled:
             process.recall(process.n_recalled)
+        if process.is_withheld_early:
+            self.withhold(process.worker)
         assert process.data is not None
         for call in self._at_opening.pop(process.worker.slot, ()):
             process.data.when_written(call)
@@ -209,6 +211,13 @@ class Crew:
         process = self.processes.get(worker)
         if process is None:
             return
+        if not process.is_open:
+            # When it has been sent what it holds.
+            process.is_withheld_early = True
+            return
+        if not worker.is_noted:
+            self._withhold_from_unnoted(process)
+            return
         process.withhold()
         number = process.n_withheld
 
@@ -218,6 +227,19 @@ class Crew:
                 self._news.withheld(process)
 
         self.call_at(time.monotonic() + STORE_SECONDS, look)
+
+    def _withhold_from_unnoted(self, process: WorkerProcess) -> None:
+        # There is no other way than to ask, and to end it if it is not even up by then. Who is up
+        # says so before it begins anything, so that a death before that is no task's.
+        worker = process.worker
+
+        def look() -> None:
+            if worker.state is STARTING and worker.inflight:
+                process.terminate()
+
+        if worker.inflight:
+            process.recall(len(worker.inflight))
+            self.call_at(time.monotonic() + CLOSE_SECONDS, look)
 
     def retire(self, worker: Worker) -> None:
         """Ask a process to leave."""

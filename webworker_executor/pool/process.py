@@ -98,11 +98,11 @@ class WorkerProcess:
         self._entry = UNKNOWN_ENTRY
         self._ledger: Ledger | None = None
         self._defined = Defined(reactor)
-        self.n_recalled = 0
-        self.n_withheld = 0
+        self.n_recalled = self.n_withheld = self.n_returned = 0
         self._link: Link | None = None
         self._early: list[Frame] = []
         self.is_launched = self._has_failed = self.died_receiving = False
+        self.is_withheld_early = False
         self.started = Flag()
         # The task whose end was asked for, with its process if need be.
         self.stopped_task = 0

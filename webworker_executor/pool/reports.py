@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from webworker_executor.pool.performer import Performer
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
+    from webworker_executor.rules.worker import Worker
     from webworker_executor.web.pool_worker import PoolWorker
     from webworker_executor.wire.frame import Frame
 
@@ -279,17 +280,38 @@ class Reports:
         if frame.ident == process.n_withheld != 0:
             # Of the last one; those before are on their way as well.
             event = self._scheduler.worker_hears
+        process.n_returned += 1
         self._take_back(idents)
+        dropped, actions = self._drop_ended(worker, idents)
+        idents = [ident for ident in idents if ident not in dropped]
         try:
-            return event(worker, idents)
+            return [*actions, *event(worker, idents)]
         except ProtocolViolation as error:
             process.kill(str(error))
-            return ()
+            return actions
 
     def _withheld(self, process: WorkerProcess) -> do.Actions:
-        tasks = not_begun(process.worker, process.begun())
+        worker = process.worker
+        tasks = not_begun(worker, process.begun())
         self._take_back(task.ident for task in tasks)
-        return self._scheduler.tasks_withheld(process.worker, tasks)
+        dropped, actions = self._drop_ended(worker, [task.ident for task in tasks])
+        tasks = [task for task in tasks if task.ident not in dropped]
+        return [*actions, *self._scheduler.tasks_withheld(worker, tasks)]
+
+    def _drop_ended(
+        self, worker: Worker, idents: Iterable[int]
+    ) -> tuple[set[int], list[do.Action]]:
+        # Of what comes back, that which was stopped: it is nobody's, and is not to wait for another
+        # worker, which may never be up.
+        dropped, back = set[int](), set(idents)
+        actions: list[do.Action] = []
+        for task in tuple(worker.inflight):
+            call = self._promises.calls.get(task.ident)
+            if task.ident in back and call is not None and call.future.done():
+                dropped.add(task.ident)
+                actions += self._scheduler.task_dropped(worker, task)
+                self._promises.forget(call)
+        return dropped, actions
 
     def _take_back(self, idents: Iterable[int]) -> None:
         for ident in idents:

@@ -154,9 +154,11 @@ class Stopper:
         measures = _measures(grace)
         if conversation is not None and conversation.heeds:
             self._look_again(task, process, measures, grace)
-        else:
-            self._insist(task, process, measures)
-        return ()
+            return ()
+        self._insist(task, process, measures)
+        # One that is not up may never be, nor hear anything.
+        is_up = task.worker.state is not STARTING
+        return () if is_up or not task.worker.is_noted else self._scheduler.unheard(task.worker)
 
     def _note(self, call: Call, error: BaseException) -> None:
         if isinstance(error, TimeoutError):

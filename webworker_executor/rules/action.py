@@ -91,7 +91,8 @@ class Withhold(_Record):
     """
     Have the worker begin nothing more of what it holds, without its help.
 
-    `tasks_withheld` tells what it had begun by then, and `worker_hears` that it has heard.
+    `tasks_withheld` tells what it had begun by then, and `worker_hears` that it has heard. From one
+    that is not up and turns out to have no entry in the ledger it is asked for instead.
     """
 
     __slots__ = __match_args__ = ("worker",)

@@ -262,14 +262,9 @@ class Assignment:
         actions += [Start(self._roster.start(slot, births.n_volleys)) for slot in slots]
 
     def _recall(self) -> Actions:
-        actions: list[Action] = []
         n_waiting = len(self._idle) if self._roster.has_hand_free() else 0
-        for silent in self._roster.silent() if n_waiting else ():
-            silent.recall = WITHHELD
-            if silent.state is READY:
-                silent.step("deafen")
-                self._roster.sort(silent)
-            actions.append(Withhold(silent))
+        silent = self._roster.silent() if n_waiting else []
+        actions: list[Action] = [*map(self._withhold, silent)]
         for _ in range(n_waiting - self._roster.n_recalls()):
             worker = self._roster.richest()
             if worker is None:
@@ -287,6 +282,13 @@ class Assignment:
         worker.recall = ASKED
         worker.asked_at = self._read_clock()
         return Recall(worker, count)
+
+    def _withhold(self, worker: Worker) -> Withhold:
+        worker.recall = WITHHELD
+        if worker.state is READY:
+            worker.step("deafen")
+        self._roster.sort(worker)
+        return Withhold(worker)
 
     def _count_on_nobody(self, now: float) -> None:
         if self._count_until is not None and now >= self._count_until:

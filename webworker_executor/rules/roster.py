@@ -53,8 +53,9 @@ class Roster:
         all: Every worker that has not exited, in order of start.
         live: Those that take tasks: `STARTING` and `READY`, and `DEAF`, who did. Each holds a slot.
         idle: The live ones that are `READY` and hold no task; the last was used last.
-        fresh: The live ones that are `STARTING` and hold no task, oldest first.
-        deaf: The live ones that are `DEAF` and hold no task.
+        fresh: The other live ones that are `STARTING` and hold no task, oldest first.
+        deaf: The live ones that are `DEAF` and hold no task, and those that are `STARTING` and had
+            theirs withheld: they get none until they hear, or are up.
         draining: Those that finish what they hold, and get no more.
     """
 
@@ -97,12 +98,14 @@ class Roster:
         state = worker.state
         is_live = state is READY or state is STARTING or state is DEAF
         is_free = is_live and not worker.inflight
+        # Sent more, it could be withheld from only so often before it comes to the first mark.
+        is_deaf = state is DEAF or (state is STARTING and worker.recall is WITHHELD)
         for group, belongs in (
             (self.all, state is not EXITED),
             (self.live, is_live),
             (self.idle, is_free and state is READY),
-            (self.fresh, is_free and state is STARTING),
-            (self.deaf, is_free and state is DEAF),
+            (self.fresh, is_free and state is STARTING and not is_deaf),
+            (self.deaf, is_free and is_deaf),
             (self.draining, state is DRAINING),
         ):
             if belongs and worker not in group:

@@ -10,7 +10,7 @@ started for them.
 from __future__ import annotations
 
 from webworker_executor.rules.action import Action, Actions, Alarm, Retire, Send
-from webworker_executor.rules.assignment import Assignment
+from webworker_executor.rules.hearing import Hearing
 from webworker_executor.rules.roster import has_loose_tasks
 from webworker_executor.rules.stage import OPEN, SHUTTING
 from webworker_executor.rules.worker import DEAF, FREE, READY, STARTING, Worker
@@ -18,7 +18,7 @@ from webworker_executor.rules.worker import DEAF, FREE, READY, STARTING, Worker
 __all__ = ["Sizing"]
 
 
-class Sizing(Assignment):
+class Sizing(Hearing):
     """
     Note what is asked of the size of a pool.
     """

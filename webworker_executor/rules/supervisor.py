@@ -28,7 +28,6 @@ from webworker_executor.rules.task import CANCELLED, DONE, QUEUED, SENT, TASK_TA
 from webworker_executor.rules.worker import (
     CLOSING,
     DEAF,
-    DRAINING,
     EXITED,
     FREE,
     READY,
@@ -196,7 +195,8 @@ class Supervisor(Sizing):
 
         Args:
             cancel: Whether to cancel the tasks that still wait, also those that lie in a worker
-                which is not up: where its initializer never ends, they would wait for ever.
+                which is not up: where its initializer never ends, they would wait for ever. They
+                are withheld, because it may not hear either.
 
         Returns:
             What to do; `Stopped` comes once, now or later.
@@ -206,11 +206,10 @@ class Supervisor(Sizing):
         self._stage = POOL_TABLE[self._stage]["shutdown"]
         self._wanted.clear()
         self._cancels = self._cancels or cancel
-        actions = [
-            self._ask(worker, len(worker.inflight))
-            for worker in (self._live if cancel else ())
-            if worker.state is STARTING and worker.inflight and worker.recall is FREE
-        ]
+        actions: list[Action] = []
+        for worker in tuple(self._live) if cancel else ():
+            if worker.state is STARTING and worker.inflight:
+                actions += self.unheard(worker)
         return [*actions, *self._assign()]
 
     def break_(self, reason: str = "the pool was told to break") -> Actions:
@@ -257,7 +256,7 @@ class Supervisor(Sizing):
                 actions.append(Start(worker))
             elif worker.state is CLOSING:
                 actions.append(Retire(worker))
-            elif worker.recall is WITHHELD:
+            if worker.recall is WITHHELD:
                 actions.append(Withhold(worker))
         self._backlog.rebuild(waiting)
         self._count_until = None
@@ -277,8 +276,8 @@ class Supervisor(Sizing):
             task.worker = worker
         worker.inflight = deque(held)
         # It may have been kept from beginning anything, and not been sent the marks that end that.
-        was_withheld = worker.state is DRAINING and worker.recall is WITHHELD
-        worker.recall = WITHHELD if was_withheld or worker.state is DEAF else FREE
+        is_withheld = worker.recall is WITHHELD and worker.state not in {CLOSING, EXITED}
+        worker.recall = WITHHELD if is_withheld or worker.state is DEAF else FREE
         is_surplus = worker.slot >= self._max_workers and held
         if worker.state is READY and (worker.n_sent >= self._max_tasks or is_surplus):
             worker.step("drain")

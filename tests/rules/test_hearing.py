@@ -1,0 +1,74 @@
+"""
+What lies in workers that hear nothing is had back, and those that never will are let go.
+"""
+
+from __future__ import annotations
+
+from tests.rules.crew import make_crew, make_tasks
+from webworker_executor.rules.action import Recall, Retire, Send, Start, Withhold
+from webworker_executor.rules.scheduler import Scheduler
+from webworker_executor.rules.worker import ASKED, CLOSING, DEAF, FREE, READY, STARTING, WITHHELD
+
+
+def test_a_worker_is_asked_once_for_what_nobody_wants() -> None:
+    """While an answer is due it is not asked again; nor where it is not up."""
+    scheduler, (worker,) = make_crew(1)
+    (task,) = make_tasks(1)
+    scheduler.submitted(task)
+    assert [Recall(worker, 1)] == list(scheduler.asked_back(worker))
+    assert ASKED == worker.recall
+    assert not scheduler.asked_back(worker)
+    unborn = Scheduler(1)
+    unborn.submitted(*make_tasks(1))
+    assert not unborn.asked_back(unborn.workers[0])
+
+
+def test_a_deaf_worker_leaves_and_another_takes_its_place() -> None:
+    """When what it had not begun was taken from it, and not before."""
+    scheduler, (worker,) = make_crew(1)
+    worker.is_noted = True
+    first, second = make_tasks(2)
+    scheduler.submitted(first)
+    assert [Withhold(worker)] == list(scheduler.unheard(worker))
+    assert not scheduler.worker_lost(worker)
+    assert not scheduler.task_dropped(worker, first)
+    assert not scheduler.submitted(second)
+    assert DEAF == worker.state
+    retire, start, send = scheduler.worker_lost(worker)
+    (heir,) = (each for each in scheduler.workers if each is not worker)
+    assert [Retire(worker), Start(heir), Send(heir, [second])] == [retire, start, send]
+    assert (CLOSING, worker.slot) == (worker.state, heir.slot)
+    assert not scheduler.worker_lost(worker)
+
+
+def test_from_a_worker_without_a_note_nothing_is_taken() -> None:
+    """Nobody could tell what it has begun."""
+    scheduler, (worker,) = make_crew(1)
+    scheduler.submitted(*make_tasks(1))
+    assert not scheduler.unheard(worker)
+    assert (READY, FREE) == (worker.state, worker.recall)
+
+
+def test_who_was_withheld_from_at_its_start_gets_none_before_it_is_up() -> None:
+    """So that this is done once: the mark that ends it is numbered in a byte."""
+    scheduler, tasks = Scheduler(1), make_tasks(2)
+    scheduler.submitted(tasks[0])
+    (worker,) = scheduler.workers
+    assert [Withhold(worker)] == list(scheduler.unheard(worker))
+    assert not scheduler.unheard(worker)
+    assert not scheduler.task_dropped(worker, tasks[0])
+    assert not scheduler.submitted(tasks[1])
+    assert (STARTING, WITHHELD) == (worker.state, worker.recall)
+    assert [Send(worker, [tasks[1]])] == list(scheduler.worker_ready(worker))
+    assert not scheduler.worker_hears(worker, [])
+    assert (READY, FREE) == (worker.state, worker.recall)
+
+
+def test_a_worker_that_is_not_up_and_has_nothing_leaves_at_the_end() -> None:
+    """Also one that its only task was taken from."""
+    scheduler, (task,) = Scheduler(1), make_tasks(1)
+    scheduler.submitted(task)
+    (worker,) = scheduler.workers
+    scheduler.unheard(worker)
+    assert not scheduler.shutdown()
+    assert [Retire(worker)] == list(scheduler.task_dropped(worker, task))
