@@ -30,9 +30,11 @@ from webworker_executor import (
     WebWorkerExecutor,
     WorkerCrashedError,
     WorkerFuture,
+    scope,
 )
 from webworker_executor.launch import procfs
 from webworker_executor.pool import process, stopping
+from webworker_executor.rules.worker import DEAF, READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -450,3 +452,67 @@ def test_what_lies_in_a_worker_that_is_not_up_is_dropped(
     pool.shutdown()
     assert future.done()
     assert 1 == pool.statistics().n_aborted
+
+
+@pytest.mark.slow
+def test_a_worker_that_has_not_come_to_what_is_aborted_and_hears_nothing(
+    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    It is asked, given up and replaced.
+    """
+    for name in ("ANSWER_SECONDS", "DEAF_SECONDS"):
+        monkeypatch.setattr(stopping, name, 0.2)
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+    with WebWorkerExecutor(2, launcher=launcher) as pool:
+        pids = {*pool.run_on_all(talking.pid)}
+        for pid in pids:
+            os.kill(int(str(pid)), signal.SIGSTOP)
+        futures = [pool.submit(abs, -1), pool.submit(abs, -2)]
+        assert [True, True] == [future.abort(grace=0.1) for future in futures]
+        assert pool.submit(talking.pid).result(20.0) not in pids
+
+
+@pytest.mark.slow
+def test_a_worker_that_hears_late_what_was_aborted_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It was withheld from, and says so before it is given up.
+    """
+    monkeypatch.setattr(stopping, "ANSWER_SECONDS", 0.05)
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        pid = pool.submit(os.getpid).result(10.0)
+        os.kill(pid, signal.SIGSTOP)
+        future = pool.submit(abs, -1)
+        assert future.abort(grace=0.05)
+        (worker,) = pool._pool._scheduler.workers
+        wait_until(lambda: not worker.inflight)
+        assert worker.state is DEAF
+        os.kill(pid, signal.SIGCONT)
+        assert pid == pool.submit(os.getpid).result(10.0)
+
+
+@pytest.mark.slow
+def test_a_handler_in_a_worker_does_not_end_it_with_an_abort(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    While it runs no task is begun; the worker answers all the same, and gives the task back.
+    """
+    monkeypatch.setattr(stopping, "ANSWER_SECONDS", 0.5)
+    with WebWorkerExecutor(1, launcher="fork") as pool:
+        pid = pool.submit(hold_at_messages).result(10.0)
+        pool.workers[0].post_message(gate.path)
+        gate.wait_for_begun(1)
+        future = pool.submit(abs, -1)
+        assert future.abort(grace=0.0)
+        (worker,) = pool._pool._scheduler.workers
+        wait_until(lambda: not worker.inflight)
+        assert worker.state is READY
+        gate.open()
+        assert pid == pool.submit(os.getpid).result(10.0)
+
+
+def hold_at_messages() -> int:
+    """Have each message wait at the gate that it names."""
+    scope.onmessage = lambda event: pass_gate(event.data, None)
+    return os.getpid()

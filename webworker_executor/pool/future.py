@@ -115,7 +115,8 @@ class WorkerFuture(TrackedFuture["T"]):
         A task that has not begun never does. One that has looked at ``current_task().signal``, or
         waits for a message, is asked: it has ``grace`` seconds to end by itself, and its worker
         goes on. Any other is ended with its worker, by SIGTERM and, after ``grace`` seconds,
-        SIGKILL; a new worker takes the place, and no other task is touched.
+        SIGKILL; a new worker takes the place, and no other task is touched. So it is with a worker
+        that has not come to the task and hears nothing for some seconds, as one that is stopped.
 
         Args:
             reason: Told by the error, as its ``reason``, and by the task's own signal.

@@ -25,12 +25,13 @@ from webworker_executor.wire.shown import LONG, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from webworker_executor.pool.parts import PoolParts
     from webworker_executor.pool.process import WorkerProcess
     from webworker_executor.rules import action as do
     from webworker_executor.rules.task import Task
+    from webworker_executor.rules.worker import Worker
     from webworker_executor.wire.frame import Parts
 
     # A signal, whether it is forced, the seconds until the next measure, and those that what the
@@ -48,6 +49,33 @@ AGAIN_SECONDS = 0.02
 LONGEST_AGAIN_SECONDS = 1.28
 # How long a worker may take to say that it has heard; afterwards it does nothing about it.
 REPLY_SECONDS = 0.1
+# How long one that was asked for a task it has not begun may take to answer, which its control
+# thread does at once; then the task is taken from it. And how long it may be deaf after that.
+ANSWER_SECONDS = 1.0
+DEAF_SECONDS = 5.0
+
+
+class Pursuit:
+    """
+    What is done to end one task.
+
+    Args:
+        grace: As for ``Stopper.stop``.
+
+    Attributes:
+        measures: Those that are left.
+        again: In how many seconds to look again at a worker that has not come to the task.
+        due: When such a worker is taken for one that may not hear.
+        has_asked: Whether it was asked for the task since.
+    """
+
+    __slots__ = ("again", "due", "has_asked", "measures")
+
+    def __init__(self, grace: float) -> None:
+        self.measures = _measures(grace)
+        self.again = AGAIN_SECONDS
+        self.due = time.monotonic() + max(grace, REPLY_SECONDS)
+        self.has_asked = False
 
 
 class Stopper:
@@ -151,11 +179,11 @@ class Stopper:
             self._promises.calls.stop(task.ident)
         # What it has not come to yet it passes over.
         process.post_control(cancel)
-        measures = _measures(grace)
+        pursuit = Pursuit(grace)
         if conversation is not None and conversation.heeds:
-            self._look_again(task, process, measures, grace)
+            self._look_again(task, process, pursuit, grace)
             return ()
-        self._insist(task, process, measures)
+        self._insist(task, process, pursuit)
         # One that is not up may never be, nor hear anything.
         is_up = task.worker.state is not STARTING
         return () if is_up or not task.worker.is_noted else self._scheduler.unheard(task.worker)
@@ -174,9 +202,8 @@ class Stopper:
         self,
         task: Task,
         process: WorkerProcess,
-        measures: Iterator[Measure],
+        pursuit: Pursuit,
         seconds: float,
-        again: float = AGAIN_SECONDS,
     ) -> None:
         # Weakly: a long time must not keep what has ended before it is over.
         ident, reference = task.ident, weakref.ref(process)
@@ -186,27 +213,21 @@ class Stopper:
             held = () if process is None else tuple(process.worker.inflight)
             for task in held:
                 if task.ident == ident:
-                    self._steps.apply(self._insist, task, process, measures, again)
+                    self._steps.apply(self._insist, task, process, pursuit)
 
         # In the reactor's next round: what the worker had said by then has been read.
         self._crew.call_at(time.monotonic() + seconds, lambda: self._crew.call_soon(look))
 
-    def _insist(
-        self,
-        task: Task,
-        process: WorkerProcess,
-        measures: Iterator[Measure],
-        again: float = AGAIN_SECONDS,
-    ) -> do.Actions:
+    def _insist(self, task: Task, process: WorkerProcess, pursuit: Pursuit) -> do.Actions:
         worker = process.worker
         if worker not in self._crew.processes or task not in worker.inflight:
             return ()
         if not _is_running(task, process):
             # It may be so with the next look, by what is still on its way.
-            longer = min(2 * again, LONGEST_AGAIN_SECONDS)
-            self._look_again(task, process, measures, again, longer)
-            return ()
-        for number, is_forced, seconds, rest in measures:
+            self._look_again(task, process, pursuit, pursuit.again)
+            pursuit.again = min(2 * pursuit.again, LONGEST_AGAIN_SECONDS)
+            return self._ask_back(task, process, pursuit)
+        for number, is_forced, seconds, rest in pursuit.measures:
             # What else it holds goes back to the queue when it ends.
             process.stopped_task = task.ident
             now = time.monotonic()
@@ -215,9 +236,30 @@ class Stopper:
                 process.signal_task(task.ident, number, now + REPLY_SECONDS)
             elif number == signal.SIGKILL or process.signaled_task != task.ident:
                 process.end(number, rest)
-            self._look_again(task, process, measures, seconds)
+            self._look_again(task, process, pursuit, seconds)
             break
         return ()
+
+    def _ask_back(self, task: Task, process: WorkerProcess, pursuit: Pursuit) -> do.Actions:
+        """Have a task back whose worker has nothing before it and has not come to it."""
+        worker = process.worker
+        is_next = worker.state is not STARTING and worker.inflight[0] is task
+        if pursuit.has_asked or not is_next or time.monotonic() < pursuit.due:
+            return ()
+        pursuit.has_asked = True
+        n_returned, reference = process.n_returned, weakref.ref(process)
+
+        def look(decide: Callable[[Worker], do.Actions]) -> None:
+            process = reference()
+            # If it has said a word since, it hears, and will come to what it was sent.
+            if process is not None and process.n_returned == n_returned:
+                self._steps.apply(decide, process.worker)
+
+        asked_at = time.monotonic()
+        withhold, lose = self._scheduler.unheard, self._scheduler.worker_lost
+        self._crew.call_at(asked_at + ANSWER_SECONDS, lambda: look(withhold))
+        self._crew.call_at(asked_at + ANSWER_SECONDS + DEAF_SECONDS, lambda: look(lose))
+        return self._scheduler.asked_back(worker)
 
 
 def _is_running(task: Task, process: WorkerProcess) -> bool:
