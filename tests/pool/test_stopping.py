@@ -516,3 +516,19 @@ def hold_at_messages() -> int:
     """Have each message wait at the gate that it names."""
     scope.onmessage = lambda event: pass_gate(event.data, None)
     return os.getpid()
+
+
+@pytest.mark.slow
+def test_a_shutdown_that_cancels_takes_what_a_stopped_worker_has_not_begun(
+    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    And ends the worker, which would never leave.
+    """
+    monkeypatch.setattr(stopping, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+    pool = WebWorkerExecutor(1, launcher=launcher)
+    os.kill(pool.submit(os.getpid).result(20.0), signal.SIGSTOP)
+    future = pool.submit(abs, -1)
+    pool.shutdown(cancel_futures=True)
+    assert future.cancelled()

@@ -51,7 +51,8 @@ class EndingExecutor(Executor):
             wait: Return when every task is done, every callback has run and every worker has left;
                 a worker that does not leave within 5 s is forced.
             cancel_futures: Cancel the tasks that have not been handed to a worker, or lie in one
-                that is not up yet. Whoever waits for one of them is woken.
+                that is not up yet, or that does not come to them within a second or two. Whoever
+                waits for one of them is woken.
             timeout: Seconds that all this may take. Then whatever is not done fails with
                 ``BrokenWorkerPool``, and its workers are ended by SIGTERM, and SIGKILL a second
                 later. Also without ``wait``. By default there is no limit.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from webworker_executor.pool.promises import Promises
     from webworker_executor.pool.reports import Reports
     from webworker_executor.pool.steps import Steps
+    from webworker_executor.pool.stopping import Stopper
     from webworker_executor.rules import action as do
     from webworker_executor.rules.scheduler import Scheduler
     from webworker_executor.web.events import EventsThread
@@ -43,6 +44,9 @@ class EndingPool:
         _reports: Reports
         _scheduler: Scheduler
         _steps: Steps[do.Actions]
+        _stopper: Stopper
+
+    _takes_unbegun = False
 
     @property
     def _is_in_the_way(self) -> bool:
@@ -134,4 +138,11 @@ class EndingPool:
             raise
 
     def _shut(self, cancel: bool) -> do.Actions:
-        return self._scheduler.shutdown(cancel=cancel)
+        actions = self._scheduler.shutdown(cancel=cancel)
+        if not cancel or self._reactor is None or self._scheduler.is_stopped:
+            return actions
+        if not self._takes_unbegun:
+            self._stopper.take_unbegun({})
+            # Afterwards: after a tear it is done again, and twice is as good.
+            self._takes_unbegun = True
+        return actions

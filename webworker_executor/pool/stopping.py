@@ -261,6 +261,30 @@ class Stopper:
         self._crew.call_at(asked_at + ANSWER_SECONDS + DEAF_SECONDS, lambda: look(lose))
         return self._scheduler.asked_back(worker)
 
+    def take_unbegun(self, before: dict[Worker, Task]) -> do.Actions:
+        """
+        Take back what lies in workers that do not come to it, now and every second from now on.
+
+        For a pool that was shut, where what has not begun is cancelled.
+
+        Args:
+            before: The first task of each that had not come to it a second ago.
+        """
+        unbegun: dict[Worker, Task] = {}
+        actions: list[do.Action] = []
+        for worker, process in self._crew.processes.items():
+            head = worker.inflight[0] if worker.inflight else None
+            if head is None or process.begun() in {None, head.ident}:
+                continue
+            unbegun[worker] = head
+            if before.get(worker) is head:
+                actions += self._scheduler.unheard(worker)
+        self._crew.call_at(
+            time.monotonic() + ANSWER_SECONDS,
+            lambda: self._steps.apply(self.take_unbegun, unbegun),
+        )
+        return actions
+
 
 def _is_running(task: Task, process: WorkerProcess) -> bool:
     worker = process.worker
