@@ -55,8 +55,9 @@ class StubOwner:
     def abort(self, task: Task, reason: object, grace: float) -> None:
         raise AssertionError("nobody aborts here")
 
-    def cancel_running(self, task: Task) -> None:
-        self.cancelled_tasks.append(task)
+    def cancel_handed_out(self, task: Task, *, runs_too: bool) -> None:
+        if runs_too:
+            self.cancelled_tasks.append(task)
 
     def started_at(self, task: Task) -> float | None:
         return None

@@ -438,8 +438,9 @@ def test_what_a_task_has_started_outlives_the_end_of_its_executor(launcher: Laun
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["abort", "cancel"])
 def test_what_lies_in_a_worker_that_is_not_up_is_dropped(
-    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch
+    launcher: LauncherName, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """
     So that the worker has nothing left to do, and no shutdown waits for it.
@@ -448,10 +449,31 @@ def test_what_lies_in_a_worker_that_is_not_up_is_dropped(
     pool = WebWorkerExecutor(1, launcher=launcher, initializer=time.sleep, initargs=(1000,))
     future = pool.submit(abs, -1)
     wait_until(lambda: future.worker is not None)
-    assert future.abort()
+    assert getattr(future, how)()
     pool.shutdown()
     assert future.done()
-    assert 1 == pool.statistics().n_aborted
+    statistics = pool.statistics()
+    assert (how == "abort", how == "cancel") == (statistics.n_aborted, statistics.n_cancelled)
+
+
+def test_a_cancel_tells_the_truth_while_a_worker_comes_up(tmp_path: Path) -> None:
+    """
+    It does so at that very line: what was cancelled has not run, and anything else has.
+    """
+    n_cancelled = 0
+    for number in range(40):
+        path = tmp_path / str(number)
+        with WebWorkerExecutor(1, launcher="fork") as pool:
+            future = pool.submit(path.touch)
+            deadline = time.perf_counter() + random.random() * 0.01
+            while time.perf_counter() < deadline:
+                pass
+            was_cancelled = future.cancel()
+            assert was_cancelled == future.cancelled()
+            assert 3 == pool.submit(abs, -3).result(10.0)
+        assert was_cancelled != path.exists()
+        n_cancelled += was_cancelled
+    assert n_cancelled
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ class WorkerFuture(TrackedFuture["T"]):
 
     def cancel(self) -> bool:
         """
-        Cancel the task if it has not been handed to a worker.
+        Cancel the task if it has not been handed to a worker, or to one that is not up yet.
 
         One that was submitted through ``options(cancel_running=True)`` is stopped also when it
         runs, as ``abort`` stops it.
@@ -101,8 +101,8 @@ class WorkerFuture(TrackedFuture["T"]):
             if self._state == PENDING:
                 self._state, is_waiting = CANCELLED, True
         if not is_waiting:
-            if self._cancels_running:
-                owner.cancel_running(task)
+            if self._state == RUNNING:
+                owner.cancel_handed_out(task, runs_too=self._cancels_running)
             return self.cancelled()
         self._invoke_callbacks()
         owner.cancelled(task)

@@ -27,7 +27,7 @@ from webworker_executor.pool.promises import Promises
 from webworker_executor.pool.reports import Reports
 from webworker_executor.pool.room import Bounded, Room
 from webworker_executor.pool.steps import Steps
-from webworker_executor.pool.stopping import STOP_SECONDS, Stopper
+from webworker_executor.pool.stopping import Stopper
 from webworker_executor.rules.scheduler import Scheduler
 from webworker_executor.rules.task import QUEUED, Task
 from webworker_executor.web.host import host
@@ -228,11 +228,10 @@ class Pool(EndingPool):
         assert isinstance(task, Call)
         self._stopper.stop(task, broken.aborted(task.fn_name, reason), reason, grace)
 
-    def cancel_running(self, task: Task) -> None:
-        """Stop a task wherever it is, and no other, and cancel its future."""
+    def cancel_handed_out(self, task: Task, *, runs_too: bool) -> None:
+        """Cancel a task that cannot have begun, or with ``runs_too`` stop it wherever it is."""
         assert isinstance(task, Call)
-        error = broken.aborted(task.fn_name, "its future was cancelled")
-        self._stopper.stop(task, error, None, STOP_SECONDS, cancels=True)
+        self._stopper.cancel(task, runs_too=runs_too)
 
     @property
     def lock(self) -> AbstractContextManager[object]:

@@ -15,7 +15,10 @@ import weakref
 
 from webworker_executor.pool import broken
 from webworker_executor.pool.call import Call
+from webworker_executor.pool.crew import STORE_SECONDS
 from webworker_executor.pool.room import Bounded
+from webworker_executor.pool.talk import taken_back
+from webworker_executor.rules.supervisor import not_begun
 from webworker_executor.rules.task import QUEUED, SENT
 from webworker_executor.rules.worker import STARTING
 from webworker_executor.wire import codec
@@ -115,6 +118,44 @@ class Stopper:
         """
         # Out here: packing runs a user's code.
         self._steps.bring(self._stop, task, error, _cancel_frame(task, reason), grace, cancels)
+
+    def cancel(self, call: Call, *, runs_too: bool) -> None:
+        """
+        Cancel a task that was handed to a worker, if it has not begun or is to be stopped.
+
+        Args:
+            call: Which.
+            runs_too: Whether it is stopped wherever it is; else only where its worker is not up.
+        """
+        if runs_too:
+            error = broken.aborted(call.fn_name, "its future was cancelled")
+            self.stop(call, error, None, STOP_SECONDS, cancels=True)
+            return
+        worker = call.worker
+        # Not left for an outer call, which would cancel what is said here to go on.
+        if worker is not None and worker.state is STARTING and not self._steps.is_held_here:
+            self._steps.bring(self._withdraw, call)
+
+    def _withdraw(self, call: Call) -> do.Actions:
+        worker, process = call.worker, self._crew.process_of(call)
+        is_sent = call.state is SENT and not call.future.done()
+        if not is_sent or worker is None or process is None or worker.state is not STARTING:
+            return ()
+        if call.is_posted:
+            # It may come up at this very line. So it is kept from beginning anything first, and
+            # looked at then: either its note is there, or it will pass the task over.
+            self._steps.perform(self._scheduler.unheard(worker) if worker.is_noted else ())
+            # What it was storing just then is seen after that: the caller waits for the answer.
+            time.sleep(STORE_SECONDS)
+            if call not in not_begun(worker, process.begun()):
+                return ()
+        call.future._cancel_by_owner()
+        self._promises.tally.n_cancelled += 1
+        call.is_posted = False
+        taken_back(call, self._crew.talks)
+        actions = self._scheduler.task_dropped(worker, call)
+        self._promises.forget(call)
+        return actions
 
     def expire(self, call: Call, limit: float) -> None:
         """

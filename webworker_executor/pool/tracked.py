@@ -49,8 +49,8 @@ class Owner(Protocol):
     def abort(self, task: Task, reason: object, grace: float) -> None:
         """Stop a task wherever it is."""
 
-    def cancel_running(self, task: Task) -> None:
-        """Stop a task wherever it is, and cancel its future."""
+    def cancel_handed_out(self, task: Task, *, runs_too: bool) -> None:
+        """Cancel a task that cannot have begun, or with ``runs_too`` stop it wherever it is."""
 
     def cancelled(self, task: Task) -> None:
         """Forget a task whose future was cancelled."""
