@@ -45,7 +45,7 @@ class Unparsed(NamedTuple):
 def survey(path: Path) -> Counts | Unparsed:
     """Count what stands in one module."""
     try:
-        source = path.read_bytes()
+        source = read(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = ast.parse(source)
@@ -63,6 +63,13 @@ def survey(path: Path) -> Counts | Unparsed:
         elif isinstance(statement, ast.ClassDef):
             classes += 1
     return Counts(len(source.splitlines()), functions, classes, deepest, longest)
+
+
+def read(path: Path) -> bytes:
+    """Read a file; of a pipe, or anything else that may never end, nothing is read."""
+    if path.exists() and not path.is_file():
+        raise OSError("not a regular file")
+    return path.read_bytes()
 
 
 def statements(module: ast.Module) -> Iterator[tuple[ast.AST, int]]:
@@ -176,7 +183,7 @@ def main(arguments: list[str]) -> str | None:
     print(f"Python {platform.python_version()} parses {len(paths):,} modules in {folder}")
     for path in paths:  # A cold disk would be charged to whichever run comes first.
         with suppress(OSError):
-            path.read_bytes()
+            read(path)
 
     progress = Progress("workers", len(paths))
     surveyed = survey_in_workers(paths, progress)

@@ -89,20 +89,29 @@ def test_survey_reports_what_it_cannot_read(census: Any, folder: Path) -> None:
     assert ["SyntaxError", "FileNotFoundError"] == [reason.partition(":")[0] for reason in reasons]
 
 
+def test_survey_does_not_wait_for_a_pipe(census: Any, folder: Path) -> None:
+    """
+    A pipe may have a module's name, and nobody who writes into it.
+    """
+    os.mkfifo(folder / "pipe.py")
+    assert census.Unparsed("OSError: not a regular file") == census.survey(folder / "pipe.py")
+
+
 @pytest.mark.slow
 def test_census_of_a_folder(run_script: ScriptRunner, folder: Path) -> None:
     """
     Another folder is taken as argument; both runs agree; nothing is written to stderr.
     """
+    os.mkfifo(folder / "pipe.py")
     done = run_script(CENSUS, str(folder))
     assert (0, "") == (done.returncode, done.stderr)
     lines = done.stdout.splitlines()
-    assert "parses 4 modules" in lines[0]
-    assert ["workers  4 of 4 files"] == [line for line in lines if line.startswith("workers  4")]
+    assert "parses 5 modules" in lines[0]
+    assert ["workers  5 of 5 files"] == [line for line in lines if line.startswith("workers  5")]
     assert ["shop", "15", "2", "1", "4", "till.sell,", "8", "lines"] in [
         line.split() for line in lines
     ]
-    assert 2 == sum(line.startswith("not parsed: ") for line in lines)
+    assert 3 == sum(line.startswith("not parsed: ") for line in lines)
     assert "Both runs agree." == lines[-1]
 
 
