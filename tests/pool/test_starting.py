@@ -14,7 +14,18 @@ import pytest
 
 from tests.pool import work
 from tests.threads import fork_while_held
-from webworker_executor import BrokenWorkerPool, WebWorkerExecutor, ZygoteLauncher
+from webworker_executor import (
+    AbortController,
+    BrokenWorkerPool,
+    DataCloneError,
+    FileDescriptor,
+    MessageChannel,
+    SharedBuffer,
+    WebWorkerExecutor,
+    ZygoteLauncher,
+    proxy,
+    scope,
+)
 from webworker_executor.pool import starting
 
 if TYPE_CHECKING:
@@ -243,3 +254,70 @@ def test_a_copy_that_is_forked_while_initargs_are_packed() -> None:
     slow.may_go.set()
     thread.join()
     pool.shutdown()
+
+
+def keep(value: object) -> None:
+    scope.worker_state["value"] = value
+
+
+def write_into_both(place: int) -> int:
+    """Mark a place in each of two buffers, and return the pid."""
+    scope.worker_data["data"][place] = 1
+    scope.worker_state["value"][place] = 1
+    return os.getpid()
+
+
+def test_each_worker_shares_what_it_is_born_with(launcher: LauncherName) -> None:
+    """
+    Also one that comes later: memory in the data and in initargs is the same for all.
+    """
+    data, value = SharedBuffer(2), SharedBuffer(2)
+    with WebWorkerExecutor(
+        1, launcher=launcher, initializer=keep, initargs=(value,), worker_data={"data": data}
+    ) as pool:
+        first = pool.submit(write_into_both, 0).result(10.0)
+        assert pool.submit(os._exit, 1).exception(10.0) is not None
+        assert first != pool.submit(write_into_both, 1).result(10.0)
+    assert (b"\1\1", b"\1\1") == (bytes(data), bytes(value))
+
+
+def wait_for_the_abort() -> object:
+    assert scope.worker_data.wait(10.0)
+    return scope.worker_data.reason
+
+
+def inode_of_the_data() -> int:
+    return os.fstat(scope.worker_data.fileno()).st_ino
+
+
+def test_each_worker_has_duplicates(launcher: LauncherName) -> None:
+    """
+    Of descriptors, and of a signal that all hear.
+    """
+    reader, writer = map(FileDescriptor, os.pipe())
+    with reader, writer, WebWorkerExecutor(2, launcher=launcher, worker_data=reader) as pool:
+        found = set(pool.run_on_all(inode_of_the_data))
+        assert {os.fstat(reader.fileno()).st_ino} == found
+    controller = AbortController()
+    with WebWorkerExecutor(2, launcher=launcher, worker_data=controller.signal) as pool:
+        futures = [pool.submit(wait_for_the_abort) for _ in range(2)]
+        controller.abort("enough")
+        assert ["enough", "enough"] == [future.result(10.0) for future in futures]
+
+
+@pytest.mark.parametrize("option", ["initargs", "worker_data"])
+def test_what_one_alone_can_have_is_refused(option: str) -> None:
+    """
+    The error says so, and what was refused can still be used.
+    """
+    channel = MessageChannel()
+    for value, text in ((channel.port1, "has one holder"), (proxy(abs), "executor has many")):
+        options: dict[str, Any] = {"initializer": keep, "initargs": (value,)}
+        if option == "worker_data":
+            options = {"worker_data": value}
+        with WebWorkerExecutor(1, **options) as pool, pytest.raises(DataCloneError, match=text):
+            pool.submit(abs, 1)
+    channel.port1.post_message("still here")
+    assert "still here" == channel.port2.receive(10.0).data
+    channel.port1.close()
+    channel.port2.close()

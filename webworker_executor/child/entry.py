@@ -16,7 +16,7 @@ import sys
 from webworker_executor.child import lifeline
 from webworker_executor.child.loop import Loop
 from webworker_executor.child.scope import scope
-from webworker_executor.link.rights import receive
+from webworker_executor.link.rights import Descriptor, receive
 from webworker_executor.web import dispatch
 from webworker_executor.wire import codec, transfer
 from webworker_executor.wire.apart import writable
@@ -192,13 +192,17 @@ def _initialize(
     fds: list[int],
     inherited: tuple[Callable[..., object], tuple[object, ...]] | None,
 ) -> None:
+    of_data, of_initializer = hello.get("n_carried", (0, 0))
+    n_inherited = len(fds) - of_data - of_initializer
+    carried = [Descriptor(fd) for fd in fds[n_inherited:]]
+    del fds[n_inherited:]
     if hello["worker_data"] is not None:
         payload, buffers = hello["worker_data"]
-        scope.worker_data = codec.unpack(payload, writable(buffers))
+        scope.worker_data = codec.unpack(payload, writable(buffers), carried[:of_data])
     if hello["initializer"] is not None:
         from webworker_executor.wire.inherit import unpack_inheritable
 
-        inherited = unpack_inheritable(hello["initializer"], fds)  # type: ignore[assignment]  # the host packed a pair
+        inherited = unpack_inheritable(hello["initializer"], fds, carried[of_data:])  # type: ignore[assignment]  # the host packed a pair
     if inherited is not None:
         initializer, initargs = inherited
         codec.is_initialized = True

@@ -35,6 +35,8 @@ class Birth:
         initializer_fds: What goes with it.
         inherited: The initializer and its arguments for a process that finds them in memory.
         worker_data: A packed value for ``scope.worker_data``, or ``None``.
+        carried: The descriptors in the data, and those in the initializer's arguments; each worker
+            gets duplicates, so they are kept as long as there may be one more.
         memory: Bytes above which it leaves, and bytes that it may have during a task; or ``None``
             where neither was asked for.
     """
@@ -54,7 +56,13 @@ class Birth:
         self.initializer_fds: list[int] = []
         self.inherited: object = None
         self.worker_data: tuple[bytes, Sequence[Any]] | None = None
+        self.carried: tuple[Sequence[Any], Sequence[Any]] = (), ()
         self.memory: tuple[int | None, int | None] | None = None
+
+    def fds(self) -> list[int]:
+        """Return the numbers of the descriptors that every worker gets."""
+        of_data, of_initializer = self.carried
+        return [*self.initializer_fds, *(fd.fileno() for fd in (*of_data, *of_initializer))]
 
     def hello(self, slot: int, entry: int, *, has_witness: bool = False) -> Parts:
         """
@@ -68,7 +76,8 @@ class Birth:
         particulars: dict[str, Any] = {
             "main": None,
             "ledger_entry": entry,
-            "n_fds": len(self.initializer_fds) + has_witness,
+            "n_fds": len(self.initializer_fds) + sum(map(len, self.carried)) + has_witness,
+            "n_carried": tuple(map(len, self.carried)),
             "logs": None if self.logs is None else self.logs.told(),
             "initializer": self.initializer,
             "worker_data": self.worker_data,

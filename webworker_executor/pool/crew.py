@@ -108,6 +108,7 @@ class Crew:
         self._at_opening.clear()
         # Taken out first: done again after a tear, this would close what has the numbers by then.
         fds, self.birth.initializer_fds = self.birth.initializer_fds, []
+        self.birth.carried = (), ()
         for fd in fds:
             with contextlib.suppress(OSError):
                 os.close(fd)

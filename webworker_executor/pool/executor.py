@@ -60,6 +60,7 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         initializer: Called in each worker before its first task.
         initargs: Its arguments. Objects of ``multiprocessing`` (queues, locks, events, values) are
             handed over; where they belong to a fork context, the workers are forked.
+            Each gets a duplicate of a ``SharedBuffer``, ``FileDescriptor`` or ``AbortSignal``.
         max_tasks_per_child: After so many tasks a worker is replaced; by default never.
         launcher: ``"spawn"`` (default), ``"zygote"``, ``"fork"``, or a launcher object such as
             ``ZygoteLauncher(preload=[...])``. Not to be combined with ``mp_context``.
@@ -83,7 +84,8 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         forward_logging: Whether what workers log is handled by the loggers of the program: ``True``
             for what these would take, as their levels are when a worker starts, or a level, such as
             ``logging.INFO`` or ``"INFO"``, from which on everything is.
-        worker_data: A value that each worker finds, copied, as ``scope.worker_data``.
+        worker_data: A value that each worker finds, copied, as ``scope.worker_data``; shared
+            memory, descriptors and signals in it as in ``initargs``. A port has one holder.
         env: Environment variables that workers have beside the program's own. Workers import from
             where the program does, as those of ``multiprocessing``: a ``PYTHONPATH`` is for
             programs that they start.

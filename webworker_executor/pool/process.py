@@ -174,7 +174,7 @@ class WorkerProcess:
             )
             self.witness = find_witness(self._reactor, self, self.post_control)
             writers = [] if self.witness is None else [self.witness.writer]
-            send_all_fds(control, [*birth.initializer_fds, *writers])
+            send_all_fds(control, [*birth.fds(), *writers])
             if self.witness is not None:
                 # A process that is forked from this one shall not keep the pipe open.
                 self.witness.handed_over()

@@ -9,6 +9,7 @@ import operator
 import os
 import threading
 from collections.abc import Iterable
+from pickle import PicklingError
 
 from webworker_executor.link.fds import lift_all
 from webworker_executor.pool.birth import Birth
@@ -16,14 +17,19 @@ from webworker_executor.web.blame import point_out
 from webworker_executor.web.launchers import find_launcher as find_named
 from webworker_executor.wire import codec
 from webworker_executor.wire.shown import shown
+from webworker_executor.wire.transfer import for_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from multiprocessing.context import BaseContext
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
     from webworker_executor.launch.launcher import Launcher
+    from webworker_executor.wire.codec import Packed
+    from webworker_executor.wire.transfer import Parcel
 
 __all__ = ["Birth", "Preparation"]
 
@@ -190,29 +196,84 @@ class Preparation:
             birth = self._birth
             if self._worker_data is not None:
                 try:
-                    packed = codec.pack(self._worker_data)
+                    packed = _pack_data(self._worker_data)
                 except Exception as error:
-                    point_out(error, {"worker_data": self._worker_data}, codec.pack_by_value)
+                    point_out(error, {"worker_data": self._worker_data}, _pack_data)
                     raise
                 birth.worker_data = packed.payload, packed.buffers
+                birth.carried = packed.fds, ()
             if self._initializer is not None:
                 self._pack_initializer(birth)
             self.is_done = True
 
     def _pack_initializer(self, birth: Birth) -> None:
-        from webworker_executor.wire.inherit import ForkInheritanceOnly, pack_inheritable
+        from webworker_executor.wire.inherit import ForkInheritanceOnly
 
         call = (self._initializer, tuple(self._initargs))
         if not birth.launcher.shares_memory:
             try:
-                payload, fds = pack_inheritable(call)
+                payload, fds, carried = _pack_call(call)
+                birth.carried = birth.carried[0], carried
                 birth.initializer, birth.initializer_fds = payload, lift_all(fds)
             except ForkInheritanceOnly as error:
                 _log.info("workers are forked, because initargs can only be inherited: %s", error)
                 birth.launcher = find_named("fork")
             except Exception as error:
                 parts = {"initargs": call[1], "initializer": call[0]}
-                point_out(error, parts, pack_inheritable)
+                point_out(error, parts, _pack_call)
                 raise
         if birth.launcher.shares_memory:
             birth.inherited = call
+
+
+def _pack_data(value: object) -> Packed:
+    """Pack what each worker gets a copy of."""
+    packed = _of_many(lambda: codec.pack(value, parcel=for_workers))
+    if packed.parcel is not None:
+        _check_that_nothing_moves(packed.parcel)
+    return packed
+
+
+def _pack_call(value: object) -> tuple[bytes, list[int], list[Any]]:
+    """Pack what each worker calls; with descriptors that it inherits, and those that it is sent."""
+    from webworker_executor.wire.inherit import pack_inheritable
+
+    parcel = for_workers()
+    try:
+        payload, fds = _of_many(lambda: pack_inheritable(value, parcel))
+    except BaseException:
+        parcel.settle()
+        raise
+    _check_that_nothing_moves(parcel)
+    return payload, fds, parcel.fds
+
+
+def _of_many(pack: Callable[[], T]) -> T:
+    """Pack, and say of a port why it cannot go: the advice to list it leads nowhere here."""
+    try:
+        return pack()
+    except PicklingError as error:
+        port = getattr(error, "part", None)
+        if type(port).__name__ != "MessagePort":
+            raise
+        from webworker_executor.errors import DataCloneError
+
+        raise DataCloneError(
+            f"{port!r} has one holder, and an executor has many workers. Give it to one: as "
+            "an argument of a task, or executor.workers[i].post_message(port, [port])",
+            port,
+        ) from None
+
+
+def _check_that_nothing_moves(parcel: Parcel) -> None:
+    """Refuse what would go to the first worker alone."""
+    moves = parcel.commits or parcel.conditions or parcel.rollbacks
+    if not moves:
+        parcel.commit()
+        return
+    parcel.settle()
+    from webworker_executor.errors import DataCloneError
+
+    raise DataCloneError(
+        "something in it moves to whoever gets it, and an executor has many workers. Give it to one"
+    )

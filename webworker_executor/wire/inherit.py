@@ -18,11 +18,14 @@ from io import BytesIO
 
 from webworker_executor.wire import by_name
 from webworker_executor.wire.codec import unpack
+from webworker_executor.wire.transfer import packing_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
+
+    from webworker_executor.wire.transfer import Parcel
 
 __all__ = ["ForkInheritanceOnly", "InheritedFd", "pack_inheritable", "unpack_inheritable"]
 
@@ -93,12 +96,13 @@ class _Inheritance:
         return len(self.fds) - 1
 
 
-def pack_inheritable(value: object) -> tuple[bytes, list[int]]:
+def pack_inheritable(value: object, parcel: Parcel | None = None) -> tuple[bytes, list[int]]:
     """
     Pack a value that may hold objects which only a new process inherits.
 
     Args:
         value: Usually a tuple of an initializer and its arguments.
+        parcel: For descriptors of what a message may hold; without it such a value fails.
 
     Returns:
         The pickle, and the descriptors that go with it, in order. They are the value's own: it
@@ -120,7 +124,7 @@ def pack_inheritable(value: object) -> tuple[bytes, list[int]]:
     before = get_spawning_popen()
     set_spawning_popen(inheritance)  # type: ignore[arg-type]  # all that is asked of it is here
     try:
-        payload = _dumps(value, inheritance)
+        payload = packing_with(parcel).run(_dumps, value, inheritance, parcel)
     except Exception as error:
         found = _forked_only(error)
         if found is None:
@@ -136,7 +140,7 @@ def pack_inheritable(value: object) -> tuple[bytes, list[int]]:
     return payload, inheritance.fds
 
 
-def _dumps(value: object, inheritance: _Inheritance) -> bytes:
+def _dumps(value: object, inheritance: _Inheritance, parcel: Parcel | None) -> bytes:
     from multiprocessing.reduction import ForkingPickler
 
     from webworker_executor.wire.array import reducers as of_arrays
@@ -158,6 +162,8 @@ def _dumps(value: object, inheritance: _Inheritance) -> bytes:
         if _forked_only(error) is not None:
             raise
     del inheritance.fds[n_fds:]
+    if parcel is not None:
+        parcel.fds.clear()
     from webworker_executor.wire.by_value import dumps_by_value
 
     return dumps_by_value((tracker, value), more_reducers=reducers)
@@ -190,13 +196,16 @@ def _forked_only(error: BaseException) -> str | None:
     return None
 
 
-def unpack_inheritable(payload: bytes | bytearray | memoryview, fds: Sequence[int]) -> object:
+def unpack_inheritable(
+    payload: bytes | bytearray | memoryview, fds: Sequence[int], carried: Sequence[Any] = ()
+) -> object:
     """
     Unpack what `pack_inheritable` packed, in the worker.
 
     Args:
         payload: The pickle.
         fds: The descriptors that came with it, in order. They belong to the objects that are built.
+        carried: Those of its parcel.
 
     Returns:
         The value.
@@ -206,7 +215,7 @@ def unpack_inheritable(payload: bytes | bytearray | memoryview, fds: Sequence[in
     """
     _arriving.append(fds)
     try:
-        unpacked: Any = unpack(payload)
+        unpacked: Any = unpack(payload, (), carried)
         return unpacked[1]
     finally:
         _arriving.pop()

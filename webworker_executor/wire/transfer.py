@@ -35,6 +35,7 @@ __all__ = [
     "current_parcel",
     "for_call",
     "for_task",
+    "for_workers",
     "learn_later",
     "on_trial",
     "packing_with",
@@ -204,6 +205,12 @@ def for_task() -> Parcel:
     """Make the parcel of what a task returns or yields, or a worker is born with."""
     _learn()
     return Parcel(moves_ports=True)
+
+
+def for_workers() -> Parcel:
+    """Make the parcel of what each worker of a pool is born with: duplicates, and nothing moved."""
+    _learn()
+    return Parcel(waits=True)
 
 
 def on_trial() -> Parcel:
