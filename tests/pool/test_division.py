@@ -78,6 +78,8 @@ class Stops:
         """Submit the calls as one chunk."""
         fn = partial(stop_at, self.gate.path, str(self._log), self._places)
         future: WorkerFuture[Any] = pool.submit(run_all, fn, tuple(ALL))
+        # On a busy machine the calls before that may take as long as a chunk may.
+        self.gate.wait_for_begun(1)
         pool._pool.division.watch(future, len(ALL))
         return future
 
