@@ -241,6 +241,8 @@ def test_a_timed_out_map_leaves_the_pool_usable(forked: WebWorkerExecutor, gate:
     """
     The rest is cancelled, and what runs goes on.
     """
+    # Of a worker that is not up yet all would be cancelled.
+    assert 4 == forked.submit(double, 2).result(10.0)
     results = forked.map(pass_gate, [gate.path] * 3, range(3), timeout=0.01)
     with pytest.raises(TimeoutError):
         next(results)
