@@ -49,8 +49,8 @@ def test_from_a_worker_without_a_note_nothing_is_taken() -> None:
     assert (READY, FREE) == (worker.state, worker.recall)
 
 
-def test_who_was_withheld_from_at_its_start_gets_none_before_it_is_up() -> None:
-    """So that this is done once: the mark that ends it is numbered in a byte."""
+def test_who_was_withheld_from_at_its_start_gets_none_before_it_hears() -> None:
+    """A look that comes late would take for withheld what it runs."""
     scheduler, tasks = Scheduler(1), make_tasks(2)
     scheduler.submitted(tasks[0])
     (worker,) = scheduler.workers
@@ -59,8 +59,9 @@ def test_who_was_withheld_from_at_its_start_gets_none_before_it_is_up() -> None:
     assert not scheduler.task_dropped(worker, tasks[0])
     assert not scheduler.submitted(tasks[1])
     assert (STARTING, WITHHELD) == (worker.state, worker.recall)
-    assert [Send(worker, [tasks[1]])] == list(scheduler.worker_ready(worker))
-    assert not scheduler.worker_hears(worker, [])
+    assert not scheduler.worker_ready(worker)
+    assert DEAF == worker.state
+    assert [Send(worker, [tasks[1]])] == list(scheduler.worker_hears(worker, []))
     assert (READY, FREE) == (worker.state, worker.recall)
 
 

@@ -204,6 +204,7 @@ class World:
         assert tasks
         process = self.processes[worker]
         assert not process.is_retired
+        assert worker.recall is not WITHHELD
         for task in tasks:
             assert task.pin is None or task.pin == worker.slot
             if task not in self.doomed:

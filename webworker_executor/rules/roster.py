@@ -55,7 +55,7 @@ class Roster:
         idle: The live ones that are `READY` and hold no task; the last was used last.
         fresh: The other live ones that are `STARTING` and hold no task, oldest first.
         deaf: The live ones that are `DEAF` and hold no task, and those that are `STARTING` and had
-            theirs withheld: they get none until they hear, or are up.
+            theirs withheld: they get none until they hear.
         draining: Those that finish what they hold, and get no more.
     """
 
@@ -98,7 +98,7 @@ class Roster:
         state = worker.state
         is_live = state is READY or state is STARTING or state is DEAF
         is_free = is_live and not worker.inflight
-        # Sent more, it could be withheld from only so often before it comes to the first mark.
+        # What it is sent before it hears, nobody could tell from what it was sent before.
         is_deaf = state is DEAF or (state is STARTING and worker.recall is WITHHELD)
         for group, belongs in (
             (self.all, state is not EXITED),

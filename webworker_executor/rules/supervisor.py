@@ -118,6 +118,9 @@ class Supervisor(Sizing):
             InvalidTransition: If it was up before, or has exited.
         """
         worker.step("ready")
+        if worker.state is READY and worker.recall is WITHHELD:
+            # What it is sent before it hears, nobody could tell from what it was sent before.
+            worker.step("deafen")
         self._births.forget()
         self._wanted.discard(worker.slot)
         return [*self._watch_idleness(), *self._take_up(worker), *self._assign()]
@@ -278,6 +281,8 @@ class Supervisor(Sizing):
         # It may have been kept from beginning anything, and not been sent the marks that end that.
         is_withheld = worker.recall is WITHHELD and worker.state not in {CLOSING, EXITED}
         worker.recall = WITHHELD if is_withheld or worker.state is DEAF else FREE
+        if is_withheld and worker.state is READY:
+            worker.step("deafen")
         is_surplus = worker.slot >= self._max_workers and held
         if worker.state is READY and (worker.n_sent >= self._max_tasks or is_surplus):
             worker.step("drain")
