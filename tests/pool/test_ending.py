@@ -19,7 +19,7 @@ from tests.pool import talking
 from tests.pool.work import double
 from webworker_executor import BrokenWorkerPool, WebWorkerExecutor
 from webworker_executor.launch.launcher import Child
-from webworker_executor.pool import crew, process
+from webworker_executor.pool import crew, process, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,6 +281,8 @@ def stand_still(path: Path) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a worker that is to leave no five seconds."""
     monkeypatch.setattr(process, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(stopping, "DEAF_SECONDS", 0.1)
 
 
 @pytest.mark.slow
@@ -338,9 +340,9 @@ from pathlib import Path
 from tests.patience import wait_until
 from tests.pool.test_ending import double, hold_the_interpreter
 from webworker_executor import WebWorkerExecutor
-from webworker_executor.pool import process
+from webworker_executor.pool import process, stopping
 
-process.CLOSE_SECONDS = 0.1
+process.CLOSE_SECONDS = stopping.ANSWER_SECONDS = stopping.DEAF_SECONDS = 0.1
 path = Path("PATH")
 options = {"initializer": hold_the_interpreter, "initargs": (path,)}
 pool = WebWorkerExecutor(1, exit_policy="cancel", **options)

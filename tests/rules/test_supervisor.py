@@ -311,16 +311,16 @@ def test_recover_leaves_outcomes_alone(state: str) -> None:
 
 
 def test_a_cancel_reaches_what_lies_in_a_worker_that_is_not_up() -> None:
-    """It is withheld, and cancelled at once; what has begun by then runs on."""
+    """It is asked back, and cancelled when it comes; what has begun by then runs on."""
     scheduler, tasks = Scheduler(2), make_tasks(2)
     for task in tasks:
         scheduler.submitted(task)
     first, second = scheduler.workers
     actions = scheduler.shutdown(cancel=True)
-    assert [Withhold(first), Withhold(second)] == list(actions)
+    assert [Recall(first, 1), Recall(second, 1)] == list(actions)
     assert not scheduler.shutdown(cancel=True)
-    assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_withheld(first, tasks[:1]))
-    assert not scheduler.tasks_withheld(second, [])
+    assert [Cancel(tasks[:1]), Retire(first)] == list(scheduler.tasks_returned(first, [0]))
+    assert not scheduler.tasks_returned(second, [])
     assert SENT == tasks[1].state
 
 

@@ -52,7 +52,8 @@ class EndingExecutor(Executor):
                 a worker that does not leave within 5 s is forced.
             cancel_futures: Cancel the tasks that have not been handed to a worker, or lie in one
                 that is not up yet, or that does not come to them within a second or two. Whoever
-                waits for one of them is woken.
+                waits for one of them is woken. A worker that is just coming up may be quicker, and
+                does its first one; one that says nothing is given up after five seconds.
             timeout: Seconds that all this may take. Then whatever is not done fails with
                 ``BrokenWorkerPool``, and its workers are ended by SIGTERM, and SIGKILL a second
                 later. Also without ``wait``. By default there is no limit.

@@ -302,23 +302,27 @@ class Stopper:
         self._crew.call_at(asked_at + ANSWER_SECONDS + DEAF_SECONDS, lambda: look(lose))
         return self._scheduler.asked_back(worker)
 
-    def take_unbegun(self, before: dict[Worker, Task]) -> do.Actions:
+    def take_unbegun(self, before: dict[Worker, tuple[Task, float]]) -> do.Actions:
         """
         Take back what lies in workers that do not come to it, now and every second from now on.
 
-        For a pool that was shut, where what has not begun is cancelled.
+        For a pool that was shut, where what has not begun is cancelled. One that is not up is given
+        longer: of a machine that has much to do some tasks are to be done, too.
 
         Args:
-            before: The first task of each that had not come to it a second ago.
+            before: The first task of each that had not come to it a second ago, and since when.
         """
-        unbegun: dict[Worker, Task] = {}
+        unbegun: dict[Worker, tuple[Task, float]] = {}
         actions: list[do.Action] = []
+        now = time.monotonic()
         for worker, process in self._crew.processes.items():
+            is_up, begun = worker.state is not STARTING, process.begun()
             head = worker.inflight[0] if worker.inflight else None
-            if head is None or process.begun() in {None, head.ident}:
+            if head is None or begun == head.ident or (begun is None and is_up):
                 continue
-            unbegun[worker] = head
-            if before.get(worker) is head:
+            first, since = before.get(worker, (head, now))
+            unbegun[worker] = head, since if first is head else now
+            if now - unbegun[worker][1] >= (ANSWER_SECONDS if is_up else DEAF_SECONDS):
                 actions += self._scheduler.unheard(worker)
         self._crew.call_at(
             time.monotonic() + ANSWER_SECONDS,

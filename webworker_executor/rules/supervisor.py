@@ -198,8 +198,8 @@ class Supervisor(Sizing):
 
         Args:
             cancel: Whether to cancel the tasks that still wait, also those that lie in a worker
-                which is not up: where its initializer never ends, they would wait for ever. They
-                are withheld, because it may not hear either.
+                which is not up, and gives them back when it is asked: where its initializer never
+                ends, they would wait for ever. One that begins them first does them.
 
         Returns:
             What to do; `Stopped` comes once, now or later.
@@ -209,10 +209,11 @@ class Supervisor(Sizing):
         self._stage = POOL_TABLE[self._stage]["shutdown"]
         self._wanted.clear()
         self._cancels = self._cancels or cancel
-        actions: list[Action] = []
-        for worker in tuple(self._live) if cancel else ():
-            if worker.state is STARTING and worker.inflight:
-                actions += self.unheard(worker)
+        actions = [
+            self._ask(worker, len(worker.inflight))
+            for worker in (self._live if cancel else ())
+            if worker.state is STARTING and worker.inflight and worker.recall is FREE
+        ]
         return [*actions, *self._assign()]
 
     def break_(self, reason: str = "the pool was told to break") -> Actions:
