@@ -252,7 +252,7 @@ def test_a_deaf_worker_gets_nothing_until_it_hears() -> None:
     """Nor does it count as idle when it holds nothing."""
     scheduler, (idle, deaf, _), at = run_dry()
     withhold(scheduler, deaf, at)
-    scheduler.tasks_withheld(deaf, not_begun(deaf, -1))
+    scheduler.tasks_withheld(deaf, not_begun(deaf, deaf.answered))
     for task in make_tasks(80, first=80):
         scheduler.submitted(task)
     assert not deaf.inflight
@@ -296,7 +296,7 @@ def test_a_worker_that_hears_by_itself_keeps_what_it_has() -> None:
     withhold(scheduler, deaf, at)
     passed = list(deaf.inflight)[1:3]
     scheduler.worker_hears(deaf, [task.ident for task in passed])
-    assert [] == not_begun(deaf, -1)
+    assert [] == not_begun(deaf, deaf.answered)
     assert not set(passed) & set(deaf.inflight)
 
 

@@ -4,10 +4,19 @@ What lies in workers that hear nothing is had back, and those that never will ar
 
 from __future__ import annotations
 
-from tests.rules.crew import make_crew, make_tasks
+from tests.rules.crew import SHORT, make_crew, make_tasks
 from webworker_executor.rules.action import Recall, Retire, Send, Start, Withhold
 from webworker_executor.rules.scheduler import Scheduler
-from webworker_executor.rules.worker import ASKED, CLOSING, DEAF, FREE, READY, STARTING, WITHHELD
+from webworker_executor.rules.worker import (
+    ASKED,
+    CLOSING,
+    DEAF,
+    DRAINING,
+    FREE,
+    READY,
+    STARTING,
+    WITHHELD,
+)
 
 
 def test_a_worker_is_asked_once_for_what_nobody_wants() -> None:
@@ -73,3 +82,27 @@ def test_a_worker_that_is_not_up_and_has_nothing_leaves_at_the_end() -> None:
     scheduler.unheard(worker)
     assert not scheduler.shutdown()
     assert [Retire(worker)] == list(scheduler.task_dropped(worker, task))
+
+
+def test_who_idles_looks_elsewhere_at_once_when_whom_it_counted_on_is_withheld_from() -> None:
+    """Not only when the time is over that an answer may take."""
+    scheduler, (first, second, idle) = make_crew(3)
+    for task in make_tasks(48, first=1):
+        scheduler.submitted(task)
+    while idle.inflight:
+        scheduler.task_finished(idle, idle.inflight[0], SHORT)
+    (asked,) = (worker for worker in (first, second) if worker.recall is ASKED)
+    (other,) = (worker for worker in (first, second) if worker is not asked)
+    asked.is_noted = True
+    withhold, recall, *_ = scheduler.unheard(asked)
+    assert [Withhold(asked), Recall(other, len(other.inflight) // 2)] == [withhold, recall]
+
+
+def test_from_a_worker_that_drains_is_taken_once() -> None:
+    """A second look could not tell what it began from what it is about to pass over."""
+    scheduler, (worker,) = make_crew(1, max_tasks_per_worker=2)
+    worker.is_noted = True
+    scheduler.submitted(*make_tasks(1))
+    assert DRAINING == worker.state
+    assert Withhold(worker) in scheduler.unheard(worker)
+    assert not scheduler.unheard(worker)

@@ -325,13 +325,15 @@ def test_a_cancel_reaches_what_lies_in_a_worker_that_is_not_up() -> None:
 
 
 def test_what_a_worker_has_not_begun_is_behind_what_it_has() -> None:
-    """All of it where it is not known to hold that; nothing where nobody knows, or it has heard."""
-    worker, tasks = Worker(0, 0), make_tasks(3)
+    """All where what it began last is answered; nothing where nobody knows, or it has heard."""
+    worker, tasks = Worker(0, 0), [Task(ident) for ident in (4, 5, 6)]
     worker.inflight.extend(tasks)
-    assert [] == not_begun(worker, 1)
+    assert [] == not_begun(worker, 5)
     worker.recall = WITHHELD
-    told = [not_begun(worker, begun) for begun in (0, 1, 2, 7, None)]
+    told = [not_begun(worker, begun) for begun in (4, 5, 6, 0, None)]
     assert [tasks[1:], tasks[2:], [], tasks, []] == told
+    worker.answered = 3
+    assert [tasks, []] == [not_begun(worker, begun) for begun in (3, 7)]
 
 
 def test_a_tear_leaves_a_deaf_worker_deaf() -> None:

@@ -74,6 +74,7 @@ class Process:
         n_marks: How many marks it has come to.
         answers: What it has passed over, for each mark that the host has not heard of.
         is_seen: Whether the host has looked since it counted.
+        is_withheld: Whether it has not said that it came to the last mark.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -83,13 +84,14 @@ class Process:
         self.mailbox: deque[Item] = deque()
         self.noted: Item | None = None
         self.running: Task | None = None
-        self.begun = self.last_begun = -1
+        self.begun = self.last_begun = 0
         self.unread: deque[tuple[Task, float]] = deque()
         self.recalls: deque[int] = deque()
         self.n_withheld = self.n_marks = 0
         self.passed: list[Task] = []
         self.answers: deque[list[Task]] = deque()
         self.is_seen = True
+        self.is_withheld = False
 
     def held(self) -> list[Task]:
         """List what it holds, in order; also what it has passed over and not told of."""
@@ -204,7 +206,7 @@ class World:
         assert tasks
         process = self.processes[worker]
         assert not process.is_retired
-        assert worker.recall is not WITHHELD
+        assert not process.is_withheld
         for task in tasks:
             assert task.pin is None or task.pin == worker.slot
             if task not in self.doomed:
@@ -268,7 +270,7 @@ class World:
 
     def submit(self, pin: int | None = None, retries: int = 0, priority: int = 0) -> Task:
         """Submit one task, for any place or for one, which may run again after a crash."""
-        ident = len(self.tasks)
+        ident = len(self.tasks) + 1
         is_special = pin is not None or retries or priority
         task = SpecialTask(ident, pin, retries, priority) if is_special else Task(ident)
         self.may_begin[task] = 1 + retries
@@ -327,7 +329,7 @@ class World:
             return
         process.n_withheld += 1
         process.mailbox.append(Item(None))
-        process.is_seen = False
+        process.is_seen, process.is_withheld = False, True
 
     def look(self, process: Process) -> None:
         """Look what a process has begun, and take back the rest; on a thread that is never torn."""
@@ -345,10 +347,11 @@ class World:
         """Let the host hear that a process has come to a mark."""
         self.read(process)
         idents = [task.ident for task in process.answers.popleft()]
-        actions = self.decide(self.scheduler.worker_hears, process.worker, idents)
-        self.carry_out(actions)
-        if actions is None and process.worker.state is DEAF:
-            self.perform(self.scheduler.worker_hears(process.worker, []))
+        # Of the last mark; those before are on their way as well.
+        process.is_withheld = bool(process.answers) or process.n_marks != process.n_withheld
+        scheduler = self.scheduler
+        event = scheduler.tasks_returned if process.is_withheld else scheduler.worker_hears
+        self.carry_out(self.decide(event, process.worker, idents))
 
     def finish(self, process: Process, seconds: float) -> None:
         """Let a process answer the task that it runs, and the host read that."""
@@ -489,6 +492,7 @@ class World:
         """Look what a process was kept from beginning, and find that nobody wants that."""
         process.is_seen, self.tear_at = True, 0
         for task in not_begun(process.worker, process.begun):
+            assert self.n_begun[task] < self.may_begin[task]
             process.forget(task)
             self.settle(task, "cancelled")
             self.perform(self.scheduler.task_dropped(process.worker, task))

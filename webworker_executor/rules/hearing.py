@@ -52,15 +52,17 @@ class Hearing(Assignment):
         Take note that what a worker has not begun shall not wait for it, which may hear nothing.
 
         Args:
-            worker: The worker; also one that is not up, from which this is done once.
+            worker: The worker, also one that is not up; from the same this is done once.
 
         Returns:
             What to do.
         """
-        if worker.state is STARTING:
-            return () if worker.recall is WITHHELD else [self._withhold(worker)]
         is_up = worker.state is READY or worker.state is DRAINING
-        return [self._withhold(worker)] if is_up and worker.is_noted else ()
+        is_takeable = worker.state is STARTING or (is_up and worker.is_noted)
+        if worker.recall is WITHHELD or not is_takeable:
+            return ()
+        # Who idles and counted on its answer looks elsewhere now.
+        return [self._withhold(worker), *self._assign()]
 
     def worker_lost(self, worker: Worker) -> Actions:
         """

@@ -171,6 +171,7 @@ class Scheduler(Supervisor):
             return self._refuse(f"{worker!r} answered {task!r}, which it does not run")
         task.state = TASK_TABLE[task.state]["finish"]
         inflight.popleft()
+        worker.answered = task.ident
         if inflight:
             worker.head_since = self._read_clock()
         pace = worker.pace

@@ -82,17 +82,22 @@ def not_begun(worker: Worker, begun: int | None) -> list[Task]:
 
     Args:
         worker: The worker of a Withhold that was performed.
-        begun: The number of the task that it has begun last; None if that is not known.
+        begun: The number of the task that it has begun last, 0 before the first; None if that is
+            not known.
 
     Returns:
-        Those that it holds behind that one, and all if it does not hold it; none if it has heard of
-        the Withhold meanwhile, and gives back by itself what it has passed over.
+        Those that it holds behind that one, and all if the answer to that one has been read. None
+        if it has heard of the Withhold meanwhile, and gives back by itself what it has passed over;
+        and none if it notes a task just now that was taken from it, and is about to pass it over:
+        what it had begun before, it does not say.
     """
     if worker.recall is not WITHHELD or begun is None:
         return []
     held = list(worker.inflight)
-    n_begun = next((n for n, task in enumerate(held, 1) if task.ident == begun), 0)
-    return held[n_begun:]
+    if begun == worker.answered:
+        return held
+    idents = [task.ident for task in held]
+    return held[idents.index(begun) + 1 :] if begun in idents else []
 
 
 class Supervisor(Sizing):

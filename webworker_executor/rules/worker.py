@@ -88,6 +88,7 @@ class Worker(Machine):
         birth: How many volleys of starts had failed when it was started, see `Births`.
 
     Attributes:
+        answered: The number of the task that it answered last; 0 before the first.
         asked_at: When it was asked last for unstarted tasks, in seconds.
         inflight: The tasks it holds, in the order in which it runs them. Read it anew each time.
         n_sent: How many tasks it was ever given, less those that came back.
@@ -102,6 +103,7 @@ class Worker(Machine):
     """
 
     __slots__ = (
+        "answered",
         "asked_at",
         "birth",
         "head_since",
@@ -123,6 +125,7 @@ class Worker(Machine):
         self.slot = slot
         self.birth = birth
         self.inflight: deque[Task] = deque()
+        self.answered = 0
         self.n_sent = 0
         self.n_seen = -1
         self.seen_at = 0.0
