@@ -9,6 +9,7 @@ from collections import deque
 import pytest
 
 from tests.rules.crew import SHORT, SpecialTask, make_crew, make_tasks, n_queued
+from tests.rules.world import World
 from webworker_executor.rules.action import (
     Alarm,
     Break,
@@ -375,3 +376,20 @@ def test_a_retry_is_cancelled_with_the_rest() -> None:
     scheduler.submitted(task)
     scheduler.shutdown(cancel=True)
     assert [Cancel([task]), Stopped()] == list(scheduler.worker_exited(worker, task, 0.0))
+
+
+@pytest.mark.parametrize("n_lines", range(1, 40))
+def test_a_death_that_breaks_the_pool_does_so_wherever_it_is_torn(n_lines: int) -> None:
+    """What ran fails, and does not run again."""
+    world = World(1, break_on_crash=True)
+    world.submit()
+    (process,) = world.processes.values()
+    world.ready(process)
+    world.begin(process)
+    world.tear_at = n_lines
+    world.exit(process, is_known=True)
+    world.tear_at = 0
+    world.drain()
+    assert [1] == list(world.n_begun.values())
+    assert {"broken", "failed"} >= set(world.outcome.values())
+    assert [] == list(world.processes)

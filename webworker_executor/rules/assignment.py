@@ -320,8 +320,8 @@ class Assignment:
     ) -> Actions:
         if tasks is None and self._stage is not OPEN and self._stage is not SHUTTING:
             return ()
-        self._stage = POOL_TABLE[self._stage]["break"]
         self._reason = self._reason or reason
+        self._stage = POOL_TABLE[self._stage]["break"]
         held = [task for each in self.workers for task in each.inflight]
         if tasks is None:
             tasks = [*held, *self._backlog.all()]

@@ -157,8 +157,11 @@ class Supervisor(Sizing):
             return ()
         is_crash = not asked and worker.state is not CLOSING
         if self._break_on_crash and is_crash and self._stage in {OPEN, SHUTTING}:
+            actions = self._break("a worker died unexpectedly", worker)
+            # Afterwards: a tear before that would leave a pool that never hears of this death.
             worker.step("exit")
-            return self._break("a worker died unexpectedly", worker)
+            self._roster.sort(worker)
+            return actions
         return self._bury(worker, begun, now, asked=asked, transient=transient)
 
     def start_failed(self, worker: Worker, now: float, transient: bool = False) -> Actions:
