@@ -101,6 +101,7 @@ def test_maps_yield_results(pool: Ours) -> None:
     """
     assert [2, 4] == list(assert_type(pool.map(double, [1, 2]), "Iterator[int]"))
     assert [3, 7] == list(assert_type(pool.starmap(add, [(1, 2), (3, 4)]), "Iterator[int]"))
+    assert [2] == list(assert_type(pool.map_unordered(double, [1]), "Iterator[int]"))
     assert ["1"] == list(assert_type(pool.map(say_later, [1], chunksize=1), "Iterator[str]"))
     assert ["1"] == list(assert_type(pool.starmap(say_later, [(1,)]), "Iterator[str]"))
 

@@ -28,6 +28,8 @@ from tests.pool.work import (
 )
 from webworker_executor import PoolFullError, WebWorkerExecutor, WorkerCrashedError
 from webworker_executor.pool import mapping
+from webworker_executor.pool.mapping import Calls, MapOptions
+from webworker_executor.pool.order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +65,7 @@ def test_a_chunksize_below_one_is_refused(size: int) -> None:
     In the standard library's words.
     """
     with pytest.raises(ValueError, match=r"chunksize must be >= 1\."):
-        mapping.check(size, None)
+        MapOptions(chunksize=size)
 
 
 @pytest.mark.parametrize("size", [2.5, 2.0, "3"])
@@ -72,7 +74,7 @@ def test_a_chunksize_that_is_no_integer_is_refused(size: Any) -> None:
     At the call, by its name; nothing that is one is.
     """
     with pytest.raises(TypeError, match=rf"^chunksize must be an integer or None, not {size!r}$"):
-        mapping.check(size, None)
+        MapOptions(chunksize=size)
 
 
 def test_a_bad_buffersize_is_refused() -> None:
@@ -80,9 +82,9 @@ def test_a_bad_buffersize_is_refused() -> None:
     In the words of Python 3.14.
     """
     with pytest.raises(ValueError, match="buffersize must be None or > 0"):
-        mapping.check(None, 0)
+        MapOptions(buffersize=0)
     with pytest.raises(TypeError, match="buffersize must be an integer or None"):
-        mapping.check(None, 1.5)  # type: ignore[arg-type]  # the mistake under test
+        MapOptions(buffersize=1.5)  # type: ignore[arg-type]  # the mistake under test
 
 
 def test_chunks_cut_everything_and_no_more() -> None:
@@ -90,14 +92,14 @@ def test_chunks_cut_everything_and_no_more() -> None:
     The last chunk is shorter, and nothing is made of nothing.
     """
     for calls in (
-        mapping.Calls.across((range(5),)),
-        mapping.Calls((number,) for number in range(5)),
+        Calls.across((range(5),)),
+        Calls((number,) for number in range(5)),
     ):
         assert [(0, 1), (2, 3), (4,)] == list(calls.chunks(2))
-    pairs = mapping.Calls.across((range(3), range(4)))
+    pairs = Calls.across((range(3), range(4)))
     assert [[(0, 0), (1, 1)], [(2, 2)]] == list(pairs.chunks(2))
     nothing: list[int] = []
-    for calls in (mapping.Calls.across((nothing,)), mapping.Calls(()), mapping.Calls.across(())):
+    for calls in (Calls.across((nothing,)), Calls(()), Calls.across(())):
         assert [] == list(calls.chunks(2))
 
 
@@ -105,11 +107,11 @@ def test_calls_can_be_told_as_tuples() -> None:
     """
     All of them, or some that were taken out.
     """
-    assert [(0,), (1,)] == list(mapping.Calls.across((range(2),)).tuples())
-    assert [(0, 5), (1, 6)] == list(mapping.Calls.across((range(2), range(5, 9))).tuples())
-    taken = mapping.Calls.across((range(9),))
+    assert [(0,), (1,)] == list(Calls.across((range(2),)).tuples())
+    assert [(0, 5), (1, 6)] == list(Calls.across((range(2), range(5, 9))).tuples())
+    taken = Calls.across((range(9),))
     assert [(0,), (1,)] == list(taken.tuples([0, 1]))
-    assert [(1, 2)] == list(mapping.Calls([(1, 2)]).tuples())
+    assert [(1, 2)] == list(Calls([(1, 2)]).tuples())
 
 
 def test_everything_is_submitted_at_once_without_a_buffersize() -> None:
@@ -117,7 +119,7 @@ def test_everything_is_submitted_at_once_without_a_buffersize() -> None:
     The iterables are read before ``map`` returns, as the standard library does.
     """
     executor = StubExecutor()
-    results = mapping.ordered(executor, add, [(1,), (2,)], None, None)
+    results = mapping.one_by_one(executor, add, [(1,), (2,)], MapOptions())
     assert [(1,), (2,)] == executor.calls
     executor.answer(2)
     assert [(1,), (2,)] == list(results)
@@ -128,7 +130,7 @@ def test_a_buffersize_bounds_what_is_under_way() -> None:
     An infinite iterable is read no further than so many tasks ahead.
     """
     executor = StubExecutor()
-    results = mapping.ordered(executor, add, ((n,) for n in itertools.count()), None, 3)
+    results = mapping.one_by_one(executor, add, zip(itertools.count()), MapOptions(buffersize=3))
     assert 3 == len(executor.calls)
     executor.answer(1)
     assert (0,) == next(results)
@@ -140,7 +142,7 @@ def test_dropping_the_iterator_cancels_what_has_not_begun() -> None:
     Nobody will ask for the rest.
     """
     executor = StubExecutor()
-    results = mapping.ordered(executor, add, [(1,), (2,), (3,)], None, None)
+    results = mapping.one_by_one(executor, add, [(1,), (2,), (3,)], MapOptions())
     executor.answer(1)
     assert (1,) == next(results)
     results.close()  # type: ignore[attr-defined]  # a generator
@@ -161,7 +163,7 @@ def test_a_submit_that_fails_cancels_those_before_it(buffersize: int | None) -> 
 
     executor = FullExecutor()
     with pytest.raises(PoolFullError):
-        mapping.ordered(executor, add, [(1,), (2,), (3,)], None, buffersize)
+        mapping.one_by_one(executor, add, [(1,), (2,), (3,)], MapOptions(buffersize=buffersize))
     assert [True, True] == [future.cancelled() for future in executor.futures]
 
 
@@ -170,7 +172,7 @@ def test_a_time_out_cancels_the_rest() -> None:
     A result that does not come in time ends the iterator.
     """
     executor = StubExecutor()
-    results = mapping.ordered(executor, add, [(1,), (2,)], 0.0, None)
+    results = mapping.one_by_one(executor, add, [(1,), (2,)], MapOptions(timeout=0.0))
     with pytest.raises(TimeoutError):
         next(results)
     assert all(future.cancelled() for future in executor.futures)
@@ -385,7 +387,7 @@ def test_workers_that_come_up_late_cut_no_map_small() -> None:
     """
     pool = LatePool()
     items = range(5000)
-    results = mapping.adaptive(pool, abs, mapping.Calls.across((items,)), 2, pool.is_up, pool)
+    results = mapping.adaptive(pool, abs, Calls.across((items,)), in_order, 2, pool.is_up, pool)
     assert list(items) == list(results)
     assert pool.n_submitted < 500
 

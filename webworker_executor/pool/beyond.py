@@ -271,7 +271,7 @@ class BeyondExecutor(Executor):
         """
         Return a view of this executor that runs tasks on certain terms.
 
-        ``executor.options(timeout=5).submit(fn, x)``; ``map``, ``starmap`` and ``stream`` as well.
+        ``executor.options(timeout=5).submit(fn, x)``; the maps and ``stream`` as well.
 
         Args:
             timeout: Seconds that a task may run, from its start on. Then its future raises

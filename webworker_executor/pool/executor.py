@@ -260,32 +260,32 @@ class WebWorkerExecutor(BeyondExecutor, SpreadingExecutor, EndingExecutor, Famil
         self,
         fn: Callable[..., Any],
         calls: mapping.Calls,
-        timeout: float | None,
-        chunksize: int | None,
-        buffersize: int | None,
+        options: mapping.MapOptions,
     ) -> Iterator[Any]:
         self._open_for(calls.items)
         # A program that has put its own `submit` in the place of ours wants to see every call, one
         # that limits the tasks of a worker counts calls, and one that does not wait for ever wants
         # what is ready by then: no result is to wait for others of its chunk.
         is_ours = type(self).submit is WebWorkerExecutor.submit and "submit" not in self.__dict__
-        is_each_a_task = timeout is not None or buffersize is not None or self._max_tasks_per_child
+        is_timed, is_bounded = options.timeout is not None, options.buffersize is not None
+        is_each_a_task = is_timed or is_bounded or self._max_tasks_per_child
+        chunksize = options.chunksize
         if chunksize is None and is_ours and not is_each_a_task:
             pool = self._pool
             is_up, division = pool.crew.is_up, pool.division
-            return mapping.adaptive(self, fn, calls, self.size, is_up, division)
+            return mapping.adaptive(self, fn, calls, options.order, self.size, is_up, division)
         if chunksize is None or chunksize == 1:
             # Packed once for all calls, if it is large.
             fixed = fix(fn, fn, store.shelve) if is_ours else None
-            return mapping.ordered(self, fixed or fn, calls.tuples(), timeout, buffersize)
+            return mapping.one_by_one(self, fixed or fn, calls.tuples(), options)
         parts = calls.chunks(chunksize)
         whole = functools.partial(run_chunk, fn)
         fixed = fix(fn, whole, store.shelve) if is_ours else None
         if fixed is not None:
-            lists = mapping.ordered(self, fixed, zip(parts), timeout, buffersize)
+            lists = mapping.one_by_one(self, fixed, zip(parts), options)
         else:
             pairs = ((fn, part) for part in parts)
-            lists = mapping.ordered(self, run_chunk, pairs, timeout, buffersize)
+            lists = mapping.one_by_one(self, run_chunk, pairs, options)
         return results_of(lists)
 
     # -- workers

@@ -1,7 +1,8 @@
 """
-``map`` over an executor: chunks, back-pressure and order, by way of ``submit`` alone.
+``map`` over an executor: chunks and back-pressure, by way of ``submit`` alone.
 
-How large chunks are where nobody has said is decided in ``rules.chunks``.
+How large chunks are where nobody has said is decided in ``rules.chunks``; in which order results
+are taken, in ``order``.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from concurrent.futures import BrokenExecutor
 
 from webworker_executor.link.memory import store
 from webworker_executor.pool.chunk import lay_out, run_all
-from webworker_executor.pool.division import parts_of
 from webworker_executor.pool.flattened import outcomes_of
+from webworker_executor.pool.order import cancelled_on_error, in_order
 from webworker_executor.rules.chunks import Chunks
 from webworker_executor.web.blame import point_out
 from webworker_executor.wire.definition import fix
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from webworker_executor.pool.chunk import Chunk
+    from webworker_executor.pool.order import Order
 else:
     # The type checker's alone: to import it takes 3 ms.
     Protocol = object
@@ -62,25 +64,45 @@ class Divider(Protocol):
         """Have what has not begun of a chunk never run."""
 
 
-def check(chunksize: int | None, buffersize: int | None) -> None:
+class MapOptions:
     """
-    Refuse what ``Executor.map`` refuses.
+    What a map is asked for beside its calls.
+
+    Args:
+        timeout: Seconds from the call within which each result must have been asked for and come.
+        chunksize: How many calls make a task; ``None`` where nobody has said.
+        buffersize: How many tasks may be submitted and not yielded; ``None`` for all.
+        order: In which order results are taken.
 
     Raises:
         ValueError: ``chunksize`` or ``buffersize`` is less than 1.
         TypeError: One of them is no integer.
     """
-    if chunksize is not None:
-        # As far as the stdlib's takes them, those of numpy too.
-        if not hasattr(chunksize, "__index__"):
-            raise TypeError(f"chunksize must be an integer or None, not {chunksize!r}")
-        if chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
-    if buffersize is not None:
-        if not isinstance(buffersize, int):
-            raise TypeError("buffersize must be an integer or None")
-        if buffersize < 1:
-            raise ValueError("buffersize must be None or > 0")
+
+    __slots__ = ("buffersize", "chunksize", "order", "timeout")
+
+    def __init__(
+        self,
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+        order: Order = in_order,
+    ) -> None:
+        if chunksize is not None:
+            # As far as the stdlib's takes them, those of numpy too.
+            if not hasattr(chunksize, "__index__"):
+                raise TypeError(f"chunksize must be an integer or None, not {chunksize!r}")
+            if chunksize < 1:
+                raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None:
+            if not isinstance(buffersize, int):
+                raise TypeError("buffersize must be an integer or None")
+            if buffersize < 1:
+                raise ValueError("buffersize must be None or > 0")
+        self.timeout = timeout
+        self.chunksize = chunksize
+        self.buffersize = buffersize
+        self.order = order
 
 
 class Calls:
@@ -122,22 +144,20 @@ class Calls:
             yield chunk
 
 
-def ordered(
+def one_by_one(
     executor: Submitter,
     fn: Callable[..., Any],
     argument_tuples: Iterable[tuple[Any, ...]],
-    timeout: float | None,
-    buffersize: int | None,
+    options: MapOptions,
 ) -> Iterator[Any]:
     """
-    Submit a call for each tuple of arguments and yield the results in order.
+    Submit a call for each tuple of arguments and yield the results.
 
     Args:
         executor: Its ``submit`` is looked up anew for each call: programs assign to it.
         fn: What to call.
         argument_tuples: Taken at once, or ``buffersize`` ahead.
-        timeout: Seconds from now within which each result must have been asked for and come.
-        buffersize: How many calls may be submitted and not yielded; ``None`` for all.
+        options: Of the map.
 
     Returns:
         An iterator that, once it was asked for a result, cancels what has not begun when it is
@@ -146,83 +166,32 @@ def ordered(
     Raises:
         Exception: What a submit or the iterable raises; what has not begun is cancelled then.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if options.timeout is None else time.monotonic() + options.timeout
     iterator = iter(argument_tuples)
     futures: deque[Future[Any]] = deque()
-    with _cancelled_on_error(futures):
+    with cancelled_on_error(futures):
         futures.extend(
-            executor.submit(fn, *args) for args in itertools.islice(iterator, buffersize)
+            executor.submit(fn, *args) for args in itertools.islice(iterator, options.buffersize)
         )
-    if buffersize is None:
-        return _yield_results(futures, deadline, None)
+    if options.buffersize is None:
+        return options.order(futures, deadline, None, None)
     # Held weakly: an iterator that is kept must not keep the executor from being collected.
     reference = weakref.ref(executor)
 
-    def submit_next() -> None:
+    def submit_next() -> Iterator[Future[Any]]:
         living = reference()
         if living is not None:
             for args in itertools.islice(iterator, 1):
-                futures.append(living.submit(fn, *args))
+                yield living.submit(fn, *args)
 
-    return _yield_results(futures, deadline, submit_next)
-
-
-@contextlib.contextmanager
-def _cancelled_on_error(
-    futures: Iterable[Future[Any]], forsake: Callable[[Future[Any]], None] | None = None
-) -> Iterator[None]:
-    """If the block raises, cancel what it had submitted: nobody will ask for it."""
-    try:
-        yield
-    except BaseException:
-        _cancel(futures, forsake)
-        raise
-
-
-def _cancel(futures: Iterable[Future[Any]], forsake: Callable[[Future[Any]], None] | None) -> None:
-    for future in futures:
-        if not future.cancel() and forsake is not None:
-            forsake(future)
-
-
-def _yield_results(
-    futures: deque[Future[Any]],
-    deadline: float | None,
-    submit_next: Callable[[], None] | None,
-    forsake: Callable[[Future[Any]], None] | None = None,
-) -> Iterator[Any]:
-    try:
-        while True:
-            if not futures:
-                return
-            if submit_next is not None:
-                submit_next()
-            yield _take(futures, deadline)
-    finally:
-        _cancel(futures, forsake)
-
-
-def _take(futures: deque[Future[Any]], deadline: float | None) -> Any:
-    # Popped before it is asked: a result that was handed over is not kept here.
-    future = futures.popleft()
-    try:
-        try:
-            return future.result(None if deadline is None else deadline - time.monotonic())
-        finally:
-            if not future.done():
-                # Ctrl-C, or out of time: it ends with all the others.
-                futures.appendleft(future)
-            elif parts := parts_of(future):
-                futures.extendleft(reversed(parts))
-    finally:
-        # An exception on its way refers to this frame.
-        del future
+    return options.order(futures, deadline, submit_next, None)
 
 
 def adaptive(
     executor: Submitter,
     fn: Callable[..., Any],
     calls: Calls,
+    order: Order,
     n_workers: int,
     is_up: Callable[[], bool],
     division: Divider,
@@ -235,20 +204,21 @@ def adaptive(
     together, and a worker's death takes them all.
 
     Args:
-        executor: As for ``ordered``.
+        executor: As for ``one_by_one``.
         fn: What to call.
         calls: Taken at once.
+        order: In which order results are taken; those of a chunk come together, in theirs.
         n_workers: How many workers there may be.
         is_up: Tells whether any of them can run tasks yet.
         division: Divides chunks that take long after all.
 
     Returns:
-        As ``ordered``.
+        As ``one_by_one``.
     """
     items = list(calls.items)
     if len(items) < FEWEST:
         fixed = fix(fn, fn, store.shelve)
-        return ordered(executor, fixed or fn, calls.tuples(items), None, None)
+        return one_by_one(executor, fixed or fn, calls.tuples(items), MapOptions(order=order))
     futures: deque[Future[Any]] = deque()
     wait = functools.partial(_wait_for_worker, is_up, time.monotonic() + START_PATIENCE)
     # Packed once, if it is large: a chunk is a call of it.
@@ -263,9 +233,9 @@ def adaptive(
         division.watch(future, len(part))
         return future
 
-    with _cancelled_on_error(futures, division.forsake):
+    with cancelled_on_error(futures, division.forsake):
         _submit_chunks(submit, calls, items, n_workers, wait, futures)
-    return outcomes_of(_yield_results(futures, None, None, division.forsake))
+    return outcomes_of(order(futures, None, None, division.forsake))
 
 
 def _submit_chunks(

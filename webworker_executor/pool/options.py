@@ -277,15 +277,14 @@ class ExecutorView(SpreadingExecutor):
         self,
         fn: Callable[..., Any],
         calls: mapping.Calls,
-        timeout: float | None,
-        chunksize: int | None,
-        buffersize: int | None,
+        options: mapping.MapOptions,
     ) -> Iterator[Any]:
         self._executor._open_for(calls.items)
+        chunksize = options.chunksize
         if chunksize is None or chunksize == 1:
-            return _kept(self, mapping.ordered(self, fn, calls.tuples(), timeout, buffersize))
+            return _kept(self, mapping.one_by_one(self, fn, calls.tuples(), options))
         parts = ((fn, part) for part in calls.chunks(chunksize))
-        lists = mapping.ordered(self, run_chunk, parts, timeout, buffersize)
+        lists = mapping.one_by_one(self, run_chunk, parts, options)
         return _kept(self, results_of(lists))
 
     def stream(

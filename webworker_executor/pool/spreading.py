@@ -1,5 +1,5 @@
 """
-``map`` and ``starmap``: a call over many arguments, of an executor and of a view of one alike.
+The maps: a call over many arguments, of an executor and of a view of one alike.
 
 Not for how the calls are cut and their results awaited (``mapping``).
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SpreadingExecutor(Executor):
-    """The two maps, for an executor that runs calls with ``_map``."""
+    """The maps, for an executor that runs calls with ``_map``."""
 
     if TYPE_CHECKING:
 
@@ -83,9 +83,51 @@ class SpreadingExecutor(Executor):
 
         Source: concurrent.futures, ``Executor.map``; ``buffersize`` as of Python 3.14.
         """
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls.across(iterables)
-        return self._map(fn, calls, timeout, chunksize, buffersize)
+        options = mapping.MapOptions(timeout, chunksize, buffersize)
+        return self._map(fn, mapping.Calls.across(iterables), options)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def map_unordered(
+            self,
+            fn: Callable[..., Coroutine[Any, Any, T]],
+            *iterables: Iterable[Any],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+        @overload
+        def map_unordered(
+            self,
+            fn: Callable[..., T],
+            *iterables: Iterable[Any],
+            timeout: float | None = None,
+            chunksize: int | None = None,
+            buffersize: int | None = None,
+        ) -> Iterator[T]: ...
+
+    def map_unordered(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """
+        Run ``fn`` over iterables side by side and yield each result as soon as it is there.
+
+        Which result is whose the function has to say, as by ``return item, result``. Those of a
+        chunk come together; with ``chunksize=1`` each comes when it is done. The first exception
+        that comes ends it. All else, also what it raises, is as for ``map``.
+
+        Source: ``multiprocessing.Pool.imap_unordered``.
+        """
+        from webworker_executor.pool.unordered import as_they_come
+
+        options = mapping.MapOptions(timeout, chunksize, buffersize, as_they_come)
+        return self._map(fn, mapping.Calls.across(iterables), options)
 
     if TYPE_CHECKING:
 
@@ -121,17 +163,14 @@ class SpreadingExecutor(Executor):
 
         Source: ``multiprocessing.Pool.starmap``, in the spelling of mpi4py's executor.
         """
-        mapping.check(chunksize, buffersize)
-        calls = mapping.Calls(map(tuple, iterable))
-        return self._map(fn, calls, timeout, chunksize, buffersize)
+        options = mapping.MapOptions(timeout, chunksize, buffersize)
+        return self._map(fn, mapping.Calls(map(tuple, iterable)), options)
 
     def _map(
         self,
         fn: Callable[..., Any],
         calls: mapping.Calls,
-        timeout: float | None,
-        chunksize: int | None,
-        buffersize: int | None,
+        options: mapping.MapOptions,
     ) -> Iterator[Any]:
         """Run the calls, and return an iterator over their results."""
         raise NotImplementedError
