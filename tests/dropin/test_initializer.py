@@ -78,6 +78,16 @@ def test_a_failure_breaks_the_pool_and_tells_why(launcher: LauncherName) -> None
             executor.submit(recall)
 
 
+def test_a_failure_has_the_words_of_the_standard_library_in_its_way() -> None:
+    """`on_crash="break"` is that to the letter; the exception is the cause all the same."""
+    with WebWorkerExecutor(1, initializer=refuse, initargs=("no",), on_crash="break") as executor:
+        with pytest.raises(BrokenProcessPool, match="while the future was running or pending") as e:
+            executor.submit(recall).result()
+        assert isinstance(e.value.__cause__, ValueError)
+        with pytest.raises(BrokenProcessPool, match="the process pool is not usable anymore"):
+            executor.submit(recall)
+
+
 def test_arguments_that_cannot_be_packed(launcher: LauncherName) -> None:
     """Arguments that cannot cross break the pool with a clear error, and nothing hangs."""
     generator = (n for n in range(3))

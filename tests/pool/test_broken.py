@@ -119,6 +119,21 @@ def test_a_crash_in_the_standard_librarys_way_has_its_words() -> None:
     assert broken.PENDING_IN_BROKEN == str(breakage.error_of_task())
 
 
+def test_an_initializer_that_fails_has_the_standard_librarys_words_in_its_way() -> None:
+    """
+    There, what it raised is behind them; elsewhere it is in the text as well.
+    """
+    cause = ValueError("no licence")
+    for on_crash in (True, False):
+        breakage = Breakage(on_crash=on_crash)
+        breakage.note(broken.INITIALIZER_FAILED, lambda: cause)
+        errors = (breakage.error_of_submit(), breakage.error_of_task())
+        assert [cause, cause] == [error.__cause__ for error in errors]
+        words = f"{broken.INITIALIZER_FAILED}: ValueError: no licence"
+        ours, theirs = (words, words), (broken.SUBMIT_TO_BROKEN, broken.PENDING_IN_BROKEN)
+        assert (theirs if on_crash else ours) == tuple(map(str, errors))
+
+
 def test_a_crash_in_the_standard_librarys_way_has_a_cause() -> None:
     """
     The words are the stdlib's; who died and how is behind them.

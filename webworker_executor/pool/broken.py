@@ -185,9 +185,14 @@ class Breakage:
 
     def note(self, text: str, cause: Callable[[], BaseException | None]) -> None:
         """Remember why; the first reason counts. The cause is made when somebody looks."""
-        if self.text is None:
+        if self.text is not None:
+            return
+        if self.on_crash and text == INITIALIZER_FAILED:
+            # In the stdlib's words: what the cause says, it leaves to the log.
+            self.text = SUBMIT_TO_BROKEN
+        else:
             self.text = self._task_text = text
-            self._cause = cause
+        self._cause = cause
 
     def note_action(self, by_worker: bool) -> None:
         """Remember that the scheduler broke the pool, because of a worker or because told to."""
