@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 from functools import partial
+from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from tests.benchmarks.contender import Contender
 
 _MIB = 1 << 20
-_SIZES = {1: 20, 16: 4, 128: 1}
-"""How many MiB, and how often. There are many memory pages to the large ones."""
+_SIZES = {1: 100, 16: 20, 128: 5}
+"""How many MiB, and how often; the trip in the middle counts, for the first ones are told apart."""
 
 
 def measure(contender: Contender, quick: bool) -> Iterator[tuple[str, float]]:
@@ -38,11 +39,11 @@ def measure(contender: Contender, quick: bool) -> Iterator[tuple[str, float]]:
             }
             for way, do in ways.items():
                 trip = partial(do, array)
-                first = _time(trip, 1)
+                first = _seconds(trip)
                 if n_mib == 128 and way == "in":
                     yield "array-128-cold", nbytes / first / 1e6
                 moved = 2 * nbytes if way == "inout" else nbytes
-                yield f"array-{n_mib}-{way}", moved / _time(trip, n_trips) / 1e6
+                yield f"array-{n_mib}-{way}", moved / _median_seconds(trip, n_trips) / 1e6
 
 
 def limit(quick: bool) -> Iterator[tuple[str, float]]:
@@ -52,25 +53,29 @@ def limit(quick: bool) -> Iterator[tuple[str, float]]:
     for n_mib, n_trips in _sizes(quick):
         source = give_array(n_mib * _MIB)
         target = numpy.ones_like(source)
-        rate = source.nbytes / _time(partial(numpy.copyto, target, source), 5 * n_trips) / 1e6
+        copy = partial(numpy.copyto, target, source)
+        rate = source.nbytes / _median_seconds(copy, 5 * n_trips) / 1e6
         for way in ("in", "out", "inout"):
             yield f"array-{n_mib}-{way}", rate
         if n_mib == 128:
-            yield "array-128-cold", source.nbytes / _time(source.copy, 1) / 1e6
+            yield "array-128-cold", source.nbytes / _seconds(source.copy) / 1e6
 
 
 def _sizes(quick: bool) -> Iterator[tuple[int, int]]:
     for n_mib, n_trips in _SIZES.items():
         if not quick or n_mib < 128:
-            yield n_mib, (n_trips + 3) // 4 if quick else n_trips
+            yield n_mib, n_trips // 10 if quick else n_trips
 
 
-def _time(trip: Callable[[], object], n_trips: int) -> float:
+def _median_seconds(trip: Callable[[], object], n_trips: int) -> float:
     gc.collect()
+    return median(_seconds(trip) for _ in range(n_trips))
+
+
+def _seconds(trip: Callable[[], object]) -> float:
     began = perf_counter()
-    for _ in range(n_trips):
-        trip()
-    return (perf_counter() - began) / n_trips
+    trip()
+    return perf_counter() - began
 
 
 WORKLOAD = Workload(
