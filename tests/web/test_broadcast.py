@@ -200,7 +200,7 @@ def test_what_goes_to_one_only_is_refused_with_a_way_out(
 
 def is_gone(station: Station) -> bool:
     """Tell whether nothing is kept of a station."""
-    return station._listener.fileno() == -1 and station not in host._users
+    return station._reception.is_closed and station not in host._users
 
 
 # A socket of which the handler's exception leaves nothing but itself closes, and says so.

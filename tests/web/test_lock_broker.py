@@ -5,13 +5,13 @@ Tests of `webworker_executor.web.lock_broker`: who grants a lock, and for how lo
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.limits import no_descriptor
 from tests.patience import wait_until
 from webworker_executor import locks
 from webworker_executor.web import lock_broker, realm
@@ -69,28 +69,16 @@ def test_who_says_nothing_keeps_nobody_waiting(address: str) -> None:
             assert not lock.is_stolen
 
 
-def test_who_calls_where_no_descriptor_is_left_is_heard_later(
-    address: str, monkeypatch: pytest.MonkeyPatch
+def test_who_asks_where_no_descriptor_is_left_is_heard_later(
+    address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reactor looks now and then, and the call is not lost."""
-    monkeypatch.setattr(lock_broker, "AGAIN_SECONDS", 0.01)
-    looks: list[object] = []
-    attend = LockBroker._attend
-
-    def look(self: LockBroker) -> None:
-        looks.append(self)
-        attend(self)
-
-    monkeypatch.setattr(LockBroker, "_attend", look)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """The call is not lost."""
+    caplog.set_level("DEBUG", "webworker_executor.web")
     with socket.socket(socket.AF_UNIX, KIND) as end:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-        try:
+        with no_descriptor():
             end.connect(b"\0" + address.encode())
             end.send(lock_broker.ALONE)
-            wait_until(lambda: len(looks) > 2)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            wait_until(lambda: "can be heard at the moment" in caplog.text)
         end.settimeout(LIMIT)
         assert b"G" == end.recv(1)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import resource
 import socket
 
 import pytest
 
+from tests.limits import no_descriptor
 from tests.patience import wait_until
 from webworker_executor import locks
 from webworker_executor.rules.locking import Verdict
@@ -82,13 +82,8 @@ def test_a_grant_for_which_no_descriptor_is_left_is_an_error() -> None:
     address = realm.prefix("lock", "room")
     claim = Claim(address, ALONE)
     assert is_heard(claim, None)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-    try:
-        with pytest.raises(OSError, match="no room"):
-            claim.verdict()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with no_descriptor(), pytest.raises(OSError, match="no room"):
+        claim.verdict()
     claim.close()
     with locks.request("room", timeout=LIMIT) as lock:
         assert not lock.is_stolen

@@ -5,17 +5,15 @@ Tests of `webworker_executor.web.station`: where a process is called, and who ma
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
-import resource
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.limits import no_descriptor
 from tests.patience import wait_until
 from tests.threads import fork_while_held
 from webworker_executor import BroadcastChannel
@@ -85,7 +83,7 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
     """What the host may be told to do with one can be done, also where no listener can be had."""
     told: list[object] = []
 
-    def refuse(address: str) -> socket.socket:
+    def refuse(*_: object) -> socket.socket:
         told.extend(host._users)
         raise OSError("no room")
 
@@ -95,33 +93,18 @@ def test_the_host_never_has_half_a_station(monkeypatch: pytest.MonkeyPatch) -> N
     assert [] == told
 
 
-def test_who_calls_where_no_descriptor_is_left_is_heard_later(
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_is_said_where_no_descriptor_is_left_is_heard_later(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The reactor looks now and then, not all the time, and what was said is not lost."""
-    monkeypatch.setattr(station, "AGAIN_SECONDS", 0.05)
-    looks: list[float] = []
-    accept = station.Station._accept
-
-    def look(self: station.Station, events: int) -> None:
-        looks.append(time.monotonic())
-        accept(self, events)
-
-    monkeypatch.setattr(station.Station, "_accept", look)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Nothing of it is lost."""
+    caplog.set_level("DEBUG", "webworker_executor.web")
     with BroadcastChannel("full") as channel, socket.socket(socket.AF_UNIX) as caller:
         (address,) = realm.addresses(realm.prefix("channel", "full"))
-        # What is open stays, and nothing more can be opened.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
-        try:
+        with no_descriptor():
             caller.connect(b"\0" + address.encode())
             caller.sendall(b"".join(encode(MESSAGE, 0, codec.pack("x").payload)))
-            wait_until(lambda: len(looks) > 2)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            wait_until(lambda: "can be heard at the moment" in caplog.text)
         assert "x" == channel.receive(LIMIT).data
-    pauses = [later - sooner for sooner, later in itertools.pairwise(looks)]
-    assert min(pauses) >= station.AGAIN_SECONDS
 
 
 @contextlib.contextmanager

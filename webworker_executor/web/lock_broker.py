@@ -19,8 +19,8 @@ from webworker_executor.link.fds import send_fds
 from webworker_executor.link.journal import Journal
 from webworker_executor.link.reactor import READ
 from webworker_executor.rules.locking import LockTable
-from webworker_executor.web import realm
 from webworker_executor.web.host import host
+from webworker_executor.web.reception import Reception
 
 if TYPE_CHECKING:
     from typing import Final
@@ -37,8 +37,6 @@ STEAL: Final = b"steal"
 # How long a broker without callers stays: to begin and to end two threads takes longer than most
 # hold a lock.
 LINGER_SECONDS = 0.2
-# When calls are looked for again where no descriptor is left.
-AGAIN_SECONDS = 0.1
 
 _log = Journal("webworker_executor.web")
 
@@ -60,40 +58,22 @@ class LockBroker:
         self._callers: dict[int, socket.socket] = {}
         self._idents = itertools.count()
         # A forked copy of the process closes it: see `disown_after_fork`.
-        self._listener = realm.listener(address, KIND)
+        self._reception = Reception(address, KIND, self._take)
         try:
             self._reactor, _ = host.acquire(self)
-            self._reactor.register(self._listener.fileno(), READ, self._accept)
+            self._reception.open(self._reactor)
             # Whoever has made it may never call.
             self._reactor.call_soon(self._rest)
         except BaseException:
-            self._listener.close()
+            self._reception.close()
             host.release(self)
             raise
 
-    def _accept(self, _events: int) -> None:
-        try:
-            end, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            # It still waits, and the reactor would turn round and round.
-            _log.debug("nobody who asks for a lock can be heard at the moment: %s", error)
-            self._reactor.modify(self._listener.fileno(), 0)
-            self._reactor.call_at(time.monotonic() + AGAIN_SECONDS, self._attend)
-            return
-        if not realm.is_ours(end):
-            # Abstract addresses have no permissions: anybody may call.
-            end.close()
-            return
+    def _take(self, end: socket.socket) -> None:
         end.setblocking(False)
         ident = next(self._idents)
         self._callers[ident] = end
         self._reactor.register(end.fileno(), READ, partial(self._hear, ident))
-
-    def _attend(self) -> None:
-        if self._listener.fileno() >= 0:
-            self._reactor.modify(self._listener.fileno(), READ)
 
     def _hear(self, ident: int, _events: int) -> None:
         try:
@@ -115,7 +95,7 @@ class LockBroker:
 
     def _tell(self, verdicts: list[tuple[int, Verdict]]) -> None:
         for ident, verdict in verdicts:
-            fds = [self._listener.fileno()] if verdict is verdict.GRANTED else []
+            fds = [self._reception.fileno()] if verdict is verdict.GRANTED else []
             try:
                 send_fds(self._callers[ident], verdict.value, fds)
             except OSError as error:
@@ -140,9 +120,10 @@ class LockBroker:
             self._end()
 
     def _end(self) -> None:
-        if self._listener.fileno() < 0:
+        if self._reception.is_closed:
             return
-        for end in (self._listener, *self._callers.values()):
+        self._reception.close()
+        for end in self._callers.values():
             self._reactor.unregister(end.fileno())
             end.close()
         self._callers.clear()
@@ -156,7 +137,7 @@ class LockBroker:
 
     def disown_after_fork(self) -> None:
         """In a forked child: this is the parent's, and no copy may keep anything open."""
-        self._listener.close()
+        self._reception.disown()
         for end in tuple(self._callers.values()):
             end.close()
         self._callers.clear()

@@ -15,19 +15,18 @@ would be late.
 from __future__ import annotations
 
 import os
+import socket
 import threading
-import time
 import weakref
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from webworker_executor.link.journal import Journal
-from webworker_executor.link.reactor import READ, Reactor
 from webworker_executor.link.thread import ServiceThread
 from webworker_executor.web import realm
 from webworker_executor.web.host import host
 from webworker_executor.web.messaging import MessageTarget
 from webworker_executor.web.port_link import PortLink
+from webworker_executor.web.reception import Reception
 from webworker_executor.web.seat import Seat
 from webworker_executor.wire.frame import Frame, encode
 from webworker_executor.wire.kinds import MESSAGE
@@ -35,13 +34,12 @@ from webworker_executor.wire.kinds import MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from webworker_executor.link.reactor import Reactor
     from webworker_executor.web.broadcast import BroadcastChannel
     from webworker_executor.wire.frame import Parts
 
 # How long messages are kept for a process that takes no more calls.
 CONNECT_SECONDS = 5.0
-# When calls are looked for again that could not be taken; they wait with the kernel.
-AGAIN_SECONDS = 0.1
 
 _log = Journal("webworker_executor.web")
 
@@ -73,15 +71,15 @@ class Station:
         self._ears: set[Ear] = set()
         self.address = f"{self._prefix}{os.getpid():x}-{os.urandom(8).hex()}"
         # Before the host has it: a copy of the program that is forked meanwhile closes its own.
-        self._listener = realm.listener(self.address)
+        self._reception = Reception(self.address, socket.SOCK_STREAM, self._take)
         try:
             self._reactor: Reactor
             self._reactor, _ = host.acquire(self)
             self.add(channel)
             # Last: what has been closed must not stay in the reactor.
-            self._reactor.register(self._listener.fileno(), READ, self._accept)
+            self._reception.open(self._reactor)
         except BaseException:
-            self._listener.close()
+            self._reception.close()
             host.release(self)
             raise
 
@@ -114,8 +112,7 @@ class Station:
             self.is_over = True
             if _stations.get(self.name) is self:
                 del _stations[self.name]
-            self._reactor.unregister(self._listener.fileno())
-            self._listener.close()
+            self._reception.close()
             links = [*self._links.values(), *[ear.link for ear in self._ears]]
         for link in links:
             link.finish()
@@ -194,22 +191,7 @@ class Station:
 
     # -- from others
 
-    def _accept(self, _events: int) -> None:
-        try:
-            end, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            # It still waits, and the reactor would turn round and round: with no descriptor left
-            # that was 94 % of a processor.
-            _log.debug("nobody who calls can be heard at the moment: %s", error)
-            if self._attend(0):
-                self._reactor.call_at(time.monotonic() + AGAIN_SECONDS, partial(self._attend, READ))
-            return
-        if not realm.is_ours(end):
-            # Abstract addresses have no permissions: anybody may call, and we would unpickle.
-            end.close()
-            return
+    def _take(self, end: socket.socket) -> None:
         ear = Ear(self)
         with self._lock:
             if self.is_over:
@@ -218,14 +200,6 @@ class Station:
             ear.link = PortLink(end, ear)
             self._ears.add(ear)
         ear.link.listen(ear)
-
-    def _attend(self, events: int) -> bool:
-        """Have the reactor look for calls, or for nothing; returns False when it is too late."""
-        with self._lock:
-            if self.is_over or self.is_disowned:
-                return False
-            self._reactor.modify(self._listener.fileno(), events)
-            return True
 
     def forget(self, ear: Ear) -> None:
         """Drop the stream of one who is gone."""
@@ -246,7 +220,7 @@ class Station:
         # Who held it is not here.
         self._lock = threading.RLock()
         self.is_disowned = True
-        self._listener.close()
+        self._reception.disown()
         self._kept.clear()
         self._late.clear()
         self._callers.clear()
